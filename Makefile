@@ -1,0 +1,35 @@
+# Two commands: `make repro` rebuilds everything, `make test` runs the tests.
+# Both make .venv and install the pinned requirements first; a second call installs nothing.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: repro test test-all lint lock clean-venv
+
+repro: $(VENV)/.installed
+	@dvc repro
+	@python -m har.report
+
+test: $(VENV)/.installed
+	@python -m pytest
+
+test-all: $(VENV)/.installed
+	@python -m pytest -m "slow or not slow"
+
+lint: $(VENV)/.installed
+	@ruff check . && ruff format --check .
+
+# hashes are checked for every package; the project itself is installed without touching them
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "har needs Python 3.11, 3.12 or 3.13, this is %d.%d: make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned packages into $(VENV) (once, several minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# needs uv; resolves for Linux and macOS and Python 3.11 to 3.13 at once
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
