@@ -1,0 +1,2 @@
+class HarError(Exception):
+    """A user's mistake or an outside fault, told in one line."""

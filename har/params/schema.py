@@ -1,0 +1,285 @@
+"""The types of params.yaml, block by block, and the rules that tie blocks together."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from har.errors import HarError
+from har.params.loader import Block, read_yaml, validate
+from har.params.pretrain import Pretrain
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Words = Annotated[list[str], Field(min_length=1)]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Op = Literal[
+    "horizontal_flip",
+    "vertical_flip",
+    "rotation",
+    "color_jitter",
+    "grayscale",
+    "gaussian_blur",
+    "perspective",
+    "random_resized_crop",
+]
+
+
+class Run(Block):
+    tasks: Words
+    models: Words
+    encoders: Words
+    policies: Words
+
+
+class World(Block):
+    seed: NonNegativeInt
+    first_id: PositiveInt
+    images: PositiveInt
+
+
+class Server(Block):
+    url: str
+    annotations: str
+    annotations_sha256: Hex64 | None
+    annotations_bytes: PositiveInt | None
+    images: str
+    connections: PositiveInt
+
+
+class Data(Block):
+    source: Literal["world", "server"]
+    world: World
+    server: Server
+
+
+class ActivityClass(Block):
+    count: PositiveInt
+    keywords: list[str]
+
+    @model_validator(mode="after")
+    def _has_keywords(self):
+        if not self.keywords:
+            raise ValueError("keywords is empty, expected at least one word that names the activity")
+        return self
+
+
+class Curate(Block):
+    classes: dict[str, ActivityClass]
+    person_words: Words
+    min_captions: PositiveInt
+    precedence: list[str]
+    require_person: bool
+    extended: NonNegativeInt
+    seed: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _precedence_names_classes(self):
+        _known("precedence", self.precedence, self.classes)
+        return self
+
+
+class Split(Block):
+    mode: Literal["stratified", "unstratified"]
+    train: Fraction
+    validation: Fraction
+    test: Fraction
+    seed: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _fractions_sum_to_one(self):
+        total = self.train + self.validation + self.test
+        if not math.isclose(total, 1, abs_tol=1e-6):
+            raise ValueError(f"train, validation and test sum to {total:g}, expected 1")
+        return self
+
+
+class Store(Block):
+    short_side: PositiveInt
+    jobs: PositiveInt
+
+
+class Backbone(Block):
+    source: Literal["hub", "folder", "pretrain", "random"]
+    architecture: Literal["hub", "folder", "pretrain"]
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    sha256: Hex64 | None
+    folder: str
+
+    @model_validator(mode="after")
+    def _folder_where_used(self):
+        if "folder" in (self.source, self.source == "random" and self.architecture) and not self.folder:
+            raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
+        return self
+
+
+class Embed(Block):
+    batch_size: PositiveInt
+    prompts: dict[str, Words]
+
+
+class Training(Block):
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    jobs: PositiveInt
+    backend: Literal["loky", "multiprocessing", "threading", "sequential"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
+
+    @model_validator(mode="after")
+    def _seeds_differ(self):
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeats a number, expected different ones")
+        return self
+
+
+class Fit(Block):
+    """What every model trained by gradient descent has."""
+
+    epochs: PositiveInt
+    patience: NonNegativeInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup: Share
+    label_smoothing: Share
+    augmentation: list[Op]
+
+
+class Cnn(Fit):
+    kind: Literal["cnn"]
+    input_size: PositiveInt
+    fit: Literal["crop", "squash"]
+    channels: Annotated[list[PositiveInt], Field(min_length=1)]
+    hidden: PositiveInt
+    batch_norm: bool
+    conv_dropout: Share
+    dropout: Share
+
+    @model_validator(mode="after")
+    def _size_survives_pooling(self):
+        if self.input_size < 2 ** len(self.channels):
+            raise ValueError(f"input_size {self.input_size} is too small for {len(self.channels)} max-pools")
+        return self
+
+
+class Dense(Fit):
+    kind: Literal["dense"]
+    input_size: PositiveInt
+    fit: Literal["crop", "squash"]
+    hidden: Annotated[list[PositiveInt], Field(min_length=1)]
+    dropout: Share
+
+
+class Finetune(Fit):
+    kind: Literal["finetune"]
+    backbone: str
+    head: Literal["random", "probe"]
+    head_learning_rate: PositiveFloat
+    probe_c: PositiveFloat
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
+
+
+class Mlp(Fit):
+    kind: Literal["mlp"]
+    backbone: str
+    features: Literal["image", "similarity"]
+    hidden: Annotated[list[PositiveInt], Field(min_length=1)]
+    dropout: Share
+
+
+Model = Annotated[Cnn | Dense | Finetune | Mlp, Field(discriminator="kind")]
+
+
+class Augmentation(Block):
+    flip_probability: Probability
+    rotation_degrees: PositiveFloat
+    jitter: Share
+    grayscale_probability: Probability
+    blur_sigma: PositiveFloat
+    perspective: Probability
+    crop_area: Fraction
+
+
+class Report(Block):
+    confidence: Fraction
+    resamples: Annotated[int, Field(ge=100)]
+    seed: NonNegativeInt
+
+
+class Profile(Block):
+    data: Data
+    curate: Curate
+    split: Split
+    store: Store
+    tasks: dict[str, Annotated[list[str], Field(min_length=2)]]
+    backbones: dict[str, Backbone]
+    embed: Embed
+    training: Training
+    models: dict[str, Model]
+    augmentation: Augmentation
+    policies: dict[str, list[Op]]
+    report: Report
+
+    @model_validator(mode="after")
+    def _blocks_fit_together(self):
+        for task, classes in self.tasks.items():
+            _known(f"tasks.{task}", classes, self.curate.classes)
+        for label in self.curate.classes:
+            if label not in self.embed.prompts:
+                raise ValueError(f"embed.prompts.{label} is missing, expected a list of prompts for that class")
+        for name, model in self.models.items():
+            backbone = getattr(model, "backbone", None)
+            if backbone is not None:
+                _known(f"models.{name}.backbone", [backbone], self.backbones)
+        return self
+
+
+class Params(Block):
+    profile: Literal["sample", "coco"]
+    run: Run
+    pretrain: Pretrain
+    sample: Profile
+    coco: Profile
+
+    @property
+    def active(self) -> Profile:
+        return getattr(self, self.profile)
+
+    @model_validator(mode="after")
+    def _run_names_what_exists(self):
+        active = self.active
+        _known("run.tasks", self.run.tasks, active.tasks)
+        _known("run.models", self.run.models, active.models)
+        _known("run.encoders", self.run.encoders, active.backbones)
+        _known("run.policies", self.run.policies, active.policies)
+        for name in self.run.models:
+            backbone = getattr(active.models[name], "backbone", None)
+            if backbone is not None and backbone not in self.run.encoders:
+                raise ValueError(
+                    f"run.models lists {name}, whose backbone {backbone} is not in run.encoders "
+                    f"({', '.join(self.run.encoders)})"
+                )
+        for name, backbone in active.backbones.items():
+            if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
+                _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)
+        return self
+
+
+def _known(key: str, names: list[str], valid) -> None:
+    unknown = [n for n in names if n not in valid]
+    if unknown:
+        raise ValueError(f"{key} names {unknown[0]!r}, expected one of {', '.join(valid)}")
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """params.yaml as a frozen object.
+
+    Raises HarError with one line that names the file, the key and, for an unknown key, the nearest
+    valid one.
+    """
+    params = validate(Params, read_yaml(path), str(path))
+    if not params.active.models:
+        raise HarError(f"{path}: {params.profile}.models is empty, expected at least one model")
+    return params
