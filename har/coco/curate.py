@@ -1,0 +1,233 @@
+"""From captions to a labelled subset: which images show exactly one of the activities?
+
+The paper never says how its labels were made. The rule here reproduces its counts and its image sizes: a
+caption *fires* for a class if it holds a person word and one of the class's keywords; a class fires for an
+image if at least `min_captions` of its captions fire; the image must have exactly one such class and an
+annotated person. Without the person word most "sitting" images show animals and objects.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from har.coco.annotations import ImageRecord, read_records
+from har.coco.manifest import MANIFEST_COLUMNS
+from har.errors import HarError
+
+# Words of letters and digits; an apostrophe stays inside, so that "the man's hat" names no person.
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+
+
+@dataclass(frozen=True)
+class Curation:
+    """What `curate` found.
+
+    Attributes:
+        manifest: one row per selected image (har.coco.manifest.MANIFEST_COLUMNS), sorted by image_id.
+        evidence: one row per caption of a selected image: image_id, caption_index, caption, fires (the
+            classes it fires for, joined by '+', '' for none).
+        funnel: rules in the order they apply: rule, images (kept so far), one count per class. A count is
+            of images that fire for the class, so that classes overlap until the rule that forbids it.
+    """
+
+    manifest: pd.DataFrame
+    evidence: pd.DataFrame
+    funnel: pd.DataFrame
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-case words of `text`; punctuation and hyphens separate."""
+    return _WORD.findall(text.casefold())
+
+
+def curate(
+    captions_json: str | Path,
+    instances_json: str | Path,
+    *,
+    classes: Mapping[str, Mapping],
+    person_words: Sequence[str],
+    min_captions: int = 2,
+    precedence: Sequence[str] = (),
+    require_person: bool = True,
+    extended: int | None = None,
+    seed: int,
+) -> Curation:
+    """Label images by their captions, then draw `count` of each class.
+
+    Args:
+        classes: label -> {'keywords': words or phrases ('sits down'), 'count': images to draw}.
+        person_words: words or phrases of which a caption must hold one to fire at all.
+        min_captions: captions that must fire for a class before the class fires for the image.
+        precedence: where several classes fire, the first listed here wins; a tie without a listed class
+            drops the image. Empty: exactly one class must fire.
+        require_person: drop images without any person annotation (a crowd counts).
+        extended: at most so many of the images that satisfy the rule and were not drawn (None: all).
+        seed: of both draws. An image's rank depends on the seed and its id alone: neither the order of
+            rows nor further images change who precedes whom.
+
+    Raises HarError for unusable arguments, for malformed annotation files (file and row) and where a class
+    can't be filled (the shortfall of each).
+    """
+    _check_arguments(classes, person_words, min_captions, precedence, extended)
+    records = read_records(captions_json, instances_json)
+    person = _phrase_pattern("person_words", person_words)
+    patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c["keywords"]) for k, c in classes.items()}
+
+    # fired[image_id][k]: the classes that caption k fires for
+    fired = {i: [_fires(c, person, patterns) for c in record.captions] for i, record in records.items()}
+    support = {i: {label: sum(label in f for f in fires) for label in classes} for i, fires in fired.items()}
+
+    funnel = _Funnel(list(classes))
+    funnel.add("images in the captions file", {i: () for i in records})
+    funnel.add(
+        "a caption names a person and an activity",
+        {i: [label for label in classes if n[label]] for i, n in support.items() if any(n.values())},
+    )
+    firing = {i: [label for label in classes if n[label] >= min_captions] for i, n in support.items()}
+    firing = {i: labels for i, labels in firing.items() if labels}
+    funnel.add(f"at least {min_captions} captions agree", firing)
+    chosen = {i: _decide(labels, precedence) for i, labels in firing.items()}
+    chosen = {i: label for i, label in chosen.items() if label is not None}
+    rule = f"one activity (precedence: {', '.join(precedence)})" if precedence else "exactly one activity"
+    funnel.add(rule, {i: [label] for i, label in chosen.items()})
+    if require_person:
+        chosen = {i: label for i, label in chosen.items() if len(records[i].boxes) + len(records[i].crowds)}
+        funnel.add("a person is annotated", {i: [label] for i, label in chosen.items()})
+
+    drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
+    left = [i for i in chosen if i not in drawn]
+    extra = set(_ranked(left, seed, "extended")[:extended])
+    for part, ids in (("drawn", drawn), ("extended", extra)):
+        funnel.add(part, {i: [chosen[i]] for i in ids})
+
+    selected = sorted(drawn | extra)
+    rows = [
+        _manifest_row(records[i], chosen[i], "drawn" if i in drawn else "extended", fired[i])
+        for i in selected
+    ]
+    evidence = [
+        (i, k, caption, "+".join(fired[i][k]))
+        for i in selected
+        for k, caption in enumerate(records[i].captions)
+    ]
+    return Curation(
+        manifest=pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
+        evidence=pd.DataFrame(evidence, columns=["image_id", "caption_index", "caption", "fires"]),
+        funnel=funnel.frame(),
+    )
+
+
+def _check_arguments(classes, person_words, min_captions, precedence, extended) -> None:
+    if not classes:
+        raise HarError("classes: empty, expected at least one label with keywords and count")
+    owners: dict[tuple[str, ...], str] = {}
+    for label, entry in classes.items():
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", label):
+            raise HarError(f"classes.{label}: a label may hold only letters, digits and underscores")
+        if not entry.get("keywords"):
+            raise HarError(f"classes.{label}.keywords: empty, expected at least one word or phrase")
+        if not _whole(entry.get("count"), 1):
+            raise HarError(f"classes.{label}.count: {entry.get('count')!r} is not a whole number above 0")
+        for keyword in entry["keywords"]:
+            owner = owners.setdefault(tuple(tokens(keyword)), label)
+            if owner != label:
+                raise HarError(f"classes.{label}.keywords: {keyword!r} already names {owner}")
+    if not person_words:
+        raise HarError("person_words: empty, expected at least one word")
+    if not _whole(min_captions, 1):
+        raise HarError(f"min_captions: {min_captions!r} is not a whole number above 0")
+    if extended is not None and not _whole(extended, 0):
+        raise HarError(f"extended: {extended!r} is not a whole number of 0 or more")
+    for label in precedence:
+        if label not in classes or list(precedence).count(label) > 1:
+            raise HarError(f"precedence: {label!r} is listed twice or none of {', '.join(classes)}")
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _phrase_pattern(key: str, phrases: Iterable[str]) -> re.Pattern:
+    """Matches any of the phrases, as whole words, in text that was tokenised and joined by spaces."""
+    alternatives = []
+    for phrase in phrases:
+        words = tokens(phrase)
+        if not words:
+            raise HarError(f"{key}: {phrase!r} holds no word")
+        alternatives.append(re.escape(" ".join(words)))
+    return re.compile(rf"(?<!\S)(?:{'|'.join(alternatives)})(?!\S)")
+
+
+def _fires(caption: str, person: re.Pattern, patterns: Mapping[str, re.Pattern]) -> tuple[str, ...]:
+    text = " ".join(tokens(caption))
+    if not person.search(text):
+        return ()
+    return tuple(label for label, pattern in patterns.items() if pattern.search(text))
+
+
+def _decide(labels: Sequence[str], precedence: Sequence[str]) -> str | None:
+    if len(labels) == 1:
+        return labels[0]
+    return next((label for label in precedence if label in labels), None)
+
+
+def _ranked(ids: Iterable[int], seed: int, purpose: str) -> list[int]:
+    """Image ids in a random order that is a function of seed, purpose and id, on every machine."""
+    return sorted(ids, key=lambda i: (hashlib.sha256(f"{seed}/{purpose}/{i}".encode()).digest(), i))
+
+
+def _draw(chosen: Mapping[int, str], counts: Mapping[str, int], seed: int) -> set[int]:
+    drawn: set[int] = set()
+    short = []
+    for label, count in counts.items():
+        ids = [i for i, other in chosen.items() if other == label]
+        if len(ids) < count:
+            short.append(f"{label} has {len(ids)} of {count} ({count - len(ids)} short)")
+        drawn.update(_ranked(ids, seed, label)[:count])
+    if short:
+        raise HarError(f"captions do not fill every class: {'; '.join(short)}; relax the rule or lower count")
+    return drawn
+
+
+def _manifest_row(record: ImageRecord, label: str, part: str, fired: Sequence[Sequence[str]]) -> tuple:
+    evidence = [caption for caption, f in zip(record.captions, fired, strict=True) if label in f]
+    total = len(record.captions)
+    return (
+        record.image_id,
+        label,
+        part,
+        record.file_name,
+        record.width,
+        record.height,
+        record.license,
+        record.coco_url,
+        record.flickr_url,
+        len(record.boxes),
+        round(record.person_area, 6),
+        len(evidence),
+        total,
+        f"{label}: {len(evidence)} of {total} captions",
+        json.dumps(evidence, ensure_ascii=False),
+    )
+
+
+class _Funnel:
+    """Counts what each rule keeps."""
+
+    def __init__(self, labels: list[str]):
+        self.labels = labels
+        self.rows: list[list] = []
+
+    def add(self, rule: str, kept: Mapping[int, Sequence[str]]) -> None:
+        counts = [sum(label in labels for labels in kept.values()) for label in self.labels]
+        # before captions are read there is no class to count
+        self.rows.append([rule, len(kept), *(counts if self.rows else [None] * len(counts))])
+
+    def frame(self) -> pd.DataFrame:
+        types = {"images": "int64", **dict.fromkeys(self.labels, "Int64")}
+        return pd.DataFrame(self.rows, columns=["rule", "images", *self.labels]).astype(types)

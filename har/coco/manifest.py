@@ -1,0 +1,65 @@
+"""`manifest.csv`: one row per selected image, the contract between curation and everything after it."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from har.errors import HarError
+from har.files import write_csv
+
+MANIFEST_COLUMNS = {
+    "image_id": "int64",
+    "label": "str",
+    "part": "str",  # 'drawn' (train, validation, test) or 'extended' (further test images)
+    "file_name": "str",
+    "width": "int64",  # pixels
+    "height": "int64",  # pixels
+    "license": "int64",  # COCO licence id, 0 if unknown
+    "url": "str",
+    "flickr_url": "str",
+    "persons": "int64",  # annotated persons, crowds not counted
+    "person_area": "float64",  # share of the image covered by the largest person box
+    "captions_fired": "int64",
+    "captions_total": "int64",
+    "rule": "str",  # for people: 'sitting: 3 of 5 captions'
+    "evidence": "str",  # JSON list of the captions that fired
+}
+PARTS = ("drawn", "extended")
+
+
+def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
+    """Write a manifest (MANIFEST_COLUMNS) as CSV, atomically."""
+    missing = [c for c in MANIFEST_COLUMNS if c not in manifest.columns]
+    if missing:
+        raise HarError(f"{path}: the manifest lacks the column {missing[0]!r}")
+    write_csv(path, manifest[list(MANIFEST_COLUMNS)])
+
+
+def read_manifest(path: str | Path) -> pd.DataFrame:
+    """The manifest at `path` with typed columns; HarError names the file and what is wrong with it."""
+    frame = read_csv(path, MANIFEST_COLUMNS)
+    if not frame["part"].isin(PARTS).all():
+        raise HarError(f"{path}: column 'part' may hold only {' and '.join(PARTS)}")
+    return frame
+
+
+def read_csv(path: str | Path, columns: dict[str, str]) -> pd.DataFrame:
+    """A CSV file with exactly typed `columns` and unique image ids; HarError names file and column."""
+    try:
+        # keep_default_na off: a caption or label "None" is text, and an empty url stays ''
+        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError:
+        raise HarError(f"{path}: no such file; run the stage that makes it") from None
+    except (OSError, ValueError) as error:
+        raise HarError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
+    for column, dtype in columns.items():
+        if column not in frame.columns:
+            raise HarError(f"{path}: column {column!r} is missing; expected {', '.join(columns)}")
+        try:
+            frame[column] = frame[column].astype(dtype)
+        except (ValueError, OverflowError):
+            raise HarError(f"{path}: column {column!r} holds something else than {dtype}") from None
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    if len(twice):
+        raise HarError(f"{path}: image_id {twice.iloc[0]} occurs twice")
+    return frame[list(columns)]

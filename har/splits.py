@@ -1,0 +1,100 @@
+"""Split the drawn images into train, validation and test.
+
+The paper states 80/10/10, "stratified", seed 42; its tables fit only an unstratified draw (facts in the
+README), so both are offered.
+"""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from har.coco.manifest import read_csv
+from har.errors import HarError
+from har.files import write_csv
+
+SPLITS = ("train", "validation", "test", "extended")
+SPLIT_COLUMNS = {"image_id": "int64", "label": "str", "split": "str"}
+MODES = ("stratified", "unstratified")
+
+
+def split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
+    """Images per split. Train gets what is left, test the odd image: 285 at .8/.1/.1 is 228/28/29.
+
+    These are the sizes of scikit-learn's train_test_split applied twice, which rounds the held-out part up.
+    Raises HarError where a fraction is not in (0, 1), they do not sum to 1, or a split would be empty.
+    """
+    if set(fractions) != set(SPLITS[:3]):
+        raise HarError(f"split: expected train, validation and test, not {', '.join(fractions)}")
+    for name, value in fractions.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+            raise HarError(f"split.{name}: {value!r} is not a share between 0 and 1")
+    total = math.fsum(fractions.values())
+    if abs(total - 1) > 1e-9:
+        raise HarError(f"split: they sum to {total:g}, expected 1")
+    held = fractions["validation"] + fractions["test"]
+    # rounded first: .1 + .2 must not become a further image by its last bit
+    rest = math.ceil(round(count * held, 9))
+    test = math.ceil(round(rest * fractions["test"] / held, 9))
+    sizes = {"train": count - rest, "validation": rest - test, "test": test}
+    for name, size in sizes.items():
+        if size < 1:
+            raise HarError(f"split.{name}: {fractions[name]:g} of {count} images leaves none")
+    return sizes
+
+
+def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, seed: int) -> pd.DataFrame:
+    """Assign each image of `manifest` (image_id, label, part) to a split.
+
+    Drawn images go to train, validation and test, the others to 'extended'. The result depends on the
+    images and the seed, never on the order of rows. Stratified: each class keeps its share in train within
+    one image, in validation and test within two (rounding twice).
+
+    Returns image_id, label, split, sorted by image_id. Raises HarError for bad fractions, an unknown mode,
+    duplicate images or a class too small to stratify.
+    """
+    from sklearn.model_selection import train_test_split
+
+    if mode not in MODES:
+        raise HarError(f"split.mode: {mode!r} is not one of {', '.join(MODES)}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise HarError(f"split.seed: {seed!r} is not a whole number from 0 to 2**32 - 1")
+    frame = manifest[["image_id", "label", "part"]].sort_values("image_id", ignore_index=True)
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    if len(twice):
+        raise HarError(f"manifest: image_id {twice.iloc[0]} occurs twice")
+
+    drawn = frame[frame["part"] == "drawn"]
+    sizes = split_sizes(len(drawn), fractions)
+
+    def cut(images: pd.DataFrame, held_out: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+        stratify = images["label"] if mode == "stratified" else None
+        try:
+            return train_test_split(images, test_size=held_out, random_state=seed, stratify=stratify)
+        except ValueError as error:
+            smallest = images["label"].value_counts()
+            raise HarError(
+                f"split: class {smallest.index[-1]!r} has {smallest.iloc[-1]} of {len(images)} images, "
+                f"too few to put some in every split ({' '.join(str(error).split())})"
+            ) from None
+
+    _, rest = cut(drawn, sizes["validation"] + sizes["test"])
+    validation, test = cut(rest, sizes["test"])
+    frame["split"] = "train"
+    frame.loc[validation.index, "split"] = "validation"
+    frame.loc[test.index, "split"] = "test"
+    frame.loc[frame["part"] != "drawn", "split"] = "extended"
+    return frame[list(SPLIT_COLUMNS)]
+
+
+def write_split(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write image_id, label, split as CSV, atomically."""
+    write_csv(path, frame[list(SPLIT_COLUMNS)])
+
+
+def read_split(path: str | Path) -> pd.DataFrame:
+    """The split at `path`; HarError names the file and what is wrong with it."""
+    frame = read_csv(path, SPLIT_COLUMNS)
+    if not frame["split"].isin(SPLITS).all():
+        raise HarError(f"{path}: column 'split' may hold only {', '.join(SPLITS)}")
+    return frame
