@@ -1,0 +1,61 @@
+"""How a model wants its photographs: size, geometry and normalisation, as data."""
+
+from dataclasses import dataclass
+
+import torch
+
+from har.errors import HarError
+from har.store import Store
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """size: pixels; fit: "squash" or "crop"; mean and std: per RGB channel on a 0..1 scale;
+    resample: a Pillow filter number, as in the hub's preprocessor_config.json."""
+
+    size: int
+    fit: str = "squash"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    resample: int = 3
+
+    def load(self, store: Store, image_ids) -> torch.Tensor:
+        """Images of a store as uint8 [n, 3, size, size]."""
+        images = store.square(image_ids, self.size, self.fit, self.resample)
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 [n, 3, size, size] to float of the same shape, as the network takes it."""
+        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1) * 255
+        std = torch.tensor(self.std, device=images.device).view(3, 1, 1) * 255
+        return (images.float() - mean) / std
+
+
+def from_hub_config(config: dict, where: str) -> Preprocess:
+    """A hub preprocessor_config.json as a Preprocess.
+
+    Raises HarError for a size that is not square: no model of this project has one.
+    """
+
+    def side(value, key: str) -> tuple[int, str]:
+        if isinstance(value, int):
+            return value, "squash"
+        if isinstance(value, dict) and "shortest_edge" in value:
+            return value["shortest_edge"], "crop"
+        if isinstance(value, dict) and value.get("height") == value.get("width") is not None:
+            return value["height"], "squash"
+        raise HarError(f"{where}: {key} is {value!r}, expected a square size or a shortest_edge")
+
+    size, fit = side(config.get("size"), "size")
+    if config.get("do_center_crop"):
+        cropped, _ = side(config.get("crop_size", size), "crop_size")
+        if cropped > size:
+            raise HarError(f"{where}: crop_size {cropped} is larger than size {size}")
+        size, fit = cropped, "crop"
+    return Preprocess(
+        size=size,
+        fit=fit,
+        mean=tuple(config.get("image_mean") or (0.5, 0.5, 0.5)),
+        std=tuple(config.get("image_std") or (0.5, 0.5, 0.5)),
+        resample=config.get("resample", 3),
+    )

@@ -1,0 +1,100 @@
+"""The image store: photographs decoded once to uint8 at a fixed short side, memory-mapped.
+
+A store is a folder with `pixels.bin`, the RGB bytes of all images one after the other, and `index.csv`
+with one row an image: image_id, offset (bytes), height, width (pixels).
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from PIL import Image
+from tqdm import tqdm
+
+from har.errors import HarError
+
+# COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
+MAX_PIXELS = 50_000_000
+
+
+def decode(path: str | Path, short_side: int) -> np.ndarray:
+    """An image file as uint8 RGB [height, width, 3], its short side `short_side` pixels.
+
+    Raises HarError for a file that is no image, is truncated or has over 50 million pixels.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise HarError(f"{path}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
+            # JPEG decodes at a fraction of its size where that still covers the short side
+            scale = short_side / min(image.size)
+            size = (max(round(image.width * scale), short_side), max(round(image.height * scale), short_side))
+            image.draft("RGB", size)
+            return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise HarError(f"{path}: not a readable image: {error}") from None
+
+
+def build(images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1) -> pd.DataFrame:
+    """Decode `images` (image_id to file) into a store at `folder`; returns its index.
+
+    Raises HarError naming the first file that cannot be decoded.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    ids = sorted(images)
+    arrays = Parallel(n_jobs=jobs, return_as="generator")(delayed(decode)(images[i], short_side) for i in ids)
+    rows, offset = [], 0
+    partial = folder / "pixels.bin.partial"
+    with open(partial, "wb") as out:
+        for image_id, array in zip(ids, tqdm(arrays, total=len(ids), desc="decode", unit="image"), strict=True):
+            out.write(array.tobytes())
+            rows.append((image_id, offset, array.shape[0], array.shape[1]))
+            offset += array.nbytes
+    partial.replace(folder / "pixels.bin")
+    index = pd.DataFrame(rows, columns=["image_id", "offset", "height", "width"])
+    index.to_csv(folder / "index.csv.partial", index=False)
+    (folder / "index.csv.partial").replace(folder / "index.csv")
+    return index
+
+
+class Store:
+    """Read access to a store folder; the pixels stay on disk until asked for."""
+
+    def __init__(self, folder: str | Path):
+        folder = Path(folder)
+        try:
+            self.index = pd.read_csv(folder / "index.csv").set_index("image_id")
+            self._pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
+        except (OSError, ValueError, KeyError) as error:
+            raise HarError(f"{folder}: not an image store: {error}") from None
+        last = self.index.iloc[-1]
+        if last.offset + last.height * last.width * 3 != self._pixels.size:
+            raise HarError(f"{folder}: pixels.bin has {self._pixels.size:,} bytes, index.csv tells another size")
+
+    def image(self, image_id: int) -> np.ndarray:
+        """One image, uint8 [height, width, 3]."""
+        try:
+            row = self.index.loc[image_id]
+        except KeyError:
+            raise HarError(f"image {image_id} is not in the store") from None
+        end = row.offset + row.height * row.width * 3
+        return self._pixels[row.offset : end].reshape(row.height, row.width, 3)
+
+    def square(self, image_ids: Iterable[int], size: int, fit: str, resample: int = 3) -> np.ndarray:
+        """Images as uint8 [n, size, size, 3].
+
+        fit: "squash" scales both sides to `size`; "crop" scales the short side to `size` and takes the
+        centre. resample: a Pillow filter, as in the hub's preprocessor_config.json (3 is bicubic).
+        """
+        image_ids = list(image_ids)
+        out = np.empty((len(image_ids), size, size, 3), np.uint8)
+        for i, image_id in enumerate(image_ids):
+            image = Image.fromarray(self.image(image_id))
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            box = (left, top, left + side, top + side) if fit == "crop" else None
+            out[i] = np.asarray(image.resize((size, size), Image.Resampling(resample), box=box))
+        return out
