@@ -1,0 +1,239 @@
+"""One training run: one configuration, one seed, one process.
+
+Selection (the epoch, where early stopping is on) looks at the validation images only; the caller gets
+probabilities for every image and evaluates them once.
+"""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from har.augment import compose
+from har.errors import HarError
+from har.models.builders import build, logits, parameter_count
+from har.params.schema import Augmentation, Model
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run sees. x: uint8 images [n, 3, size, size] or float32 features [n, width]; y: class
+    indices [n], -1 where unknown; train, validation: row numbers of x."""
+
+    x: np.ndarray
+    y: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """seed; probabilities float64 [n, classes] for every row of x; history, one dict an epoch; the
+    epoch kept and its validation loss; trainable parameters; seconds."""
+
+    seed: int
+    probabilities: np.ndarray
+    history: list[dict]
+    epoch: int
+    validation_loss: float
+    parameters: int
+    seconds: float
+
+
+def pick_device(device: str) -> str:
+    """ "auto" is the first of cuda, mps, cpu that this machine has."""
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def train(
+    config: Model,
+    classes: list[str],
+    inputs: Inputs,
+    seed: int,
+    *,
+    strength: Augmentation,
+    device: str = "cpu",
+    backbone: Path | None = None,
+    checkpoint: Path | None = None,
+) -> Outcome:
+    """Train one model with one seed and predict all of `inputs.x`.
+
+    The seed sets initial weights, order, dropout and augmentation. checkpoint: a folder for the kept
+    weights, in the hub's format where transformers has the class. Raises HarError when the loss is not
+    finite.
+    """
+    start = time.perf_counter()
+    # one thread a run: sums come out the same however many runs share the machine
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.manual_seed(seed)
+    device = pick_device(device)
+
+    model, preprocess = build(config, classes, backbone, features=inputs.x.shape[-1])
+    model = model.to(device)
+    x, y = torch.as_tensor(inputs.x), torch.as_tensor(inputs.y)
+    if device != "cpu":
+        x, y = x.to(device), y.to(device)
+    prepare = preprocess.normalise if preprocess else (lambda batch: batch)
+    augment = compose(config.augmentation, strength, x.shape[-1]) if x.ndim == 4 else None
+    train_rows, validation_rows = torch.as_tensor(inputs.train), torch.as_tensor(inputs.validation)
+
+    groups = _prepare_parameters(model, config, prepare, x, y, train_rows)
+    optimizer = torch.optim.AdamW(groups, fused=device in ("cpu", "cuda"))
+    steps = config.epochs * len(_batches(train_rows, config.batch_size))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+
+    history: list[dict] = []
+    best, kept = math.inf, None
+    for epoch in range(config.epochs):
+        model.train()
+        order = train_rows[torch.randperm(len(train_rows))]
+        total = 0.0
+        for rows in _batches(order, config.batch_size):
+            images = x[rows]
+            if augment is not None:
+                images = augment(images)
+            loss = cross_entropy(
+                logits(model, prepare(images)), y[rows], label_smoothing=config.label_smoothing
+            )
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            total += float(loss.detach()) * len(rows)
+        if not math.isfinite(total):
+            raise HarError(
+                f"seed {seed}: the loss is not finite in epoch {epoch + 1}; lower learning_rate "
+                f"(now {config.learning_rate:g})"
+            )
+        scores = predict(model, x[validation_rows], prepare)
+        validation_loss, accuracy = _validation(scores, y[validation_rows])
+        history.append(
+            {
+                "seed": seed,
+                "epoch": epoch + 1,
+                "train_loss": total / len(train_rows),
+                "validation_loss": validation_loss,
+                "validation_accuracy": accuracy,
+                "learning_rate": schedule.get_last_lr()[-1],
+            }
+        )
+        if config.patience:
+            if validation_loss < best:
+                best = validation_loss
+                kept = (epoch, {k: v.detach().clone() for k, v in model.state_dict().items()})
+            elif epoch - kept[0] >= config.patience:
+                break
+    if kept is not None:
+        model.load_state_dict(kept[1])
+    epoch = kept[0] if kept is not None else len(history) - 1
+    probabilities = torch.softmax(predict(model, x, prepare).double(), dim=1).numpy()
+    if checkpoint is not None:
+        save(model, config, classes, checkpoint, backbone)
+    return Outcome(
+        seed=seed,
+        probabilities=probabilities,
+        history=history,
+        epoch=epoch + 1,
+        validation_loss=history[epoch]["validation_loss"],
+        parameters=parameter_count(model),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _prepare_parameters(model, config: Model, prepare, x, y, rows) -> list[dict]:
+    """Start values that depend on the training images, and the optimiser's parameter groups."""
+    if config.kind == "mlp":
+        model[0].fit(x[rows])
+    if config.kind == "finetune":
+        from har.models.pretrained import layer_groups
+
+        if config.head == "probe":
+            _probe_head(model, prepare, x[rows], y[rows], config.probe_c)
+        groups = layer_groups(model, config.learning_rate, config.head_learning_rate, config.layer_decay)
+    else:
+        flat = [p for p in model.parameters() if p.ndim <= 1]
+        full = [p for p in model.parameters() if p.ndim > 1]
+        groups = [{"params": full, "parameters_1d": False}, {"params": flat, "parameters_1d": True}]
+    for group in groups:
+        group["weight_decay"] = 0.0 if group.pop("parameters_1d") else config.weight_decay
+        group.setdefault("lr", config.learning_rate)
+    return groups
+
+
+def _probe_head(model, prepare, x, y, c: float) -> None:
+    """Start the head as a logistic regression on the frozen features, so that the first steps do not
+    tear the pretrained features apart (Kumar et al. 2022, "Fine-tuning can distort pretrained features")."""
+    from sklearn.linear_model import LogisticRegression
+
+    from har.models.pretrained import head_inputs
+
+    features = predict(model, x, prepare, head_inputs).double().numpy()
+    mean, std = features.mean(0), features.std(0) + 1e-8
+    probe = LogisticRegression(C=c, max_iter=2000).fit((features - mean) / std, y.cpu().numpy())
+    weight, bias = probe.coef_, probe.intercept_
+    if len(weight) == 1:  # two classes: scikit-learn keeps one row, a softmax head needs two
+        weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    weight, bias = weight / std, bias - weight @ (mean / std)
+    head = model.classifier
+    with torch.no_grad():
+        head.weight.copy_(torch.as_tensor(weight, dtype=head.weight.dtype))
+        head.bias.copy_(torch.as_tensor(bias, dtype=head.bias.dtype))
+
+
+@torch.inference_mode()
+def predict(model, x: torch.Tensor, prepare, forward=logits, batch_size: int = 64) -> torch.Tensor:
+    """`forward(model, batch)` over x in batches, in evaluation mode, on the CPU: [n, ...]."""
+    model.eval()
+    return torch.cat([forward(model, prepare(batch)).float().cpu() for batch in x.split(batch_size)])
+
+
+def _validation(scores: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    y = y.cpu()
+    return float(cross_entropy(scores, y)), float((scores.argmax(1) == y).float().mean())
+
+
+def _batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
+    """Row numbers in batches; a last batch of one joins the one before it, batch norm needs two."""
+    batches = list(rows.split(size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        last = batches.pop()
+        batches[-1] = torch.cat([batches[-1], last])
+    return batches
+
+
+def _rate(step: int, steps: int, warmup: float) -> float:
+    """Linear warm-up, then a cosine to zero: the factor on the learning rate at `step`."""
+    ramp = warmup * steps
+    if step < ramp:
+        return (step + 1) / (ramp + 1)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - ramp) / max(1.0, steps - ramp))))
+
+
+def save(model, config: Model, classes: list[str], folder: Path, backbone: Path | None) -> None:
+    """Weights as safetensors: the hub's own format for transformers models (with the preprocessing, so
+    that its image-classification pipeline opens the folder), else state dict and configuration."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if config.kind == "finetune":
+        model.cpu().save_pretrained(folder)
+        source = Path(backbone) / "preprocessor_config.json"
+        (folder / source.name).write_bytes(source.read_bytes())
+        return
+    from safetensors.torch import save_file
+
+    save_file(
+        {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()},
+        folder / "model.safetensors",
+    )
+    description = {"classes": classes, "config": config.model_dump()}
+    (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n")
