@@ -101,8 +101,41 @@ TABLE7 = {
 }
 
 TABLES: dict[str, dict[str, Score]] = {
-    "table2": TABLE2, "table3": TABLE3, "table4": TABLE4, "table5": TABLE5, "table6": TABLE6, "table7": TABLE7,
-}  # fmt: skip
+    "table2": TABLE2,
+    "table3": TABLE3,
+    "table4": TABLE4,
+    "table5": TABLE5,
+    "table6": TABLE6,
+    "table7": TABLE7,
+}
+
+# How the paper writes its models, policies and classes; the last rows of MODEL_NAMES are ours.
+MODEL_NAMES = {
+    "cnn_base": "CNN_base",
+    "fnn_base": "FNN_base",
+    "cnn_gen": "CNN_gen",
+    "vit": "ViT",
+    "clip": "CLIP",
+    "siglip2": "SigLIP2",
+    "multimodal": "MultimodalClassifier",
+    "feature": "FeatureClassifier",
+    "majority": "Majority class",
+    "zero_shot": "CLIP zero-shot",
+    "zero_shot_siglip2": "SigLIP2 zero-shot",
+}
+POLICY_NAMES = {
+    "none": "None",
+    "horizontal_flip": "Horizontal flip",
+    "vertical_flip": "Vertical flip",
+    "rotation": "Rotation (15°)",
+    "color_jitter": "Colour jitter",
+    "grayscale": "Greyscale",
+    "gaussian_blur": "Gaussian blur",
+    "perspective": "Perspective",
+    "random_resized_crop": "Random resized crop",
+    "all_combined": "All combined",
+}
+CLASS_NAMES = {"walking_running": "walking / running"}
 
 TEST_IMAGES = 29  # validation has as many
 POSTURE_TEST_IMAGES = 20  # .65, .55 and .50 are 13, 11 and 10 of them
@@ -124,3 +157,16 @@ def activity_score(model: str) -> tuple[Score, str]:
         if (found := score(table, model)).accuracy is not None:
             return found, table
     return Score(), ""
+
+
+def model_name(key: str) -> str:
+    """The name a reader knows; an unknown key stands for itself, so that a new model needs no change here."""
+    return MODEL_NAMES.get(key, key)
+
+
+def policy_name(key: str) -> str:
+    return POLICY_NAMES.get(key, key.replace("_", " ").capitalize())
+
+
+def class_name(key: str) -> str:
+    return CLASS_NAMES.get(key, key.replace("_", " "))
