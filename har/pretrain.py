@@ -1,0 +1,191 @@
+"""Pre-train the miniature backbones on captioned scenes of the generated world.
+
+CLIP learns with the contrastive loss (Radford et al. 2021), SigLIP with the sigmoid loss (Zhai et al.
+2023), both on image-caption pairs; ViT learns which place, light, objects and animals a scene holds, so
+that, as with ImageNet, no activity label is ever seen.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from tqdm import tqdm
+
+from har import miniature, world
+from har.errors import HarError
+from har.params.pretrain import Miniature, Scenes
+
+# Scenes are rendered a little larger and cropped at random while training.
+MARGIN = 8
+
+
+def targets() -> list[str]:
+    """Names of the ViT's outputs: one per value of each factor of a scene."""
+    return [f"{name} {value}" for name, values in world.FACTORS.items() for value in range(values)]
+
+
+def _scene(seed: int, image_id: int, size: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+    scene = world.sample_scene(seed, image_id)
+    told = world.factors(scene)
+    marks = np.concatenate([np.eye(n, dtype=np.uint8)[told[name]] for name, n in world.FACTORS.items()])
+    return world.render(scene, size, size), world.captions(scene), marks
+
+
+def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarray, list[list[str]], np.ndarray]:
+    """Images uint8 [n, size, size, 3], five captions each, factors uint8 [n, len(targets())].
+
+    Rendered once and kept in `cache` under a name made of everything they depend on, because three
+    miniatures learn from the same scenes; the images stay on disk, memory-mapped.
+    """
+    code = b"".join(p.read_bytes() for p in sorted(Path(world.__file__).parent.glob("*.py")))
+    stamp = f"{config.model_dump_json()} {size}".encode()
+    folder = cache / f"scenes-{hashlib.sha256(code + stamp).hexdigest()[:16]}"
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        images = np.lib.format.open_memmap(
+            partial / "images.npy", mode="w+", dtype=np.uint8, shape=(config.count, size, size, 3)
+        )
+        captions, marks = [], []
+        work = (delayed(_scene)(config.seed, config.first_id + i, size) for i in range(config.count))
+        done = Parallel(n_jobs=jobs, batch_size=64, return_as="generator")(work)
+        for i, (image, told, mark) in enumerate(tqdm(done, total=config.count, desc="scenes", unit="scene")):
+            images[i] = image
+            captions.append(told)
+            marks.append(mark)
+        images.flush()
+        np.save(partial / "factors.npy", np.stack(marks))
+        (partial / "captions.json").write_text(json.dumps(captions))
+        partial.rename(folder)
+    return (
+        np.load(folder / "images.npy", mmap_mode="r"),
+        json.loads((folder / "captions.json").read_text()),
+        np.load(folder / "factors.npy"),
+    )
+
+
+def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path, threads: int) -> list[dict]:
+    """Train the miniature `name` (clip, siglip2, vit) and save it in the hub's format at `out`.
+
+    Returns the log: samples seen, loss, held-out loss (losses of one batch, in nats).
+    """
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(config.seed)
+    images, captions, factors = scenes(scene, config.image_size + MARGIN, cache, threads)
+    tokenizer = miniature.tokenizer(world.vocabulary(), config.text_length)
+    model = miniature.model(name, config, len(tokenizer), targets())
+    # Each caption once as token numbers; SigLIP pools the last position and so needs full padding.
+    flat = [text for five in captions for text in five]
+    tokens = tokenizer(flat, padding="max_length", truncation=True, max_length=config.text_length)["input_ids"]
+    tokens = torch.tensor(tokens).view(len(captions), -1, config.text_length)
+    loss_of = _losses(name, model, tokens, torch.from_numpy(factors).float())
+
+    n_train = len(images) - scene.held_out
+    rng = np.random.default_rng(config.seed)
+    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate, fused=True)
+    steps = config.samples // config.batch_size
+    rate = lambda step: min(  # noqa: E731
+        (step + 1) / max(1.0, config.warmup * steps), 0.5 * (1 + math.cos(math.pi * step / steps))
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    held = torch.arange(n_train, n_train + min(config.batch_size, scene.held_out))
+    log, order, running = [], np.empty(0, int), []
+    start = time.perf_counter()
+    progress = tqdm(range(steps), desc=f"pretrain {name}", unit="step")
+    for step in progress:
+        if len(order) < config.batch_size:
+            order = np.concatenate([order, rng.permutation(n_train)])
+        rows, order = np.sort(order[: config.batch_size]), order[config.batch_size :]
+        loss = loss_of(torch.from_numpy(rows), _pixels(images, rows, rng, config.image_size), rng)
+        if not torch.isfinite(loss):
+            raise HarError(f"pretrain {name}: the loss is not finite at step {step}; lower learning_rate")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        running.append(float(loss.detach()))
+        if (step + 1) % max(1, steps // 20) == 0 or step + 1 == steps:
+            model.eval()
+            with torch.inference_mode():
+                pixels = _pixels(images, held.numpy(), None, config.image_size)
+                held_loss = float(loss_of(held, pixels, np.random.default_rng(0)))
+            model.train()
+            seen = (step + 1) * config.batch_size
+            log.append({"samples": seen, "loss": float(np.mean(running)), "held_out_loss": held_loss})
+            progress.write(
+                f"pretrain {name}: {seen:,} samples, loss {np.mean(running):.4f}, held out {held_loss:.4f}, "
+                f"{time.perf_counter() - start:.0f} s"
+            )
+            running = []
+    _save(name, model, tokenizer, config, out)
+    return log
+
+
+def _pixels(images: np.ndarray, rows: np.ndarray, rng, size: int) -> torch.Tensor:
+    """Normalised images [n, 3, size, size]: a random crop and mirror image each, or the centre (no rng).
+    A mirrored scene is a scene: no caption speaks of left or right."""
+    batch = images[rows]
+    if rng is None:
+        cut = MARGIN // 2
+        batch = batch[:, cut : cut + size, cut : cut + size]
+    else:
+        tops, lefts = rng.integers(0, MARGIN + 1, (2, len(rows)))
+        mirror = rng.random(len(rows)) < 0.5
+        batch = np.stack(
+            [
+                image[top : top + size, left : left + size][:, :: -1 if flip else 1]
+                for image, top, left, flip in zip(batch, tops, lefts, mirror, strict=True)
+            ]
+        )
+    return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _losses(name: str, model, tokens: torch.Tensor, factors: torch.Tensor) -> Callable:
+    """loss(rows, pixels, rng) of one batch for the pre-training task of `name`."""
+
+    def caption(rows, rng):
+        return tokens[rows, torch.from_numpy(rng.integers(0, tokens.shape[1], len(rows)))]
+
+    def clip(rows, pixels, rng):
+        ids = caption(rows, rng)
+        ids = ids[:, : int((ids != 0).sum(1).max())]
+        return model(input_ids=ids, pixel_values=pixels, return_loss=True).loss
+
+    def siglip2(rows, pixels, rng):
+        out = model(input_ids=caption(rows, rng), pixel_values=pixels)
+        signs = 2 * torch.eye(len(rows)) - 1
+        return -logsigmoid(signs * out.logits_per_text).sum(-1).mean()
+
+    def vit(rows, pixels, rng):
+        return binary_cross_entropy_with_logits(model(pixel_values=pixels).logits, factors[rows])
+
+    return {"clip": clip, "siglip2": siglip2, "vit": vit}[name]
+
+
+def _groups(model, weight_decay: float) -> list[dict]:
+    return [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _save(name: str, model, tokenizer, config: Miniature, out: Path) -> None:
+    """Weights in half precision (git carries them), configuration, preprocessing and tokenizer."""
+    out.mkdir(parents=True, exist_ok=True)
+    model.half().save_pretrained(out)
+    (out / "preprocessor_config.json").write_text(
+        json.dumps(miniature.preprocessor_config(name, config), indent=2) + "\n"
+    )
+    if name != "vit":
+        tokenizer.save_pretrained(out)
