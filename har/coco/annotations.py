@@ -80,9 +80,7 @@ def read_records(captions_json: str | Path, instances_json: str | Path) -> dict[
         image = captions.imgs[image_id]
         other = instances.imgs.get(image_id)
         if other is not None and any(image[k] != other[k] for k in ("file_name", "width", "height")):
-            raise HarError(
-                f"{instances_json}: image {image_id} has another file_name or size than in {captions_json}"
-            )
+            raise HarError(f"{instances_json}: image {image_id} has another file_name or size than in {captions_json}")
         texts = sorted(captions.imgToAnns.get(image_id, []), key=lambda a: a["id"])
         people = [a for a in instances.imgToAnns.get(image_id, []) if a["category_id"] == person]
         # ties broken by annotation id: the order must not depend on the order of rows in the file

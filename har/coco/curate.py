@@ -106,14 +106,9 @@ def curate(
         funnel.add(part, {i: [chosen[i]] for i in ids})
 
     selected = sorted(drawn | extra)
-    rows = [
-        _manifest_row(records[i], chosen[i], "drawn" if i in drawn else "extended", fired[i])
-        for i in selected
-    ]
+    rows = [_manifest_row(records[i], chosen[i], "drawn" if i in drawn else "extended", fired[i]) for i in selected]
     evidence = [
-        (i, k, caption, "+".join(fired[i][k]))
-        for i in selected
-        for k, caption in enumerate(records[i].captions)
+        (i, k, caption, "+".join(fired[i][k])) for i in selected for k, caption in enumerate(records[i].captions)
     ]
     return Curation(
         manifest=pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),

@@ -5,17 +5,11 @@ page: so each file is retried with back-off, resumed where the server can, check
 """
 
 import email.utils
-import errno
-import fcntl
 import hashlib
-import json
-import os
 import re
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +17,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
+from tqdm import tqdm
 
+from har.coco.partial import Partial
 from har.errors import HarError
-from har.files import replacing
 
 CHUNK = 1 << 16
 # 408 timeout, 425 too early, 429 too many requests; every 5xx is retried as well
@@ -44,6 +39,15 @@ class Receipt:
 
     bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    url: str
+    sha256: str | None
+    size: int | None
+    max_bytes: int
+    check: Callable[[Path], None] | None
 
 
 class _Again(Exception):
@@ -71,6 +75,7 @@ def download(
     timeout: tuple[float, float] = (10.0, 30.0),
     backoff: float = 0.5,
     max_wait: float = 60.0,
+    progress: bool = False,
 ) -> Receipt:
     """Fetch `url` to `dest`; `dest` appears whole and verified, or not at all.
 
@@ -85,23 +90,23 @@ def download(
         timeout: seconds to connect, and seconds without a byte before a transfer counts as stalled.
         backoff, max_wait: seconds before the second try, doubled each time, and their bound. A server's
             Retry-After prolongs a wait up to that bound.
+        progress: show a bar with the time left.
 
     Raises HarError, naming URL and cause, once no try is left, or at once where trying again is no use.
     """
     dest = Path(dest)
+    wanted = _Wanted(url, sha256.lower() if sha256 else None, size, max_bytes, check)
     scheme = urlsplit(url).scheme
     if scheme not in ("http", "https", "file"):
         raise HarError(f"{url}: expected a URL that begins with https://, http:// or file://")
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
-        with _Partial.open(url, dest, partial_dir) as part:
+        with Partial.open(url, dest, partial_dir) as part:
             if scheme == "file":
-                _copy(url, part, max_bytes)
-                receipt = _verify(part, sha256, size, check)
+                _copy(wanted, part)
+                receipt = _verify(wanted, part)
             else:
-                receipt = _persist(
-                    url, part, sha256, size, max_bytes, check, attempts, timeout, backoff, max_wait
-                )
+                receipt = _persist(wanted, part, attempts, timeout, backoff, max_wait, progress)
             part.publish(dest)
     except _Bad as error:
         raise HarError(f"{url}: {error}") from None
@@ -110,7 +115,15 @@ def download(
     return receipt
 
 
-def _persist(url, part, sha256, size, max_bytes, check, attempts, timeout, backoff, max_wait) -> Receipt:
+def _persist(
+    wanted: _Wanted,
+    part: Partial,
+    attempts: int,
+    timeout: tuple[float, float],
+    backoff: float,
+    max_wait: float,
+    progress: bool,
+) -> Receipt:
     """Transfer and verify until it works."""
     failures = bad = tries = 0
     reached = part.size()
@@ -118,8 +131,8 @@ def _persist(url, part, sha256, size, max_bytes, check, attempts, timeout, backo
         wait = 0.0
         tries += 1
         try:
-            _transfer(url, part, sha256, size, max_bytes, timeout)
-            return _verify(part, sha256, size, check)
+            _transfer(wanted, part, timeout, progress)
+            return _verify(wanted, part)
         except _Bad as error:
             part.discard()
             bad += 1
@@ -127,22 +140,23 @@ def _persist(url, part, sha256, size, max_bytes, check, attempts, timeout, backo
         except _Again as error:
             reason, wait = str(error), error.wait
         except requests.RequestException as error:
-            reason = _explain(url, error)
+            reason = _explain(wanted.url, error)
         failures += 1
         if part.size() >= reached + PROGRESS:
             reached, failures = part.size(), 1
         if failures >= attempts or bad >= min(BAD_ATTEMPTS, attempts):
-            raise HarError(f"{url}: {reason} (tried {tries} times)")
+            raise HarError(f"{wanted.url}: {reason} (tried {tries} times)")
         _sleep(min(max_wait, max(backoff * 2 ** (failures - 1), wait)))
 
 
-def _transfer(url, part, sha256, size, max_bytes, timeout) -> None:
+def _transfer(wanted: _Wanted, part: Partial, timeout: tuple[float, float], progress: bool) -> None:
     """Bring what is missing of `part`. Raises _Again, _Bad, HarError or requests' exceptions."""
+    url, size, max_bytes = wanted.url, wanted.size, wanted.max_bytes
     offset = part.size()
     if offset and offset == size:
         return
     headers = {"Accept-Encoding": "identity"}  # a compressed body could be neither resumed nor measured
-    if offset and (part.validator or sha256):
+    if offset and (part.validator or wanted.sha256):
         headers["Range"] = f"bytes={offset}-"
         if part.validator:
             headers["If-Range"] = part.validator
@@ -157,16 +171,20 @@ def _transfer(url, part, sha256, size, max_bytes, timeout) -> None:
             raise HarError(f"{url}: holds {total} bytes, more than the {max_bytes} allowed")
         if None not in (total, size) and total != size:
             raise _Bad(f"holds {total} bytes, expected {size}")
-        for chunk in response.iter_content(CHUNK):
-            part.stream.write(chunk)
-            if part.stream.tell() > max_bytes:
-                part.discard()
-                raise HarError(f"{url}: holds more than the {max_bytes} bytes allowed")
+        name = url.rpartition("/")[2]
+        unit = {"unit": "B", "unit_scale": True, "unit_divisor": 1024}
+        with tqdm(desc=name, total=total, initial=part.stream.tell(), disable=not progress, leave=False, **unit) as bar:
+            for chunk in response.iter_content(CHUNK):
+                part.stream.write(chunk)
+                bar.update(len(chunk))
+                if part.stream.tell() > max_bytes:
+                    part.discard()
+                    raise HarError(f"{url}: holds more than the {max_bytes} bytes allowed")
     if total is not None and part.size() < total:
         raise _Again(f"the transfer ended after {part.size()} of {total} bytes")
 
 
-def _accept(url, response, part, offset) -> int | None:
+def _accept(url: str, response: requests.Response, part: Partial, offset: int) -> int | None:
     """Judge status and headers, make `part` ready for the body; the file's length where it is told."""
     status = response.status_code
     if status in RETRIED_STATUSES or status >= 500:
@@ -193,17 +211,17 @@ def _accept(url, response, part, offset) -> int | None:
     return int(length) if length.isdecimal() else None
 
 
-def _verify(part, sha256, size, check) -> Receipt:
+def _verify(wanted: _Wanted, part: Partial) -> Receipt:
     part.stream.flush()
     length = part.size()
-    if size is not None and length != size:
-        raise _Bad(f"holds {length} bytes, expected {size}")
+    if wanted.size is not None and length != wanted.size:
+        raise _Bad(f"holds {length} bytes, expected {wanted.size}")
     digest = file_sha256(part.path)
-    if sha256 is not None and digest != sha256.lower():
-        raise _Bad(f"has sha256 {digest}, expected {sha256.lower()}")
-    if check is not None:
+    if wanted.sha256 is not None and digest != wanted.sha256:
+        raise _Bad(f"has sha256 {digest}, expected {wanted.sha256}")
+    if wanted.check is not None:
         try:
-            check(part.path)
+            wanted.check(part.path)
         except HarError as error:
             raise _Bad(str(error)) from None
     return Receipt(length, digest)
@@ -215,7 +233,8 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _copy(url, part, max_bytes) -> None:
+def _copy(wanted: _Wanted, part: Partial) -> None:
+    url = wanted.url
     address = urlsplit(url)
     if address.netloc not in ("", "localhost"):
         raise HarError(f"{url}: a file URL needs three slashes, as in file:///folder/file")
@@ -227,92 +246,13 @@ def _copy(url, part, max_bytes) -> None:
         with source.open("rb") as stream:
             while chunk := stream.read(CHUNK):
                 part.stream.write(chunk)
-                if part.stream.tell() > max_bytes:
-                    raise _Bad(f"holds more than the {max_bytes} bytes allowed")
+                if part.stream.tell() > wanted.max_bytes:
+                    raise _Bad(f"holds more than the {wanted.max_bytes} bytes allowed")
     except OSError as error:
         raise HarError(f"{url}: cannot be read ({error.strerror})") from None
     except _Bad:
         part.discard()
         raise
-
-
-class _Partial:
-    """The unfinished file, locked against other processes, with the validator of the version it is of."""
-
-    def __init__(self, path: Path, stream, keep: bool):
-        self.path, self.stream, self.keep = path, stream, keep
-        self.memo = path.with_name(path.name + ".json")
-        self.validator: str | None = None
-        if keep and self.memo.exists():
-            try:
-                self.validator = json.loads(self.memo.read_text())["validator"]
-            except (OSError, ValueError, KeyError, TypeError):
-                self.discard()
-
-    @classmethod
-    @contextmanager
-    def open(cls, url: str, dest: Path, folder: str | Path | None) -> Iterator["_Partial"]:
-        stream = None
-        if folder is not None:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            path = Path(folder) / f"{dest.name}.{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
-            stream = _open_locked(path)
-        keep = stream is not None
-        if not keep:  # nowhere to keep it, or another process is at this very file
-            path = dest.with_name(f".{dest.name}.{os.getpid()}-{threading.get_ident()}.part")
-            stream = open(path, "w+b")
-        part = cls(path, stream, keep)
-        try:
-            yield part
-        finally:
-            if not (keep and part.size()):
-                part.path.unlink(missing_ok=True)
-                part.memo.unlink(missing_ok=True)
-            stream.close()
-
-    def size(self) -> int:
-        self.stream.flush()
-        return os.fstat(self.stream.fileno()).st_size if self.path.exists() else 0
-
-    def discard(self) -> None:
-        self.stream.seek(0)
-        self.stream.truncate()
-        self.validator = None
-        self.memo.unlink(missing_ok=True)
-
-    def remember(self, validator: str | None) -> None:
-        self.validator = validator
-        if self.keep and validator:
-            with replacing(self.memo) as temporary:
-                temporary.write_text(json.dumps({"validator": validator}))
-
-    def publish(self, dest: Path) -> None:
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
-        try:
-            os.replace(self.path, dest)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            with replacing(dest) as temporary:  # partial_dir lies on another file system
-                shutil.copyfile(self.path, temporary)
-            self.path.unlink()
-        self.memo.unlink(missing_ok=True)
-
-
-def _open_locked(path: Path):
-    """`path` opened for reading and writing under an exclusive lock; None if another process holds it."""
-    while True:
-        stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            stream.close()
-            return None
-        # the holder before us may have renamed this very file to its destination
-        if path.exists() and os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
-            return stream
-        stream.close()
 
 
 def _session() -> requests.Session:
@@ -346,12 +286,14 @@ def _explain(url: str, error: requests.RequestException) -> str:
     """The cause in one line; raises HarError where trying again is no use."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
         return "the server did not answer or stalled"
-    text = " ".join(str(error).split())[:200]
+    text = " ".join(str(error).split())
     hopeless = (requests.TooManyRedirects, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
     if isinstance(error, hopeless) or "CERTIFICATE_VERIFY_FAILED" in text:
-        raise HarError(f"{url}: {text}")
+        raise HarError(f"{url}: {text[:300]}")
     if "refused" in text:
         return "the connection was refused"
     if "reset" in text or "aborted" in text or "broken" in text.lower():
         return "the connection broke"
-    return text
+    if "resolve" in text or "Name or service" in text:
+        return "the server's name is unknown here (is there a network?)"
+    return text[:300]

@@ -17,6 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tqdm import tqdm
+
 from har.coco.annotations import safe_file_name
 from har.coco.download import CHUNK, Receipt, download, file_sha256
 from har.errors import HarError
@@ -85,8 +87,6 @@ def fetch_images(
     found: dict[int, dict] = {}
     failures: list[str] = []
     fetched = skipped = 0
-    from tqdm import tqdm
-
     with (
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(rows), desc="images", unit="image", disable=not progress) as bar,
@@ -147,6 +147,7 @@ def fetch_annotations(
     max_bytes: int = 300_000_000,
     max_member_bytes: int = 1_000_000_000,
     archive: str = "annotations/annotations_trainval2017.zip",
+    progress: bool = True,
     **options,
 ) -> list[dict]:
     """Fetch the zip of annotations and unpack `members` (file names, without folder) into `dest_dir`.
@@ -180,6 +181,7 @@ def fetch_annotations(
         max_bytes=max_bytes,
         check=_check_zip,
         partial_dir=cached.parent,
+        progress=progress,
         **options,
     )
     try:

@@ -1,0 +1,159 @@
+"""Loopback servers that misbehave on command, and a small COCO and model hub to serve from them."""
+
+import hashlib
+import socket
+import struct
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Seen:
+    """One request and what was sent for it."""
+
+    method: str
+    path: str
+    headers: dict
+    status: int = 0
+    sent: int = 0
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Site:
+    """Files by path, and for each path a queue of faults, one used up by each GET.
+
+    A fault is a function of the handler and the file's bytes that sends an answer of its own.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, list[Callable]] = field(default_factory=lambda: defaultdict(list))
+    headers: dict[str, dict] = field(default_factory=lambda: defaultdict(dict))
+    ranges: bool = True
+    requests: list[Seen] = field(default_factory=list)
+    url: str = ""
+
+    def seen(self, path: str, method: str = "GET") -> list[Seen]:
+        return [r for r in self.requests if r.path.partition("?")[0] == path and r.method == method]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    site: Site
+
+    def log_message(self, *args):
+        pass
+
+    def do_HEAD(self):
+        self._answer()
+
+    def do_GET(self):
+        self._answer()
+
+    def _answer(self):
+        path = self.path.partition("?")[0]
+        self.record = Seen(self.command, self.path, dict(self.headers))
+        self.site.requests.append(self.record)
+        if self.command == "GET" and self.site.faults[path]:
+            self.site.faults[path].pop(0)(self, self.site.files.get(path, b""))
+        elif path in self.site.files:
+            self.serve(self.site.files[path])
+        else:
+            self.reply(404, b"no such file", **self.site.headers[path])
+
+    def serve(self, body: bytes, *, only: int | None = None):
+        """The file, or the part of it that Range asks for; only the first `only` bytes of that."""
+        etag = hashlib.md5(body).hexdigest()
+        extra = {"ETag": f'"{etag}"', **self.site.headers[self.path.partition("?")[0]]}
+        wanted = self.headers.get("Range")
+        if self.site.ranges and wanted and self.headers.get("If-Range", extra["ETag"]) == extra["ETag"]:
+            start = int(wanted.removeprefix("bytes=").partition("-")[0])
+            span = f"bytes {start}-{len(body) - 1}/{len(body)}"
+            self.reply(206, body[start:], only=only, **{**extra, "Content-Range": span})
+        else:
+            self.reply(200, body, only=only, **extra)
+
+    def reply(self, status: int, body: bytes, *, only: int | None = None, **headers):
+        self.record.status = status
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        if "Content-Length" not in headers:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[:only])
+            self.record.sent = len(body[:only])
+
+
+def status(code: int, **headers) -> Callable:
+    """Answer with a bare status."""
+    return lambda handler, body: handler.reply(code, b"", **headers)
+
+
+def other(content: bytes) -> Callable:
+    """Answer 200 with other bytes."""
+    return lambda handler, body: handler.reply(200, content)
+
+
+def truncate(count: int) -> Callable:
+    """Promise what was asked for, send `count` bytes of it and close the connection."""
+
+    def fault(handler, body):
+        handler.serve(body, only=count)
+        handler.close_connection = True
+
+    return fault
+
+
+def reset(count: int) -> Callable:
+    """Send `count` bytes, then reset the connection."""
+    cut = truncate(count)
+
+    def fault(handler, body):
+        cut(handler, body)
+        handler.wfile.flush()
+        time.sleep(0.05)  # let the bytes arrive: a reset discards what the receiver has not read
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.connection.close()
+
+    return fault
+
+
+def stall(count: int, seconds: float) -> Callable:
+    """Send `count` bytes, then nothing."""
+    cut = truncate(count)
+
+    def fault(handler, body):
+        cut(handler, body)
+        handler.wfile.flush()
+        time.sleep(seconds)
+
+    return fault
+
+
+@contextmanager
+def serving(site: Site) -> Iterator[Site]:
+    """`site` on a free port of 127.0.0.1; its address is in site.url."""
+
+    class Bound(Handler):
+        pass
+
+    Bound.site = site
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+    server.daemon_threads = True
+    server.handle_error = lambda *args: None  # broken connections are what we are here for
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
