@@ -28,9 +28,7 @@ def sizes(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -
         raise HarError(f"manifest: no image of part {part!r} is labelled {', '.join(classes)}")
     bad = (frame["width"] <= 0) | (frame["height"] <= 0)
     if bad.any():
-        raise HarError(
-            f"manifest: image {frame.loc[bad, 'image_id'].iloc[0]} has no positive width and height"
-        )
+        raise HarError(f"manifest: image {frame.loc[bad, 'image_id'].iloc[0]} has no positive width and height")
     frame = frame[["image_id", "label", "width", "height"]].copy()
     frame["area"] = frame["width"] * frame["height"]
     frame["aspect_ratio"] = frame["width"] / frame["height"]
@@ -67,9 +65,7 @@ def size_tests(manifest: pd.DataFrame, classes: Sequence[str], part: str = "draw
         rows.append({"measure": measure, **kruskal_wallis(groups)})
     defined = [row for row in rows if row["p"] is not None]
     if defined:
-        for row, p in zip(
-            defined, multipletests([row["p"] for row in defined], method="holm")[1], strict=True
-        ):
+        for row, p in zip(defined, multipletests([row["p"] for row in defined], method="holm")[1], strict=True):
             row["p_holm"] = float(p)
     columns = ["measure", "H", "df", "p", "p_holm", "epsilon_squared", "n", "note"]
     frame = pd.DataFrame(rows, columns=columns).astype(object)
@@ -173,11 +169,7 @@ def _scatter(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str]) -> 
 
 def _aspect(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
     low, high = frame["aspect_ratio"].min(), frame["aspect_ratio"].max()
-    edges = (
-        np.arange(np.floor(low * 10) / 10, high + 0.1, 0.1)
-        if high > low
-        else np.array([low - 0.05, low + 0.05])
-    )
+    edges = np.arange(np.floor(low * 10) / 10, high + 0.1, 0.1) if high > low else np.array([low - 0.05, low + 0.05])
     axis.hist(
         [group["aspect_ratio"] for group in groups],
         bins=edges,
@@ -189,9 +181,7 @@ def _aspect(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes
     for ratio, name in ((3 / 4, "3:4"), (1, "1:1"), (4 / 3, "4:3")):
         if edges[0] <= ratio <= edges[-1]:
             axis.axvline(ratio, color="#222222", linestyle=":", linewidth=1)
-            axis.text(
-                ratio, 1.0, name, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=7
-            )
+            axis.text(ratio, 1.0, name, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=7)
     axis.set_title("Aspect ratio (classes stacked)", pad=12)
     axis.set(xlabel="width / height", ylabel="images")
     axis.grid(axis="y")

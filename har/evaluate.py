@@ -203,9 +203,7 @@ class Cells(NamedTuple):
     def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Metrics of each run under image counts [B, n]: each [B, S]."""
         size = len(self.classes)
-        confusion = (counts.astype(np.float32) @ self.one_hot()).reshape(
-            len(counts), len(self.seeds), size, size
-        )
+        confusion = (counts.astype(np.float32) @ self.one_hot()).reshape(len(counts), len(self.seeds), size, size)
         return metrics_from_confusion(confusion)
 
 

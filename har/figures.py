@@ -41,9 +41,7 @@ STYLE = {
 
 
 @contextmanager
-def drawing(
-    path: Path | str, width: float, height: float, layout: str | None = "constrained"
-) -> Iterator[Figure]:
+def drawing(path: Path | str, width: float, height: float, layout: str | None = "constrained") -> Iterator[Figure]:
     """An empty figure of `width` x `height` inches; written to `path`, atomically, when the block ends well.
 
     The user's matplotlibrc has no say, and the file carries no software version.
@@ -195,9 +193,7 @@ def accuracy_overview(
         raise HarError("accuracy overview: no model has a test or an extended split")
     first = splits[0][0]
     # a model without the larger set goes last
-    ranked = sorted(
-        summaries, key=lambda name: -summaries[name].get(first, {}).get("accuracy", {}).get("mean", -1)
-    )
+    ranked = sorted(summaries, key=lambda name: -summaries[name].get(first, {}).get("accuracy", {}).get("mean", -1))
     with drawing(path, 7.2, 0.42 * len(ranked) + 1.5) as figure:
         axis = figure.subplots()
         for offset, (split, colour, marker, fill) in zip((-0.14, 0.14), splits, strict=False):
@@ -205,9 +201,7 @@ def accuracy_overview(
             label = f"{split}, {' or '.join(f'{n:,}' for n in sizes)} images"
             for place, name in enumerate(ranked):
                 if split in summaries[name]:
-                    _dot(
-                        axis, place + offset, summaries[name][split]["accuracy"], colour, marker, fill, label
-                    )
+                    _dot(axis, place + offset, summaries[name][split]["accuracy"], colour, marker, fill, label)
                     label = None
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         if first in summaries.get("majority", {}):
@@ -220,19 +214,13 @@ def accuracy_overview(
         figure.suptitle(title, x=0.01, ha="left")
 
 
-def augmentation_study(
-    summaries: Mapping[str, Mapping], path: Path | str, title: str, level: float = 0.95
-) -> None:
+def augmentation_study(summaries: Mapping[str, Mapping], path: Path | str, title: str, level: float = 0.95) -> None:
     """Validation accuracy of each policy with its interval over images, best first, beside the paper's Table
     3.
 
     `summaries` maps a policy to `evaluate.summarise(...)`; policy "none" becomes a line.
     """
-    scores = {
-        name: summary["validation"]["accuracy"]
-        for name, summary in summaries.items()
-        if "validation" in summary
-    }
+    scores = {name: summary["validation"]["accuracy"] for name, summary in summaries.items() if "validation" in summary}
     if not scores:
         raise HarError("augmentation study: no policy has a validation split")
     ranked = sorted(scores, key=lambda name: -scores[name]["mean"])
@@ -244,15 +232,11 @@ def augmentation_study(
             _dot(axis, place, scores[name], BLUE, "o", BLUE, ours)
             printed = paper.score("table3", name).accuracy
             if printed is not None:
-                axis.plot(
-                    printed, place, "D", color=RED, markerfacecolor="white", markersize=5.5, label=theirs
-                )
+                axis.plot(printed, place, "D", color=RED, markerfacecolor="white", markersize=5.5, label=theirs)
                 theirs = None
             ours = None
         if "none" in scores:
-            axis.axvline(
-                scores["none"]["mean"], color=INK, linestyle="--", linewidth=1, label="no augmentation"
-            )
+            axis.axvline(scores["none"]["mean"], color=INK, linestyle="--", linewidth=1, label="no augmentation")
         _rows(axis, [paper.policy_name(name) for name in ranked])
         axis.set_xlim(0, 1)
         axis.set_xlabel(f"validation accuracy (mean over runs; line: {level:.0%} interval over images)")
