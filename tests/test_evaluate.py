@@ -1,0 +1,279 @@
+"""Predictions keep their contract, metrics are scikit-learn's, intervals come from the images."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from har.errors import HarError
+from har.evaluate import (
+    METRICS,
+    confusion,
+    majority_predictions,
+    metrics_from_confusion,
+    per_seed,
+    predictions_frame,
+    read_predictions,
+    resample_counts,
+    seed_scores,
+    summarise,
+    validate_predictions,
+    wilson,
+    write_predictions,
+    zero_shot_predictions,
+)
+from har.files import replacing, write_csv, write_json
+
+CLASSES = ("walking_running", "sitting", "standing")
+
+
+def simulate(n=40, runs=5, skill=1.0, split="test", classes=CLASSES, seed=0):
+    """Predictions of `runs` runs on `n` images of `split`."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, len(classes), n)
+    frames = []
+    for run in range(runs):
+        weights = random.gamma(1, 1, (n, len(classes))) + skill * np.eye(len(classes))[truth]
+        shares = weights / weights.sum(1, keepdims=True)
+        frames.append(predictions_frame(range(n), np.array(classes)[truth], [split] * n, shares, classes, run))
+    return pd.concat(frames, ignore_index=True)
+
+
+# --- metrics
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(2, 5), st.integers(1, 40))
+def test_metrics_equal_scikit_learn(data, size, n):
+    truth = data.draw(st.lists(st.integers(0, size - 1), min_size=n, max_size=n))
+    guess = data.draw(st.lists(st.integers(0, size - 1), min_size=n, max_size=n))
+    labels = list(range(size))
+    ours = metrics_from_confusion(sk.confusion_matrix(truth, guess, labels=labels))
+    options = {"labels": labels, "average": "macro", "zero_division": 0}
+    theirs = {
+        "accuracy": sk.accuracy_score(truth, guess),
+        "precision": sk.precision_score(truth, guess, **options),
+        "recall": sk.recall_score(truth, guess, **options),
+        "f1": sk.f1_score(truth, guess, **options),
+        # what balanced_accuracy_score computes, without its warning about a class that does not occur
+        "balanced_accuracy": sk.recall_score(truth, guess, labels=sorted(set(truth)), average="macro"),
+    }
+    assert set(ours) == set(METRICS)
+    for name, value in theirs.items():
+        assert float(ours[name]) == pytest.approx(value, abs=1e-12), name
+
+
+def test_balanced_accuracy_is_scikit_learns():
+    one = simulate(60)
+    run = one[one["seed"] == 0]
+    guess = np.array(CLASSES)[run[[f"p_{name}" for name in CLASSES]].to_numpy().argmax(1)]
+    expected = sk.balanced_accuracy_score(run["label"], guess)
+    assert seed_scores(one, "test", "balanced_accuracy")[0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_summary_is_mean_and_sd_over_runs():
+    frame = simulate()
+    scores, summary = seed_scores(frame), summarise(frame)["test"]
+    assert (summary["n"], summary["runs"]) == (40, 5)
+    assert summary["accuracy"]["mean"] == pytest.approx(scores.mean(), abs=1e-6)
+    assert summary["accuracy"]["sd"] == pytest.approx(scores.std(ddof=1), abs=1e-6)
+    assert len(per_seed(frame)) == 5
+
+
+def test_confusion_is_the_mean_over_runs():
+    frame = simulate()
+    matrix = confusion(frame, "test")
+    assert matrix.to_numpy().sum() == pytest.approx(40)
+    assert np.trace(matrix) / 40 == pytest.approx(seed_scores(frame).mean())
+    assert list(matrix.index) == list(matrix.columns) == list(CLASSES)
+
+
+def test_splits_keep_their_order_and_train_is_not_summarised():
+    frame = pd.concat([simulate(9, split=split) for split in ("extended", "train", "test", "validation")])
+    assert list(summarise(frame)) == ["validation", "test", "extended"]
+
+
+# --- intervals
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 4), st.floats(0, 4), st.integers(0, 10**6))
+def test_interval_contains_its_estimate_and_nothing_is_nan(n, runs, skill, seed):
+    summary = summarise(simulate(n, runs, skill, seed=seed), resamples=100)
+    for name in METRICS:
+        figures = summary["test"][name]
+        assert figures["ci_low"] <= figures["mean"] <= figures["ci_high"]
+        assert all(math.isfinite(value) and 0 <= value <= 1 for value in figures.values())
+        assert ("sd" in figures) == (runs > 1)
+    json.dumps(summary, allow_nan=False)
+
+
+@pytest.mark.parametrize("order", range(3))
+def test_order_of_rows_changes_nothing(order):
+    frame = simulate()
+    assert summarise(frame.sample(frac=1, random_state=order)) == summarise(frame)
+
+
+def test_bootstrap_interval_agrees_with_theory():
+    """One run's bootstrap is the binomial one: its spread must be that of p(1-p)/n."""
+    frame = simulate(400, 2)
+    twice = pd.concat([frame[frame["seed"] == 0], frame[frame["seed"] == 0].assign(seed=1)])  # the same run, twice
+    figures = summarise(twice, resamples=4000)["test"]["accuracy"]
+    expected = 2 * 1.96 * math.sqrt(figures["mean"] * (1 - figures["mean"]) / 400)
+    assert figures["ci_high"] - figures["ci_low"] == pytest.approx(expected, rel=0.1)
+
+
+def test_more_runs_do_not_narrow_what_the_images_leave_open():
+    frame = simulate(60, 1)
+    widths = []
+    for runs in (2, 20):
+        same = pd.concat([frame.assign(seed=run) for run in range(runs)])
+        figures = summarise(same)["test"]["accuracy"]
+        widths.append(figures["ci_high"] - figures["ci_low"])
+    assert widths[0] == pytest.approx(widths[1], abs=1e-9)
+
+
+def test_a_single_run_gets_wilsons_interval():
+    assert wilson(22, 29) == pytest.approx((0.58, 0.88), abs=0.005)  # the paper's best row
+    frame = simulate(29, 1)
+    figures = summarise(frame)["test"]["accuracy"]
+    assert (figures["ci_low"], figures["ci_high"]) == pytest.approx(wilson(round(figures["mean"] * 29), 29), abs=1e-6)
+    assert wilson(0, 5)[0] == 0
+    assert wilson(5, 5)[1] == 1
+
+
+def test_every_resample_draws_n_images():
+    counts = resample_counts(17, 50)
+    assert counts.shape == (50, 17)
+    assert (counts.sum(1) == 17).all()
+    assert counts.mean() == 1
+
+
+def test_no_rows_give_an_empty_summary():
+    assert summarise(simulate().iloc[:0]) == {}
+    assert per_seed(simulate().iloc[:0]).empty
+
+
+def test_a_thousand_images_with_five_runs_take_a_fraction_of_a_second():
+    frame = simulate(1000)
+    start = time.process_time()
+    summarise(frame)
+    assert time.process_time() - start < 1.5  # 0.07 s alone on a core; the limit leaves room for a busy machine
+
+
+# --- rows without training
+
+
+def test_majority_comes_from_train():
+    split = pd.DataFrame(
+        {
+            "image_id": range(9),
+            "label": ["sitting"] * 3 + ["standing"] * 2 + ["standing"] * 4,
+            "split": ["train"] * 5 + ["test"] * 4,
+        }
+    )
+    frame = majority_predictions(split, CLASSES)
+    test = summarise(frame)["test"]
+    assert test["accuracy"]["mean"] == 0  # "sitting" leads in train, though test is all "standing"
+    assert frame.loc[0, [f"p_{name}" for name in CLASSES]].tolist() == pytest.approx([0, 0.6, 0.4])
+    with pytest.raises(HarError, match="no training image"):
+        majority_predictions(split[split["split"] == "test"], CLASSES)
+
+
+def test_majority_ignores_images_of_other_classes():
+    split = pd.DataFrame({"image_id": [1, 2], "label": ["walking_running", "sitting"], "split": ["train", "train"]})
+    assert majority_predictions(split, ("sitting", "standing"))["image_id"].tolist() == [2]
+
+
+def test_zero_shot_is_a_softmax_of_scaled_cosines():
+    cosines = np.array([[0.3, 0.2, 0.2], [0.1, 0.1, 0.4]])
+    frame = zero_shot_predictions(cosines, 100.0, [1, 2], ["walking_running", "standing"], ["test"] * 2, CLASSES)
+    first = frame.loc[0, [f"p_{name}" for name in CLASSES]].to_numpy(float)
+    assert np.log(first[0] / first[1]) == pytest.approx(10)
+    assert summarise(frame)["test"]["accuracy"]["mean"] == 1
+    with pytest.raises(HarError, match="finite"):
+        zero_shot_predictions(cosines * np.nan, 100.0, [1, 2], ["sitting"] * 2, ["test"] * 2, CLASSES)
+
+
+# --- reading and writing
+
+
+def test_predictions_survive_the_file_bit_for_bit(tmp_path):
+    frame = simulate()
+    write_predictions(tmp_path / "new" / "p.csv", frame)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "new" / "p.csv", CLASSES), frame, check_exact=True)
+
+
+def _set(row, column, value):
+    def change(frame):
+        return frame.assign(**{column: [value if i == row else v for i, v in enumerate(frame[column])]})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="label"), "column 'label' is missing"),
+        (lambda f: f.assign(extra=1), "column 'extra' is unknown"),
+        (_set(3, "p_sitting", 1.5), "line 5: a probability lies outside"),
+        (_set(3, "p_sitting", float("nan")), "line 5: a probability is no finite number"),
+        (_set(3, "p_sitting", "much"), "line 5: a probability is no finite number"),
+        (_set(2, "p_sitting", 0.0), "line 4: probabilities do not sum to 1"),
+        (_set(1, "label", "flying"), "line 3: label is none of walking_running, sitting, standing"),
+        (_set(1, "label", None), "line 3: label is empty"),
+        (_set(1, "split", "dev"), "line 3: split is none of train"),
+        (_set(1, "seed", 0.5), "line 3: seed is no integer"),
+        (lambda f: pd.concat([f, f.iloc[[4]]]), "line 202: same seed, image_id and split"),
+        (lambda f: f.drop(index=7), "image is not predicted by every seed"),
+        (lambda f: f.rename(columns={"p_sitting": "p_lying"}), "column 'p_sitting' is missing"),
+    ],
+)
+def test_a_broken_file_is_told_by_name_and_line(tmp_path, change, message):
+    path = tmp_path / "broken.csv"
+    write_csv(path, change(simulate()))
+    with pytest.raises(HarError) as caught:
+        read_predictions(path, CLASSES)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_that_changes_between_runs_is_an_error():
+    frame = simulate()
+    other = next(name for name in CLASSES if name != frame.loc[45, "label"])
+    with pytest.raises(HarError, match="line 47: label differs"):
+        validate_predictions(_set(45, "label", other)(frame))
+
+
+def test_files_that_are_no_predictions(tmp_path):
+    with pytest.raises(HarError, match="no such predictions file"):
+        read_predictions(tmp_path / "none.csv")
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(HarError, match="not a CSV file"):
+        read_predictions(tmp_path / "empty.csv")
+    with pytest.raises(HarError, match="shape"):
+        predictions_frame([1], ["sitting"], ["test"], np.ones((1, 2)), CLASSES)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, {"a": float("nan")})
+
+    def stop_halfway():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_halfway()
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
