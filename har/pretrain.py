@@ -189,3 +189,9 @@ def _save(name: str, model, tokenizer, config: Miniature, out: Path) -> None:
     )
     if name != "vit":
         tokenizer.save_pretrained(out)
+
+
+def write_log(log: list[dict], path: Path) -> None:
+    """The training log as CSV: samples, loss, held_out_loss."""
+    lines = [f"{row['samples']},{row['loss']:.4f},{row['held_out_loss']:.4f}" for row in log]
+    path.write_text("\n".join(["samples,loss,held_out_loss", *lines]) + "\n")

@@ -1,11 +1,17 @@
 """How a model wants its photographs: size, geometry and normalisation, as data."""
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from har.errors import HarError
 from har.store import Store
+
+if TYPE_CHECKING:
+    import torch  # a process that only decodes does not pay for it
 
 
 @dataclass(frozen=True)
@@ -19,16 +25,26 @@ class Preprocess:
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     resample: int = 3
 
-    def load(self, store: Store, image_ids) -> torch.Tensor:
+    def load(self, store: Store, image_ids) -> np.ndarray:
         """Images of a store as uint8 [n, 3, size, size]."""
         images = store.square(image_ids, self.size, self.fit, self.resample)
-        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+    def normalise(self, images: "torch.Tensor") -> "torch.Tensor":
         """uint8 [n, 3, size, size] to float of the same shape, as the network takes it."""
-        mean = torch.tensor(self.mean, device=images.device).view(3, 1, 1) * 255
-        std = torch.tensor(self.std, device=images.device).view(3, 1, 1) * 255
+        mean = images.new_tensor(self.mean, dtype=float).float().view(3, 1, 1) * 255
+        std = images.new_tensor(self.std, dtype=float).float().view(3, 1, 1) * 255
         return (images.float() - mean) / std
+
+
+def from_folder(folder: str | Path) -> Preprocess:
+    """The preprocessing that a checkpoint folder states in its preprocessor_config.json."""
+    path = Path(folder) / "preprocessor_config.json"
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise HarError(f"{path}: not a preprocessor config: {error}") from None
+    return from_hub_config(config, str(path))
 
 
 def from_hub_config(config: dict, where: str) -> Preprocess:

@@ -4,7 +4,6 @@ A folder without model.safetensors holds an architecture only: its weights are d
 generator (`source: random`, the ablation of pre-training).
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,21 +14,11 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageClassification,
 from transformers.utils import logging
 
 from har.errors import HarError
-from har.models.preprocess import Preprocess, from_hub_config
+from har.models.preprocess import from_folder
 
 # A new head on an old backbone is what we ask for; transformers would warn about it at each load.
 logging.set_verbosity_error()
 logging.disable_progress_bar()
-
-
-def preprocess(folder: str | Path) -> Preprocess:
-    """The preprocessing that a checkpoint folder states."""
-    path = Path(folder) / "preprocessor_config.json"
-    try:
-        config = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise HarError(f"{path}: not a preprocessor config: {error}") from None
-    return from_hub_config(config, str(path))
 
 
 def _load(auto, folder: str | Path, **options) -> nn.Module:
@@ -65,12 +54,6 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
         label2id={c: i for i, c in enumerate(classes)},
         ignore_mismatched_sizes=True,
     )
-
-
-def logits(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """[n, classes], from a plain network or a transformers classifier."""
-    out = model(x)
-    return out if isinstance(out, torch.Tensor) else out.logits
 
 
 def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -113,7 +96,7 @@ class Encoder:
     def __init__(self, folder: str | Path, device: str = "cpu"):
         self.folder = Path(folder)
         self.device = device
-        self.preprocess = preprocess(folder)
+        self.preprocess = from_folder(folder)
         self.model = _load(AutoModel, folder).eval().to(device)
         self.has_text = hasattr(self.model, "get_text_features")
 
@@ -121,7 +104,7 @@ class Encoder:
     def images(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, 3, size, size] to embeddings [n, width]: the projected embedding of CLIP and SigLIP,
         the class token after the final norm of ViT. Not normalised."""
-        x = self.preprocess.normalise(pixels.to(self.device))
+        x = self.preprocess.normalise(torch.as_tensor(pixels).to(self.device))
         if self.has_text:
             return self.model.get_image_features(pixel_values=x).pooler_output
         return self.model(pixel_values=x).last_hidden_state[:, 0]

@@ -27,11 +27,20 @@ Op = Literal[
 ]
 
 
+class TrainRun(Block):
+    task: str
+    model: str
+    input: str
+
+
 class Run(Block):
-    tasks: Words
-    models: Words
-    encoders: Words
-    policies: Words
+    encoders: list[str]
+    train: dict[str, TrainRun]
+    policies: list[str]
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(run.task for run in self.train.values()))
 
 
 class World(Block):
@@ -250,17 +259,23 @@ class Params(Block):
     @model_validator(mode="after")
     def _run_names_what_exists(self):
         active = self.active
-        _known("run.tasks", self.run.tasks, active.tasks)
-        _known("run.models", self.run.models, active.models)
         _known("run.encoders", self.run.encoders, active.backbones)
         _known("run.policies", self.run.policies, active.policies)
-        for name in self.run.models:
-            backbone = getattr(active.models[name], "backbone", None)
-            if backbone is not None and backbone not in self.run.encoders:
+        for key, run in self.run.train.items():
+            where = f"run.train.{key}"
+            _known(f"{where}.task", [run.task], active.tasks)
+            _known(f"{where}.model", [run.model], active.models)
+            if key != f"{run.task}-{run.model}":
+                raise ValueError(f"{where} must be called {run.task}-{run.model}, after its task and model")
+            model = active.models[run.model]
+            folder = {"finetune": "backbones/", "mlp": "embeddings/"}.get(model.kind)
+            expected = folder + model.backbone if folder else "store"
+            if run.input != expected:
                 raise ValueError(
-                    f"run.models lists {name}, whose backbone {backbone} is not in run.encoders "
-                    f"({', '.join(self.run.encoders)})"
+                    f"{where}.input is {run.input}, expected {expected} for {self.profile}.models.{run.model}"
                 )
+            if folder and model.backbone not in self.run.encoders:
+                raise ValueError(f"{where} needs backbone {model.backbone}, which run.encoders does not list")
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
                 _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)

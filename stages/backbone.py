@@ -1,0 +1,19 @@
+"""Put one backbone where the models look for it, in the hub's format: `python -m stages.backbone clip`."""
+
+import sys
+
+from har import backbones
+from stages.context import CACHE, Context, stage
+
+
+def backbone(context: Context, name: str) -> None:
+    backbones.provide(
+        context.profile.backbones[name],
+        context.data / "backbones" / name,
+        pretrained=f"data/pretrained/{name}",
+        cache=CACHE / "hub",
+    )
+
+
+if __name__ == "__main__":
+    stage(backbone, *sys.argv[1:])

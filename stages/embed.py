@@ -1,0 +1,24 @@
+"""Frozen embeddings of all images and, for an encoder with text, of the prompts: `... stages.embed clip`."""
+
+import sys
+
+from har.coco.manifest import read_manifest
+from har.embed import embed as extract
+from har.store import Store
+from stages.context import Context, stage
+
+
+def embed(context: Context, name: str) -> None:
+    extract(
+        context.data / "backbones" / name,
+        Store(context.data / "store"),
+        read_manifest(context.data / "manifest.csv").image_id,
+        {label: context.profile.embed.prompts[label] for label in context.profile.curate.classes},
+        context.data / "embeddings" / name,
+        batch_size=context.profile.embed.batch_size,
+        device=context.profile.training.device,
+    )
+
+
+if __name__ == "__main__":
+    stage(embed, *sys.argv[1:])

@@ -1,0 +1,34 @@
+"""Get the selected photographs, note where each came from, and decode them once."""
+
+import pandas as pd
+
+from har import store
+from har.coco.manifest import read_manifest
+from har.files import write_csv
+from stages.context import CACHE, Context, stage
+
+
+def images(context: Context) -> None:
+    data, jobs = context.profile.data, context.profile.store.jobs
+    manifest = read_manifest(context.data / "manifest.csv")
+    folder = context.data / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    if data.source == "world":
+        from har.world import draw_files
+
+        provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs)
+    else:
+        from har.coco.fetch import fetch_images
+
+        rows = manifest[["image_id", "file_name", "width", "height"]].itertuples(index=False, name=None)
+        server = data.server
+        provenance = fetch_images(
+            rows, server.url, folder, CACHE / "downloads", folder=server.images, workers=server.connections
+        )
+    write_csv(context.data / "provenance.csv", pd.DataFrame(provenance))
+    files = {row.image_id: folder / row.file_name for row in manifest.itertuples()}
+    store.build(files, context.data / "store", context.profile.store.short_side, jobs)
+
+
+if __name__ == "__main__":
+    stage(images)

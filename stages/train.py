@@ -1,0 +1,44 @@
+"""Train one model for one task with all seeds: `python -m stages.train activity clip`."""
+
+import sys
+
+from har import embeddings, experiment
+from har.evaluate import write_predictions
+from har.files import write_csv, write_json
+from har.splits import read_split
+from har.store import Store
+from har.metrics import scalars
+from stages.context import Context, stage
+
+
+def train(context: Context, task: str, model: str) -> None:
+    profile, name = context.profile, f"{task}-{model}"
+    config, classes = profile.models[model], profile.tasks[task]
+    split = read_split(context.data / "split.csv")
+    split = split[split.label.isin(classes)].reset_index(drop=True)
+    backbone = None
+    if config.kind == "mlp":
+        x = embeddings.read(context.data / "embeddings" / config.backbone).rows(
+            split.image_id, config.features, classes
+        )
+    else:
+        backbone = context.data / "backbones" / config.backbone if config.kind == "finetune" else None
+        x = experiment.images(config, Store(context.data / "store"), split.image_id, backbone)
+    predictions, curves, description = experiment.run(
+        config,
+        classes,
+        split,
+        x,
+        training=profile.training,
+        strength=profile.augmentation,
+        name=name,
+        backbone=backbone,
+        checkpoint=context.data / "models" / name,
+    )
+    write_predictions(context.data / "predictions" / f"{name}.csv", predictions)
+    write_csv(context.reports / "curves" / f"{name}.csv", curves)
+    write_json(context.reports / "metrics" / f"{name}.json", scalars(predictions, profile.report) | description)
+
+
+if __name__ == "__main__":
+    stage(train, *sys.argv[1:])
