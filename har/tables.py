@@ -494,4 +494,5 @@ def summary_markdown(tables: Mapping[str, Table]) -> str:
         text.append(row)
     where = "extended test set" if splits[-1] == "extended" else "test set"
     note = f"Accuracy: mean over runs [interval over images]. F1 and the difference from CNN_base: on the {where}."
-    return f"*{tables['table7'].header}*\n\n{markdown_table(pd.DataFrame(text))}\n\n{note} {NONE}: not printed by the paper.\n"
+    note += f" {NONE}: not printed by the paper."
+    return f"*{tables['table7'].header}*\n\n{markdown_table(pd.DataFrame(text))}\n\n{note}\n"
