@@ -1,6 +1,7 @@
 """Loopback servers that misbehave on command, and a small COCO and model hub to serve from them."""
 
 import hashlib
+import json
 import socket
 import struct
 import threading
@@ -28,11 +29,13 @@ class Seen:
 class Site:
     """Files by path, and for each path a queue of faults, one used up by each GET.
 
-    A fault is a function of the handler and the file's bytes that sends an answer of its own.
+    A fault is a function of the handler and the file's bytes that sends an answer of its own; a route is
+    one that stays.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
     faults: dict[str, list[Callable]] = field(default_factory=lambda: defaultdict(list))
+    routes: dict[str, Callable] = field(default_factory=dict)
     headers: dict[str, dict] = field(default_factory=lambda: defaultdict(dict))
     ranges: bool = True
     requests: list[Seen] = field(default_factory=list)
@@ -61,6 +64,8 @@ class Handler(BaseHTTPRequestHandler):
         self.site.requests.append(self.record)
         if self.command == "GET" and self.site.faults[path]:
             self.site.faults[path].pop(0)(self, self.site.files.get(path, b""))
+        elif path in self.site.routes:
+            self.site.routes[path](self, self.site.files.get(path, b""))
         elif path in self.site.files:
             self.serve(self.site.files[path])
         else:
@@ -135,6 +140,39 @@ def stall(count: int, seconds: float) -> Callable:
         time.sleep(seconds)
 
     return fault
+
+
+def model_hub(repo_id: str, revision: str, files: dict[str, bytes]) -> Site:
+    """One repository as a model hub serves it: a listing, small files directly, large ones by redirect."""
+    site = Site()
+    commit = {"X-Repo-Commit": revision}
+    tree = []
+    for name, body in files.items():
+        sha256 = hashlib.sha256(body).hexdigest()
+        blob_id = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        entry = {"type": "file", "path": name, "size": len(body), "oid": blob_id}
+        path = f"/{repo_id}/resolve/{revision}/{name}"
+        if name.endswith((".safetensors", ".bin")):
+            tree.append({**entry, "lfs": {"oid": sha256, "size": len(body), "pointerSize": 134}})
+            site.files[f"/cdn/{sha256}"] = body
+            linked = {"X-Linked-ETag": f'"{sha256}"', "X-Linked-Size": str(len(body)), **commit}
+            site.routes[path] = _redirect(site, f"/cdn/{sha256}", linked)
+        else:
+            tree.append(entry)
+            site.files[path] = body
+            site.headers[path] = {"ETag": f'"{blob_id}"', **commit}
+    tree.append({"type": "directory", "path": "onnx", "oid": "0" * 40})
+    listing = f"/api/models/{repo_id}/tree/{revision}"
+    site.files[listing] = json.dumps(tree).encode()
+    site.headers[listing] = {"Content-Type": "application/json"}
+    return site
+
+
+def _redirect(site: Site, target: str, headers: dict) -> Callable:
+    # another host name, as the hub's storage has: no access token may go there
+    return lambda handler, body: handler.reply(
+        302, b"", Location=site.url.replace("127.0.0.1", "localhost") + target, **headers
+    )
 
 
 @contextmanager
