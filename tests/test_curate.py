@@ -193,7 +193,7 @@ def test_seeds_differ_and_more_images_hardly_disturb_a_draw(run):
     assert len(more - drawn[0]) <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_law_tokens_are_whole_lower_case_words(text):
     for token in tokens(text):

@@ -139,6 +139,16 @@ def test_a_folder_serves_as_well(tmp_path):
     assert len(names(tmp_path / "out")) == 11
 
 
+def test_an_address_must_be_a_url(tmp_path):
+    with pytest.raises(HarError, match="'data/mirror' is no address of a server"):
+        fetch_images(ROWS, "data/mirror", tmp_path, tmp_path, **QUICK)
+
+
+def test_a_bar_tells_how_far_it_is(site, tmp_path, capsys):
+    fetch_images(ROWS, site.url, tmp_path / "out", tmp_path / "cache", **{**QUICK, "progress": True})
+    assert "12/12" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "name", ["../1.jpg", "/etc/passwd", "a/b.jpg", ".jpg", "1.jpg\n", "1.png", "1..jpg", "x" * 200 + ".jpg", 5]
 )

@@ -193,6 +193,8 @@ def fetch_annotations(
 def cache_folder(cache_dir: str | Path, base_url: str) -> Path:
     """Where files from `base_url` are kept: apart from other sources, so that provenance stays true."""
     base_url = base_url.rstrip("/")
+    if urlsplit(base_url).scheme not in ("https", "http", "file"):
+        raise HarError(f"{base_url!r} is no address of a server; expected https://, http:// or file:///folder")
     host = re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(base_url).netloc) or "local"
     return Path(cache_dir) / f"{host}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
 
