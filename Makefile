@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 repro: $(VENV)/.installed
 	@dvc repro
-	@python -m har.report
+	@echo "Done. Open reports/$$(python -m har.params profile)/README.md: all tables and figures."
 
 test: $(VENV)/.installed
 	@python -m pytest

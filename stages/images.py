@@ -14,7 +14,7 @@ def images(context: Context) -> None:
     folder = context.data / "images"
     folder.mkdir(parents=True, exist_ok=True)
     if data.source == "world":
-        from har.world import draw_files
+        from har.world.files import draw_files
 
         provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs)
     else:

@@ -1,0 +1,30 @@
+"""The predictions of all trained models and baselines of a run, as tables and figures need them."""
+
+import pandas as pd
+
+from har.evaluate import read_predictions
+from stages.context import Context
+
+BASELINES = ("majority", "zero_shot", "zero_shot_siglip2")
+
+
+def trained(context: Context) -> dict[tuple[str, str], pd.DataFrame]:
+    """(task, model) to predictions: the models of params.yaml's `run.train`, then the baselines."""
+    tasks, found = context.profile.tasks, {}
+    for name, run in context.params.run.train.items():
+        path = context.data / "predictions" / f"{name}.csv"
+        found[run.task, run.model] = read_predictions(path, tasks[run.task])
+    for task in context.params.run.tasks:
+        for model in BASELINES:
+            path = context.data / "baselines" / f"{task}-{model}.csv"
+            if path.exists():
+                found[task, model] = read_predictions(path, tasks[task])
+    return found
+
+
+def augmented(context: Context) -> dict[str, pd.DataFrame]:
+    """policy to CNN_base's predictions under it."""
+    folder, classes = context.data / "predictions", context.profile.tasks["activity"]
+    return {
+        policy: read_predictions(folder / f"augment-{policy}.csv", classes) for policy in context.params.run.policies
+    }

@@ -1,0 +1,38 @@
+"""Tables 1 to 7 beside the paper's values, the paper's tests, and every model's distance from CNN_base."""
+
+import json
+
+from har.coco.manifest import read_manifest
+from har.eda import size_table, size_tests
+from har.files import write_text
+from har.tables import build_tables, profile_header, summary_markdown, write_tables
+from stages.context import Context, stage
+from stages.results import augmented, trained
+
+
+def tables(context: Context) -> None:
+    profile, out = context.profile, context.reports / "tables"
+    manifest, classes = read_manifest(context.data / "manifest.csv"), profile.tasks["activity"]
+    counts = {}
+    for name, run in context.params.run.train.items():
+        counts[run.model] = json.loads((context.reports / "metrics" / f"{name}.json").read_text())["parameters"]
+    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
+    built = build_tables(
+        trained(context),
+        augmented(context),
+        counts,
+        size_table(manifest, classes),
+        size_tests(manifest, classes),
+        profile_header(context.params.profile, sources),
+        resamples=profile.report.resamples,
+        seed=profile.report.seed,
+        level=profile.report.confidence,
+    )
+    write_tables(built, out)
+    summary = summary_markdown(built)
+    write_text(out / "summary.md", summary)
+    print(summary)
+
+
+if __name__ == "__main__":
+    stage(tables)

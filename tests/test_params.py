@@ -1,0 +1,84 @@
+"""params.yaml: what is not understood stops the run with one line that names the key."""
+
+from pathlib import Path
+
+import pytest
+
+from har.errors import HarError
+from har.params.loader import read_yaml
+from har.params.schema import load_params
+
+TEXT = Path("params.yaml").read_text()
+
+
+def error(tmp_path, old, new) -> str:
+    assert old in TEXT
+    file = tmp_path / "params.yaml"
+    file.write_text(TEXT.replace(old, new, 1))
+    with pytest.raises(HarError) as caught:
+        load_params(file)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_shipped_file_is_valid_in_both_profiles(tmp_path):
+    assert load_params().profile == "sample"
+    file = tmp_path / "params.yaml"
+    file.write_text(TEXT.replace("profile: sample", "profile: coco"))
+    assert load_params(file).active.curate.classes["sitting"].count == 95
+
+
+def test_both_profiles_have_the_same_keys():
+    def keys(value, path=""):
+        if not isinstance(value, dict):
+            return {path}
+        return {k for name, v in value.items() for k in keys(v, f"{path}.{name}")}
+
+    data = read_yaml("params.yaml")
+    assert keys(data["sample"]) == keys(data["coco"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("    seed: 2017\n", "    sed: 2017\n", "unknown key pretrain.scenes.sed; the nearest valid key is pretrain.scenes.seed"),
+        ("profile: sample", "profle: sample", "unknown key profle; the nearest valid key is profile"),
+        ("label_smoothing: 0.0", "label_smooth: 0.0", "nearest valid key is sample.models.cnn_base.label_smoothing"),
+        ("fit: squash", "fit: stretch", "sample.models.cnn_base.fit: input should be 'crop' or 'squash', got 'stretch'"),
+        ("min_captions: 2", "min_captions: two", "sample.curate.min_captions: input should be a valid integer"),
+        ("min_captions: 2", "min_captions: 2.0", "sample.curate.min_captions: input should be a valid integer"),
+        ("train: 0.8", "train: 0.9", "sample.split: train, validation and test sum to 1.1, expected 1"),
+        ("      backbone: vit", "      backbone: vti", "sample: models.vit.backbone names 'vti', expected one of"),
+        ("      - vertical_flip", "      - upside_down", "sample.policies.vertical_flip"),
+        ("  encoders:\n    - vit\n", "  encoders:\n", "run.train.activity-vit needs backbone vit"),
+        ("      input: backbones/clip", "      input: store", "run.train.activity-clip.input is store, expected backbones/clip"),
+        ("revision: 3f49326eb0", "revision: main#", "sample.backbones.vit.revision"),
+        ("profile: sample", "profile: &a sample\ncopy: *a", "aliases (*name) are not used here"),
+        ("profile: sample", "profile: sample\nprofile: coco", "not valid YAML"),
+        ("profile: sample", "profile: !!python/object:os.system sample", "not valid YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tmp_path, old, new, said):
+    if "upside" in new:
+        old, new = "    vertical_flip:\n      - vertical_flip", "    vertical_flip:\n      - upside_down"
+    assert said in error(tmp_path, old, new)
+
+
+def test_a_class_without_keywords_is_named(tmp_path):
+    block = TEXT[TEXT.index("      sitting:\n        count: 95") : TEXT.index("      standing:\n        count: 92")]
+    said = error(tmp_path, block, "      sitting:\n        count: 95\n        keywords: []\n")
+    assert "sample.curate.classes.sitting: keywords is empty" in said
+
+
+def test_numbers_as_dvc_writes_them(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(TEXT.replace("learning_rate: 0.001", "learning_rate: 1e-06", 1))
+    assert load_params(file).pretrain.models["vit"].learning_rate == 1e-6
+
+
+def test_a_missing_or_huge_file_is_told(tmp_path):
+    with pytest.raises(HarError, match="cannot be read"):
+        load_params(tmp_path / "none.yaml")
+    (tmp_path / "huge.yaml").write_text("#" * 1_100_000)
+    with pytest.raises(HarError, match="expected at most"):
+        load_params(tmp_path / "huge.yaml")
