@@ -8,6 +8,8 @@ from har.errors import HarError
 from har.hub import fetch_folder, fetch_hub
 from har.params.schema import Backbone
 
+# More than any base or large image-text encoder weighs, and far below a full disk.
+MAX_BYTES = 10_000_000_000
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
@@ -19,18 +21,18 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path, cache:
     source = config.architecture if config.source == "random" else config.source
     shutil.rmtree(out, ignore_errors=True)
     out.parent.mkdir(parents=True, exist_ok=True)
+    # an architecture without weights: whoever loads the folder draws fresh ones from its seed
+    weights = config.source != "random"
     if source == "hub":
-        known = {"model.safetensors": config.sha256} if config.sha256 else None
-        fetch_hub(config.id, config.revision, out, cache_dir=cache, sha256=known)
+        known = {"model.safetensors": config.sha256} if config.sha256 and weights else None
+        fetch_hub(
+            config.id, config.revision, out, cache_dir=cache, sha256=known, max_bytes=MAX_BYTES, weights=weights
+        )
     else:
         folder = Path(pretrained if source == "pretrain" else config.folder)
         if source == "pretrain" and not (folder / "config.json").exists():
             raise HarError(f"{folder}: the miniature is not there; make it with: dvc repro pretrain@{folder.name}")
-        fetch_folder(folder, out)
-    if config.source == "random":
-        # no weights: whoever loads the folder draws fresh ones from its seed
-        for file in out.glob("*.safetensors*"):
-            file.unlink()
+        fetch_folder(folder, out, max_bytes=MAX_BYTES, weights=weights)
     print(f"{out.name}: {_describe(out)} from {config.source}")
 
 
