@@ -1,4 +1,4 @@
-"""The small metrics files that git and DVC compare, and the gate on their change."""
+"""The small metrics files that git and DVC compare (har.gate judges their change)."""
 
 import pandas as pd
 
@@ -7,8 +7,9 @@ from har.params.schema import Report
 
 
 def scalars(predictions: pd.DataFrame, report: Report) -> dict:
-    """{split: {accuracy, sd, ci_low, ci_high, f1, n}}: accuracy is the mean over seeds, sd its deviation over
-    seeds, ci_low and ci_high an interval over images; f1 is macro. Everything else is in the tables."""
+    """{split: {accuracy, sd, ci_low, ci_high, f1, f1_sd, n, runs}}: accuracy is the mean over seeds, sd its
+    deviation over seeds (0 for a single run), ci_low and ci_high an interval over images; f1 is macro.
+    Everything else is in the tables."""
     full = summarise(predictions, resamples=report.resamples, seed=report.seed, level=report.confidence)
     return {
         split: {
@@ -17,7 +18,9 @@ def scalars(predictions: pd.DataFrame, report: Report) -> dict:
             "ci_low": found["accuracy"]["ci_low"],
             "ci_high": found["accuracy"]["ci_high"],
             "f1": found["f1"]["mean"],
+            "f1_sd": found["f1"].get("sd", 0.0),
             "n": found["n"],
+            "runs": found["runs"],
         }
         for split, found in full.items()
     }
