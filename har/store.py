@@ -14,6 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from har.errors import HarError
+from har.files import replacing, write_csv
 
 # COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
 MAX_PIXELS = 50_000_000
@@ -31,6 +32,10 @@ def decode(path: str | Path, short_side: int) -> np.ndarray:
             # JPEG decodes at a fraction of its size where that still covers the short side
             scale = short_side / min(image.size)
             size = (max(round(image.width * scale), short_side), max(round(image.height * scale), short_side))
+            if size[0] * size[1] > MAX_PIXELS:  # a thin strip grows with the square of its short side
+                raise HarError(
+                    f"{path}: {image.width} x {image.height} pixels, too long for a short side of {short_side}"
+                )
             image.draft("RGB", size)
             return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -47,16 +52,15 @@ def build(images: Mapping[int, Path], folder: str | Path, short_side: int, jobs:
     ids = sorted(images)
     arrays = Parallel(n_jobs=jobs, return_as="generator")(delayed(decode)(images[i], short_side) for i in ids)
     rows, offset = [], 0
-    partial = folder / "pixels.bin.partial"
-    with open(partial, "wb") as out:
+    # without its index a folder is no store: a pulled plug leaves the old one, none, or the new one
+    with replacing(folder / "pixels.bin") as partial, open(partial, "wb") as out:
         for image_id, array in zip(ids, tqdm(arrays, total=len(ids), desc="decode", unit="image"), strict=True):
             out.write(array.tobytes())
             rows.append((image_id, offset, array.shape[0], array.shape[1]))
             offset += array.nbytes
-    partial.replace(folder / "pixels.bin")
+        (folder / "index.csv").unlink(missing_ok=True)
     index = pd.DataFrame(rows, columns=["image_id", "offset", "height", "width"])
-    index.to_csv(folder / "index.csv.partial", index=False)
-    (folder / "index.csv.partial").replace(folder / "index.csv")
+    write_csv(folder / "index.csv", index)
     return index
 
 
@@ -68,10 +72,10 @@ class Store:
         try:
             self.index = pd.read_csv(folder / "index.csv").set_index("image_id")
             self._pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
-        except (OSError, ValueError, KeyError) as error:
+            expected = int((self.index.height * self.index.width * 3).sum())
+        except (OSError, ValueError, KeyError, AttributeError) as error:
             raise HarError(f"{folder}: not an image store: {error}") from None
-        last = self.index.iloc[-1]
-        if last.offset + last.height * last.width * 3 != self._pixels.size:
+        if expected != self._pixels.size:
             raise HarError(f"{folder}: pixels.bin has {self._pixels.size:,} bytes, index.csv tells another size")
 
     def image(self, image_id: int) -> np.ndarray:
@@ -83,18 +87,22 @@ class Store:
         end = row.offset + row.height * row.width * 3
         return self._pixels[row.offset : end].reshape(row.height, row.width, 3)
 
-    def square(self, image_ids: Iterable[int], size: int, fit: str, resample: int = 3) -> np.ndarray:
+    def square(
+        self, image_ids: Iterable[int], size: int, fit: str, resample: int = 3, crop_pct: float = 1.0
+    ) -> np.ndarray:
         """Images as uint8 [n, size, size, 3].
 
-        fit: "squash" scales both sides to `size`; "crop" scales the short side to `size` and takes the
-        centre. resample: a Pillow filter, as in the hub's preprocessor_config.json (3 is bicubic).
+        fit: "squash" takes the whole image, "crop" its centre square. crop_pct: of that, the share of each
+        side around the centre that is scaled to `size`. resample: a Pillow filter, as in the hub's
+        preprocessor_config.json (3 is bicubic).
         """
         image_ids = list(image_ids)
         out = np.empty((len(image_ids), size, size, 3), np.uint8)
         for i, image_id in enumerate(image_ids):
             image = Image.fromarray(self.image(image_id))
-            side = min(image.size)
-            left, top = (image.width - side) / 2, (image.height - side) / 2
-            box = (left, top, left + side, top + side) if fit == "crop" else None
+            width, height = (min(image.size),) * 2 if fit == "crop" else image.size
+            width, height = width * crop_pct, height * crop_pct
+            left, top = (image.width - width) / 2, (image.height - height) / 2
+            box = (left, top, left + width, top + height)
             out[i] = np.asarray(image.resize((size, size), Image.Resampling(resample), box=box))
         return out
