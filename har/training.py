@@ -111,13 +111,14 @@ def train(
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * len(rows)
-        if not math.isfinite(total):
+        scores = predict(model, x[validation_rows], prepare)
+        validation_loss, accuracy = _validation(scores, y[validation_rows])
+        # the step after a finite training loss may still blow up: the validation loss tells
+        if not (math.isfinite(total) and math.isfinite(validation_loss)):
             raise HarError(
                 f"seed {seed}: the loss is not finite in epoch {epoch + 1}; lower learning_rate "
                 f"(now {config.learning_rate:g})"
             )
-        scores = predict(model, x[validation_rows], prepare)
-        validation_loss, accuracy = _validation(scores, y[validation_rows])
         history.append(
             {
                 "seed": seed,
