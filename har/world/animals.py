@@ -65,7 +65,12 @@ def _quadruped(prop: Prop, s: Shapes) -> None:
     if prop.kind == "cow":
         for _ in range(4):
             a = dice.between(rump[0], chest[0])
-            s.oval(*at(a, rump[1] + dice.normal(0, 0.1)), 0.2 * u * abs(squeeze), 0.14 * u, mix(coat, (240, 236, 230), 0.85))
+            s.oval(
+                *at(a, rump[1] + dice.normal(0, 0.1)),
+                0.2 * u * abs(squeeze),
+                0.14 * u,
+                mix(coat, (240, 236, 230), 0.85),
+            )
     draw_leg(2)
     draw_leg(3)
     rise = 0.8 if prop.kind != "cow" else 0.25
@@ -83,7 +88,13 @@ def _quadruped(prop: Prop, s: Shapes) -> None:
     for off in (-0.35, 0.25):
         s.blob(at(poll[0] + off * hr, poll[1] + hr * 0.6), at(poll[0] + off * hr - 0.3 * hr, poll[1] + hr * (1.1 + ear)),
                hr * 0.32 * u, dark)  # fmt: skip
-    s.oval(*at(poll[0] + hr * 0.6, poll[1] + hr * 0.15), hr * 0.16 * u, hr * 0.18 * u, (20, 18, 18), fine=hr * 0.16 * u)
+    s.oval(
+        *at(poll[0] + hr * 0.6, poll[1] + hr * 0.15),
+        hr * 0.16 * u,
+        hr * 0.18 * u,
+        (20, 18, 18),
+        fine=hr * 0.16 * u,
+    )
     s.oval(*at(muzzle[0] + hr * 0.4, muzzle[1]), hr * 0.26 * u, hr * 0.24 * u, (36, 30, 30), fine=hr * 0.2 * u)
 
 
@@ -113,7 +124,15 @@ def draw_animal(scene: Scene, prop: Prop, s: Shapes) -> None:
     if prop.kind == "bird":
         for k in range(1 + int(prop.variant * 3)):
             shift = 0.5 * k * prop.scale * (1 if k % 2 else -1)
-            moved = Prop(prop.kind, prop.x + shift, prop.y, prop.scale, prop.yaw + k * pi * (k % 2), prop.colour, prop.posture)
+            moved = Prop(
+                prop.kind,
+                prop.x + shift,
+                prop.y,
+                prop.scale,
+                prop.yaw + k * pi * (k % 2),
+                prop.colour,
+                prop.posture,
+            )
             _bird(moved, s)
     else:
         _quadruped(prop, s)

@@ -58,13 +58,22 @@ def tree(s: Shapes, dice: Dice, x: float, y: float, u: float, leaf: Colour, kind
             low, wide = y - (0.6 + 0.85 * k) * u, (1.3 - 0.27 * k) * u
             tone = shade(leaf, 0.72 + 0.09 * k)
             s.poly([(x - wide, low), (x + wide, low), (x, low - 1.5 * u)], tone)
-            s.poly([(x - wide * 0.9, low - 0.03 * u), (x, low - 0.03 * u), (x, low - 1.45 * u)], shade(tone, 1.12), fine=0.15 * u)
+            s.poly(
+                [(x - wide * 0.9, low - 0.03 * u), (x, low - 0.03 * u), (x, low - 1.45 * u)],
+                shade(tone, 1.12),
+                fine=0.15 * u,
+            )
     elif kind == "palm":
         tip = (x + dice.normal(0, 0.4) * u, y - 3.4 * u)
         s.capsule((x, y), tip, 0.13 * u, 0.08 * u, (134, 104, 72))
         for k in range(7):
             a = pi * k / 6
-            s.blob(tip, (tip[0] + 1.4 * u * cos(a), tip[1] - 0.5 * u * sin(a) + 0.35 * u), 0.16 * u, shade(leaf, 0.75 + 0.07 * k))
+            s.blob(
+                tip,
+                (tip[0] + 1.4 * u * cos(a), tip[1] - 0.5 * u * sin(a) + 0.35 * u),
+                0.16 * u,
+                shade(leaf, 0.75 + 0.07 * k),
+            )
     else:
         s.capsule((x, y), (x + dice.normal(0, 0.1) * u, y - 2.0 * u), 0.16 * u, 0.11 * u, trunk)
         for k in range(8):
@@ -72,7 +81,16 @@ def tree(s: Shapes, dice: Dice, x: float, y: float, u: float, leaf: Colour, kind
             s.oval(x + dx * u, y - (2.7 + dy) * u, 0.75 * u, 0.62 * u, shade(leaf, 0.68 + 0.055 * k))
 
 
-def skyline(s: Shapes, dice: Dice, x0: float, x1: float, base: float, u: float, night: bool, metres: tuple[float, float]) -> None:
+def skyline(
+    s: Shapes,
+    dice: Dice,
+    x0: float,
+    x1: float,
+    base: float,
+    u: float,
+    night: bool,
+    metres: tuple[float, float],
+) -> None:
     """A row of house fronts between x0 and x1 standing at y = base."""
     x = x0
     while x < x1:

@@ -6,11 +6,16 @@ from math import cos, pi, sin
 from har.world.labels import COLOURS
 from har.world.pose import HEAD, skeleton
 from har.world.scene import Person, Scene
-from har.world.shapes import XY, Colour, Local, Shapes, hull, mix, shade
+from har.world.shapes import XY, Colour, Local, Shapes, hull, inset, mix, shade
 
 # Parts of a body in the shape codes; the right side adds RIGHT.
 HEAD_PART, TORSO, UPPER, FORE, THIGH, SHANK, FOOT, RIGHT = 1, 2, 3, 4, 5, 6, 7, 10
-PERSON_CODE, PROP_CODE, HELD_CODE, PACK_CODE = 1, 32, 96, 112  # owners: person i is PERSON_CODE + i, and so on
+PERSON_CODE, PROP_CODE, HELD_CODE, PACK_CODE = (
+    1,
+    32,
+    96,
+    112,
+)  # owners: person i is PERSON_CODE + i, and so on
 
 Joint = tuple[float, float, float]  # x, y in scene units, depth in metres
 
@@ -63,8 +68,11 @@ def _lerp(a: Joint, b: Joint, t: float) -> XY:
     return a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t
 
 
+_EIGHT = [(cos(i * pi / 4), sin(i * pi / 4)) for i in range(8)]
+
+
 def _ring(x: float, y: float, r: float) -> list[XY]:
-    return [(x + r * cos(i * pi / 4), y + r * sin(i * pi / 4)) for i in range(8)]
+    return [(x + r * c, y + r * s) for c, s in _EIGHT]
 
 
 class _Body:
@@ -79,11 +87,12 @@ class _Body:
 
     def draw(self) -> None:
         p = self.person
+        self.torso_at = self.j["chest"][2] + 0.035
         for side in ("left", "right"):
             self._leg(side)
             self._arm(side)
         near = self.j["gaze"][2]
-        self.queue.append((self.j["chest"][2] + 0.035, self._torso))
+        self.queue.append((self.torso_at, self._torso))
         self.queue.append((self.j["head"][2] + 0.06, self._head))
         if p.hair_style == "long":
             self.queue.append((self.j["chest"][2] + (0.05 if near < -0.1 else -0.1), self._mane))
@@ -114,20 +123,28 @@ class _Body:
         skin, cloth, shoe = shade(p.skin, dim), shade(cloth, dim), shade(p.shoes, dim)
         g = p.girth * u
 
+        colour = skin if bare else cloth
+        thigh_at, shank_at = (hip[2] + knee[2]) / 2, (knee[2] + ankle[2]) / 2 - 0.01
+        thigh_last = thigh_at > shank_at
+
         def thigh() -> None:
-            s.limb(_xy(hip), _xy(knee), 0.088 * g, 0.062 * g, skin if bare else cloth, THIGH + shift)
+            s.limb(_xy(hip), _xy(knee), 0.088 * g, 0.062 * g, colour, THIGH + shift)
+            if thigh_last:
+                s.stub(_xy(ankle), _xy(knee), 0.046 * g, 0.06 * g, colour, SHANK + shift)
             if p.legwear == "shorts":
                 s.limb(_xy(hip), _lerp(hip, knee, 0.72), 0.096 * g, 0.084 * g, cloth, THIGH + shift)
 
         def shank() -> None:
             wide = 0.052 if bare else 0.058
-            s.limb(_xy(knee), _xy(ankle), 0.06 * g, wide * 0.8 * g, skin if bare else cloth, SHANK + shift)
+            s.limb(_xy(knee), _xy(ankle), 0.06 * g, wide * 0.8 * g, colour, SHANK + shift)
+            if not thigh_last:
+                s.stub(_xy(hip), _xy(knee), 0.088 * g, 0.062 * g, colour, THIGH + shift)
 
         def foot() -> None:
             s.limb(_xy(heel), _xy(toe), 0.045 * u, 0.036 * u, shoe, FOOT + shift)
 
-        self.queue.append(((hip[2] + knee[2]) / 2, thigh))
-        self.queue.append(((knee[2] + ankle[2]) / 2 - 0.01, shank))
+        self.queue.append((thigh_at, thigh))
+        self.queue.append((shank_at, shank))
         self.queue.append(((heel[2] + toe[2]) / 2 - 0.015, foot))
 
     def _arm(self, side: str) -> None:
@@ -139,20 +156,30 @@ class _Body:
         skin, cloth = shade(p.skin, dim), shade(COLOURS[p.top], dim)
         g = p.girth * u
 
+        colour = cloth if p.sleeves == "long" else skin
+        # An arm hanging beside a frontal body lies over its outline: the bias draws it after the torso.
+        upper_at, fore_at = (shoulder[2] + elbow[2]) / 2 + 0.05, (elbow[2] + wrist[2]) / 2 + 0.05
+        upper_last = upper_at > fore_at
+        before_torso = upper_at < self.torso_at
+        chest = _lerp(shoulder, self.j["chest"], 0.3)
+
         def upper() -> None:
-            s.limb(_xy(shoulder), _xy(elbow), 0.056 * g, 0.044 * g, cloth if p.sleeves == "long" else skin,
-                   UPPER + shift)  # fmt: skip
+            s.limb(_xy(shoulder), _xy(elbow), 0.056 * g, 0.044 * g, colour, UPPER + shift)
+            if upper_last:
+                s.stub(_xy(wrist), _xy(elbow), 0.034 * g, 0.044 * g, colour, FORE + shift)
             if p.sleeves == "short":
                 s.limb(_xy(shoulder), _lerp(shoulder, elbow, 0.55), 0.064 * g, 0.058 * g, cloth, UPPER + shift)
+            if p.sleeves != "none" and not before_torso:  # the sleeve grows out of the shirt
+                s.capsule(_xy(shoulder), chest, 0.05 * g, 0.05 * g, shade(COLOURS[p.top], 0.98), TORSO, 0.02 * g)
 
         def fore() -> None:
-            s.limb(_xy(elbow), _xy(wrist), 0.044 * g, 0.034 * g, cloth if p.sleeves == "long" else skin,
-                   FORE + shift)  # fmt: skip
             s.limb(_xy(wrist), _xy(hand), 0.034 * u, 0.043 * u, skin, FORE + shift)
+            s.limb(_xy(elbow), _xy(wrist), 0.044 * g, 0.034 * g, colour, FORE + shift)
+            if not upper_last:
+                s.stub(_xy(shoulder), _xy(elbow), 0.056 * g, 0.044 * g, colour, UPPER + shift)
 
-        # An arm hanging beside a frontal body lies over its outline: the bias draws it after the torso.
-        self.queue.append(((shoulder[2] + elbow[2]) / 2 + 0.05, upper))
-        self.queue.append(((elbow[2] + wrist[2]) / 2 + 0.05, fore))
+        self.queue.append((upper_at, upper))
+        self.queue.append((fore_at, fore))
 
     def _torso(self) -> None:
         p, s, j, u = self.person, self.shapes, self.j, self.unit
@@ -164,20 +191,41 @@ class _Body:
         belly = _lerp(j["pelvis"], j["neck"], 0.32)
         circles.append((*belly, 0.105 * g))
         outline = hull([point for x, y, r in circles for point in _ring(x, y, r)])
-        s.limb(_xy(j["neck"]), _lerp(j["neck"], j["head"], 0.7), 0.05 * u, 0.045 * u, shade(p.skin, 0.85), HEAD_PART)
+        s.limb(
+            _xy(j["neck"]),
+            _lerp(j["neck"], j["head"], 0.7),
+            0.05 * u,
+            0.045 * u,
+            shade(p.skin, 0.85),
+            HEAD_PART,
+        )
         s.poly(outline, shade(colour, 0.68), TORSO)
-        light = [point for x, y, r in circles for point in _ring(x - r * 0.13, y - r * 0.1, r * 0.84)]
-        s.poly(hull(light), colour, TORSO, fine=0.03 * g)
+        s.poly(inset(outline, 0.88, 0.011 * g), colour, TORSO, fine=0.03 * g)
         if p.legwear != "dress":  # the waist of the trousers, so that hips belong to the legs
             (lx, ly), (rx, ry) = _xy(j["left_hip"]), _xy(j["right_hip"])
-            s.limb((lx, ly + 0.01 * u), (rx, ry + 0.01 * u), 0.088 * g, 0.088 * g, COLOURS[p.bottom], TORSO)
-        front = j["gaze"][2] > 0.1
+            waist = COLOURS[p.bottom]
+            s.capsule((lx, ly), (rx, ry), 0.093 * g, 0.093 * g, shade(waist, 0.66), TORSO)
+            s.capsule((lx - 0.012 * g, ly - 0.004 * g), (rx - 0.012 * g, ry - 0.004 * g), 0.078 * g, 0.078 * g, waist, TORSO,
+                      0.03 * g)  # fmt: skip
+            for side, shift in (("left", 0), ("right", RIGHT)):
+                hip, knee = j[f"{side}_hip"], j[f"{side}_knee"]
+                if (hip[2] + knee[2]) / 2 < self.torso_at and p.legwear in ("trousers", "shorts"):
+                    s.stub(_lerp(hip, knee, 0.6), _xy(hip), 0.07 * g, 0.086 * g, waist, THIGH + shift)
+        front = j["gaze"][2] > 0.35
         nx, ny, _ = j["neck"]
         cx, cy, _ = j["chest"]
         if front and p.hair_style != "long":
             s.oval(nx, ny + 0.01 * u, 0.05 * u, 0.032 * u, shade(p.skin, 0.9), TORSO, fine=0.02 * u)
         if front and self.index % 3 == 0:  # a print, a zip: clothes are rarely plain
-            s.capsule((nx, ny + 0.05 * u), (cx, cy + 0.2 * u), 0.008 * u, 0.008 * u, shade(colour, 0.6), TORSO, 0.012 * u)
+            s.capsule(
+                (nx, ny + 0.05 * u),
+                (cx, cy + 0.2 * u),
+                0.008 * u,
+                0.008 * u,
+                shade(colour, 0.6),
+                TORSO,
+                0.012 * u,
+            )
 
     def _skirt(self) -> None:
         p, j, u = self.person, self.j, self.unit
@@ -187,9 +235,9 @@ class _Body:
         circles = [(*_xy(j["left_hip"]), 0.095 * g), (*_xy(j["right_hip"]), 0.095 * g), (*left, 0.105 * g), (*right, 0.105 * g)]  # fmt: skip
         colour = COLOURS[p.bottom]
         part = THIGH if j["left_knee"][2] >= j["right_knee"][2] else THIGH + RIGHT
-        self.shapes.poly(hull([q for x, y, r in circles for q in _ring(x, y, r)]), shade(colour, 0.7), part)
-        lit = [q for x, y, r in circles for q in _ring(x - 0.12 * r, y - 0.1 * r, r * 0.84)]
-        self.shapes.poly(hull(lit), colour, part, fine=0.03 * g)
+        outline = hull([q for x, y, r in circles for q in _ring(x, y, r)])
+        self.shapes.poly(outline, shade(colour, 0.7), part)
+        self.shapes.poly(inset(outline, 0.88, 0.012 * g), colour, part, fine=0.03 * g)
 
     def _mane(self) -> None:
         j, u, p = self.j, self.unit, self.person
@@ -243,8 +291,8 @@ class _Body:
         for name in ("left_eye", "right_eye"):
             x, y, z = j[name]
             if z > 0.12:
-                s.oval(x, y, r * 0.15 * (0.4 + 0.6 * z), r * 0.12, (244, 242, 238), HEAD_PART, fine=r * 0.12)
-                s.oval(x, y, r * 0.09 * (0.5 + 0.5 * z), r * 0.11, ink, HEAD_PART, fine=r * 0.09)
+                s.oval(x, y, r * 0.125 * (0.4 + 0.6 * z), r * 0.08, (236, 232, 226), HEAD_PART, fine=r * 0.12)
+                s.oval(x, y, r * 0.075 * (0.5 + 0.5 * z), r * 0.085, ink, HEAD_PART, fine=r * 0.09)
                 s.capsule((x - r * 0.16, y - r * 0.26), (x + r * 0.16, y - r * 0.26), r * 0.045, r * 0.045, p.hair,
                           HEAD_PART, r * 0.06)  # fmt: skip
         x, y, z = j["nose"]
@@ -261,7 +309,13 @@ class _Body:
         bx, by, _ = j["pelvis"]
         off = -sin(p.yaw) * 0.2 * u
         colour = COLOURS[p.backpack]
-        s.limb((cx + off, cy - 0.08 * u), (cx + off + (bx - cx) * 0.7, cy + (by - cy) * 0.75), 0.14 * u, 0.16 * u, colour)
+        s.limb(
+            (cx + off, cy - 0.08 * u),
+            (cx + off + (bx - cx) * 0.7, cy + (by - cy) * 0.75),
+            0.14 * u,
+            0.16 * u,
+            colour,
+        )
         s.limb((cx + off, cy + 0.12 * u), (cx + off, cy + 0.16 * u), 0.085 * u, 0.085 * u, shade(colour, 0.86))
 
     def _held(self) -> None:
@@ -289,7 +343,9 @@ class _Body:
         else:  # umbrella
             top = (x + 0.03 * u, y - 0.95 * u)
             s.capsule((x, y + 0.06 * u), top, 0.012 * u, 0.01 * u, (70, 66, 66))
-            arc = [(top[0] + 0.58 * u * cos(a * pi / 10), top[1] + 0.2 * u - 0.3 * u * sin(a * pi / 10)) for a in range(11)]
+            arc = [
+                (top[0] + 0.58 * u * cos(a * pi / 10), top[1] + 0.2 * u - 0.3 * u * sin(a * pi / 10)) for a in range(11)
+            ]
             s.poly(arc, shade(colour, 0.8))
             s.poly([*arc[2:8], (top[0], top[1] + 0.2 * u)], colour, fine=0.1 * u)
 

@@ -58,7 +58,8 @@ class _Annotator:
 
     def _dressed(self, person: Person) -> str:
         dice = self.dice
-        forms = [f"in {_with_article(person.top + ' ' + ('dress' if person.legwear == 'dress' else dice.pick(lex.UPPER[person.sleeves])))}"]
+        garment = "dress" if person.legwear == "dress" else dice.pick(lex.UPPER[person.sleeves])
+        forms = [f"in {_with_article(f'{person.top} {garment}')}"]
         if person.legwear != "dress":
             lower = f"{person.bottom} {dice.pick(lex.LOWER[person.legwear])}"
             forms.append(f"in {_with_article(lower)}" if person.legwear == "skirt" else f"in {lower}")

@@ -32,9 +32,8 @@ def _region(mask: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> di
     }
 
 
-def _regions(scene: Scene) -> dict[int, dict[str, Any]]:
+def _regions(codes: np.ndarray) -> dict[int, dict[str, Any]]:
     """Visible region of every owner large enough to annotate, by owner number."""
-    codes = owners(scene)
     owner = (codes >> 6).astype(np.uint8)
     out = {}
     for number in np.flatnonzero(np.bincount(owner.ravel(), minlength=2) >= _LEAST_PIXELS):
@@ -47,9 +46,8 @@ def _regions(scene: Scene) -> dict[int, dict[str, Any]]:
     return out
 
 
-def _keypoints(scene: Scene, index: int) -> list[int]:
+def _keypoints(scene: Scene, index: int, codes: np.ndarray) -> list[int]:
     """x, y, v of the 17 keypoints. v: 0 outside the image, 1 hidden by a thing, another or the own body, 2 seen."""
-    codes = owners(scene)
     body = joints(scene, scene.people[index])
     out: list[int] = []
     for name in KEYPOINTS:
@@ -71,20 +69,23 @@ def person_annotations(scene: Scene) -> list[dict[str, Any]]:
 
     Pixels at the native size; bbox is x, y, width, height; areas count visible pixels; occluders are cut out.
     """
-    regions = _regions(scene)
+    codes = owners(scene)
+    return _people(scene, codes, _regions(codes))
+
+
+def _people(scene: Scene, codes: np.ndarray, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     out = []
     for index in range(len(scene.people)):
         region = regions.get(PERSON_CODE + index)
         if region is None:
             continue
-        points = _keypoints(scene, index)
+        points = _keypoints(scene, index, codes)
         labelled = sum(v > 0 for v in points[2::3])
         out.append({"category_id": PERSON_ID, **region, "keypoints": points, "num_keypoints": labelled})
     return out
 
 
-def _object_annotations(scene: Scene) -> list[dict[str, Any]]:
-    regions = _regions(scene)
+def _objects(scene: Scene, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     owned = [(PROP_CODE + k, prop.kind) for k, prop in enumerate(scene.props)]
     owned += [((PACK_CODE if kind == "backpack" else HELD_CODE) + i, kind) for i, kind in carried(scene)]
     return [
@@ -107,9 +108,11 @@ def _records(task: tuple[int, int]) -> dict[str, Any]:
         "coco_url": f"world://{seed}/{name}", "flickr_url": "",
         "date_captured": f"{date} {minute // 60:02d}:{minute % 60:02d}:00",
     }  # fmt: skip
+    codes = owners(scene)
+    regions = _regions(codes)
     return {
-        "image": image, "captions": captions(scene), "people": person_annotations(scene),
-        "objects": _object_annotations(scene),
+        "image": image, "captions": captions(scene), "people": _people(scene, codes, regions),
+        "objects": _objects(scene, regions),
     }  # fmt: skip
 
 

@@ -69,7 +69,15 @@ def couch(scene: Scene, prop: Prop, s: Shapes) -> None:
         arm[far]()
     at.box(s, (-0.36, 0.4), (-half, half), (0.06, 0.42), shade(cloth, 1.06))
     if abs(at.cos) > 0.2:
-        s.capsule(at.xy(0.39, 0, 0.1), at.xy(0.39, 0, 0.42), 0.008 * at.scale, 0.008 * at.scale, shade(cloth, 0.6), 0, 0.01)
+        s.capsule(
+            at.xy(0.39, 0, 0.1),
+            at.xy(0.39, 0, 0.42),
+            0.008 * at.scale,
+            0.008 * at.scale,
+            shade(cloth, 0.6),
+            0,
+            0.01,
+        )
     if at.cos >= 0 or abs(at.sin) > 0.5:
         arm[near]()
     if at.cos < 0:
@@ -81,7 +89,13 @@ def step(scene: Scene, prop: Prop, s: Shapes) -> None:
     at = _frame(scene, prop)
     half = max(1.2, prop.width * 0.8)
     for i in (2, 1, 0) if at.cos >= 0 else (0, 1, 2):
-        at.box(s, (-0.26 - i * 0.34, 0.2 - i * 0.34), (-half, half), (0.0, 0.35 + 0.17 * i), shade(STONE, 1.08 - 0.03 * i))
+        at.box(
+            s,
+            (-0.26 - i * 0.34, 0.2 - i * 0.34),
+            (-half, half),
+            (0.0, 0.35 + 0.17 * i),
+            shade(STONE, 1.08 - 0.03 * i),
+        )
 
 
 def wall(scene: Scene, prop: Prop, s: Shapes) -> None:
@@ -96,7 +110,16 @@ def rock(scene: Scene, prop: Prop, s: Shapes) -> None:
     at, u = _frame(scene, prop), prop.scale
     x, y = prop.x, prop.y
     grey = mix(STONE, (104, 96, 88), prop.variant)
-    pts = [(-0.5, 0.06), (-0.46, -0.2), (-0.25, -0.4), (0.1, -0.43), (0.38, -0.34), (0.52, -0.08), (0.42, 0.12), (-0.2, 0.16)]
+    pts = [
+        (-0.5, 0.06),
+        (-0.46, -0.2),
+        (-0.25, -0.4),
+        (0.1, -0.43),
+        (0.38, -0.34),
+        (0.52, -0.08),
+        (0.42, 0.12),
+        (-0.2, 0.16),
+    ]
     s.poly([(x + a * u, y + b * u) for a, b in pts], shade(grey, 0.72))
     top = [(-0.4, -0.2), (-0.24, -0.38), (0.1, -0.42), (0.33, -0.33), (0.1, -0.2), (-0.2, -0.12)]
     s.poly([(x + a * u, y + b * u * at.level) for a, b in top], shade(grey, 1.1))
@@ -122,7 +145,10 @@ def tv(scene: Scene, prop: Prop, s: Shapes) -> None:
     s.rect(x - 0.55 * u, y - 1.1 * u, x + 0.55 * u, y - 0.48 * u, (24, 24, 28))
     glow = mix((70, 110, 150), _tint(prop), prop.variant * 0.6)
     s.rect(x - 0.51 * u, y - 1.06 * u, x + 0.51 * u, y - 0.52 * u * at.level, glow)
-    s.poly([(x - 0.4 * u, y - 1.06 * u), (x - 0.1 * u, y - 1.06 * u), (x - 0.3 * u, y - 0.54 * u)], shade(glow, 1.25))
+    s.poly(
+        [(x - 0.4 * u, y - 1.06 * u), (x - 0.1 * u, y - 1.06 * u), (x - 0.3 * u, y - 0.54 * u)],
+        shade(glow, 1.25),
+    )
 
 
 def potted_plant(scene: Scene, prop: Prop, s: Shapes) -> None:
@@ -179,10 +205,19 @@ def bus(scene: Scene, prop: Prop, s: Shapes) -> None:
 def boat(scene: Scene, prop: Prop, s: Shapes) -> None:
     u, x = prop.scale, prop.x
     y = min(prop.y, scene.horizon + 0.05)
-    s.poly([(x - 1.6 * u, y - 0.5 * u), (x + 1.7 * u, y - 0.55 * u), (x + 1.2 * u, y), (x - 1.3 * u, y)], _tint(prop))
+    s.poly(
+        [(x - 1.6 * u, y - 0.5 * u), (x + 1.7 * u, y - 0.55 * u), (x + 1.2 * u, y), (x - 1.3 * u, y)],
+        _tint(prop),
+    )
     s.capsule((x, y - 0.5 * u), (x, y - 3.2 * u), 0.04 * u, 0.03 * u, (90, 70, 56))
-    s.poly([(x + 0.08 * u, y - 3.1 * u), (x + 0.08 * u, y - 0.7 * u), (x + 1.4 * u, y - 0.75 * u)], (238, 236, 228))
-    s.poly([(x - 0.08 * u, y - 2.8 * u), (x - 0.08 * u, y - 0.7 * u), (x - 1.0 * u, y - 0.72 * u)], (216, 214, 210))
+    s.poly(
+        [(x + 0.08 * u, y - 3.1 * u), (x + 0.08 * u, y - 0.7 * u), (x + 1.4 * u, y - 0.75 * u)],
+        (238, 236, 228),
+    )
+    s.poly(
+        [(x - 0.08 * u, y - 2.8 * u), (x - 0.08 * u, y - 0.7 * u), (x - 1.0 * u, y - 0.72 * u)],
+        (216, 214, 210),
+    )
 
 
 def bicycle(scene: Scene, prop: Prop, s: Shapes) -> None:
@@ -214,7 +249,9 @@ def traffic_light(scene: Scene, prop: Prop, s: Shapes) -> None:
 def stop_sign(scene: Scene, prop: Prop, s: Shapes) -> None:
     u, x, y = prop.scale, prop.x, prop.y
     s.capsule((x, y), (x, y - 2.1 * u), 0.04 * u, 0.04 * u, STEEL)
-    ring = lambda r: [(x + r * u * cos(pi / 8 + i * pi / 4), y - (2.3 - r * sin(pi / 8 + i * pi / 4)) * u) for i in range(8)]  # noqa: E731
+    ring = lambda r: [
+        (x + r * u * cos(pi / 8 + i * pi / 4), y - (2.3 - r * sin(pi / 8 + i * pi / 4)) * u) for i in range(8)
+    ]  # noqa: E731
     s.poly(ring(0.4), (236, 232, 226))
     s.poly(ring(0.36), (186, 34, 34))
     s.rect(x - 0.24 * u, y - 2.36 * u, x + 0.24 * u, y - 2.24 * u, (236, 232, 226), 0.06 * u)
@@ -225,7 +262,10 @@ def umbrella(scene: Scene, prop: Prop, s: Shapes) -> None:
     s.capsule((x, y), (x + 0.1 * u, y - 2.2 * u), 0.035 * u, 0.03 * u, (226, 220, 208))
     top, colour = (x + 0.1 * u, y - 2.35 * u), _tint(prop)
     n = 6
-    rim = [(x + 0.1 * u + 1.25 * u * cos(pi * k / n), y - (1.7 + 0.06 * (k % 2)) * u - 0.1 * u * sin(pi * k / n)) for k in range(n + 1)]
+    rim = [
+        (x + 0.1 * u + 1.25 * u * cos(pi * k / n), y - (1.7 + 0.06 * (k % 2)) * u - 0.1 * u * sin(pi * k / n))
+        for k in range(n + 1)
+    ]
     for k in range(n):
         s.poly([top, rim[k], rim[k + 1]], colour if k % 2 else (238, 234, 226))
 

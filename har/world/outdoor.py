@@ -77,7 +77,15 @@ def beach(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         hills(s, dice, w, top, 0.08, (108, 128, 130), 0.6)
     if dice.chance(0.4):
         here = scene.wall * 1.3
-        tree(s, dice, dice.pick((0.08, 0.92)) * w, scene.horizon + here * scene.camera, here, (84, 130, 64), "palm")
+        tree(
+            s,
+            dice,
+            dice.pick((0.08, 0.92)) * w,
+            scene.horizon + here * scene.camera,
+            here,
+            (84, 130, 64),
+            "palm",
+        )
     sand = mix((222, 200, 156), (200, 180, 150), dice.u())
     specks(s, dice, scene, shore + 0.03, 18, (shade(sand, 0.86), shade(sand, 1.2)), 0.008)
     return outdoors(scene, dice, shore - 0.012, shade(sand, 0.86), sand, "noise")
@@ -89,7 +97,13 @@ def field(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     if kind == 0:  # stands full of dots
         s.rect(0, base - 3.5 * u, w, base - 0.5 * u, (120, 124, 134))
         for _ in range(50):
-            s.oval(dice.between(0, w), base - dice.between(0.8, 3.3) * u, 0.16 * u, 0.18 * u, COLOURS[dice.pick(tuple(COLOURS))])
+            s.oval(
+                dice.between(0, w),
+                base - dice.between(0.8, 3.3) * u,
+                0.16 * u,
+                0.18 * u,
+                COLOURS[dice.pick(tuple(COLOURS))],
+            )
         s.rect(0, base - 0.7 * u, w, base, mix((60, 90, 140), COLOURS[dice.pick(tuple(COLOURS))], 0.6))
     elif kind == 1:
         hills(s, dice, w, base, 3 * u, (66, 100, 62), 1.0)
@@ -103,7 +117,10 @@ def field(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         y = base + (1 - base) * dice.between(0.1, 0.9)
         s.rect(0, y, w, y + 0.006 + 0.012 * (y - base), (236, 238, 230))
     x = dice.between(0, w)
-    s.poly([(x, base), (x + 0.008, base), (x * 1.4 - 0.2 * w + 0.03, 1.0), (x * 1.4 - 0.2 * w, 1.0)], (236, 238, 230))
+    s.poly(
+        [(x, base), (x + 0.008, base), (x * 1.4 - 0.2 * w + 0.03, 1.0), (x * 1.4 - 0.2 * w, 1.0)],
+        (236, 238, 230),
+    )
     if dice.chance(0.5):  # a goal
         here = u * 1.25
         gx, gy = dice.between(0.1, 0.8) * w, scene.horizon + here * scene.camera
@@ -185,7 +202,15 @@ def trail(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     specks(s, dice, scene, base + 0.02, 24, (shade(soil, 0.7), shade(soil, 1.2), (130, 126, 120)), 0.01)
     for _ in range(1 + dice.below(5)):
         here = u * dice.between(1.0, 1.6)
-        tree(s, dice, dice.between(0, w), scene.horizon + here * scene.camera, here, (56, 92, 62), dice.pick(("pine", "pine", "round")))
+        tree(
+            s,
+            dice,
+            dice.between(0, w),
+            scene.horizon + here * scene.camera,
+            here,
+            (56, 92, 62),
+            dice.pick(("pine", "pine", "round")),
+        )
     return outdoors(scene, dice, base, shade(soil, 0.86), soil, "noise")
 
 

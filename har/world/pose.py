@@ -151,8 +151,14 @@ def sitting(dice: Dice, seat: float) -> Pose:
     lean = dice.normal(3, 6)
     if seat < 0.15:
         style = dice.pick(("crossed", "drawn up", "stretched", "one up", "drawn up"))
-        crossed: Limb = ((dice.normal(80, 4), dice.between(46, 58)), (dice.normal(58, 8), -dice.between(56, 68)))
-        drawn: Limb = ((dice.between(124, 142), dice.between(2, 12)), (dice.between(2, 22), dice.between(-2, 6)))
+        crossed: Limb = (
+            (dice.normal(80, 4), dice.between(46, 58)),
+            (dice.normal(58, 8), -dice.between(56, 68)),
+        )
+        drawn: Limb = (
+            (dice.between(124, 142), dice.between(2, 12)),
+            (dice.between(2, 22), dice.between(-2, 6)),
+        )
         flat: Limb = ((dice.normal(87, 2), dice.between(3, 14)), (dice.normal(84, 2), dice.between(2, 12)))
         legs = {
             "crossed": (crossed, crossed), "drawn up": (drawn, drawn), "stretched": (flat, flat),

@@ -1,7 +1,5 @@
 """From a scene to pixels: the display list, its colours, and the map of who owns which pixel."""
 
-from functools import lru_cache
-
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
@@ -54,7 +52,8 @@ def compose(scene: Scene) -> tuple[Backdrop, Shapes]:
             draw_animal(scene, prop, shapes)
         else:
             if prop.kind not in ("kite", "boat"):
-                _shadow(shapes, prop.x, prop.y, 0.45 * max(prop.width, 0.6) * prop.scale)
+                wide = 1.5 if prop.kind == "dining table" else max(prop.width, 0.6)
+                _shadow(shapes, prop.x, prop.y, 0.45 * wide * prop.scale)
             DRAWERS[prop.kind](scene, prop, shapes)
         shapes.code = 0
     return backdrop, shapes
@@ -104,14 +103,15 @@ def render(scene: Scene, width: int | None = None, height: int | None = None) ->
         raise ValueError(f"width and height must be at least 8 pixels, got {width} x {height}")
     backdrop, shapes = compose(scene)
     over = 3 if max(width, height) <= 160 else 2
-    image = paint_backdrop(backdrop, scene, width, height).resize((width * over, height * over), Image.Resampling.NEAREST)
+    image = paint_backdrop(backdrop, scene, width, height).resize(
+        (width * over, height * over), Image.Resampling.NEAREST
+    )
     _draw(image, shapes, width * over / scene.aspect, height * over)
     image = image.reduce(over)
     image = ImageChops.multiply(image, light_map(scene, width, height))
     return grain(image, scene)
 
 
-@lru_cache(maxsize=4)
 def owners(scene: Scene) -> np.ndarray:
     """Map of codes at the native size, int32 [height, width]: 0 for scenery, else owner * 64 + part."""
     _, shapes = compose(scene)

@@ -9,7 +9,16 @@ from har.world.pose import Pose, sitting, standing, walking
 from har.world.scene import Person, Prop, Scene
 from har.world.shapes import Local
 
-SEAT_HEIGHT = {"ground": 0.0, "chair": 0.45, "bench": 0.44, "couch": 0.42, "step": 0.36, "wall": 0.52, "rock": 0.4}
+SEAT_HEIGHT = {
+    "ground": 0.0,
+    "chair": 0.45,
+    "bench": 0.44,
+    "couch": 0.42,
+    "step": 0.36,
+    "wall": 0.52,
+    "rock": 0.4,
+}
+_GREEN = ("park", "field", "trail", "snow")
 _SHARED = ("bench", "couch", "step", "wall")
 
 # place -> weights of (walking, sitting, standing): every place hosts all three, with a mild bias as in life.
@@ -57,7 +66,6 @@ _BEASTS = {
 _COATS = {"dog": ("brown", "black", "tan", "white", "gray"), "cat": ("orange", "black", "gray", "white", "tan"),
           "bird": ("gray", "white", "black", "brown"), "horse": ("brown", "black", "white", "tan"),
           "cow": ("black", "brown", "white", "tan")}  # fmt: skip
-_SOLID = ("sitting", "standing", "walking", "lying")
 
 
 def _yaw(dice: Dice, doing: str) -> float:
@@ -144,6 +152,8 @@ class _Draft:
             turn = yaw if shared else yaw + dice.normal(0, radians(16))
             if doing == "walking_running" and dice.chance(0.14):
                 turn += pi
+            if pose.holds == "umbrella" and self.place in INDOOR:
+                pose = replace(pose, holds="cell phone")
             person = _person(dice, pose, running and doing == "walking_running", doing, main, turn, self.place)
             if shared:
                 px, py = base.xy(0.0, offset * gap, 0.0)
@@ -235,7 +245,8 @@ def sample_scene(seed: int, image_id: int) -> Scene:
     if dice.chance(0.17 if doings else 0.7) or not (doings or draft.props):
         draft.animal(aspect * dice.between(0.1, 0.9), scale * dice.between(0.8, 1.12))
     if doings and dice.chance(0.17):
-        kind = dice.pick(("dining table", "chair", "potted plant") if place in INDOOR else ("bush", "bush", "bench"))
+        green = ("bush", "bush", "bench") if place in _GREEN else ("bench", "potted plant", "suitcase", "bicycle")
+        kind = dice.pick(("dining table", "chair", "potted plant") if place in INDOOR else green)
         near = scale * dice.between(1.16, 1.42)
         draft.prop(kind, centre + scale * dice.normal(0, 0.5), near, yaw=dice.pick((pi, 0.0, 1.2)), width=1.4)
     return Scene(

@@ -46,6 +46,12 @@ def hull(points: Sequence[XY]) -> list[XY]:
     return half(ordered) + half(ordered[::-1])
 
 
+def inset(outline: Sequence[XY], factor: float, shift: float) -> list[XY]:
+    """An outline shrunk about its middle and moved towards the light."""
+    cx, cy = sum(x for x, _ in outline) / len(outline), sum(y for _, y in outline) / len(outline)
+    return [(cx + (x - cx) * factor - shift, cy + (y - cy) * factor - shift) for x, y in outline]
+
+
 class Shapes:
     """Collects shapes in drawing order. `fine` shapes are details lost, and skipped, at small sizes."""
 
@@ -65,6 +71,13 @@ class Shapes:
         d, e = ra * 0.16, rb * 0.16
         self.items.append(("c", (a[0] - d, a[1] - d, ra * 0.84, b[0] - e, b[1] - e, rb * 0.84), colour,
                            self.code + part, ra * 0.3))  # fmt: skip
+
+    def stub(self, a: XY, b: XY, ra: float, rb: float, colour: Colour, part: int = 0) -> None:
+        """Repaints the lit side of a limb near its end b: hides the rim where the next bone joins it."""
+        t = max(0.0, 1 - 2.2 * rb / (((b[0] - a[0]) ** 2 + (b[1] - a[1]) ** 2) ** 0.5 + 1e-6))
+        x, y, r = a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, ra + (rb - ra) * t
+        self.items.append(("c", (x - r * 0.16, y - r * 0.16, r * 0.84, b[0] - rb * 0.16, b[1] - rb * 0.16, rb * 0.84),
+                           colour, self.code + part, rb * 0.3))  # fmt: skip
 
     def poly(self, points: Sequence[XY], ink: Ink, part: int = 0, fine: float = 0.0) -> None:
         """A filled polygon."""
@@ -136,7 +149,12 @@ class Local:
             face = [corner(f[0], flank, u[0]), corner(f[1], flank, u[0]), corner(f[1], flank, u[1]),
                     corner(f[0], flank, u[1])]  # fmt: skip
             faces.append((face, 0.58 + 0.24 * abs(self.sin)))
-        top = [corner(f[0], l[0], u[1]), corner(f[1], l[0], u[1]), corner(f[1], l[1], u[1]), corner(f[0], l[1], u[1])]
+        top = [
+            corner(f[0], l[0], u[1]),
+            corner(f[1], l[0], u[1]),
+            corner(f[1], l[1], u[1]),
+            corner(f[0], l[1], u[1]),
+        ]
         faces.append((top, 1.06))
         for face, light in faces:
             shapes.poly(face, shade(colour, light))

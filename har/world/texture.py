@@ -74,7 +74,9 @@ def _below(back: Backdrop, scene: Scene, width: int, height: int, start: int) ->
         deep, wide = {"tiles": (1.4, 1.4), "cobbles": (3.2, 2.6), "planks": (6.0, 0.5)}[back.ground]
         row = (away * deep).astype(int)
         shift = (row * (0.37 if back.ground != "tiles" else 0.0))[:, None]
-        joint = ((away * deep) % 1 < 0.1)[:, None] | ((across * wide + shift) % 1 < (0.07 if back.ground != "planks" else 0.02))
+        joint = ((away * deep) % 1 < 0.1)[:, None] | (
+            (across * wide + shift) % 1 < (0.07 if back.ground != "planks" else 0.02)
+        )
         fade = np.clip(pixels / 40 - 0.4, 0, 1)[:, None] * 0.22
         out *= (1 - joint * fade)[..., None].astype(np.float32)
         if back.ground != "cobbles":
@@ -116,7 +118,9 @@ def light_map(scene: Scene, width: int, height: int) -> Image.Image:
         level = level + (0.75 if scene.lighting == "night" else 0.12) * pool
     rgb = level[..., None] * np.asarray(tint, np.float32)
     if scene.lighting == "night":
-        rgb = rgb * np.asarray((1.0, 1.0, 1.0), np.float32) + 0.12 * pool[..., None] * np.asarray((1, 0.8, 0.3), np.float32)
+        rgb = rgb * np.asarray((1.0, 1.0, 1.0), np.float32) + 0.12 * pool[..., None] * np.asarray(
+            (1, 0.8, 0.3), np.float32
+        )
     small = Image.fromarray(np.clip(rgb * 250, 0, 255).astype(np.uint8))
     return small.resize((width, height), Image.Resampling.BILINEAR)
 
