@@ -86,8 +86,12 @@ def _quadruped(prop: Prop, s: Shapes) -> None:
         s.limb(at(*poll), at(*poll), hr * 1.5 * u, hr * 1.5 * u, coat)
     ear = 0.55 if prop.kind != "dog" else -0.35
     for off in (-0.35, 0.25):
-        s.blob(at(poll[0] + off * hr, poll[1] + hr * 0.6), at(poll[0] + off * hr - 0.3 * hr, poll[1] + hr * (1.1 + ear)),
-               hr * 0.32 * u, dark)  # fmt: skip
+        s.blob(
+            at(poll[0] + off * hr, poll[1] + hr * 0.6),
+            at(poll[0] + off * hr - 0.3 * hr, poll[1] + hr * (1.1 + ear)),
+            hr * 0.32 * u,
+            dark,
+        )
     s.oval(
         *at(poll[0] + hr * 0.6, poll[1] + hr * 0.15),
         hr * 0.16 * u,

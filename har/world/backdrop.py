@@ -109,8 +109,15 @@ def skyline(
         if dice.chance(0.6):  # a shop front with an awning
             colour = COLOURS[dice.pick(tuple(COLOURS))]
             s.rect(x + 0.1 * wide, base - 2.3 * u, x + 0.9 * wide, base, (70, 84, 96))
-            s.poly([(x + 0.06 * wide, base - 2.1 * u), (x + 0.94 * wide, base - 2.1 * u), (x + 0.9 * wide, base - 2.8 * u),
-                    (x + 0.1 * wide, base - 2.8 * u)], colour)  # fmt: skip
+            s.poly(
+                [
+                    (x + 0.06 * wide, base - 2.1 * u),
+                    (x + 0.94 * wide, base - 2.1 * u),
+                    (x + 0.9 * wide, base - 2.8 * u),
+                    (x + 0.1 * wide, base - 2.8 * u),
+                ],
+                colour,
+            )
         x += wide
 
 

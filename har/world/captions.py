@@ -255,9 +255,7 @@ def _words(table: object) -> Iterable[str]:
     if isinstance(table, str):
         yield from table.replace("{}", " ").split()
     elif isinstance(table, dict):
-        for key, value in table.items():
-            if not isinstance(key, int):
-                pass  # keys are names of kinds, not words
+        for value in table.values():  # keys name kinds, they are not spoken
             yield from _words(value)
     elif isinstance(table, (tuple, list)):
         for value in table:

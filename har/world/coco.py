@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from har.world.body import HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
 from har.world.captions import captions
+from har.world.joints import HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
 from har.world.labels import KEYPOINTS, LICENCES, OBJECTS, PERSON_ID, SKELETON, SUPERCATEGORIES
 from har.world.render import owners
 from har.world.sample import sample_scene

@@ -125,8 +125,13 @@ def field(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         here = u * 1.25
         gx, gy = dice.between(0.1, 0.8) * w, scene.horizon + here * scene.camera
         for a, b in (((0, 0), (0, 1.9)), ((4, 0), (4, 1.9)), ((0, 1.9), (4, 1.9))):
-            s.capsule((gx + a[0] * here, gy - a[1] * here), (gx + b[0] * here, gy - b[1] * here), 0.06 * here, 0.06 * here,
-                      (240, 240, 240))  # fmt: skip
+            s.capsule(
+                (gx + a[0] * here, gy - a[1] * here),
+                (gx + b[0] * here, gy - b[1] * here),
+                0.06 * here,
+                0.06 * here,
+                (240, 240, 240),
+            )
     return outdoors(scene, dice, base, shade(turf, 0.88), turf, "stripes")
 
 

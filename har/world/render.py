@@ -3,17 +3,18 @@
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from har.world import indoor, outdoor
+from har.world import furniture, indoor, outdoor, things
 from har.world.animals import draw_animal
 from har.world.backdrop import Backdrop
-from har.world.body import PROP_CODE, draw_person
+from har.world.body import draw_person
 from har.world.dice import Dice
+from har.world.joints import PROP_CODE
 from har.world.labels import ANIMALS
-from har.world.objects import DRAWERS
 from har.world.scene import Scene
 from har.world.shapes import Shapes
 from har.world.texture import grain, light_map, paint_backdrop
 
+_DRAWERS = {**furniture.DRAWERS, **things.DRAWERS}
 _PAINTERS = {**outdoor.PAINTERS, **indoor.PAINTERS}
 _ARC = np.linspace(-np.pi / 2, np.pi / 2, 6)
 
@@ -54,7 +55,7 @@ def compose(scene: Scene) -> tuple[Backdrop, Shapes]:
             if prop.kind not in ("kite", "boat"):
                 wide = 1.5 if prop.kind == "dining table" else max(prop.width, 0.6)
                 _shadow(shapes, prop.x, prop.y, 0.45 * wide * prop.scale)
-            DRAWERS[prop.kind](scene, prop, shapes)
+            _DRAWERS[prop.kind](scene, prop, shapes)
         shapes.code = 0
     return backdrop, shapes
 
