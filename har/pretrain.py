@@ -10,7 +10,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,13 +99,12 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     held = torch.arange(n_train, n_train + min(config.batch_size, scene.held_out))
-    log, order, running = [], np.empty(0, int), []
+    batches = _batches(factors[:n_train], config.batch_size, rng)
+    log, running = [], []
     start = time.perf_counter()
     progress = tqdm(range(steps), desc=f"pretrain {name}", unit="step")
     for step in progress:
-        if len(order) < config.batch_size:
-            order = np.concatenate([order, rng.permutation(n_train)])
-        rows, order = np.sort(order[: config.batch_size]), order[config.batch_size :]
+        rows = next(batches)
         loss = loss_of(torch.from_numpy(rows), _pixels(images, rows, rng, config.image_size), rng)
         if not torch.isfinite(loss):
             raise HarError(f"pretrain {name}: the loss is not finite at step {step}; lower learning_rate")
@@ -130,6 +129,27 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
             running = []
     _save(name, model, tokenizer, config, out)
     return log
+
+
+def _batches(factors: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Row numbers [size], for ever; each scene once a pass.
+
+    Every other batch holds scenes of one place only. Against scenes of other places a caption is told apart
+    by its place alone; among equals, what people do and wear is what is left to tell.
+    """
+    place = factors[:, : world.FACTORS["place"]].argmax(1)
+    while True:
+        order = rng.permutation(len(place))
+        mixed, alike = order[: len(order) // 2], order[len(order) // 2 :]
+        chunks = list(_chunks(mixed, size))
+        for value in range(world.FACTORS["place"]):
+            chunks += _chunks(alike[place[alike] == value], size)
+        for i in rng.permutation(len(chunks)):
+            yield np.sort(chunks[i])
+
+
+def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    return [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
 
 
 def _pixels(images: np.ndarray, rows: np.ndarray, rng, size: int) -> torch.Tensor:
