@@ -12,6 +12,7 @@ Ink = tuple[int, ...]  # RGB, or RGBA for what only tints (shadows, glows)
 XY = tuple[float, float]
 
 _CIRCLE = [(cos(i * pi / 7), sin(i * pi / 7)) for i in range(14)]
+_SMOOTH = [(cos(i * pi / 20), sin(i * pi / 20)) for i in range(40)]  # for what is large enough to show corners
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -91,7 +92,7 @@ class Shapes:
     def oval(self, x: float, y: float, rx: float, ry: float, ink: Ink, part: int = 0, fine: float = 0.0) -> None:
         """An upright ellipse."""
         flat: list[float] = []
-        for c, s in _CIRCLE:
+        for c, s in _CIRCLE if rx < 0.07 else _SMOOTH:
             flat += (x + rx * c, y + ry * s)
         self.items.append(("p", flat, ink, self.code + part, fine))
 
