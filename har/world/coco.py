@@ -105,7 +105,7 @@ def _records(task: tuple[int, int]) -> dict[str, Any]:
     date = np.datetime64("2013-11-14") + day
     image = {
         "id": image_id, "file_name": name, "width": scene.width, "height": scene.height, "license": scene.licence,
-        "coco_url": f"world://{seed}/{name}", "flickr_url": "",
+        "coco_url": f"world:{seed}/{image_id}", "flickr_url": "",
         "date_captured": f"{date} {minute // 60:02d}:{minute % 60:02d}:00",
     }  # fmt: skip
     codes = owners(scene)
