@@ -26,6 +26,7 @@ class Miniature(Block):
     width: PositiveInt
     layers: PositiveInt
     heads: PositiveInt
+    mlp_ratio: PositiveInt
     text_width: PositiveInt
     text_layers: NonNegativeInt
     text_length: PositiveInt
