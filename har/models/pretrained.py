@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification, AutoTokenizer
 from transformers.utils import logging
@@ -20,23 +21,33 @@ from har.models.preprocess import from_folder
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
+# What may be missing in a checkpoint: the head is always new, ViT's pooler is not used.
+DRAWN = ("classifier.", "pooler.")
+
 
 def _load(auto, folder: str | Path, **options) -> nn.Module:
     folder = Path(folder)
     try:
         if (folder / "model.safetensors").exists() or (folder / "model.safetensors.index.json").exists():
-            return auto.from_pretrained(
+            model, told = auto.from_pretrained(
                 folder,
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                output_loading_info=True,
                 **options,
             )
+            # transformers draws what a file lacks at random and goes on: a pretrained model only in name
+            lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+            lacking = [key for key in lacking if not key.startswith(DRAWN)]
+            if lacking:
+                raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
+            return model
         options.pop("ignore_mismatched_sizes", None)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **options)
         return auto.from_config(config).float()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise HarError(f"{folder}: not a model in the hub's format: {reason}") from None
 
@@ -52,6 +63,8 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
         folder,
         id2label=dict(enumerate(classes)),
         label2id={c: i for i, c in enumerate(classes)},
+        # a checkpoint that told several things at once (our ViT) would make the hub's pipeline take a sigmoid
+        problem_type="single_label_classification",
         ignore_mismatched_sizes=True,
     )
 
