@@ -25,9 +25,7 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path, cache:
     weights = config.source != "random"
     if source == "hub":
         known = {"model.safetensors": config.sha256} if config.sha256 and weights else None
-        fetch_hub(
-            config.id, config.revision, out, cache_dir=cache, sha256=known, max_bytes=MAX_BYTES, weights=weights
-        )
+        fetch_hub(config.id, config.revision, out, cache_dir=cache, sha256=known, max_bytes=MAX_BYTES, weights=weights)
     else:
         folder = Path(pretrained if source == "pretrain" else config.folder)
         if source == "pretrain" and not (folder / "config.json").exists():
