@@ -81,7 +81,7 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(config.seed)
-    images, captions, factors = scenes(scene, config.image_size + MARGIN, cache, threads)
+    images, captions, factors = scenes(scene, config.image_size + MARGIN, cache, jobs=-1)
     tokenizer = miniature.tokenizer(world.vocabulary(), config.text_length)
     model = miniature.model(name, config, len(tokenizer), targets())
     # Each caption once as token numbers; SigLIP pools the last position and so needs full padding.
@@ -99,7 +99,7 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     held = torch.arange(n_train, n_train + min(config.batch_size, scene.held_out))
-    batches = _batches(factors[:n_train], config.batch_size, rng)
+    batches = _batches(factors[:n_train], config.batch_size, rng, mixed_steps=steps // 3)
     log, running = [], []
     start = time.perf_counter()
     progress = tqdm(range(steps), desc=f"pretrain {name}", unit="step")
@@ -131,21 +131,24 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     return log
 
 
-def _batches(factors: np.ndarray, size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _batches(factors: np.ndarray, size: int, rng: np.random.Generator, mixed_steps: int) -> Iterator[np.ndarray]:
     """Row numbers [size], for ever; each scene once a pass.
 
-    Every other batch holds scenes of one place only. Against scenes of other places a caption is told apart
-    by its place alone; among equals, what people do and wear is what is left to tell.
+    After `mixed_steps` batches every other one holds scenes of one place only. Against scenes of other places
+    a caption is told apart by its place alone; among equals, what people do and wear is what is left to tell.
     """
     place = factors[:, : world.FACTORS["place"]].argmax(1)
+    done = 0
     while True:
         order = rng.permutation(len(place))
-        mixed, alike = order[: len(order) // 2], order[len(order) // 2 :]
-        chunks = list(_chunks(mixed, size))
+        mixed = order[: len(order) // 2] if done >= mixed_steps else order
+        alike = order[len(mixed) :]
+        chunks = _chunks(mixed, size)
         for value in range(world.FACTORS["place"]):
             chunks += _chunks(alike[place[alike] == value], size)
         for i in rng.permutation(len(chunks)):
             yield np.sort(chunks[i])
+        done += len(chunks)
 
 
 def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
