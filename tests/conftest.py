@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from har.params.pretrain import Miniature
-from har.params.schema import Augmentation
+from har.params.schema import Augmentation, load_params
 
 CLASSES = ["walking", "sitting", "standing"]
 CAPTIONS = ["a person walking", "two people sitting on a bench", "a person standing near a dog"]
@@ -24,10 +24,11 @@ def one_thread():
 @pytest.fixture(scope="session")
 def tiny() -> Miniature:
     """A backbone that trains in a second: 32 pixels, two layers of width 32."""
-    return Miniature(
-        seed=0, image_size=32, patch_size=8, width=32, layers=2, heads=2, text_width=24, text_layers=2, text_length=12,
-        projection=16, samples=32, batch_size=16, learning_rate=0.001, weight_decay=0.05, warmup=0.1,
-    )  # fmt: skip
+    small = {
+        "image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "heads": 2, "text_width": 24, "text_layers": 2,
+        "text_length": 12, "projection": 16, "samples": 32, "batch_size": 16,
+    }  # fmt: skip
+    return load_params("params.yaml").pretrain.models["clip"].model_copy(update=small)
 
 
 @pytest.fixture(scope="session")
