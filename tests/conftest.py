@@ -41,7 +41,7 @@ def checkpoints(tiny, tmp_path_factory):
     root = tmp_path_factory.mktemp("checkpoints")
     tokenizer = miniature.tokenizer(sorted({word for text in CAPTIONS for word in text.split()}), tiny.text_length)
     for name in ("clip", "siglip2", "vit"):
-        torch.manual_seed(0)
+        torch.manual_seed(100)  # none of the seeds that tests draw with
         miniature.model(name, tiny, len(tokenizer), ["indoor", "dog"]).save_pretrained(root / name)
         config = miniature.preprocessor_config(name, tiny)
         (root / name / "preprocessor_config.json").write_text(json.dumps(config))
