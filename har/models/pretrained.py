@@ -140,4 +140,4 @@ class Encoder:
     @property
     def logit_scale(self) -> float:
         """The temperature that pre-training learned (CLIP, SigLIP), as a factor on cosines."""
-        return float(self.model.logit_scale.exp())
+        return float(self.model.logit_scale.detach().exp())
