@@ -16,6 +16,7 @@ from har.errors import HarError
 from har.evaluate import predictions_frame
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
+from har.runs import Inputs, Outcome
 from har.store import Store
 
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
@@ -51,19 +52,13 @@ def run(
         missing = set(classes) - set(split.label[split.split == part])
         if missing:
             raise HarError(f"{name}: no {part} image of class {sorted(missing)[0]}; change split or curate.classes")
-    from har.training import Inputs, train  # torch loads here and in the processes below, not before
-
-    inputs = Inputs(
-        x=x,
-        y=np.array([classes.index(label) for label in split.label]),
-        train=np.flatnonzero(split.split == "train"),
-        validation=np.flatnonzero(split.split == "validation"),
-    )
+    rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
+    y = np.array([classes.index(label) for label in split.label])
     work = (
-        delayed(train)(
+        delayed(_run)(
             config,
             classes,
-            inputs,
+            (x, y, rows["train"], rows["validation"]),
             seed,
             strength=strength,
             device=training.device,
@@ -110,3 +105,9 @@ def run(
         "epochs": float(np.mean([outcome.epoch for outcome in outcomes])),
     }
     return predictions, curves.round(6), description
+
+
+def _run(config: Model, classes: list[str], inputs: tuple[np.ndarray, ...], seed: int, **options) -> Outcome:
+    from har.training import train  # torch takes seconds to load: in the process that trains, not before
+
+    return train(config, classes, Inputs(*inputs), seed, **options)

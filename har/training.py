@@ -7,7 +7,6 @@ probabilities for every image and evaluates them once.
 import json
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +17,7 @@ from har.augment import compose
 from har.errors import HarError
 from har.models.builders import build, logits, parameter_count
 from har.params.schema import Augmentation, Model
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a run sees. x: uint8 images [n, 3, size, size] or float32 features [n, width]; y: class
-    indices [n], -1 where unknown; train, validation: row numbers of x."""
-
-    x: np.ndarray
-    y: np.ndarray
-    train: np.ndarray
-    validation: np.ndarray
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """seed; probabilities float64 [n, classes] for every row of x; history, one dict an epoch; the
-    epoch kept and its validation loss; trainable parameters; seconds."""
-
-    seed: int
-    probabilities: np.ndarray
-    history: list[dict]
-    epoch: int
-    validation_loss: float
-    parameters: int
-    seconds: float
+from har.runs import Inputs, Outcome
 
 
 def pick_device(device: str) -> str:
@@ -80,7 +55,7 @@ def train(
 
     model, preprocess = build(config, classes, backbone, features=inputs.x.shape[-1])
     model = model.to(device)
-    x, y = torch.as_tensor(inputs.x), torch.as_tensor(inputs.y)
+    x, y = torch.tensor(inputs.x), torch.tensor(inputs.y)  # copies: memory shared between runs is read-only
     if device != "cpu":
         x, y = x.to(device), y.to(device)
     prepare = preprocess.normalise if preprocess else (lambda batch: batch)

@@ -27,7 +27,7 @@ def augment(context: Context, policy: str) -> None:
         name=name,
     )
     write_predictions(context.data / "predictions" / f"{name}.csv", predictions)
-    write_csv(context.reports / "curves" / f"{name}.csv", curves)
+    write_csv(context.data / "curves" / f"{name}.csv", curves)
     write_json(context.reports / "metrics" / f"{name}.json", scalars(predictions, profile.report) | description)
 
 

@@ -1,9 +1,11 @@
 """Confusion matrices, learning curves, accuracies with their intervals, and the augmentation study."""
 
+import numpy as np
 import pandas as pd
 
 from har import figures as draw
-from har.evaluate import summarise
+from har.evaluate import classes_of, summarise
+from har.files import write_csv
 from har.paper import model_name
 from stages.context import Context, stage
 from stages.results import augmented, trained
@@ -32,13 +34,25 @@ def figures(context: Context) -> None:
         one = {"ViT": every["posture", "vit"]}
         title = f"Sitting or standing, test, profile {name}"
         draw.confusion_matrices(one, "test", out / "figure3_vit_posture.png", title)
-    for run in context.params.run.train:
-        curves = pd.read_csv(context.reports / "curves" / f"{run}.csv")
+    for run, what in context.params.run.train.items():
+        curves = pd.read_csv(context.data / "curves" / f"{run}.csv")
         draw.learning_curves(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
+        # for `dvc plots show` and `dvc plots diff`
+        losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()
+        write_csv(context.data / "plots/losses" / f"{run}.csv", losses)
+        guesses = predicted(every[what.task, what.model])
+        write_csv(context.data / "plots/confusion" / f"{run}.csv", guesses)
     if context.params.run.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = f"Augmentation of CNN_base, profile {name}"
         draw.augmentation_study(policies, out / "augmentation.png", title, report.confidence)
+
+
+def predicted(frame: pd.DataFrame) -> pd.DataFrame:
+    """True and predicted class of the larger test set, a row for each image and run."""
+    frame = frame[frame.split == ("extended" if (frame.split == "extended").any() else "test")]
+    chances = frame[[f"p_{name}" for name in classes_of(frame)]].to_numpy()
+    return pd.DataFrame({"label": frame.label, "predicted": np.array(classes_of(frame))[chances.argmax(1)]})
 
 
 if __name__ == "__main__":
