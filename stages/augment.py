@@ -5,9 +5,9 @@ import sys
 from har import experiment
 from har.evaluate import write_predictions
 from har.files import write_csv, write_json
+from har.metrics import scalars
 from har.splits import read_split
 from har.store import Store
-from har.metrics import scalars
 from stages.context import Context, stage
 
 

@@ -3,8 +3,8 @@
 from har import embeddings
 from har.evaluate import majority_predictions, write_predictions
 from har.files import write_json
-from har.splits import read_split
 from har.metrics import scalars
+from har.splits import read_split
 from stages.context import Context, stage
 
 
