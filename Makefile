@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-all lint lock clean-venv
+.PHONY: repro test test-all gate lint lock clean-venv
 
 repro: $(VENV)/.installed
 	@dvc repro
@@ -16,6 +16,11 @@ test: $(VENV)/.installed
 
 test-all: $(VENV)/.installed
 	@python -m pytest -m "slow or not slow"
+
+# after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
+gate: $(VENV)/.installed
+	@profile=$$(python -m har.params profile) && \
+	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-baselines
 
 lint: $(VENV)/.installed
 	@ruff check . && ruff format --check .
