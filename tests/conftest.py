@@ -82,3 +82,11 @@ def store(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("store")
     store.build(photos, folder, short_side=48)
     return store.Store(folder)
+
+
+def pytest_collection_modifyitems(config, items):
+    """`pytest` alone leaves out what is marked slow; `-m slow` and `make test-all` run it."""
+    if not config.getoption("-m"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
