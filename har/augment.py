@@ -28,9 +28,7 @@ def compose(ops: Sequence[str], strength: Augmentation, size: int) -> Callable |
         "grayscale": lambda: v2.RandomGrayscale(strength.grayscale_probability),
         "gaussian_blur": lambda: v2.GaussianBlur(_odd(size // 16), (0.1, strength.blur_sigma)),
         "perspective": lambda: v2.RandomPerspective(strength.perspective, p=0.5, fill=128),
-        "random_resized_crop": lambda: v2.RandomResizedCrop(
-            size, scale=(strength.crop_area, 1.0), antialias=True
-        ),
+        "random_resized_crop": lambda: v2.RandomResizedCrop(size, scale=(strength.crop_area, 1.0), antialias=True),
     }
     transform = v2.Compose([build[op]() for op in ops])
 

@@ -76,9 +76,7 @@ def model(name: str, config: Miniature, vocabulary: int, targets: Sequence[str])
     }
     if name == "clip":
         projection = {"projection_dim": config.projection}
-        return CLIPModel(
-            CLIPConfig(text_config=text | projection, vision_config=vision | projection, **projection)
-        )
+        return CLIPModel(CLIPConfig(text_config=text | projection, vision_config=vision | projection, **projection))
     return SiglipModel(SiglipConfig(text_config=text | {"projection_size": config.width}, vision_config=vision))
 
 

@@ -77,9 +77,7 @@ def train(
             images = x[rows]
             if augment is not None:
                 images = augment(images)
-            loss = cross_entropy(
-                logits(model, prepare(images)), y[rows], label_smoothing=config.label_smoothing
-            )
+            loss = cross_entropy(logits(model, prepare(images)), y[rows], label_smoothing=config.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
