@@ -1,8 +1,10 @@
 """Miniature CLIP, SigLIP and ViT: transformers' own classes with small configurations, and the files that
 make each a checkpoint in the hub's format."""
 
+import math
 from collections.abc import Sequence
 
+import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from torch import nn
 from transformers import (
@@ -77,7 +79,12 @@ def model(name: str, config: Miniature, vocabulary: int, targets: Sequence[str])
     if name == "clip":
         projection = {"projection_dim": config.projection}
         return CLIPModel(CLIPConfig(text_config=text | projection, vision_config=vision | projection, **projection))
-    return SiglipModel(SiglipConfig(text_config=text | {"projection_size": config.width}, vision_config=vision))
+    siglip = SiglipModel(SiglipConfig(text_config=text | {"projection_size": config.width}, vision_config=vision))
+    # Zhai et al. 2023, §3.2. From transformers' 1 and 0 it ends where all pairs are told "no" with one probability.
+    with torch.no_grad():
+        siglip.logit_scale.fill_(math.log(10))
+        siglip.logit_bias.fill_(-10)
+    return siglip
 
 
 def preprocessor_config(name: str, config: Miniature) -> dict:

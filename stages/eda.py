@@ -1,23 +1,29 @@
 """Table 1, Figures 1 and 2, and the test of the claim that no class differs in size."""
 
+from PIL import Image
+
 from har import eda as look
 from har.coco.manifest import read_manifest
 from har.files import write_csv
-from har.store import Store
 from stages.context import Context, stage
 
 
 def eda(context: Context) -> None:
     manifest = read_manifest(context.data / "manifest.csv")
     classes = context.profile.tasks["activity"]
-    out, store = context.reports / "eda", Store(context.data / "store")
-    name = context.params.profile
+    out, name = context.reports / "eda", context.params.profile
+    files = {row.image_id: context.data / "images" / row.file_name for row in manifest.itertuples()}
     sizes, tests = look.size_table(manifest, classes), look.size_tests(manifest, classes)
     write_csv(out / "sizes.csv", sizes)
     write_csv(out / "size_tests.csv", tests)
     seed = context.profile.report.seed
     look.figure_examples(
-        manifest, classes, store.image, out / "figure1_examples.png", f"Examples, profile {name}", seed=seed
+        manifest,
+        classes,
+        lambda image_id: Image.open(files[image_id]),
+        out / "figure1_examples.png",
+        f"Examples, profile {name}",
+        seed=seed,
     )
     look.figure_sizes(manifest, classes, out / "figure2_sizes.png", f"Image sizes, profile {name}")
     print(sizes.to_string(index=False))
