@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-all gate lint lock clean-venv
+.PHONY: repro test test-all gate readme lint lock
 
 repro: $(VENV)/.installed
 	@dvc repro
@@ -21,6 +21,10 @@ test-all: $(VENV)/.installed
 gate: $(VENV)/.installed
 	@profile=$$(python -m har.params profile) && \
 	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-baselines
+
+# the result table of the README, from the committed sample
+readme: $(VENV)/.installed
+	@python -m har.readme
 
 lint: $(VENV)/.installed
 	@ruff check . && ruff format --check .
