@@ -1,5 +1,8 @@
 """params.yaml: what is not understood stops the run with one line that names the key."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,16 @@ def test_a_missing_or_huge_file_is_told(tmp_path):
     (tmp_path / "huge.yaml").write_text("#" * 1_100_000)
     with pytest.raises(HarError, match="expected at most"):
         load_params(tmp_path / "huge.yaml")
+
+
+def test_the_check_stage_ends_with_one_line(tmp_path):
+    (tmp_path / "params.yaml").write_text(TEXT.replace("  report:", "  reprot:", 1))
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.check"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "check: params.yaml: unknown key sample.reprot; the nearest valid key is sample.report\n"

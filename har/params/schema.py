@@ -242,6 +242,12 @@ class Profile(Block):
             backbone = getattr(model, "backbone", None)
             if backbone is not None:
                 _known(f"models.{name}.backbone", [backbone], self.backbones)
+            size = getattr(model, "input_size", 0)
+            if size > self.store.short_side:
+                raise ValueError(
+                    f"models.{name}.input_size is {size}, more than the {self.store.short_side} pixels of "
+                    "store.short_side"
+                )
         return self
 
 
