@@ -4,8 +4,7 @@ Everything derives from predictions. A figure that does not exist is an empty ce
 Markdown, with a footnote; never NaN.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,31 +13,22 @@ from har import paper
 from har.errors import HarError
 from har.evaluate import RESAMPLES, seed_scores, summarise
 from har.files import write_csv, write_text
+from har.markdown import (
+    NONE,
+    Table,
+    interval,
+    markdown_table,
+    number,
+    p_value,
+    plain_frame,
+    printed_score,
+    significant,
+)
 from har.statistics import anova, difference, paired_t_test
 
 BASELINE = "cnn_base"
 REFERENCE_ROWS = ("zero_shot", "zero_shot_siglip2", "majority")  # no training, so they have no runs to test
-NONE = "–"  # an en dash, with a footnote
 Predictions = Mapping[tuple[str, str], pd.DataFrame]
-
-
-@dataclass(frozen=True)
-class Table:
-    """`frame` holds plain numbers with one column each, `text` the cells as people read them."""
-
-    name: str
-    title: str
-    header: str  # which profile made it
-    frame: pd.DataFrame
-    text: pd.DataFrame
-    notes: tuple[str, ...] = ()
-
-    def markdown(self) -> str:
-        notes = list(self.notes)
-        if (self.text == NONE).any(axis=None):
-            notes.append(f"{NONE}: not printed by the paper, or not defined on these data.")
-        lines = [f"### {self.title}", "", f"*{self.header}*", "", markdown_table(self.text), ""]
-        return "\n".join(lines + [f"- {note}" for note in notes]).rstrip() + "\n"
 
 
 def profile_header(profile: str, backbones: Mapping[str, str] | None = None) -> str:
@@ -51,52 +41,6 @@ def profile_header(profile: str, backbones: Mapping[str, str] | None = None) -> 
     if not backbones:
         return made
     return f"{made}; backbones: " + ", ".join(f"{paper.model_name(k)} {source}" for k, source in backbones.items())
-
-
-def markdown_table(text: pd.DataFrame) -> str:
-    """A GitHub table, the first column left and the others right, padded so that it reads well unrendered."""
-    cells = [[str(name) for name in text.columns], *[[str(cell) for cell in row] for row in text.to_numpy()]]
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-    widths = [max(3, *(len(row[place]) for row in cells)) for place in range(len(text.columns))]
-    lines = []
-    for row in cells:
-        padded = [
-            c.ljust(w) if place == 0 else c.rjust(w) for place, (c, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("| " + " | ".join(padded) + " |")
-    rule = ["-" * w if place == 0 else "-" * (w - 1) + ":" for place, w in enumerate(widths)]
-    return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]])
-
-
-def number(value: float | None, digits: int = 3, sign: bool = False) -> str:
-    if value is None or value != value:
-        return NONE
-    text = f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
-    return text if any(digit in text for digit in "123456789") else text.lstrip("+−")  # no "−0.000"
-
-
-def interval(low: float | None, high: float | None, sign: bool = False) -> str:
-    return NONE if low is None else f"[{number(low, sign=sign)}, {number(high, sign=sign)}]"
-
-
-def printed_score(value: float | None) -> str:
-    """As the paper prints it, four digits, here without the leading 0."""
-    return NONE if value is None else f"{value:.4f}".removeprefix("0")
-
-
-def significant(value: float | None) -> float | None:
-    """Six significant digits for the CSV; what is only rounding becomes 0."""
-    return None if value is None else 0.0 if abs(value) < 1e-15 else float(f"{value:.6g}")
-
-
-def p_value(p: float | None) -> str:
-    return "< 0.001" if p is not None and p < 0.001 else number(p)
-
-
-def _frame(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Cells keep their types, and None stays None: a float column would turn it into NaN."""
-    frame = pd.DataFrame(list(rows)).astype(object)
-    return frame.where(frame.notna(), None)
 
 
 # --- tables of scores --------------------------------------------------------------------------------------
@@ -188,7 +132,7 @@ def score_table(
         raise HarError(f"{name}: none of {', '.join(keys)} has predictions on {' or '.join(splits)}")
     lacking = [naming(key) for key in missing if key not in summaries]
     absent = [f"Not in this run: {', '.join(lacking)}."] if lacking else []
-    return Table(name, title, header, _frame(rows), pd.DataFrame(text), (_note(level), *notes, *absent))
+    return Table(name, title, header, plain_frame(rows), pd.DataFrame(text), (_note(level), *notes, *absent))
 
 
 def _parameters(table: Table, parameters: Mapping[str, int]) -> Table:
@@ -225,7 +169,7 @@ def size_tables(size_table: pd.DataFrame, size_tests: pd.DataFrame, header: str)
                 "Paper: width × height, ratio": NONE if None in sizes else f"{sizes[0]} × {sizes[1]}, {sizes[2]}",
             }
         )
-    one = Table("table1", "Table 1. The images", header, _frame(rows), pd.DataFrame(text))
+    one = Table("table1", "Table 1. The images", header, plain_frame(rows), pd.DataFrame(text))
     text = [
         {
             "Measure": row["measure"].replace("_", " "),
@@ -245,7 +189,7 @@ def size_tables(size_table: pd.DataFrame, size_tests: pd.DataFrame, header: str)
         "size_tests",
         title,
         header,
-        _frame(
+        plain_frame(
             {k: significant(v) if isinstance(v, float) else v for k, v in row.items()}
             for row in size_tests.to_dict("records")
         ),
@@ -304,7 +248,7 @@ def statistics_table(predictions: Predictions, header: str, task: str = "activit
     notes = [f"One-way ANOVA: {overall['caveat']}", f"Paired t-test: {pair['caveat']}"]
     notes += [f"{row['test']}: {row['note']}" for row in rows if row["note"]]
     title = "The paper's two tests, on test accuracy of the runs"
-    return Table("statistics", title, header, _frame(rows), pd.DataFrame(text), tuple(notes))
+    return Table("statistics", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
 
 
 def differences_table(
@@ -341,7 +285,7 @@ def differences_table(
         "each with all runs of both). The intervals are not widened for the number of comparisons.",
         *sorted({row["note"] for row in rows if row["note"]}),
     )
-    frame = _frame([{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows])
+    frame = plain_frame([{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows])
     title = "How far is each model from CNN_base?"
     return Table("differences", title, header, frame, pd.DataFrame(text), notes)
 
