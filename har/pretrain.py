@@ -90,18 +90,38 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     tokens = torch.tensor(tokens).view(len(captions), -1, config.text_length)
     loss_of = _losses(name, model, tokens, torch.from_numpy(factors).float())
 
-    n_train = len(images) - scene.held_out
-    rng = np.random.default_rng(config.seed)
+    log: list[dict] = []
+    for cycle in range(len(config.samples)):
+        if cycle:
+            # as if the run had ended and begun again: the weights as they are saved, nothing else
+            model = model.half().float()
+        _cycle(name, model, config, cycle, (images, factors, scene.held_out), loss_of, log)
+    _save(name, model, tokenizer, config, out)
+    return log
+
+
+def _cycle(
+    name: str,
+    model: torch.nn.Module,
+    config: Miniature,
+    cycle: int,
+    data: tuple[np.ndarray, np.ndarray, int],
+    loss_of: Callable,
+    log: list[dict],
+) -> None:
+    """One warm-up and cosine of the learning rate (Loshchilov and Hutter 2017, restarts); extends `log`."""
+    images, factors, held_out = data
+    n_train = len(images) - held_out
+    rng = np.random.default_rng([config.seed, cycle] if cycle else config.seed)
     optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate, fused=True)
-    steps = config.samples // config.batch_size
-    rate = lambda step: min(  # noqa: E731
-        (step + 1) / max(1.0, config.warmup * steps), 0.5 * (1 + math.cos(math.pi * step / steps))
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    held = torch.arange(n_train, n_train + min(config.batch_size, scene.held_out))
-    batches = _batches(factors[:n_train], config.batch_size, rng, mixed_steps=steps // 3)
-    log, running = [], []
+    steps = config.samples[cycle] // config.batch_size
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+    held = torch.arange(n_train, n_train + min(config.batch_size, held_out))
+    batches = _batches(factors[:n_train], config.batch_size, rng, mixed_steps=0 if cycle else steps // 3)
+    seen = log[-1]["samples"] if log else 0
+    running: list[float] = []
     start = time.perf_counter()
+    model.train()
     progress = tqdm(range(steps), desc=f"pretrain {name}", unit="step")
     for step in progress:
         rows = next(batches)
@@ -113,6 +133,7 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+        seen += config.batch_size
         running.append(float(loss.detach()))
         if (step + 1) % max(1, steps // 20) == 0 or step + 1 == steps:
             model.eval()
@@ -120,15 +141,16 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
                 pixels = _pixels(images, held.numpy(), None, config.image_size)
                 held_loss = float(loss_of(held, pixels, np.random.default_rng(0)))
             model.train()
-            seen = (step + 1) * config.batch_size
             log.append({"samples": seen, "loss": float(np.mean(running)), "held_out_loss": held_loss})
             progress.write(
                 f"pretrain {name}: {seen:,} samples, loss {np.mean(running):.4f}, held out {held_loss:.4f}, "
                 f"{time.perf_counter() - start:.0f} s"
             )
             running = []
-    _save(name, model, tokenizer, config, out)
-    return log
+
+
+def _rate(step: int, steps: int, warmup: float) -> float:
+    return min((step + 1) / max(1.0, warmup * steps), 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def _batches(factors: np.ndarray, size: int, rng: np.random.Generator, mixed_steps: int) -> Iterator[np.ndarray]:

@@ -31,7 +31,7 @@ class Miniature(Block):
     text_layers: NonNegativeInt
     text_length: PositiveInt
     projection: PositiveInt
-    samples: PositiveInt
+    samples: Annotated[list[PositiveInt], Field(min_length=1)]
     batch_size: PositiveInt
     learning_rate: PositiveFloat
     weight_decay: Annotated[float, Field(ge=0)]
