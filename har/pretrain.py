@@ -84,23 +84,18 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     images, captions, factors = scenes(scene, config.image_size + MARGIN, cache, jobs=-1)
     tokenizer = miniature.tokenizer(world.vocabulary(), config.text_length)
     model = miniature.model(name, config, len(tokenizer), targets())
-    # Each caption once as token numbers; SigLIP pools the last position and so needs full padding.
-    flat = [text for five in captions for text in five]
-    tokens = tokenizer(flat, padding="max_length", truncation=True, max_length=config.text_length)["input_ids"]
-    tokens = torch.tensor(tokens).view(len(captions), -1, config.text_length)
-    loss_of = _losses(name, model, tokens, torch.from_numpy(factors).float())
-
+    loss_of = losses(name, model, tokenizer, captions, factors, config.text_length)
     log: list[dict] = []
     for cycle in range(len(config.samples)):
         if cycle:
             # as if the run had ended and begun again: the weights as they are saved, nothing else
             model = model.half().float()
-        _cycle(name, model, config, cycle, (images, factors, scene.held_out), loss_of, log)
-    _save(name, model, tokenizer, config, out)
+        run_cycle(name, model, config, cycle, (images, factors, scene.held_out), loss_of, log)
+    save(name, model, tokenizer, config, out)
     return log
 
 
-def _cycle(
+def run_cycle(
     name: str,
     model: torch.nn.Module,
     config: Miniature,
@@ -196,8 +191,13 @@ def _pixels(images: np.ndarray, rows: np.ndarray, rng, size: int) -> torch.Tenso
     return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _losses(name: str, model, tokens: torch.Tensor, factors: torch.Tensor) -> Callable:
+def losses(name: str, model, tokenizer, captions: list[list[str]], factors: np.ndarray, length: int) -> Callable:
     """loss(rows, pixels, rng) of one batch for the pre-training task of `name`."""
+    # Each caption once as token numbers; SigLIP pools the last position and so needs full padding.
+    flat = [text for five in captions for text in five]
+    tokens = torch.tensor(tokenizer(flat, padding="max_length", truncation=True, max_length=length)["input_ids"])
+    tokens = tokens.view(len(captions), -1, length)
+    marks = torch.from_numpy(factors).float()
 
     def caption(rows, rng):
         return tokens[rows, torch.from_numpy(rng.integers(0, tokens.shape[1], len(rows)))]
@@ -213,7 +213,7 @@ def _losses(name: str, model, tokens: torch.Tensor, factors: torch.Tensor) -> Ca
         return -logsigmoid(signs * out.logits_per_text).sum(-1).mean()
 
     def vit(rows, pixels, rng):
-        return binary_cross_entropy_with_logits(model(pixel_values=pixels).logits, factors[rows])
+        return binary_cross_entropy_with_logits(model(pixel_values=pixels).logits, marks[rows])
 
     return {"clip": clip, "siglip2": siglip2, "vit": vit}[name]
 
@@ -225,7 +225,7 @@ def _groups(model, weight_decay: float) -> list[dict]:
     ]
 
 
-def _save(name: str, model, tokenizer, config: Miniature, out: Path) -> None:
+def save(name: str, model, tokenizer, config: Miniature, out: Path) -> None:
     """Weights in half precision (git carries them), configuration, preprocessing and tokenizer."""
     out.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(out)

@@ -26,7 +26,7 @@ def tiny() -> Miniature:
     """A backbone that trains in a second: 32 pixels, two layers of width 32."""
     small = {
         "image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "heads": 2, "text_width": 24, "text_layers": 2,
-        "text_length": 12, "projection": 16, "samples": 32, "batch_size": 16,
+        "text_length": 12, "projection": 16, "samples": [32], "batch_size": 16,
     }  # fmt: skip
     return load_params("params.yaml").pretrain.models["clip"].model_copy(update=small)
 

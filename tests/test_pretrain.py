@@ -49,6 +49,24 @@ class TestEachMiniature:
         weights = [(folder / "model.safetensors").read_bytes() for folder in (trained[0] / name, tmp_path)]
         assert weights[0] != weights[1]
 
+    def test_a_second_cycle_goes_on_from_the_saved_weights(self, trained, config, cache, tmp_path, name):
+        """Two cycles in one run give the same bytes as one cycle, saved, opened and gone on with."""
+        twice = config.model_copy(update={"samples": [*config.samples, 16]})
+        log = pretrain.pretrain(name, twice, SCENES, tmp_path / "both", cache, threads=1)
+        assert [row["samples"] for row in log] == [16, 32, 48]
+
+        images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, 1)
+        tokenizer = miniature.tokenizer(world.vocabulary(), config.text_length)
+        model = miniature.model(name, config, len(tokenizer), pretrain.targets()).from_pretrained(
+            trained[0] / name, dtype=torch.float32
+        )
+        losses = pretrain.losses(name, model, tokenizer, captions, factors, config.text_length)
+        log = list(trained[1][name])
+        pretrain.run_cycle(name, model, twice, 1, (images, factors, SCENES.held_out), losses, log)
+        pretrain.save(name, model, tokenizer, config, tmp_path / "after")
+        weights = [(tmp_path / part / "model.safetensors").read_bytes() for part in ("both", "after")]
+        assert weights[0] == weights[1]
+
     def test_the_log_tells_losses_at_samples_seen(self, trained, tmp_path, name):
         log = trained[1][name]
         assert [row["samples"] for row in log] == [16, 32]
@@ -96,16 +114,16 @@ class TestVitIsBlindToTheActivity:
 
     def test_its_loss_uses_no_caption(self, config, cache):
         """Captions do tell the activity: the ViT's loss is the same whatever they say."""
-        images, _, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)
+        images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)
         torch.manual_seed(0)
-        model = miniature.model("vit", config, 10, pretrain.targets()).eval()
+        tokenizer = miniature.tokenizer(world.vocabulary(), config.text_length)
+        model = miniature.model("vit", config, len(tokenizer), pretrain.targets()).eval()
         rows = np.arange(8)
         pixels = pretrain._pixels(images, rows, None, config.image_size)
-        marks = torch.from_numpy(factors).float()
-        losses = [
-            float(pretrain._losses("vit", model, tokens, marks)(torch.from_numpy(rows), pixels, None).detach())
-            for tokens in (torch.zeros(64, 5, 4, dtype=torch.long), torch.ones(64, 5, 4, dtype=torch.long))
-        ]
+        losses = []
+        for told in (captions, [["a man"] * 5] * len(captions)):
+            loss = pretrain.losses("vit", model, tokenizer, told, factors, config.text_length)
+            losses.append(float(loss(torch.from_numpy(rows), pixels, None).detach()))
         assert losses[0] == losses[1]
 
 

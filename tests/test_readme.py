@@ -19,11 +19,3 @@ def test_marks_are_needed():
     assert with_results(f"a\n{START}\nold\n{END}\nb", "new") == f"a\n{START}\n\nnew\n\n{END}\nb"
     with pytest.raises(HarError, match="expected one line"):
         with_results("no marks", "table")
-
-
-def test_only_project_words():
-    """No address of a package index and no path of somebody's machine in what git tracks."""
-    for name in ("README.md", "Makefile", "requirements.lock", "pyproject.toml", "data/README.md"):
-        text = Path(name).read_text()
-        assert "index-url" not in text
-        assert "/home/" not in text
