@@ -122,6 +122,10 @@ MODEL_NAMES = {
     "majority": "Majority class",
     "zero_shot": "CLIP zero-shot",
     "zero_shot_siglip2": "SigLIP2 zero-shot",
+    "probe_vit": "Probe on ViT",
+    "probe_clip": "Probe on CLIP",
+    "probe_siglip2": "Probe on SigLIP2",
+    "metadata": "Metadata only",
 }
 POLICY_NAMES = {
     "none": "None",

@@ -217,6 +217,46 @@ class Report(Block):
     seed: NonNegativeInt
 
 
+class Probe(Block):
+    """The logistic regression on frozen embeddings, and the one on what needs no pixels."""
+
+    c: Annotated[list[PositiveFloat], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2)]
+
+
+class Resampling(Block):
+    """Repeated stratified k-fold over the drawn images."""
+
+    models: list[str]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: PositiveInt
+    runs: PositiveInt
+    seed: NonNegativeInt
+
+
+class LearningCurve(Block):
+    models: list[str]
+    sizes: Annotated[list[PositiveInt], Field(min_length=1)]
+    runs: PositiveInt
+    seed: NonNegativeInt
+
+
+class Vcoco(Block):
+    url: str
+    sha256: Hex64
+    bytes: PositiveInt
+
+
+class Audit(Block):
+    """What counts as the same picture, and the human labels to compare with."""
+
+    hash_bits: NonNegativeInt
+    similarity: Fraction
+    encoder: str
+    seconds: PositiveInt
+    vcoco: Vcoco
+
+
 class Profile(Block):
     data: Data
     curate: Curate
@@ -229,6 +269,10 @@ class Profile(Block):
     models: dict[str, Model]
     augmentation: Augmentation
     policies: dict[str, list[Op]]
+    probe: Probe
+    resampling: Resampling
+    learning_curve: LearningCurve
+    audit: Audit
     report: Report
 
     @model_validator(mode="after")
@@ -238,6 +282,10 @@ class Profile(Block):
         for label in self.curate.classes:
             if label not in self.embed.prompts:
                 raise ValueError(f"embed.prompts.{label} is missing, expected a list of prompts for that class")
+        probes = {f"probe_{name}" for name in self.backbones}
+        _known("resampling.models", self.resampling.models, {*self.models, *probes, "metadata"})
+        _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
+        _known("audit.encoder", [self.audit.encoder], self.backbones)
         for name, model in self.models.items():
             backbone = getattr(model, "backbone", None)
             if backbone is not None:
@@ -251,10 +299,19 @@ class Profile(Block):
         return self
 
 
+class Simulation(Block):
+    """Predictions with known truth, to test the statistics themselves."""
+
+    seed: NonNegativeInt
+    experiments: Annotated[int, Field(ge=100)]
+    resamples: Annotated[int, Field(ge=100)]
+
+
 class Params(Block):
     profile: Literal["sample", "coco"]
     run: Run
     pretrain: Pretrain
+    simulation: Simulation
     sample: Profile
     coco: Profile
 
