@@ -38,7 +38,7 @@ def kinds(model: nn.Module) -> list[str]:
 
 class TestFromScratch:
     def test_cnn_base_is_the_papers(self):
-        block = ["Conv2d", "ReLU", "MaxPool2d"]
+        block = ["Conv2d", "MaxPool2d", "ReLU"]
         model, preprocess = build(CNN, CLASSES)
         assert kinds(model) == [*block * 3, "Flatten", "Linear", "ReLU", "Linear"]
         assert all(layer.padding == (1, 1) for layer in model if isinstance(layer, nn.Conv2d))
@@ -46,7 +46,7 @@ class TestFromScratch:
 
     def test_cnn_gen_adds_batch_norm_and_dropout(self):
         model, _ = build(CNN.model_copy(update={"batch_norm": True, "conv_dropout": 0.1, "dropout": 0.3}), CLASSES)
-        block = ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Dropout2d"]
+        block = ["Conv2d", "BatchNorm2d", "MaxPool2d", "ReLU", "Dropout2d"]
         assert kinds(model) == [*block * 3, "Flatten", "Linear", "ReLU", "Dropout", "Linear"]
 
     def test_the_embedding_mlp_is_the_papers(self):

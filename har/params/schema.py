@@ -133,7 +133,7 @@ class Embed(Block):
 class Training(Block):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
     jobs: PositiveInt
-    backend: Literal["loky", "multiprocessing", "threading", "sequential"]
+    backend: Literal["loky", "multiprocessing", "sequential"]  # threads would share one random state
     device: Literal["auto", "cpu", "cuda", "mps"]
 
     @model_validator(mode="after")
