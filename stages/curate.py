@@ -3,6 +3,7 @@
 from har.coco.curate import curate as choose
 from har.coco.manifest import write_manifest
 from har.files import write_csv, write_text
+from har.markdown import NONE, markdown_table
 from stages.context import Context, stage
 
 
@@ -22,7 +23,10 @@ def curate(context: Context) -> None:
     write_manifest(found.manifest, context.data / "manifest.csv")
     write_csv(context.data / "evidence.csv", found.evidence)
     write_csv(context.reports / "funnel.csv", found.funnel)
-    write_text(context.reports / "funnel.md", found.funnel.to_markdown(index=False) + "\n")
+    shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
+    table = markdown_table(shown.where(found.funnel.notna(), NONE).rename(columns=lambda name: name.replace("_", " ")))
+    title = "### From captions to images\n\nHow many images each rule kept, and for which class.\n\n"
+    write_text(context.reports / "funnel.md", f"{title}{table}\n")
     print(found.funnel.to_string(index=False))
 
 
