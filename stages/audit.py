@@ -1,0 +1,63 @@
+"""Do the splits share pictures, and do caption labels say what people do?"""
+
+from pathlib import Path
+
+from har.audit import (
+    date_check,
+    embedding_check,
+    file_check,
+    flickr_check,
+    hash_check,
+    label_tables,
+    leakage_tables,
+    pixel_check,
+    read_dates,
+    vcoco_reference,
+    world_reference,
+)
+from har.coco.manifest import read_csv, read_manifest
+from har.embeddings import read
+from har.splits import read_split
+from har.store import Store
+from har.tables import profile_header, write_tables
+from stages.context import CACHE, Context, stage
+
+
+def audit(context: Context) -> None:
+    profile, data = context.profile, context.data
+    rule, world = profile.audit, profile.data.source == "world"
+    images = read_split(data / "split.csv")
+    ids = images.image_id
+    manifest = read_manifest(data / "manifest.csv").set_index("image_id")
+    files = read_csv(data / "provenance.csv", {"image_id": "int64", "sha256": "str"}).set_index("image_id")
+    dates, store = read_dates(data / "annotations/captions.json"), Store(data / "store")
+    drawn = "the images are drawn, not photographed: their dates follow from their ids" if world else ""
+    checks = [
+        file_check(files.sha256.loc[ids]),
+        pixel_check(store, ids),
+        hash_check(store, ids, rule.hash_bits),
+        embedding_check(read(data / "embeddings" / rule.encoder).rows(ids, "image", ()), rule.similarity, rule.encoder),
+        date_check([dates.get(i, "") for i in ids], rule.seconds, drawn),
+        flickr_check(manifest.flickr_url.loc[ids]),
+    ]
+    header = profile_header(context.params.profile, {rule.encoder: profile.backbones[rule.encoder].source})
+    tables = leakage_tables(images, checks, header)
+    reference = world_reference(profile.data.world.seed, ids) if world else vcoco_reference(lambda: vcoco(context))
+    report = profile.report
+    tables |= label_tables(
+        images, reference, profile.tasks["activity"], header, report.resamples, report.seed, report.confidence
+    )
+    write_tables(tables, context.reports / "audit")
+    for name in ("leakage", "labels"):
+        print(tables[name].markdown())
+
+
+def vcoco(context: Context) -> Path:
+    from har.coco.vcoco import fetch
+
+    pin = context.profile.audit.vcoco
+    return fetch(pin.url, CACHE / "downloads", sha256=pin.sha256, size=pin.bytes, progress=True)
+
+
+if __name__ == "__main__":
+    stage(audit)
