@@ -68,6 +68,6 @@ def p_value(p: float | None) -> str:
 
 
 def plain_frame(rows: Iterable[Mapping]) -> pd.DataFrame:
-    """Cells keep their types, and None stays None: a float column would turn it into NaN."""
-    frame = pd.DataFrame(list(rows)).astype(object)
+    """Cells keep their types: a float column would turn None into NaN and the counts beside it into floats."""
+    frame = pd.DataFrame(list(rows), dtype=object)
     return frame.where(frame.notna(), None)

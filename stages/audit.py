@@ -2,21 +2,19 @@
 
 from pathlib import Path
 
-from har.audit import (
+from har.coco.manifest import read_csv, read_manifest
+from har.embeddings import read
+from har.label_noise import label_tables, vcoco_reference, world_reference
+from har.leakage import (
     date_check,
     embedding_check,
     file_check,
     flickr_check,
     hash_check,
-    label_tables,
     leakage_tables,
     pixel_check,
     read_dates,
-    vcoco_reference,
-    world_reference,
 )
-from har.coco.manifest import read_csv, read_manifest
-from har.embeddings import read
 from har.splits import read_split
 from har.store import Store
 from har.tables import profile_header, write_tables

@@ -14,7 +14,7 @@ from servers import Site, serving, status
 from sklearn.metrics import cohen_kappa_score
 from test_vcoco import BODY, PIN, QUICK
 
-from har import audit
+from har import label_noise, leakage
 from har.coco import vcoco
 from har.coco.manifest import MANIFEST_COLUMNS, write_manifest
 from har.errors import HarError
@@ -58,7 +58,7 @@ def planted(tmp_path_factory):
 
 def found_by(check, images=IMAGES):
     """The row of the check and the pairs it found, as sets of ids."""
-    tables = audit.leakage_tables(images, [check], HEADER)
+    tables = leakage.leakage_tables(images, [check], HEADER)
     pairs = tables["pairs"].frame
     return tables["leakage"].frame.iloc[0], {frozenset(p) for p in zip(pairs.image_id_a, pairs.image_id_b, strict=True)}
 
@@ -76,16 +76,16 @@ def whole(table):
 
 def test_equal_files_and_equal_pixels_are_found_across_splits(planted):
     store, digests = planted
-    row, pairs = found_by(audit.file_check(digests))
+    row, pairs = found_by(leakage.file_check(digests))
     assert pairs == {frozenset({10, 11})}
     assert (row["pairs_compared"], row["pairs_found"], row["across_splits"], row["train_test"]) == (28, 1, 1, 1)
-    row, pairs = found_by(audit.pixel_check(store, IMAGES.image_id))
+    row, pairs = found_by(leakage.pixel_check(store, IMAGES.image_id))
     assert pairs == {frozenset(p) for p in ((10, 11), (10, 12), (11, 12))}
     assert (row["train_test"], row["train_validation"], row["validation_test"], row["within_train"]) == (1, 1, 1, 0)
 
 
 def test_a_recompressed_copy_is_found_by_its_hash(planted):
-    row, pairs = found_by(audit.hash_check(planted[0], IMAGES.image_id, 6))
+    row, pairs = found_by(leakage.hash_check(planted[0], IMAGES.image_id, 6))
     assert {image for pair in pairs for image in pair} == TWINS
     assert row["train_extended"] == row["test_extended"] == row["validation_extended"] == 1
     assert row["pairs_found"] == row["across_splits"] == 6
@@ -94,12 +94,12 @@ def test_a_recompressed_copy_is_found_by_its_hash(planted):
 def test_embeddings_are_compared_by_cosine():
     turn = np.radians([0, 10, -10, 60, 120, 180, 240, 300])
     vectors = np.column_stack([np.cos(turn), np.sin(turn)])
-    check = audit.embedding_check(vectors, np.cos(np.radians(11)), "clip")
+    check = leakage.embedding_check(vectors, np.cos(np.radians(11)), "clip")
     row, pairs = found_by(check)
     assert pairs == {frozenset({10, 11}), frozenset({10, 12})}
     assert (row["train_test"], row["train_validation"], row["across_splits"]) == (1, 1, 2)
     assert "discriminate" not in row["note"]
-    frame = audit.leakage_tables(IMAGES, [check], HEADER)["pairs"].frame.set_index("image_id_b")
+    frame = leakage.leakage_tables(IMAGES, [check], HEADER)["pairs"].frame.set_index("image_id_b")
     assert frame["value"].tolist() == pytest.approx([np.cos(np.radians(10))] * 2, abs=1e-5)
     assert frame.loc[11, "same_label"]
     assert not frame.loc[12, "same_label"]
@@ -107,29 +107,31 @@ def test_embeddings_are_compared_by_cosine():
 
 def test_a_threshold_that_everything_reaches_is_called_so():
     vectors = np.tile([1.0, 0.0], (8, 1))
-    row, pairs = found_by(audit.embedding_check(vectors, 0.97, "clip"))
+    row, pairs = found_by(leakage.embedding_check(vectors, 0.97, "clip"))
     assert len(pairs) == row["pairs_found"] == 28
     assert "100% of all pairs" in row["note"]
     assert "does not discriminate" in row["note"]
 
 
 def test_pairs_across_splits_come_first_and_markdown_alone_is_capped():
-    tables = audit.leakage_tables(IMAGES, [audit.embedding_check(np.tile([1.0, 0.0], (8, 1)), 0.97, "clip")], HEADER)
+    tables = leakage.leakage_tables(
+        IMAGES, [leakage.embedding_check(np.tile([1.0, 0.0], (8, 1)), 0.97, "clip")], HEADER
+    )
     frame, text = tables["pairs"].frame, tables["pairs"].text
     across = (frame.split_a != frame.split_b).tolist()
     assert len(frame) == 28
     assert across == sorted(across, reverse=True)
     assert 0 < sum(across) < 28
-    assert len(text) == audit.SHOWN
+    assert len(text) == leakage.SHOWN
     assert "10 of 28 shown" in tables["pairs"].markdown()
 
 
 @pytest.mark.parametrize("limit", [1000, 5])
 def test_blocks_give_what_all_pairs_give(monkeypatch, limit):
-    monkeypatch.setattr(audit, "BLOCK", 7)
+    monkeypatch.setattr(leakage, "BLOCK", 7)
     random = np.random.default_rng(3)
     values, part = random.integers(0, 200, 60), random.integers(0, 4, 60)
-    counts, found = audit.find_pairs(values, audit._gap, 5, part, limit)
+    counts, found = leakage.find_pairs(values, leakage._gap, 5, part, limit)
     expected = [
         (int(part[i] == part[j]), abs(int(values[i]) - int(values[j])), i, j)
         for i in range(60)
@@ -147,7 +149,7 @@ def test_blocks_give_what_all_pairs_give(monkeypatch, limit):
 
 def test_dates_are_compared_where_they_are_known():
     dates = ["2013-11-14 17:02:52", "2013-11-14 17:03:52", "2013-11-14 17:04:53", "", "nonsense", *[""] * 3]
-    row, pairs = found_by(audit.date_check(dates, 60))
+    row, pairs = found_by(leakage.date_check(dates, 60))
     assert pairs == {frozenset({10, 11})}  # 60 seconds, and 61 are too many
     assert (row["images"], row["pairs_compared"]) == (3, 3)
     assert "collected" in row["note"]
@@ -158,9 +160,9 @@ def flickr(number, server=6116):
 
 
 def test_close_flickr_numbers_are_found_whatever_the_server():
-    near = 6255196340 + audit.FLICKR_NUMBERS
+    near = 6255196340 + leakage.FLICKR_NUMBERS
     urls = [flickr(6255196340), flickr(near, 7), flickr(near + 1, 7), "", "http://example.org/1.jpg", *[""] * 3]
-    row, pairs = found_by(audit.flickr_check(urls))
+    row, pairs = found_by(leakage.flickr_check(urls))
     assert pairs == {frozenset({10, 11}), frozenset({11, 12})}
     assert row["images"] == 3
     assert "by chance" in row["note"]
@@ -169,13 +171,13 @@ def test_close_flickr_numbers_are_found_whatever_the_server():
 @pytest.mark.parametrize(
     ("check", "reason"),
     [
-        (audit.flickr_check([""] * 8), "no two images have a Flickr URL"),
-        (audit.date_check([""] * 8, 60), "no two images have a date_captured"),
-        (audit.date_check(["2013-11-14 17:02:52"] * 8, 60, "the images are drawn"), "the images are drawn"),
+        (leakage.flickr_check([""] * 8), "no two images have a Flickr URL"),
+        (leakage.date_check([""] * 8, 60), "no two images have a date_captured"),
+        (leakage.date_check(["2013-11-14 17:02:52"] * 8, 60, "the images are drawn"), "the images are drawn"),
     ],
 )
 def test_a_check_that_makes_no_sense_says_why(check, reason):
-    tables = audit.leakage_tables(IMAGES, [check], HEADER)
+    tables = leakage.leakage_tables(IMAGES, [check], HEADER)
     row = tables["leakage"].frame.iloc[0]
     assert row["status"] == "not applicable"
     assert row["pairs_found"] is None
@@ -186,7 +188,7 @@ def test_a_check_that_makes_no_sense_says_why(check, reason):
 
 
 def test_counts_stay_whole_numbers_beside_missing_ones(planted, tmp_path):
-    tables = audit.leakage_tables(IMAGES, [audit.file_check(planted[1]), audit.flickr_check([""] * 8)], HEADER)
+    tables = leakage.leakage_tables(IMAGES, [leakage.file_check(planted[1]), leakage.flickr_check([""] * 8)], HEADER)
     write_csv(tmp_path / "leakage.csv", tables["leakage"].frame)
     assert ",done,8,28,1,1," in (tmp_path / "leakage.csv").read_text()
 
@@ -194,11 +196,11 @@ def test_counts_stay_whole_numbers_beside_missing_ones(planted, tmp_path):
 def test_dates_come_from_the_captions_file(tmp_path):
     path = tmp_path / "captions.json"
     write_json(path, {"images": [{"id": 1, "date_captured": "2013-11-14 17:02:52"}, {"id": 2}]})
-    assert audit.read_dates(path) == {1: "2013-11-14 17:02:52"}
+    assert leakage.read_dates(path) == {1: "2013-11-14 17:02:52"}
     for content in ("{", "[]", '{"images": 3}', '{"images": [3]}', '{"images": [{}]}', '{"images": [{"id": []}]}'):
         path.write_text(content)
         with pytest.raises(HarError, match=r"captions\.json"):
-            audit.read_dates(path)
+            leakage.read_dates(path)
 
 
 # --- labels ------------------------------------------------------------------------------------------------
@@ -229,13 +231,13 @@ def labels_frame(split="test"):
 
 def test_an_image_shows_what_its_main_people_do():
     labels = pd.concat([labels_frame(), pd.DataFrame({"image_id": [99], "label": [SIT], "split": ["test"]})])
-    found = audit.compare(labels, people_frame())
+    found = label_noise.compare(labels, people_frame())
     rows = found[["image_id", "shows", "among", "majority", "contradicted"]]
     assert list(rows.itertuples(index=False, name=None)) == [(c[0], *c[3:]) for c in CASES]  # 99: nobody looked
 
 
 def test_figures_of_a_group():
-    figures = audit.agreement(audit.compare(labels_frame(), people_frame()), CLASSES, 200, 0, 0.95)
+    figures = label_noise.agreement(label_noise.compare(labels_frame(), people_frame()), CLASSES, 200, 0, 0.95)
     assert (figures["images"], figures["several"], figures["none"]) == (8, 2, 1)
     assert (figures["agree"], figures["agree_n"]) == (3, 5)
     assert figures["ceiling"] == figures["agree_share"] == 0.6
@@ -255,36 +257,36 @@ def test_kappa_is_scikit_learns():
     b[:120] = a[:120]
     table = np.zeros((3, 3), int)
     np.add.at(table, (a, b), 1)
-    assert audit.kappa(table) == pytest.approx(cohen_kappa_score(a, b))
-    both = audit.kappa(np.stack([table, table.T, np.diag([4, 0, 0])]))
+    assert label_noise.kappa(table) == pytest.approx(cohen_kappa_score(a, b))
+    both = label_noise.kappa(np.stack([table, table.T, np.diag([4, 0, 0])]))
     assert both[0] == pytest.approx(both[1])
     assert np.isnan(both[2])
 
 
 def test_the_interval_of_kappa_is_that_of_drawing_images():
     table = np.array([[30, 5, 2], [4, 20, 3], [1, 6, 19]])
-    estimate, low, high = audit.kappa_interval(table, 2000, 7, 0.95)
-    assert (estimate, low, high) == audit.kappa_interval(table, 2000, 7, 0.95)
+    estimate, low, high = label_noise.kappa_interval(table, 2000, 7, 0.95)
+    assert (estimate, low, high) == label_noise.kappa_interval(table, 2000, 7, 0.95)
     cells = np.repeat(np.arange(9), table.ravel())
     random = np.random.default_rng(1)
     drawn = [np.bincount(random.choice(cells, len(cells)), minlength=9).reshape(3, 3) for _ in range(2000)]
-    assert (low, high) == pytest.approx(np.quantile(audit.kappa(np.array(drawn)), [0.025, 0.975]), abs=0.02)
+    assert (low, high) == pytest.approx(np.quantile(label_noise.kappa(np.array(drawn)), [0.025, 0.975]), abs=0.02)
 
 
 @pytest.mark.parametrize("table", [np.zeros((3, 3), int), np.diag([5, 0, 0])])
 def test_an_undefined_kappa_is_none(table):
-    assert audit.kappa_interval(table, 50, 0, 0.95) == (None, None, None)
+    assert label_noise.kappa_interval(table, 50, 0, 0.95) == (None, None, None)
 
 
 def label_tables(images, reference):
-    tables = audit.label_tables(images, reference, CLASSES, HEADER, 100, 0, 0.95)
+    tables = label_noise.label_tables(images, reference, CLASSES, HEADER, 100, 0, 0.95)
     assert whole(tables["labels"])
     assert whole(tables["label_confusion"])
     return tables["labels"].frame, tables
 
 
 def test_labels_are_counted_by_split_and_class():
-    reference = audit.Reference("V-COCO", CLASSES, people_frame())
+    reference = label_noise.Reference("V-COCO", CLASSES, people_frame())
     images = labels_frame()
     images.loc[:3, "split"] = "train"
     frame, tables = label_tables(images, reference)
@@ -301,10 +303,10 @@ def test_labels_are_counted_by_split_and_class():
 def test_unknown_classes_and_foreign_images_are_told():
     images = labels_frame()
     images.loc[0, "label"] = "dancing"
-    _, tables = label_tables(images, audit.Reference("V-COCO", CLASSES, people_frame()))
+    _, tables = label_tables(images, label_noise.Reference("V-COCO", CLASSES, people_frame()))
     assert "1 images have a label" in tables["labels"].markdown()
     frame, tables = label_tables(
-        labels_frame().assign(image_id=range(100, 108)), audit.Reference("V-COCO", CLASSES, people_frame())
+        labels_frame().assign(image_id=range(100, 108)), label_noise.Reference("V-COCO", CLASSES, people_frame())
     )
     assert set(frame["status"]) == {"no overlap"}
     assert frame["images"].tolist()[0] == 0
@@ -316,7 +318,7 @@ def test_unknown_classes_and_foreign_images_are_told():
 def test_without_vcoco_the_tables_say_skipped_and_why(path, reason, tmp_path):
     pin = PIN | {"sha256": "0" * 64}
     with serving(Site({"/v.json": BODY}, routes={"/gone.json": status(404)})) as site:
-        reference = audit.vcoco_reference(lambda: vcoco.fetch(site.url + path, tmp_path, **pin, **QUICK))
+        reference = label_noise.vcoco_reference(lambda: vcoco.fetch(site.url + path, tmp_path, **pin, **QUICK))
     frame, tables = label_tables(labels_frame(), reference)
     assert set(frame["status"]) == {"skipped"}
     assert frame.loc[0, "images"] is None
@@ -328,7 +330,7 @@ def test_without_vcoco_the_tables_say_skipped_and_why(path, reason, tmp_path):
 def test_vcoco_is_held_against_captions(tmp_path):
     source = tmp_path / "vcoco.json"
     source.write_bytes(BODY)
-    reference = audit.vcoco_reference(lambda: vcoco.fetch(source.as_uri(), tmp_path / "cache", **PIN))
+    reference = label_noise.vcoco_reference(lambda: vcoco.fetch(source.as_uri(), tmp_path / "cache", **PIN))
     images = pd.DataFrame({"image_id": [11, 12, 13, 14, 15, 77], "label": [W, SIT, SIT, SIT, SIT, W], "split": "test"})
     frame, tables = label_tables(images, reference)
     assert frame.loc[0, ["images", "agree", "agree_n", "several", "none"]].tolist() == [5, 1, 2, 2, 1]
@@ -339,13 +341,15 @@ def test_a_file_that_is_not_vcoco_is_the_users_mistake(tmp_path):
     path = tmp_path / "vcoco.json"
     path.write_text("[]")
     with pytest.raises(HarError, match="is missing"):
-        audit.vcoco_reference(lambda: path)
+        label_noise.vcoco_reference(lambda: path)
 
 
 def test_world_noise_is_what_the_scenes_say():
     ids = range(1, 61)
     labels = pd.DataFrame({"image_id": ids, "label": [ACTIVITIES[i % 3] for i in ids], "split": "train"})
-    figures = audit.agreement(audit.compare(labels, audit.world_reference(2017, ids).people), ACTIVITIES, 10, 0, 0.95)
+    figures = label_noise.agreement(
+        label_noise.compare(labels, label_noise.world_reference(2017, ids).people), ACTIVITIES, 10, 0, 0.95
+    )
     one = agree = among = contradicted = several = none = 0
     for image_id in ids:
         people, label = sample_scene(2017, image_id).people, ACTIVITIES[image_id % 3]
