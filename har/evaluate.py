@@ -9,7 +9,8 @@ images share their luck with these images and say nothing about others (Field & 
 bootstrap).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,9 @@ from har.errors import HarError
 from har.files import write_csv
 
 SPLITS = ("train", "validation", "test", "extended")
-METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")
+METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
+LOSSES = ("nll", "brier")  # of the probabilities
+EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
 KEYS = ["seed", "image_id", "split", "label"]
 RESAMPLES = 2000
 
@@ -158,6 +161,23 @@ def zero_shot_predictions(
 # --- metrics -----------------------------------------------------------------------------------------------
 
 
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
+
+
+def class_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of each class from confusion matrices [..., C, C] (rows are true, columns
+    predicted), each [..., C]; 0 where undefined (scikit-learn's `zero_division=0`)."""
+    confusion = np.asarray(confusion, dtype=float)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)  # [..., C]
+    true, predicted = confusion.sum(-1), confusion.sum(-2)  # [..., C]
+    return {
+        "precision": _ratio(hits, predicted),
+        "recall": _ratio(hits, true),
+        "f1": _ratio(2 * hits, true + predicted),
+    }
+
+
 def metrics_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """METRICS from confusion matrices [..., C, C] (rows are true, columns predicted), each [...].
 
@@ -165,21 +185,28 @@ def metrics_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     (scikit-learn's `average="macro", zero_division=0, labels=classes`). Balanced accuracy is the mean recall
     of the classes that occur (scikit-learn's `balanced_accuracy_score`). No image at all gives 0.
     """
-
-    def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-        return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
-
     confusion = np.asarray(confusion, dtype=float)
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)  # [..., C]
-    true, predicted = confusion.sum(-1), confusion.sum(-2)  # [..., C]
-    recall = ratio(hits, true)
+    true = confusion.sum(-1)  # [..., C]
+    classwise = class_metrics(confusion)
     return {
-        "accuracy": ratio(hits.sum(-1), true.sum(-1)),
-        "precision": ratio(hits, predicted).mean(-1),
-        "recall": recall.mean(-1),
-        "f1": ratio(2 * hits, true + predicted).mean(-1),
-        "balanced_accuracy": ratio(recall.sum(-1), (true > 0).sum(-1)),
+        "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1), true.sum(-1)),
+        **{name: values.mean(-1) for name, values in classwise.items()},
+        "balanced_accuracy": weighted_accuracy(confusion, np.ones(confusion.shape[-1])),
     }
+
+
+def weighted_accuracy(confusion: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Accuracy on a population with class `shares` [C], from confusion matrices [..., C, C]: recalls averaged
+    with these weights (post-stratification), over the classes that occur. Equal shares give balanced accuracy."""
+    weights = np.where(np.asarray(confusion).sum(-1) > 0, shares, 0.0)
+    return _ratio((class_metrics(confusion)["recall"] * weights).sum(-1), weights.sum(-1))
+
+
+def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """-log of the true class's probability (nats), from probabilities [..., C] and class indices [...];
+    clipped to EPSILON, so an impossible event costs 36, not infinity."""
+    chosen = np.take_along_axis(probabilities, np.asarray(truth)[..., None], axis=-1)[..., 0]
+    return -np.log(np.clip(chosen, EPSILON, 1))
 
 
 class Cells(NamedTuple):
@@ -188,23 +215,52 @@ class Cells(NamedTuple):
     image_ids: np.ndarray  # [n]
     seeds: np.ndarray  # [S]
     truth: np.ndarray  # [n] class index
-    guess: np.ndarray  # [n, S] class index
+    probabilities: np.ndarray  # [n, S, C]
     classes: tuple[str, ...]
+
+    @property
+    def guess(self) -> np.ndarray:
+        """Predicted class indices, [n, S]."""
+        return self.probabilities.argmax(-1)
+
+    def ensemble_hits(self) -> np.ndarray:
+        """Whether the mean probability over runs is largest for the true class, bool [n]."""
+        return self.probabilities.mean(1).argmax(-1) == self.truth
 
     def one_hot(self) -> np.ndarray:
         """Each image's contribution to the confusion matrices, [n, S*C*C]. float32 counts exactly to
         2**24."""
-        n, runs, size = len(self.truth), len(self.seeds), len(self.classes)
+        n, runs, size = self.probabilities.shape
         hot = np.zeros((n, runs, size * size), dtype=np.float32)
         cell = self.truth[:, None] * size + self.guess
         hot[np.arange(n)[:, None], np.arange(runs)[None, :], cell] = 1
         return hot.reshape(n, -1)
 
-    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Metrics of each run under image counts [B, n]: each [B, S]."""
+    def confusions(self, counts: np.ndarray) -> np.ndarray:
+        """Confusion matrices of each run under image counts [B, n]: [B, S, C, C]."""
         size = len(self.classes)
-        confusion = (counts.astype(np.float32) @ self.one_hot()).reshape(len(counts), len(self.seeds), size, size)
-        return metrics_from_confusion(confusion)
+        return (counts.astype(np.float32) @ self.one_hot()).reshape(len(counts), len(self.seeds), size, size)
+
+    def losses(self) -> dict[str, np.ndarray]:
+        """LOSSES of each image and run, each [n, S]. Brier is the sum over classes of squared errors, 0 to 2
+        (Brier 1950), for two classes too."""
+        truth = np.broadcast_to(self.truth[:, None], self.probabilities.shape[:2])
+        target = np.eye(len(self.classes))[truth]
+        return {
+            "nll": negative_log_likelihood(self.probabilities, truth),
+            "brier": ((self.probabilities - target) ** 2).sum(-1),
+        }
+
+    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """METRICS of each run under image counts [B, n]: each [B, S]."""
+        return metrics_from_confusion(self.confusions(counts))
+
+    def mean_losses(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """LOSSES of each run under image counts [B, n]: each [B, S]."""
+        losses = self.losses()
+        sums = counts.astype(float) @ np.hstack([losses[name] for name in LOSSES])
+        means = sums / counts.sum(1, keepdims=True)
+        return dict(zip(LOSSES, np.hsplit(means, len(LOSSES)), strict=True))
 
 
 def cells(predictions: pd.DataFrame, split: str) -> Cells:
@@ -217,9 +273,9 @@ def cells(predictions: pd.DataFrame, split: str) -> Cells:
     if len(frame) != len(ids) * len(seeds):
         shape = f"{len(ids)} images x {len(seeds)} seeds"
         raise HarError(f"predictions on {split!r}: {len(frame)} rows are not {shape}")
-    guess = frame[[f"p_{name}" for name in classes]].to_numpy(float).argmax(1).reshape(len(ids), len(seeds))
+    probabilities = frame[[f"p_{name}" for name in classes]].to_numpy(float).reshape(len(ids), len(seeds), -1)
     truth = pd.Index(classes).get_indexer(frame["label"]).reshape(len(ids), len(seeds))[:, 0]
-    return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, guess, classes)
+    return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes)
 
 
 def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -260,11 +316,14 @@ def confusion(predictions: pd.DataFrame, split: str) -> pd.DataFrame:
 # --- intervals ---------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4)  # every model on a split shares its draws
 def resample_counts(n: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """How often each of `n` images is drawn in each bootstrap sample, [resamples, n]."""
+    """How often each of `n` images is drawn in each bootstrap sample, [resamples, n], read-only."""
     drawn = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
     flat = (drawn + n * np.arange(resamples)[:, None]).ravel()  # 10 times as fast as rng.multinomial
-    return np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
+    counts = np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
+    counts.flags.writeable = False
+    return counts
 
 
 def percentile_interval(estimate: float, values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -280,6 +339,45 @@ def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
     low, high = proportion_confint(correct, n, alpha=1 - level, method="wilson")
     return min(float(low), correct / n), max(float(high), correct / n)
+
+
+class Estimate(NamedTuple):
+    """One metric of a configuration on a split: its runs, and their mean in each bootstrap sample of images."""
+
+    metric: str
+    n: int  # images
+    runs: np.ndarray  # [S]
+    resampled: np.ndarray  # [B]
+
+    @property
+    def mean(self) -> float:
+        return float(self.runs.mean())
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """`level` interval over images of the mean of these runs; Wilson's for the accuracy of a single
+        run."""
+        if self.metric == "accuracy" and len(self.runs) == 1:
+            return wilson(round(self.mean * self.n), self.n, level)
+        return percentile_interval(self.mean, self.resampled, level)
+
+
+def estimates(
+    one: Cells, resamples: int = RESAMPLES, seed: int = 0, shares: Mapping[str, float] | None = None
+) -> dict[str, Estimate]:
+    """METRICS and LOSSES, each with the same bootstrap samples of images, and with the population's class
+    `shares` "weighted_accuracy" (see there). Two configurations on the same images draw the same samples."""
+    n = len(one.truth)
+
+    def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+        confusions = one.confusions(counts)
+        found = metrics_from_confusion(confusions) | one.mean_losses(counts)
+        if shares is not None:
+            weights = np.array([shares[name] for name in one.classes])
+            found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
+        return found
+
+    observed, resampled = scores(np.ones((1, n))), scores(resample_counts(n, resamples, seed))
+    return {name: Estimate(name, n, observed[name][0], resampled[name].mean(1)) for name in observed}
 
 
 def summarise(
@@ -302,19 +400,56 @@ def summarise(
         if not (predictions["split"] == split).any():
             continue
         one = cells(predictions, split)
-        n, runs = one.guess.shape
-        observed = one.metrics(np.ones((1, n)))
-        resampled = one.metrics(resample_counts(n, resamples, seed))
-        summary[split] = {"n": n, "runs": runs}
+        found = estimates(one, resamples, seed)
+        summary[split] = {"n": len(one.truth), "runs": len(one.seeds)}
         for metric in METRICS:
-            scores = observed[metric][0]  # [S]
-            mean = float(scores.mean())
-            if metric == "accuracy" and runs == 1:
-                low, high = wilson(round(mean * n), n, level)
-            else:
-                low, high = percentile_interval(mean, resampled[metric].mean(1), level)
-            figures = {"mean": mean, "ci_low": low, "ci_high": high}
-            if runs > 1:
-                figures = {"mean": mean, "sd": float(scores.std(ddof=1)), "ci_low": low, "ci_high": high}
+            estimate = found[metric]
+            low, high = estimate.interval(level)
+            figures = {"mean": estimate.mean, "ci_low": low, "ci_high": high}
+            if len(one.seeds) > 1:
+                figures = {
+                    "mean": estimate.mean,
+                    "sd": float(estimate.runs.std(ddof=1)),
+                    "ci_low": low,
+                    "ci_high": high,
+                }
             summary[split][metric] = {key: round(value, 6) for key, value in figures.items()}
     return summary
+
+
+# --- each class --------------------------------------------------------------------------------------------
+
+
+def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95) -> list[dict]:
+    """Precision, recall and F1 of each class, mean over runs, with intervals over images: a dict for each
+    class with class, support (images), runs_predicting, and precision, precision_low, precision_high, ...
+
+    Where one of several runs never predicts a class its precision counts as 0, as in the macro means. None:
+    precision where no run predicts the class, recall and F1 where no image shows it. The interval leaves out
+    the resamples in which the figure is not defined.
+    """
+    n = len(one.truth)
+    confusions = one.confusions(np.vstack([np.ones((1, n)), resample_counts(n, resamples, seed)]))  # [1+B, S, C, C]
+    values = {name: found.mean(1) for name, found in class_metrics(confusions).items()}  # [1+B, C]
+    occurs, predicted = confusions[:, 0].sum(-1) > 0, confusions.sum(-2) > 0  # [1+B, C], [1+B, S, C]
+    defined = {"precision": predicted.any(1), "recall": occurs, "f1": occurs}
+    rows = []
+    for place, name in enumerate(one.classes):
+        support, predicting = int((one.truth == place).sum()), int(predicted[0, :, place].sum())
+        row = {"class": name, "support": support, "runs_predicting": predicting}
+        for metric, every in values.items():
+            figures = (None, None, None)
+            if defined[metric][0, place]:
+                mean = float(every[0, place])
+                figures = (mean, *percentile_interval(mean, every[1:, place][defined[metric][1:, place]], level))
+            row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), figures, strict=True))
+        rows.append(row)
+    return rows
+
+
+def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:
+    """Each class's share among the `labels` that belong to `classes`; HarError if none does."""
+    counts = pd.Series(labels).value_counts().reindex(list(classes), fill_value=0)
+    if not counts.sum():
+        raise HarError(f"class shares: no image is labelled {', '.join(classes)}")
+    return {name: float(count / counts.sum()) for name, count in counts.items()}

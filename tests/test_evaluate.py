@@ -9,14 +9,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as sk
 
 from har.errors import HarError
 from har.evaluate import (
     METRICS,
+    cells,
+    class_shares,
     confusion,
+    estimates,
     majority_predictions,
     metrics_from_confusion,
+    per_class,
     per_seed,
     predictions_frame,
     read_predictions,
@@ -48,7 +53,7 @@ def simulate(n=40, runs=5, skill=1.0, split="test", classes=CLASSES, seed=0):
 # --- metrics
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), st.integers(2, 5), st.integers(1, 40))
 def test_metrics_equal_scikit_learn(data, size, n):
     truth = data.draw(st.lists(st.integers(0, size - 1), min_size=n, max_size=n))
@@ -84,6 +89,99 @@ def test_summary_is_mean_and_sd_over_runs():
     assert summary["accuracy"]["mean"] == pytest.approx(scores.mean(), abs=1e-6)
     assert summary["accuracy"]["sd"] == pytest.approx(scores.std(ddof=1), abs=1e-6)
     assert len(per_seed(frame)) == 5
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(3, 40), st.integers(1, 3), st.integers(0, 10**6), st.booleans())
+def test_scores_of_a_run_equal_scikit_learn(n, runs, seed, binary):
+    classes = CLASSES[1:] if binary else CLASSES
+    frame = simulate(n, runs, classes=classes, seed=seed)
+    weights = dict(zip(classes, np.random.default_rng(seed).dirichlet(np.ones(len(classes))), strict=True))
+    found = estimates(cells(frame, "test"), resamples=100, shares=weights)
+    assert set(found) == {*METRICS, "nll", "brier", "weighted_accuracy"}
+    for place, (_, run) in enumerate(frame.groupby("seed")):
+        shares = run[[f"p_{name}" for name in classes]].to_numpy()
+        truth = pd.Index(classes).get_indexer(run["label"])
+        guess, labels, counts = shares.argmax(1), list(range(len(classes))), np.bincount(truth, minlength=len(classes))
+        brier = sk.brier_score_loss(truth, shares if not binary else shares[:, 1], labels=labels, scale_by_half=False)
+        theirs = {
+            "nll": sk.log_loss(truth, shares, labels=labels),
+            "brier": brier,
+            "f1": sk.f1_score(truth, guess, labels=labels, average="macro", zero_division=0),
+            "weighted_accuracy": sk.accuracy_score(
+                truth,
+                guess,
+                sample_weight=(np.array([weights[name] for name in classes]) / np.maximum(counts, 1))[truth],
+            ),
+        }
+        for name, value in theirs.items():
+            assert found[name].runs[place] == pytest.approx(value, abs=1e-9), name
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 4), st.floats(0, 4), st.integers(0, 10**6))
+def test_every_estimate_lies_in_its_interval(n, runs, skill, seed):
+    for estimate in estimates(
+        cells(simulate(n, runs, skill, seed=seed), "test"), 100, shares=dict.fromkeys(CLASSES, 1)
+    ).values():
+        low, high = estimate.interval()
+        assert 0 <= low <= estimate.mean <= high < 40, estimate.metric
+        assert estimate.resampled.shape == (100,)
+
+
+def test_equal_shares_weight_to_balanced_accuracy():
+    found = estimates(cells(simulate(), "test"), 100, shares=dict.fromkeys(CLASSES, 1 / 3))
+    np.testing.assert_allclose(found["weighted_accuracy"].resampled, found["balanced_accuracy"].resampled, atol=1e-12)
+
+
+def test_shares_are_those_of_the_tasks_classes():
+    labels = ["sitting"] * 6 + ["standing"] * 2 + ["walking_running"] * 8
+    assert class_shares(labels, ("sitting", "standing")) == {"sitting": 0.75, "standing": 0.25}
+    with pytest.raises(HarError, match="no image is labelled flying"):
+        class_shares(labels, ("flying",))
+
+
+def test_an_impossible_event_costs_a_finite_loss():
+    frame = predictions_frame([1, 2], ["sitting", "standing"], ["test"] * 2, [[0, 1, 0], [0, 1, 0]], CLASSES)
+    found = estimates(cells(frame, "test"), 100)
+    assert found["nll"].mean == pytest.approx(-math.log(np.finfo(float).eps) / 2)
+    assert found["brier"].mean == pytest.approx(1)  # 0 and 2
+
+
+def test_metrics_files_hold_their_metrics_only():
+    assert list(summarise(simulate(9))["test"]) == ["n", "runs", *METRICS]
+
+
+# --- each class
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 3), st.integers(0, 10**6))
+def test_classes_equal_scikit_learn_and_average_to_the_macro_metrics(n, runs, seed):
+    frame = simulate(n, runs, seed=seed)
+    one = cells(frame, "test")
+    rows = per_class(one, resamples=100)
+    theirs = np.mean([
+        sk.precision_recall_fscore_support(one.truth, guess, labels=range(3), zero_division=0)[:3]
+        for guess in one.guess.T
+    ], axis=0)  # fmt: skip
+    for place, row in enumerate(rows):
+        assert row["support"] == (one.truth == place).sum()
+        for metric, values in zip(("precision", "recall", "f1"), theirs, strict=True):
+            if row[metric] is None:
+                assert values[place] == 0
+            else:
+                assert row[metric] == pytest.approx(values[place], abs=1e-9)
+                assert 0 <= row[f"{metric}_low"] <= row[metric] <= row[f"{metric}_high"] <= 1
+    recalls = [row["recall"] for row in rows if row["support"]]
+    assert np.mean(recalls) == pytest.approx(seed_scores(frame, "test", "balanced_accuracy").mean(), abs=1e-9)
+
+
+def test_a_class_without_images_or_guesses_has_no_figure():
+    frame = predictions_frame(range(4), ["sitting"] * 4, ["test"] * 4, [[0.1, 0.8, 0.1]] * 4, CLASSES)
+    walking, sitting, _ = per_class(cells(frame, "test"), resamples=100)
+    assert [walking[name] for name in ("precision", "recall", "f1", "f1_low")] == [None] * 4
+    assert (sitting["precision"], sitting["recall"], sitting["runs_predicting"]) == (1, 1, 1)
 
 
 def test_confusion_is_the_mean_over_runs():
@@ -146,6 +244,20 @@ def test_a_single_run_gets_wilsons_interval():
     assert (figures["ci_low"], figures["ci_high"]) == pytest.approx(wilson(round(figures["mean"] * 29), 29), abs=1e-6)
     assert wilson(0, 5)[0] == 0
     assert wilson(5, 5)[1] == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 500), st.floats(0, 1), st.floats(0.5, 0.999))
+def test_wilson_is_scipys(n, share, level):
+    correct = round(share * n)
+    theirs = stats.binomtest(correct, n).proportion_ci(level, "wilson")
+    assert wilson(correct, n, level) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+def test_models_on_the_same_images_share_their_draws():
+    assert resample_counts(17, 50) is resample_counts(17, 50)
+    with pytest.raises(ValueError, match="read-only"):
+        resample_counts(17, 50)[0, 0] = 1
 
 
 def test_every_resample_draws_n_images():

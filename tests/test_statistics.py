@@ -8,11 +8,28 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import linalg, stats
+from statsmodels.stats.oneway import effectsize_oneway
 
 from har.errors import HarError
-from har.evaluate import predictions_frame, seed_scores
-from har.statistics import anova, difference, kruskal_wallis, paired_t_test
+from har.evaluate import cells, estimates, predictions_frame, seed_scores
+from har.statistics import (
+    anova,
+    difference,
+    estimated_difference,
+    friedman,
+    greenhouse_geisser,
+    holm,
+    kruskal_wallis,
+    levene,
+    mcnemar,
+    mcnemar_power,
+    minimum_detectable_difference,
+    paired_t_test,
+    repeated_measures_anova,
+    shapiro,
+    tukey,
+)
 
 CLASSES = ("sitting", "standing")
 
@@ -82,6 +99,184 @@ def test_degenerate_t_test_has_a_note(a, b):
     result = finite(paired_t_test(pd.Series(a, dtype=float), pd.Series(b, dtype=float)))
     assert result["t"] is None
     assert "not defined" in result["note"]
+
+
+# --- over runs: beside the paper's two
+
+
+def run_scores(models=4, runs=5, seed=0):
+    """Accuracies of `runs` runs, with an effect of the model and of the seed."""
+    random = np.random.default_rng(seed)
+    luck = random.normal(0, 0.05, runs)
+    return {f"m{i}": pd.Series(0.5 + 0.03 * i + luck + random.normal(0, 0.02, runs)) for i in range(models)}
+
+
+def test_one_way_effect_size_is_the_share_of_the_sum_of_squares():
+    scores = run_scores()
+    every = np.concatenate(list(scores.values()))
+    within = sum(((runs - runs.mean()) ** 2).sum() for runs in scores.values())
+    total = ((every - every.mean()) ** 2).sum()
+    assert anova(scores)["partial_eta_squared"] == pytest.approx(1 - within / total, abs=1e-9)
+    means, variances = (np.array([getattr(s, f)() for s in scores.values()]) for f in ("mean", "var"))
+    f_squared = effectsize_oneway(means, variances, np.full(4, 5), use_var="equal")
+    assert anova(scores)["F"] * 3 / 20 == pytest.approx(f_squared, abs=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 10**6))
+def test_repeated_measures_anova_is_the_two_way_decomposition(models, runs, seed):
+    scores = run_scores(models, runs, seed)
+    table = pd.DataFrame(scores).to_numpy()
+    model = runs * ((table.mean(0) - table.mean()) ** 2).sum()
+    rest = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+    error = (rest**2).sum()
+    result = finite(repeated_measures_anova(scores))
+    df, df_error = models - 1, (models - 1) * (runs - 1)
+    f = model / df / (error / df_error)
+    assert (result["F"], result["df_model"], result["df_error"]) == pytest.approx((f, df, df_error), rel=1e-7)
+    assert result["p"] == pytest.approx(stats.f.sf(f, df, df_error), abs=1e-9)
+    assert result["partial_eta_squared"] == pytest.approx(model / (model + error), abs=1e-9)
+    assert result["p_corrected"] >= result["p"] - 1e-12 or result["F"] < 1
+    contrasts = linalg.helmert(models)
+    roots = linalg.eigvalsh(contrasts @ np.atleast_2d(np.cov(table, rowvar=False)) @ contrasts.T)
+    epsilon = roots.sum() ** 2 / (df * (roots**2).sum())
+    assert result["epsilon"] == pytest.approx(epsilon, rel=1e-6)
+    assert 1 / df - 1e-9 <= epsilon <= 1 + 1e-9
+
+
+def test_two_models_make_repeated_measures_the_paired_t_test():
+    scores = run_scores(2)
+    t, result = stats.ttest_rel(*scores.values()), repeated_measures_anova(scores)
+    assert (result["F"], result["p"]) == pytest.approx((t.statistic**2, t.pvalue), rel=1e-9)
+    assert greenhouse_geisser(pd.DataFrame(scores).to_numpy()) == pytest.approx(1)
+
+
+def test_friedman_is_scipys_and_its_effect_the_agreement_of_seeds():
+    scores = run_scores()
+    result, expected = finite(friedman(scores)), stats.friedmanchisquare(*scores.values())
+    assert (result["chi_squared"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    same_order = {name: pd.Series(np.arange(5) + 10 * i) for i, name in enumerate("abc")}
+    assert friedman(same_order)["kendalls_w"] == pytest.approx(1)
+
+
+def test_tests_over_seeds_pair_by_seed_and_name_what_they_leave_out():
+    scores = run_scores()
+    turned = {name: runs.iloc[::-1] for name, runs in scores.items()}
+    assert repeated_measures_anova(turned) == repeated_measures_anova(scores)
+    scores["m0"] = scores["m0"].drop(4)
+    scores["zero_shot"] = pd.Series([0.5])
+    result = repeated_measures_anova(scores)
+    assert (result["models"], result["runs"]) == (4, 4)
+    assert "seed 4" in result["note"]
+    assert "zero_shot" in result["note"]
+
+
+def test_tukey_is_scipys_and_agrees_with_statsmodels():
+    from statsmodels.stats.multicomp import pairwise_tukeyhsd
+
+    scores = run_scores(3)
+    found = tukey(scores | {"majority": pd.Series([0.4])})
+    expected = stats.tukey_hsd(*scores.values()).pvalue
+    assert found["p"]["m0", "m2"] == pytest.approx(expected[0, 2], abs=1e-9)
+    other = pairwise_tukeyhsd(np.concatenate(list(scores.values())), np.repeat(list(scores), 5)).pvalues
+    assert list(found["p"].values()) == pytest.approx(other, abs=1e-3)
+    assert "majority" in found["note"]
+
+
+def test_assumptions_are_scipys():
+    scores = run_scores()
+    spread = stats.f_oneway(*(np.abs(runs - runs.median()) for runs in scores.values()))  # its definition
+    assert (levene(scores)["W"], levene(scores)["p"]) == pytest.approx((spread.statistic, spread.pvalue), rel=1e-9)
+    residuals = np.concatenate([runs - runs.mean() for runs in scores.values()])
+    w, p = stats.shapiro(residuals)
+    assert (shapiro(scores)["W"], shapiro(scores)["p"]) == pytest.approx((w, p), rel=1e-9)
+
+
+@pytest.mark.parametrize("test", [repeated_measures_anova, friedman, tukey, levene, shapiro])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {},
+        {"a": [0.5, 0.5]},
+        {"a": [0.5], "b": [0.6], "c": [0.7]},
+        {"a": [0.5] * 3, "b": [0.5] * 3, "c": [0.5] * 3},
+    ],
+    ids=["no model", "one model", "one seed", "equal"],
+)
+def test_degenerate_tests_over_seeds_have_a_note(test, scores):
+    result = test({name: pd.Series(runs, dtype=float) for name, runs in scores.items()})
+    assert result["p"] is None or result["p"] == {}
+    assert "not defined" in result["note"]
+
+
+def test_models_that_move_together_leave_no_error_to_test_with():
+    result = repeated_measures_anova({"a": pd.Series([0.5, 0.6, 0.7]), "b": pd.Series([0.6, 0.7, 0.8])})
+    assert result["F"] is None
+    assert "same amount" in result["note"]
+
+
+# --- over images
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_mcnemar_is_the_binomial_test_of_the_discordant_images(pairs):
+    a, b = np.array(pairs).T
+    result, turned = finite(mcnemar(a, b)), mcnemar(b, a)
+    only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
+    assert (result["only_a"], result["only_b"]) == (only_a, only_b)
+    assert result["p"] == turned["p"]
+    if only_a + only_b:
+        assert result["p"] == pytest.approx(stats.binomtest(int(only_a), int(only_a + only_b)).pvalue, abs=1e-9)
+        assert result["cohens_g"] == pytest.approx(-turned["cohens_g"])
+    else:
+        assert (result["p"], result["cohens_g"]) == (1, None)
+    assert (result["odds_ratio"] is None) == (only_b == 0) == bool(result["note"])
+
+
+@pytest.mark.parametrize(("discordant", "gap"), [(0.5, 0.3), (0.9, 0.9), (0.3, 0.0)])
+def test_power_is_the_sum_over_all_outcomes(discordant, gap):
+    n, alpha = 14, 0.05
+    shares = [(discordant + gap) / 2, (discordant - gap) / 2, 1 - discordant]
+    expected = 0.0
+    for a in range(n + 1):
+        for b in range(n + 1 - a):
+            if a + b and stats.binomtest(a, a + b).pvalue <= alpha:
+                expected += stats.multinomial.pmf([a, b, n - a - b], n, shares)
+    assert mcnemar_power(n, discordant, gap, alpha) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "discordant"), [(29, 0.6), (1000, 0.3), (340, 0.2)])
+def test_the_detectable_difference_has_the_power_asked_for(n, discordant):
+    gap, note = minimum_detectable_difference(n, discordant)
+    assert note == ""
+    assert mcnemar_power(n, discordant, gap) == pytest.approx(0.8, abs=1e-5)
+    z, w = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
+    connor = (z * math.sqrt(discordant) + w * math.sqrt(discordant - gap**2)) ** 2 / gap**2  # images (Connor 1987)
+    assert connor == pytest.approx(n, rel=0.25)  # the exact test is conservative, the more so the smaller n
+
+
+def test_too_few_discordant_images_detect_nothing():
+    assert minimum_detectable_difference(29, 0.1)[0] is None
+    gap, note = minimum_detectable_difference(29, 0.0)
+    assert gap is None
+    assert "No detectable difference" in note
+
+
+def test_holm_steps_down_and_leaves_out_what_is_not_defined():
+    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert holm([None]) == [None]
+    assert holm([]) == []
+
+
+def test_independent_sets_have_the_wider_interval_of_two_means():
+    small = simulate(0.7, n=400, runs=1, seed=1, images=1)
+    large = simulate(0.7, n=400, runs=1, seed=2, images=2)
+    found = [estimates(cells(frame, "test"), 4000, seed)["accuracy"] for seed, frame in enumerate((small, large))]
+    result = estimated_difference(*found)
+    expected = 2 * 1.96 * math.sqrt(sum(one.mean * (1 - one.mean) / 400 for one in found))
+    assert result["ci_high"] - result["ci_low"] == pytest.approx(expected, rel=0.1)
+    assert result["difference"] == pytest.approx(found[0].mean - found[1].mean)
 
 
 def test_difference_is_that_of_the_means_and_turns_its_sign_around():
