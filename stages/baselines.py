@@ -1,28 +1,50 @@
-"""Rows that need no training: the majority class and zero-shot CLIP and SigLIP, for each task."""
+"""Rows without fine-tuning, for each task: the majority class, zero-shot CLIP and SigLIP, a logistic regression on
+each encoder's frozen embeddings, and one on metadata alone."""
 
-from har import embeddings
-from har.evaluate import majority_predictions, write_predictions
+import numpy as np
+import pandas as pd
+
+from har import embeddings, probe
+from har.coco.manifest import read_manifest
+from har.evaluate import majority_predictions, predictions_frame, write_predictions
 from har.files import write_json
 from har.metrics import scalars
+from har.params.schema import Probe
 from har.splits import read_split
 from stages.context import Context, stage
 
 
 def baselines(context: Context) -> None:
-    split = read_split(context.data / "split.csv")
+    split, encoders = read_split(context.data / "split.csv"), context.params.run.encoders
+    manifest = read_manifest(context.data / "manifest.csv")
     for task in context.params.run.tasks:
-        classes = context.profile.tasks[task]
-        parts = split[split.label.isin(classes) & (split.split != "train")]
-        rows = {"majority": majority_predictions(split[split.label.isin(classes)], classes)}
+        classes, about = context.profile.tasks[task], {}
+        images = split[split.label.isin(classes)]
+        rows = {"majority": majority_predictions(images, classes)}
         for encoder, row in (("clip", "zero_shot"), ("siglip2", "zero_shot_siglip2")):
-            if encoder in context.params.run.encoders:
+            if encoder in encoders:
                 found = embeddings.read(context.data / "embeddings" / encoder)
-                rows[row] = found.zero_shot(parts, classes)
+                rows[row] = found.zero_shot(images[images.split != "train"], classes)
+        for row in [*(f"{probe.PREFIX}{encoder}" for encoder in encoders), probe.METADATA]:
+            x = probe.features(row, context.data / "embeddings", manifest, images.image_id)
+            rows[row], fitted = fitted_row(x, images, classes, context.profile.probe)
+            about[row] = {} if fitted.c is None else {"c": fitted.c}
+            print(f"{task} {row}: C {fitted.c} {fitted.note}".rstrip())
         for name, predictions in rows.items():
             predictions = predictions[predictions.split != "train"]
             write_predictions(context.data / "baselines" / f"{task}-{name}.csv", predictions)
             out = context.reports / "metrics-baselines" / f"{task}-{name}.json"
-            write_json(out, scalars(predictions, context.profile.report))
+            write_json(out, scalars(predictions, context.profile.report) | about.get(name, {}))
+
+
+def fitted_row(
+    x: np.ndarray, images: pd.DataFrame, classes: list[str], config: Probe
+) -> tuple[pd.DataFrame, probe.Fitted]:
+    """Predictions of all `images` (image_id, label, split) by a regression fitted on those in train."""
+    y, train = pd.Index(classes).get_indexer(images.label), (images.split == "train").to_numpy()
+    fitted = probe.fit(x[train], y[train], len(classes), config)
+    told = predictions_frame(images.image_id, images.label, images.split, fitted.probabilities(x), classes)
+    return told, fitted
 
 
 if __name__ == "__main__":

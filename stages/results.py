@@ -5,8 +5,6 @@ import pandas as pd
 from har.evaluate import read_predictions
 from stages.context import Context
 
-BASELINES = ("majority", "zero_shot", "zero_shot_siglip2")
-
 
 def trained(context: Context) -> dict[tuple[str, str], pd.DataFrame]:
     """(task, model) to predictions: the models of params.yaml's `run.train`, then the baselines."""
@@ -15,10 +13,9 @@ def trained(context: Context) -> dict[tuple[str, str], pd.DataFrame]:
         path = context.data / "predictions" / f"{name}.csv"
         found[run.task, run.model] = read_predictions(path, tasks[run.task])
     for task in context.params.run.tasks:
-        for model in BASELINES:
-            path = context.data / "baselines" / f"{task}-{model}.csv"
-            if path.exists():
-                found[task, model] = read_predictions(path, tasks[task])
+        # whatever rows the baselines stage made for the encoders of this run
+        for path in sorted((context.data / "baselines").glob(f"{task}-*.csv")):
+            found[task, path.stem.removeprefix(f"{task}-")] = read_predictions(path, tasks[task])
     return found
 
 

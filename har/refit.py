@@ -1,0 +1,123 @@
+"""Models fitted again and again, each time on other images: what resampling and the learning curve share.
+
+This module loads no torch of its own; the processes that train do, once for all their fits.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from har import probe
+from har.errors import HarError
+from har.params.schema import Augmentation, Model, Probe, Training
+from har.runs import Inputs
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is fitted, and on what. x: its inputs, a row for each image; backbone: a checkpoint's folder."""
+
+    config: Model | Probe
+    x: np.ndarray
+    backbone: Path | None = None
+
+    @property
+    def random(self) -> bool:
+        """Whether two fits on the same images differ."""
+        return not isinstance(self.config, Probe)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of recipe `model`. train, told: row numbers of the images it learns from, and predicts.
+    validation: those that early stopping looks at, none where nothing is stopped."""
+
+    model: str
+    train: np.ndarray
+    validation: np.ndarray
+    told: np.ndarray
+    seed: int
+
+
+def fit_all(
+    fits: Sequence[Fit],
+    recipes: Mapping[str, Recipe],
+    y: np.ndarray,
+    classes: Sequence[str],
+    *,
+    training: Training,
+    strength: Augmentation,
+    name: str,
+) -> list[np.ndarray]:
+    """For each of `fits`, in their order, the probabilities of its `told` images, float64 [told, classes].
+
+    y: class index of each image. All fits go through one pool of processes, so that each loads torch once. What
+    comes out does not depend on the number of jobs. Raises HarError where a loss is not finite, or where a
+    fine-tuned model has no training image of a class.
+    """
+    # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
+    # starts another, which loads it again
+    order = sorted(range(len(fits)), key=lambda place: not recipes[fits[place].model].random)
+    backend = None if training.backend == "sequential" else training.backend
+    jobs = 1 if backend is None else max(1, min(training.jobs, len(fits)))
+    work = (
+        delayed(_fit)(recipes[fit.model], y, list(classes), fit, strength=strength, device=training.device)
+        for fit in (fits[place] for place in order)
+    )
+    # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
+    # multiprocessing cannot hand back one result after the other
+    return_as = "list" if backend == "multiprocessing" else "generator"
+    found = Parallel(n_jobs=jobs, backend=backend, batch_size=1, return_as=return_as)(work)
+    by_place = dict(zip(order, tqdm(found, total=len(fits), desc=name, unit="fit"), strict=True))
+    return [by_place[place] for place in range(len(fits))]
+
+
+def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str):
+    """One fit, on a copy of the images that it needs and no others."""
+    if isinstance(recipe.config, Probe):
+        fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config)
+        return fitted.probabilities(recipe.x[fit.told])
+    if missing := set(range(len(classes))) - set(y[fit.train].tolist()):
+        if recipe.config.kind == "finetune":  # its head starts as a regression on all classes
+            raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
+    from har.training import train  # torch takes seconds to load: in the process that trains, not before
+
+    # where nothing is stopped early a training image stands in: the loop logs a loss, nothing is chosen by it
+    validation = fit.validation if len(fit.validation) else fit.train[:1]
+    rows, places = np.unique(np.concatenate([fit.train, validation, fit.told]), return_inverse=True)
+    at_train, at_validation, at_told = np.split(places, np.cumsum([len(fit.train), len(validation)]))
+    outcome = train(
+        recipe.config,
+        classes,
+        Inputs(recipe.x[rows], y[rows], at_train, at_validation),
+        fit.seed,
+        strength=strength,
+        device=device,
+        backbone=recipe.backbone,
+    )
+    return outcome.probabilities[at_told]
+
+
+def read_fits(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
+    """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
+    try:
+        frame = pd.read_csv(path, float_precision="round_trip")
+    except FileNotFoundError:
+        raise HarError(f"{path}: no such file of predictions") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise HarError(f"{path}: not a CSV file of predictions ({str(error).strip()})") from None
+    return validate(frame, path)
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
+    """HarError unless `frame` has `columns`, whole numbers where they count something."""
+    for name in columns:
+        if name not in frame.columns:
+            raise HarError(f"{source}: column {name!r} is missing, expected {', '.join(columns)}")
+        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
+            raise HarError(f"{source}: column {name!r} holds something else than whole numbers")

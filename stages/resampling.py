@@ -1,0 +1,29 @@
+"""Repeated stratified k-fold over the drawn images, three activities: predictions, scores and their pairs."""
+
+from har.resampling import resample, resampling_tables, write_resampled
+from har.splits import read_split
+from har.tables import profile_header, write_tables
+from stages.context import Context, stage
+from stages.recipes import recipes
+
+
+def resampling(context: Context) -> None:
+    profile, classes = context.profile, context.profile.tasks["activity"]
+    split = read_split(context.data / "split.csv")
+    drawn = split[(split.split != "extended") & split.label.isin(classes)].sort_values("image_id", ignore_index=True)
+    models = recipes(context, "resampling.models", profile.resampling.models, drawn, classes)
+    frames = resample(
+        models, drawn, classes, profile.resampling, training=profile.training, strength=profile.augmentation
+    )
+    for name, frame in frames.items():
+        write_resampled(context.data / "resampling" / f"{name}.csv", frame)
+    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
+    random = [name for name, recipe in models.items() if recipe.random]
+    header = profile_header(context.params.profile, sources)
+    tables = resampling_tables(frames, random, header, profile.report.confidence)
+    write_tables(tables, context.reports / "resampling")
+    print(tables["resampling"].markdown())
+
+
+if __name__ == "__main__":
+    stage(resampling)
