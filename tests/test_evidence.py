@@ -11,6 +11,7 @@ from matplotlib.image import imread
 from har import evidence
 from har.errors import HarError
 from har.evaluate import cells, majority_predictions, predictions_frame, seed_scores, wilson
+from har.evidence.tests import _failed_assumptions
 from har.statistics import difference
 from har.tables import write_tables
 
@@ -141,9 +142,9 @@ def test_the_papers_tests_stand_beside_its_values_on_its_split_only(built):
 
 def test_a_failed_assumption_is_told():
     rows = [{"test": "Shapiro–Wilk", "p": 0.01}, {"test": "Levene (medians)", "p": None}]
-    (sentence,) = evidence._failed_assumptions(rows, 0.05, "activity, test")
+    (sentence,) = _failed_assumptions(rows, 0.05, "activity, test")
     assert sentence.startswith("activity, test: the residuals are not normal (Shapiro–Wilk), p = 0.010")
-    assert evidence._failed_assumptions(rows, 0.005, "activity, test") == []
+    assert _failed_assumptions(rows, 0.005, "activity, test") == []
 
 
 def test_pairs_are_complete_paired_and_largest_first(built, predictions):

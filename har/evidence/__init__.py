@@ -1,0 +1,49 @@
+"""What the predictions support: scores with intervals, each class, calibration, tests, pairs of models, and how
+far the small test set lies from the larger one. Each is a `har.markdown.Table`, and one figure.
+
+Everything derives from predictions frames. Where a figure is not defined its cell is empty and a note says why.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from har.errors import HarError
+from har.evaluate import RESAMPLES
+from har.evidence.calibration import calibration_table, reliability_figure
+from har.evidence.pairs import pairs_table
+from har.evidence.rows import SPLITS, Key, population, score
+from har.evidence.scores import per_class_table, scores_table
+from har.evidence.small_test import small_test_table
+from har.evidence.tests import honest_differences, tests_table
+from har.markdown import Table
+
+__all__ = ["build_evidence", "reliability_figure"]
+
+
+def build_evidence(
+    predictions: Mapping[Key, pd.DataFrame],
+    labels: Sequence[str],
+    header: str,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict[str, Table]:
+    """Every table by name: scores, per_class, calibration, tests, pairs, small_test.
+
+    `predictions` maps (task, model) to its frame; `labels` are those of all images that satisfy the caption
+    rule, drawn or not. HarError if no model has predictions on test or extended.
+    """
+    shares = population(labels, predictions)
+    scored = {split: score(predictions, split, shares, resamples, seed) for split in SPLITS}
+    if not any(scored.values()):
+        raise HarError(f"statistics: no model has predictions on {' or '.join(SPLITS)}")
+    honest = honest_differences(scored)
+    return {
+        "scores": scores_table(scored, shares, header, level),
+        "per_class": per_class_table(scored, header, level, resamples, seed),
+        "calibration": calibration_table(predictions, scored, header, seed),
+        "tests": tests_table(scored, honest, header, level),
+        "pairs": pairs_table(scored, honest, header, level),
+        "small_test": small_test_table(predictions, scored, shares, header, level, resamples, seed),
+    }

@@ -1,0 +1,89 @@
+"""How far the small test set lies from the larger one."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from har import paper
+from har.evaluate import (
+    Cells,
+)
+from har.evidence.rows import (
+    Key,
+    Scored,
+    Shares,
+    estimate_columns,
+    figure_columns,
+    make_table,
+    ranked,
+    score,
+    tasks_in,
+    triples,
+    with_interval,
+)
+from har.markdown import Table
+from har.statistics import (
+    estimated_difference,
+)
+
+
+def small_test_table(
+    predictions: Mapping[Key, pd.DataFrame],
+    scored: Mapping[str, Mapping[Key, Scored]],
+    shares: Shares,
+    header: str,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> Table:
+    """How far each model's accuracy on the small test set lies from that on the larger one."""
+    # another seed: the two sets are independent, so the draws behind their difference must be
+    redrawn = score(predictions, "test", shares, resamples, seed + 1)
+    rows, mixes = [], {}
+    for task in tasks_in(scored):
+        for key, small in ranked(scored["test"], task).items():
+            if key not in scored["extended"]:
+                continue
+            large, row = scored["extended"][key], {"task": task, "model": key[1], "runs": len(small.cells.seeds)}
+            for split, of in (("test", small), ("extended", large)):
+                row |= {f"{split}_n": len(of.cells.truth), f"{split}_classes": _class_mix(of.cells)}
+                row |= estimate_columns(f"{split}_accuracy", of.estimates["accuracy"], level)
+                mixes.setdefault((task, split), row[f"{split}_classes"])
+            for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
+                gap = estimated_difference(redrawn[key].estimates[metric], large.estimates[metric], level)
+                row |= figure_columns(name, gap["difference"], gap["ci_low"], gap["ci_high"])
+            rows.append(row)
+    text = [
+        {
+            "Model": paper.model_name(row["model"]),
+            "Task": row["task"],
+            "n": f"{row['test_n']:,} and {row['extended_n']:,}",
+            "Test": with_interval(row, "test_accuracy"),
+            "Extended": with_interval(row, "extended_accuracy"),
+            "Test − extended": with_interval(row, "difference", sign=True),
+            "Same class mix": with_interval(row, "weighted_difference", sign=True),
+        }
+        for row in rows
+    ]
+    notes = [
+        f"Accuracy, mean over runs [{level:.0%} interval over images]. The two sets are independent, so the interval "
+        "of the difference comes from two independent bootstraps of images. The same runs: it holds no variance of "
+        "training.",
+        "Same class mix: the difference of the weighted accuracies, in which both sets have the classes' shares among "
+        "all images that satisfy the caption rule.",
+        *(f"Images of {task}, {split}: {mix}." for (task, split), mix in mixes.items()),
+    ]
+    if not rows:
+        notes = ["No model has predictions on both test and extended, so there is nothing to compare."]
+    columns = ["task", "model", "runs", "test_n", "test_classes", *triples(["test_accuracy"]), "extended_n"]
+    columns += ["extended_classes", *triples(["extended_accuracy", "difference", "weighted_difference"])]
+    shown = ["Model", "Task", "n", "Test", "Extended", "Test − extended", "Same class mix"]
+    title = "How far does the small test set lie from the larger one?"
+    return make_table("small_test", title, header, rows, text, columns, shown, notes)
+
+
+def _class_mix(one: Cells) -> str:
+    """walking_running 10, sitting 10, standing 9"""
+    counts = np.bincount(one.truth, minlength=len(one.classes))
+    return ", ".join(f"{name} {count}" for name, count in zip(one.classes, counts, strict=True))
