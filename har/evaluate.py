@@ -9,7 +9,7 @@ images share their luck with these images and say nothing about others (Field & 
 bootstrap).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -113,13 +113,27 @@ def validate_predictions(
 
 def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """The validated predictions in the CSV file `path`; HarError names the file and the line."""
+    return read_checked(path, lambda frame, source: validate_predictions(frame, source, classes))
+
+
+def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
+    """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
     try:
         frame = pd.read_csv(path, float_precision="round_trip")
     except FileNotFoundError:
         raise HarError(f"{path}: no such predictions file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise HarError(f"{path}: not a CSV file of predictions ({str(error).strip()})") from None
-    return validate_predictions(frame, path, classes)
+    return validate(frame, path)
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
+    """HarError unless `frame` has `columns`, whole numbers where they count something."""
+    for name in columns:
+        if name not in frame.columns:
+            raise HarError(f"{source}: column {name!r} is missing, expected {', '.join(columns)}")
+        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
+            raise HarError(f"{source}: column {name!r} holds something else than whole numbers")
 
 
 def write_predictions(path: Path | str, predictions: pd.DataFrame) -> None:
@@ -333,6 +347,43 @@ def percentile_interval(estimate: float, values: np.ndarray, level: float = 0.95
     return min(float(low), estimate), max(float(high), estimate)
 
 
+def score_interval(
+    estimate: np.ndarray, error: np.ndarray, n: int, bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score interval at the effective sample size, for any figure within `bounds` that is measured on
+    `n` images with standard error `error`.
+
+    The effective sample size is the number of independent images on which a proportion would have this
+    standard error, p (1 - p) / error² (Kish 1965; in Wilson's interval: Franco et al. 2019). The quantile
+    is Student's with n - 1 degrees of freedom, as `error` is itself estimated from the images (Korn & Graubard
+    1998). An estimate on a bound is taken for n images all alike; where else `error` is 0 the interval is a
+    point; a single image gives `bounds`.
+    """
+    from scipy import stats
+
+    low, width = bounds[0], bounds[1] - bounds[0]
+    share = (np.asarray(estimate, dtype=float) - low) / width
+    if n < 2:
+        return np.full_like(share, bounds[0]), np.full_like(share, bounds[1])
+    variance = np.maximum(share * (1 - share), 0)
+    inside = variance > 1e-12  # sums in float32
+    inverse = np.divide((np.asarray(error) / width) ** 2, variance, out=np.full_like(share, 1 / n), where=inside)
+    shrinkage = stats.t.ppf((1 + level) / 2, n - 1) ** 2 * inverse
+    centre = (share + shrinkage / 2) / (1 + shrinkage)
+    half = np.sqrt(shrinkage * variance + shrinkage**2 / 4) / (1 + shrinkage)
+    return low + width * np.clip(centre - half, 0, 1), low + width * np.clip(centre + half, 0, 1)
+
+
+def bootstrap_interval(
+    estimate: float, values: np.ndarray, n: int, bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
+) -> tuple[float, float]:
+    """`score_interval` with the standard error of bootstrap `values` [B] of `n` images. It keeps its level where
+    percentiles do not, on few images and near a bound (stage simulate)."""
+    error = values.std() * np.sqrt(n / max(n - 1, 1))
+    low, high = score_interval(estimate, error, n, bounds, level)
+    return float(low), float(high)
+
+
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval for the accuracy of a single run (Wilson 1927)."""
     from statsmodels.stats.proportion import proportion_confint
@@ -354,11 +405,13 @@ class Estimate(NamedTuple):
         return float(self.runs.mean())
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """`level` interval over images of the mean of these runs; Wilson's for the accuracy of a single
-        run."""
+        """`level` interval over images of the mean of these runs: Wilson's for the accuracy of a single run,
+        `bootstrap_interval` for other shares, percentiles for losses."""
         if self.metric == "accuracy" and len(self.runs) == 1:
             return wilson(round(self.mean * self.n), self.n, level)
-        return percentile_interval(self.mean, self.resampled, level)
+        if self.metric in LOSSES:
+            return percentile_interval(self.mean, self.resampled, level)
+        return bootstrap_interval(self.mean, self.resampled, self.n, level=level)
 
 
 def estimates(
@@ -441,7 +494,9 @@ def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: floa
             figures = (None, None, None)
             if defined[metric][0, place]:
                 mean = float(every[0, place])
-                figures = (mean, *percentile_interval(mean, every[1:, place][defined[metric][1:, place]], level))
+                among = support if metric != "precision" else max(1, round(confusions[0, :, :, place].sum(-1).mean()))
+                drawn = every[1:, place][defined[metric][1:, place]]
+                figures = (mean, *bootstrap_interval(mean, drawn, among, level=level))
             row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), figures, strict=True))
         rows.append(row)
     return rows

@@ -3,12 +3,11 @@
 This module loads no torch of its own; the processes that train do, once for all their fits.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -101,23 +100,3 @@ def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strengt
         backbone=recipe.backbone,
     )
     return outcome.probabilities[at_told]
-
-
-def read_fits(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
-    """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
-    try:
-        frame = pd.read_csv(path, float_precision="round_trip")
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such file of predictions") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise HarError(f"{path}: not a CSV file of predictions ({str(error).strip()})") from None
-    return validate(frame, path)
-
-
-def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
-    """HarError unless `frame` has `columns`, whole numbers where they count something."""
-    for name in columns:
-        if name not in frame.columns:
-            raise HarError(f"{source}: column {name!r} is missing, expected {', '.join(columns)}")
-        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
-            raise HarError(f"{source}: column {name!r} holds something else than whole numbers")

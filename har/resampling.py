@@ -20,11 +20,11 @@ import pandas as pd
 
 from har import paper
 from har.errors import HarError
-from har.evaluate import classes_of, majority_predictions, per_seed, validate_predictions
+from har.evaluate import classes_of, majority_predictions, per_seed, require, validate_predictions
 from har.files import write_csv
 from har.markdown import Table, interval, number, p_value, plain_frame, significant
 from har.params.schema import Augmentation, Resampling, Training
-from har.refit import Fit, Recipe, fit_all, require
+from har.refit import Fit, Recipe, fit_all
 from har.statistics import holm
 
 KEYS = ["repeat", "fold", "seed"]

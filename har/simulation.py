@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from har import paper
-from har.evaluate import metrics_from_confusion, resample_counts, wilson
+from har.evaluate import metrics_from_confusion, resample_counts, score_interval, wilson
 from har.figures import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawing
 from har.markdown import Table, number, plain_frame, significant
 
@@ -110,31 +110,6 @@ def bootstrap_counts(rng: np.random.Generator, images: int, resamples: int) -> n
 
 # --- intervals ---------------------------------------------------------------------------------------------
 # Each takes estimates [...] and gives lower and upper ends [...].
-
-
-def score_interval(
-    estimate: np.ndarray, error: np.ndarray, n: int, bounds: tuple[float, float] = (0.0, 1.0), level: float = LEVEL
-) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score interval at the effective sample size, for any figure within `bounds` that is measured on
-    `n` images with standard error `error`.
-
-    The effective sample size is the number of independent images on which a proportion would have this
-    standard error, p (1 - p) / error² (Kish 1965; in Wilson's interval: Franco et al. 2019). The quantile
-    is Student's with n - 1 degrees of freedom, as `error` is itself estimated from the images (Korn & Graubard
-    1998). An estimate on a bound is taken for n images all alike; where else `error` is 0 the interval is a
-    point; a single image gives `bounds`.
-    """
-    low, width = bounds[0], bounds[1] - bounds[0]
-    share = (np.asarray(estimate, dtype=float) - low) / width
-    if n < 2:
-        return np.full_like(share, bounds[0]), np.full_like(share, bounds[1])
-    variance = np.maximum(share * (1 - share), 0)
-    inside = variance > ROUNDING**2
-    inverse = np.divide((np.asarray(error) / width) ** 2, variance, out=np.full_like(share, 1 / n), where=inside)
-    shrinkage = stats.t.ppf((1 + level) / 2, n - 1) ** 2 * inverse
-    centre = (share + shrinkage / 2) / (1 + shrinkage)
-    half = np.sqrt(shrinkage * variance + shrinkage**2 / 4) / (1 + shrinkage)
-    return low + width * np.clip(centre - half, 0, 1), low + width * np.clip(centre + half, 0, 1)
 
 
 def bootstrap_intervals(

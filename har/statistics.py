@@ -13,7 +13,17 @@ import pandas as pd
 from scipy import stats
 
 from har.errors import HarError
-from har.evaluate import METRICS, RESAMPLES, Cells, Estimate, cells, estimates, percentile_interval
+from har.evaluate import (
+    LOSSES,
+    METRICS,
+    RESAMPLES,
+    Cells,
+    Estimate,
+    bootstrap_interval,
+    cells,
+    estimates,
+    percentile_interval,
+)
 
 ANOVA_CAVEAT = (
     "Its error term is the spread between runs on one split, so a small p says that the models differ on "
@@ -271,10 +281,13 @@ def estimated_difference(a: Estimate, b: Estimate, level: float = 0.95) -> dict:
     resampled = np.where(np.abs(values) < ROUNDING, 0.0, values)  # sums in another order are no difference
     estimate = a.mean - b.mean
     estimate = 0.0 if abs(estimate) < ROUNDING else estimate
-    low, high = percentile_interval(estimate, resampled, level)
+    if a.metric in LOSSES:
+        low, high = percentile_interval(estimate, resampled, level)
+    else:
+        low, high = bootstrap_interval(estimate, resampled, min(a.n, b.n), (-1.0, 1.0), level)
     note = ""
     if min(a.n, b.n) == 1:
-        note = "A single image: the interval is a point and says nothing about others."
+        note = "A single image: the interval is all that a difference can be and says nothing about others."
     elif np.ptp(resampled) == 0:
         note = "Every image shows the same difference: the interval is a point."
     return {

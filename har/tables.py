@@ -27,8 +27,12 @@ from har.markdown import (
 from har.statistics import anova, difference, paired_t_test
 
 BASELINE = "cnn_base"
-REFERENCE_ROWS = ("zero_shot", "zero_shot_siglip2", "majority")  # no training, so they have no runs to test
 Predictions = Mapping[tuple[str, str], pd.DataFrame]
+
+
+def is_reference(model: str) -> bool:
+    """A row without fine-tuning, which is one run and so takes no part in tests over runs."""
+    return model in ("majority", "metadata") or model.startswith(("zero_shot", "probe_"))
 
 
 def profile_header(profile: str, backbones: Mapping[str, str] | None = None) -> str:
@@ -85,7 +89,7 @@ def _score_text(row: Mapping, printed: paper.Score, name: str, by: str, level: f
 
 
 def _policy_or_reference(key: str) -> str:
-    return paper.model_name(key) if key in REFERENCE_ROWS else paper.policy_name(key)
+    return paper.model_name(key) if is_reference(key) else paper.policy_name(key)
 
 
 def _note(level: float) -> str:
@@ -204,7 +208,7 @@ def statistics_table(predictions: Predictions, header: str, task: str = "activit
     scores = {
         model: seed_scores(frame)
         for (of, model), frame in predictions.items()
-        if of == task and model not in REFERENCE_ROWS and (frame["split"] == "test").any()
+        if of == task and not is_reference(model) and (frame["split"] == "test").any()
     }
     overall = anova(scores)
     empty = pd.Series(dtype=float)
@@ -320,8 +324,8 @@ def build_tables(
 
     def known(summaries: Mapping, *first: str) -> list[str]:
         """`first`, then every other model of the run, then the rows without training."""
-        others = [key for key in summaries if key not in first and key not in REFERENCE_ROWS]
-        return [*first, *others, *REFERENCE_ROWS]
+        others = [key for key in summaries if key not in first]
+        return [*first, *sorted(others, key=is_reference)]
 
     plans = [
         (
@@ -369,7 +373,7 @@ def build_tables(
     for name, title, summaries, first, rest in plans:
         keys = {
             "majority": [*first, "majority"],
-            "reference": [*first, *REFERENCE_ROWS],
+            "reference": [*first, *(key for key in activity if is_reference(key))],
             "others": known(summaries, *first),
         }[rest]
         splits = ("validation",) if name == "table3" else ("test", "extended")

@@ -35,8 +35,8 @@ SECTIONS = {
         [
             "resampling/resampling.md",
             "resampling/resampling_pairs.md",
-            "learning_curve/learning_curve.md",
-            ("learning_curve/learning_curve.png", "Accuracy against training images"),
+            "statistics/learning_curve.md",
+            ("statistics/learning_curve.png", "Accuracy against training images"),
         ],
     ),
     "Are the data what they claim?": (

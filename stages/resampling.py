@@ -11,7 +11,7 @@ def resampling(context: Context) -> None:
     profile, classes = context.profile, context.profile.tasks["activity"]
     split = read_split(context.data / "split.csv")
     drawn = split[(split.split != "extended") & split.label.isin(classes)].sort_values("image_id", ignore_index=True)
-    models = recipes(context, "resampling.models", profile.resampling.models, drawn, classes)
+    models = recipes(context, profile.resampling.models, drawn, classes)
     frames = resample(
         models, drawn, classes, profile.resampling, training=profile.training, strength=profile.augmentation
     )

@@ -2,13 +2,13 @@
 
 import sys
 
-from har import embeddings, experiment
+from har import experiment
 from har.evaluate import write_predictions
 from har.files import write_csv, write_json
 from har.metrics import scalars
 from har.splits import read_split
-from har.store import Store
 from stages.context import Context, stage
+from stages.inputs import inputs
 
 
 def train(context: Context, task: str, model: str) -> None:
@@ -16,14 +16,7 @@ def train(context: Context, task: str, model: str) -> None:
     config, classes = profile.models[model], profile.tasks[task]
     split = read_split(context.data / "split.csv")
     split = split[split.label.isin(classes)].reset_index(drop=True)
-    backbone = None
-    if config.kind == "mlp":
-        x = embeddings.read(context.data / "embeddings" / config.backbone).rows(
-            split.image_id, config.features, classes
-        )
-    else:
-        backbone = context.data / "backbones" / config.backbone if config.kind == "finetune" else None
-        x = experiment.images(config, Store(context.data / "store"), split.image_id, backbone)
+    x, backbone = inputs(context, config, split, classes)
     predictions, curves, description = experiment.run(
         config,
         classes,

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from test_models import MLP
 
 from har.errors import HarError
-from har.learning_curve import curve_table, draw_curve, learn, nested_order, plan, scores, validate_curve, write_curve
+from har.evaluate import read_checked
+from har.learning_curve import curve_table, draw_curve, scores, validate_curve, write_curve
 from har.params.schema import LearningCurve, Probe, Training
-from har.refit import Recipe, read_fits
+from har.refit import Recipe
+from har.subsets import learn, nested_order, plan
 
 ALONE = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
 SETTINGS = LearningCurve(models=[], sizes=[6, 18], runs=2, seed=3)
@@ -116,14 +118,14 @@ class TestPredictions:
 
     def test_jobs_company_and_the_order_of_sizes_change_no_byte(self, strength, frame):
         split, x = images()
-        pool = Training(seeds=[0], jobs=2, backend="multiprocessing", device="cpu")
+        pool = Training(seeds=[0], jobs=2, backend="loky", device="cpu")
         beside = learnt(strength, {"feature": Recipe(STOPPED, x)}, split, pool, sizes=[18, 6, 6])
         alone = frame[frame.model == "feature"].reset_index(drop=True)
         pd.testing.assert_frame_equal(beside, alone, check_exact=True)
 
     def test_what_is_written_is_read(self, frame, tmp_path):
         write_curve(tmp_path / "curve.csv", frame)
-        read = read_fits(tmp_path / "curve.csv", validate_curve)
+        read = read_checked(tmp_path / "curve.csv", validate_curve)
         pd.testing.assert_frame_equal(read, frame, check_exact=True)
 
     @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from test_models import CNN, FINETUNE, MLP
 
 from har import probe, refit
 from har.errors import HarError
+from har.evaluate import read_checked
 from har.params.schema import Probe, Resampling, Training
-from har.refit import Fit, Recipe, fit_all, read_fits
+from har.refit import Fit, Recipe, fit_all
 from har.resampling import (
     MAJORITY,
     assign_folds,
@@ -121,7 +122,7 @@ class TestFits:
         table, x = images()
         recipes = {"probe": Recipe(PROBE, x.astype(float)), "mlp": Recipe(MLP, x)}
         alone = resampled(strength, recipes, table, repeats=1, folds=2)
-        pool = Training(seeds=[0], jobs=2, backend="multiprocessing", device="cpu")
+        pool = Training(seeds=[0], jobs=2, backend="loky", device="cpu")
         beside = resampled(strength, recipes, table, pool, repeats=1, folds=2)
         assert list(alone) == list(beside) == [MAJORITY, "probe", "mlp"]
         for name in alone:
@@ -166,7 +167,7 @@ class TestContract:
         table, x = images()
         frame = resampled(strength, {"mlp": Recipe(MLP, x)}, table)["mlp"]
         write_resampled(tmp_path / "mlp.csv", frame)
-        pd.testing.assert_frame_equal(read_fits(tmp_path / "mlp.csv", validate_resampled), frame, check_exact=True)
+        pd.testing.assert_frame_equal(read_checked(tmp_path / "mlp.csv", validate_resampled), frame, check_exact=True)
 
     @pytest.mark.parametrize(
         ("spoil", "message"),
@@ -194,8 +195,8 @@ class TestContract:
             validate_resampled(frame)
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path):
-        with pytest.raises(HarError, match="no such file of predictions"):
-            read_fits(tmp_path / "none.csv", validate_resampled)
+        with pytest.raises(HarError, match="no such predictions file"):
+            read_checked(tmp_path / "none.csv", validate_resampled)
 
 
 class TestCorrectedT:

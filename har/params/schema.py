@@ -133,7 +133,7 @@ class Embed(Block):
 class Training(Block):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
     jobs: PositiveInt
-    backend: Literal["loky", "multiprocessing", "sequential"]  # threads would share one random state
+    backend: Literal["loky", "sequential"]  # threads would share one random state
     device: Literal["auto", "cpu", "cuda", "mps"]
 
     @model_validator(mode="after")
@@ -339,6 +339,14 @@ class Params(Block):
                 )
             if folder and model.backbone not in self.run.encoders:
                 raise ValueError(f"{where} needs backbone {model.backbone}, which run.encoders does not list")
+        for key in ("resampling", "learning_curve"):
+            for name in getattr(active, key).models:
+                encoder = getattr(active.models.get(name), "backbone", None) or name.removeprefix("probe_")
+                if encoder in active.backbones and encoder not in self.run.encoders:
+                    raise ValueError(
+                        f"{self.profile}.{key}.models names {name}, which needs {encoder}: add {encoder} to "
+                        f"run.encoders or take {name} out"
+                    )
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
                 _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)
