@@ -69,9 +69,7 @@ def fit_all(
         for fit in (fits[place] for place in order)
     )
     # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
-    # multiprocessing cannot hand back one result after the other
-    return_as = "list" if backend == "multiprocessing" else "generator"
-    found = Parallel(n_jobs=jobs, backend=backend, batch_size=1, return_as=return_as)(work)
+    found = Parallel(n_jobs=jobs, backend=backend, batch_size=1, return_as="generator")(work)
     by_place = dict(zip(order, tqdm(found, total=len(fits), desc=name, unit="fit"), strict=True))
     return [by_place[place] for place in range(len(fits))]
 
