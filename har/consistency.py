@@ -217,9 +217,8 @@ def rows_table(checked: Mapping[str, list[float]], header: str) -> Table:
     return Table("rows", title, header, plain_frame(rows), pd.DataFrame(text), notes)
 
 
-def check(reported: Mapping[str, float | None], predictions: pd.DataFrame, split: str, where: str) -> float:
-    """The largest distance of a reported row's METRICS from those recomputed; HarError above RECOMPUTED."""
-    again = recompute(predictions, split)
+def check(reported: Mapping[str, float | None], again: Mapping[str, float], where: str) -> float:
+    """The largest distance of a reported row's METRICS from those of `recompute`; HarError above RECOMPUTED."""
     worst = 0.0
     for metric, value in again.items():
         if reported.get(metric) is None:

@@ -1,10 +1,11 @@
 """Every reported row again from its predictions, and the paper's rows under the same check."""
 
 import json
+from functools import cache
 
 import pandas as pd
 
-from har.consistency import METRICS, check, paper_table, rows_table
+from har.consistency import METRICS, check, paper_table, recompute, rows_table
 from har.evaluate import SPLITS
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
@@ -12,39 +13,31 @@ from stages.results import augmented, trained
 
 
 def consistency(context: Context) -> None:
-    header = profile_header(context.params.profile)
-    every = trained(context)
     policies = {("activity", f"augment-{policy}"): frame for policy, frame in augmented(context).items()}
+    every = trained(context) | policies
+
+    @cache  # a model stands in several tables
+    def again(task: str, model: str, split: str) -> dict[str, float]:
+        return recompute(every[task, model], split)
+
     checked: dict[str, list[float]] = {}
     for number in range(2, 8):
         path = context.reports / "tables" / f"table{number}.csv"
-        if path.exists():
-            task = "posture" if number == 5 else "activity"
-            table = pd.read_csv(path)
-            checked[path.name] = [
-                check(
-                    row,
-                    policies.get((task, f"augment-{name}"), every.get((task, name))),
-                    row["split"],
-                    f"{path}: {name}",
-                )
-                for row in table.to_dict("records")
-                for name in [row["policy" if number == 3 else "model"]]
-            ]
-    for folder in ("metrics", "metrics-baselines"):
-        checked[folder] = []
-        for (task, model), frame in (every | policies).items():
-            path = (
-                context.reports / folder / (f"{model}.json" if model.startswith("augment-") else f"{task}-{model}.json")
-            )
-            if path.exists():
-                found = json.loads(path.read_text())
-                checked[folder] += [
-                    check({k: found[split].get(k) for k in METRICS}, frame, split, f"{path}: {split}")
-                    for split in SPLITS
-                    if split in found
-                ]
-    tables = [paper_table(profile_header("paper")), rows_table(checked, header)]
+        task = "posture" if number == 5 else "activity"
+        for row in pd.read_csv(path).to_dict("records") if path.exists() else []:
+            name = row["policy" if number == 3 else "model"]
+            model = f"augment-{name}" if (task, f"augment-{name}") in policies and number == 3 else name
+            gap = check(row, again(task, model, row["split"]), f"{path}: {name}")
+            checked.setdefault(path.name, []).append(gap)
+    for task, model in every:
+        name = f"{model}.json" if (task, model) in policies else f"{task}-{model}.json"
+        for path in (context.reports / "metrics" / name, context.reports / "metrics-baselines" / name):
+            found = json.loads(path.read_text()) if path.exists() else {}
+            for split in set(SPLITS) & set(found):
+                reported = {metric: found[split].get(metric) for metric in METRICS}
+                gap = check(reported, again(task, model, split), f"{path}: {split}")
+                checked.setdefault(path.parent.name, []).append(gap)
+    tables = [paper_table(profile_header("paper")), rows_table(checked, profile_header(context.params.profile))]
     write_tables({table.name: table for table in tables}, context.reports / "consistency")
     print(tables[1].markdown())
 
