@@ -94,7 +94,11 @@ def with_all_of_train(
         for model in sorted(missing)
         if (part := predictions.get(("activity", model))) is not None
     ]
-    return pd.concat([frame, *(part[frame.columns] for part in more)], ignore_index=True)
+    whole = pd.concat([frame, *(part[frame.columns] for part in more)], ignore_index=True)
+    places = {model: place for place, model in enumerate(frame["model"].unique())}
+    return whole.sort_values(
+        ["model", "size"], key=lambda c: c.map(places) if c.name == "model" else c, kind="stable", ignore_index=True
+    )
 
 
 def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Table:

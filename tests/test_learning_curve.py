@@ -12,7 +12,7 @@ from test_models import MLP
 
 from har.errors import HarError
 from har.evaluate import read_checked
-from har.learning_curve import curve_table, draw_curve, scores, validate_curve, write_curve
+from har.learning_curve import curve_table, draw_curve, scores, validate_curve, with_all_of_train, write_curve
 from har.params.schema import LearningCurve, Probe, Training
 from har.refit import Recipe
 from har.subsets import learn, nested_order, plan
@@ -173,3 +173,14 @@ class TestReport:
             draw_curve(rows, tmp_path / name, "Learning curve", 3)
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
         assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+    def test_the_last_point_is_the_trained_models_own(self, frame):
+        trained = frame[(frame.model == "feature") & (frame["size"] == 18)].rename(columns={"run": "seed"})
+        trained = trained.drop(columns=["model", "size"])
+        whole = with_all_of_train(frame, {("activity", "feature"): trained}, 30)
+        rows = [row for row in scores(whole, resamples=100) if row["split"] == "extended"]
+        points = [(row["model"], row["size"]) for row in rows]
+        assert points == [("probe_clip", 6), ("probe_clip", 18), ("feature", 6), ("feature", 18), ("feature", 30)]
+        assert rows[4] | {"size": 18} == rows[3]
+        again = with_all_of_train(frame, {("activity", "feature"): trained}, 18)  # a size that was fitted stays
+        pd.testing.assert_frame_equal(again, frame.reset_index(drop=True))
