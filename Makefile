@@ -20,7 +20,8 @@ test-all: $(VENV)/.installed
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
 gate: $(VENV)/.installed
 	@profile=$$(python -m har.params profile) && \
-	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-baselines
+	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
+	    reports/$$profile/metrics-baselines
 
 # the result table of the README, from the committed sample
 readme: $(VENV)/.installed

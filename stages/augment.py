@@ -1,6 +1,4 @@
-"""Train CNN_base under one augmentation policy (Table 3): `python -m stages.augment vertical_flip`."""
-
-import sys
+"""Train CNN_base under each augmentation policy (Table 3)."""
 
 from har import experiment
 from har.evaluate import write_predictions
@@ -11,25 +9,28 @@ from har.store import Store
 from stages.context import Context, stage
 
 
-def augment(context: Context, policy: str) -> None:
-    profile, name = context.profile, f"augment-{policy}"
-    config = profile.models["cnn_base"].model_copy(update={"augmentation": profile.policies[policy]})
-    split = read_split(context.data / "split.csv")
+def augment(context: Context) -> None:
+    profile, out = context.profile, context.data / "augment"
+    base, split = profile.models["cnn_base"], read_split(context.data / "split.csv")
     # policies are compared, and chosen, on validation alone: no test image is predicted here
     split = split[split.split.isin(["train", "validation"])].reset_index(drop=True)
-    predictions, curves, description = experiment.run(
-        config,
-        profile.tasks["activity"],
-        split,
-        experiment.images(config, Store(context.data / "store"), split.image_id, None),
-        training=profile.training,
-        strength=profile.augmentation,
-        name=name,
-    )
-    write_predictions(context.data / "predictions" / f"{name}.csv", predictions)
-    write_csv(context.data / "curves" / f"{name}.csv", curves)
-    write_json(context.reports / "metrics" / f"{name}.json", scalars(predictions, profile.report) | description)
+    images = experiment.images(base, Store(context.data / "store"), split.image_id, None)
+    # in one stage, so that the processes that train load torch once for all policies
+    for policy in context.params.run.policies:
+        predictions, curves, description = experiment.run(
+            base.model_copy(update={"augmentation": profile.policies[policy]}),
+            profile.tasks["activity"],
+            split,
+            images,
+            training=profile.training,
+            strength=profile.augmentation,
+            name=f"augment {policy}",
+        )
+        write_predictions(out / "predictions" / f"{policy}.csv", predictions)
+        write_csv(out / "curves" / f"{policy}.csv", curves)
+        metrics = scalars(predictions, profile.report) | description
+        write_json(context.reports / "metrics-augment" / f"{policy}.json", metrics)
 
 
 if __name__ == "__main__":
-    stage(augment, *sys.argv[1:])
+    stage(augment)

@@ -13,8 +13,7 @@ from stages.results import augmented, trained
 
 
 def consistency(context: Context) -> None:
-    policies = {("activity", f"augment-{policy}"): frame for policy, frame in augmented(context).items()}
-    every = trained(context) | policies
+    every = trained(context) | {("augment", policy): frame for policy, frame in augmented(context).items()}
 
     @cache  # a model stands in several tables
     def again(task: str, model: str, split: str) -> dict[str, float]:
@@ -23,15 +22,16 @@ def consistency(context: Context) -> None:
     checked: dict[str, list[float]] = {}
     for number in range(2, 8):
         path = context.reports / "tables" / f"table{number}.csv"
-        task = "posture" if number == 5 else "activity"
+        task = {3: "augment", 5: "posture"}.get(number, "activity")
         for row in pd.read_csv(path).to_dict("records") if path.exists() else []:
             name = row["policy" if number == 3 else "model"]
-            model = f"augment-{name}" if (task, f"augment-{name}") in policies and number == 3 else name
-            gap = check(row, again(task, model, row["split"]), f"{path}: {name}")
+            of = task if (task, name) in every else "activity"  # the majority class stands beside the policies
+            gap = check(row, again(of, name, row["split"]), f"{path}: {name}")
             checked.setdefault(path.name, []).append(gap)
     for task, model in every:
-        name = f"{model}.json" if (task, model) in policies else f"{task}-{model}.json"
-        for path in (context.reports / "metrics" / name, context.reports / "metrics-baselines" / name):
+        where = {"augment": f"metrics-augment/{model}.json"}.get(task, f"metrics/{task}-{model}.json")
+        for name in (where, where.replace("metrics/", "metrics-baselines/")):
+            path = context.reports / name
             found = json.loads(path.read_text()) if path.exists() else {}
             for split in set(SPLITS) & set(found):
                 reported = {metric: found[split].get(metric) for metric in METRICS}

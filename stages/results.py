@@ -21,7 +21,5 @@ def trained(context: Context) -> dict[tuple[str, str], pd.DataFrame]:
 
 def augmented(context: Context) -> dict[str, pd.DataFrame]:
     """policy to CNN_base's predictions under it."""
-    folder, classes = context.data / "predictions", context.profile.tasks["activity"]
-    return {
-        policy: read_predictions(folder / f"augment-{policy}.csv", classes) for policy in context.params.run.policies
-    }
+    folder, classes = context.data / "augment/predictions", context.profile.tasks["activity"]
+    return {policy: read_predictions(folder / f"{policy}.csv", classes) for policy in context.params.run.policies}
