@@ -52,8 +52,8 @@ def test_both_profiles_have_the_same_keys():
         ("min_captions: 2", "min_captions: 2.0", "sample.curate.min_captions: input should be a valid integer"),
         ("train: 0.8", "train: 0.9", "sample.split: train, validation and test sum to 1.1, expected 1"),
         ("      backbone: vit", "      backbone: vti", "sample: models.vit.backbone names 'vti', expected one of"),
-        ("      - vertical_flip", "      - upside_down", "sample.policies.vertical_flip"),
-        ("  encoders:\n    - vit\n", "  encoders:\n", "run.train.activity-vit needs backbone vit"),
+        ("    - vertical_flip", "    - upside_down", "sample.policies.vertical_flip"),
+        ("  encoders:\n  - vit\n", "  encoders:\n", "run.train.activity-vit needs backbone vit"),
         ("      input: backbones/clip", "      input: store", "activity-clip.input is store, expected backbones/clip"),
         ("revision: 3f49326eb0", "revision: main#", "sample.backbones.vit.revision"),
         ("profile: sample", "profile: &a sample\ncopy: *a", "aliases (*name) are not used here"),
@@ -98,3 +98,26 @@ def test_the_check_stage_ends_with_one_line(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr == "check: params.yaml: unknown key sample.reprot; the nearest valid key is sample.report\n"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "sample.models.clip.learning_rate=3e-5",
+        "profile=coco",
+        "sample.backbones.clip.source=random",
+        "coco.split.seed=7",
+    ],
+)
+def test_an_experiment_changes_one_line_of_params_yaml(tmp_path, override):
+    from dvc.utils.hydra import apply_overrides  # what `dvc exp run -S` calls
+
+    path = tmp_path / "params.yaml"
+    path.write_text(Path("params.yaml").read_text())
+    apply_overrides(path, [override])
+    pairs = zip(Path("params.yaml").read_text().splitlines(), path.read_text().splitlines(), strict=True)
+    changed = [after.split("#")[0].split(":", 1) for before, after in pairs if before != after]
+    assert [(key.strip(), float(value) if "rate" in key else value.strip()) for key, value in changed] == [
+        (override.split("=")[0].split(".")[-1], float("3e-5") if "rate" in override else override.split("=")[1])
+    ]
+    load_params(path)
