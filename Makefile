@@ -12,7 +12,7 @@ repro: $(VENV)/.installed
 	@echo "Done. Open reports/$$(python -m har.params profile)/README.md: all tables and figures."
 
 test: $(VENV)/.installed
-	@python -m pytest
+	@python -m pytest -n 2 --dist loadfile
 
 test-all: $(VENV)/.installed
 	@python -m pytest -m "slow or not slow"

@@ -63,7 +63,7 @@ def test_both_profiles_have_the_same_keys():
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path, old, new, said):
     if "upside" in new:
-        old, new = "    vertical_flip:\n      - vertical_flip", "    vertical_flip:\n      - upside_down"
+        old, new = "    vertical_flip:\n    - vertical_flip", "    vertical_flip:\n    - upside_down"
     assert said in error(tmp_path, old, new)
 
 
