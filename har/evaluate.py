@@ -381,7 +381,7 @@ def bootstrap_interval(
     percentiles do not, on few images and near a bound (stage simulate)."""
     error = values.std() * np.sqrt(n / max(n - 1, 1))
     low, high = score_interval(estimate, error, n, bounds, level)
-    return float(low), float(high)
+    return min(float(low), estimate), max(float(high), estimate)  # an end on the estimate may be off by rounding
 
 
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:

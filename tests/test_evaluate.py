@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
@@ -120,6 +120,7 @@ def test_scores_of_a_run_equal_scikit_learn(n, runs, seed, binary):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 4), st.floats(0, 4), st.integers(0, 10**6))
+@example(18, 1, 2.0, 20956)  # all right but for the last bit of a sum
 def test_every_estimate_lies_in_its_interval(n, runs, skill, seed):
     for estimate in estimates(
         cells(simulate(n, runs, skill, seed=seed), "test"), 100, shares=dict.fromkeys(CLASSES, 1)
