@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from har import paper
 from har.errors import HarError
 from har.figures import CLASS_COLOURS, CLASS_MARKERS, drawing
-from har.statistics import kruskal_wallis
+from har.statistics import holm, kruskal_wallis
 
 
 def sizes(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
@@ -56,17 +56,13 @@ def size_tests(manifest: pd.DataFrame, classes: Sequence[str], part: str = "draw
     """The claim that no class differs in size (paper, §2.1), tested: measure, H, df, p, p_holm,
     epsilon_squared, n, note for width, height, area and aspect ratio. Kruskal-Wallis, p_holm over the four
     (Holm 1979)."""
-    from statsmodels.stats.multitest import multipletests
-
     frame = sizes(manifest, classes, part)
     rows = []
     for measure in ("width", "height", "area", "aspect_ratio"):
         groups = {label: frame.loc[frame["label"] == label, measure].to_numpy() for label in classes}
         rows.append({"measure": measure, **kruskal_wallis(groups)})
-    defined = [row for row in rows if row["p"] is not None]
-    if defined:
-        for row, p in zip(defined, multipletests([row["p"] for row in defined], method="holm")[1], strict=True):
-            row["p_holm"] = float(p)
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
     columns = ["measure", "H", "df", "p", "p_holm", "epsilon_squared", "n", "note"]
     frame = pd.DataFrame(rows, columns=columns).astype(object)
     return frame.where(frame.notna(), None)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
-from har.errors import HarError
 from har.evaluate import predictions_frame
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
-from har.runs import Inputs, Outcome
+from har.runs import Inputs, Outcome, side_by_side
+from har.splits import require_classes
 from har.store import Store
 
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
@@ -48,10 +48,7 @@ def run(
     from train or validation.
     """
     classes = list(classes)
-    for part in ("train", "validation"):
-        missing = set(classes) - set(split.label[split.split == part])
-        if missing:
-            raise HarError(f"{name}: no {part} image of class {sorted(missing)[0]}; change split or curate.classes")
+    require_classes(split, classes, name)
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
     work = (
@@ -67,11 +64,9 @@ def run(
         )
         for seed in training.seeds
     )
-    backend = None if training.backend == "sequential" else training.backend
-    jobs = 1 if backend is None else min(training.jobs, len(training.seeds))
     outcomes = []
     progress = tqdm(total=len(training.seeds), desc=name, unit="run")
-    for outcome in Parallel(n_jobs=jobs, backend=backend, return_as="generator")(work):
+    for outcome in side_by_side(training, len(training.seeds))(work):
         outcomes.append(outcome)
         progress.update()
         last = outcome.history[outcome.epoch - 1]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm import tqdm
 
 from har import probe
 from har.errors import HarError
 from har.params.schema import Augmentation, Model, Probe, Training
-from har.runs import Inputs
+from har.runs import Inputs, side_by_side
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,12 @@ def fit_all(
     # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
     # starts another, which loads it again
     order = sorted(range(len(fits)), key=lambda place: not recipes[fits[place].model].random)
-    backend = None if training.backend == "sequential" else training.backend
-    jobs = 1 if backend is None else max(1, min(training.jobs, len(fits)))
     work = (
         delayed(_fit)(recipes[fit.model], y, list(classes), fit, strength=strength, device=training.device)
         for fit in (fits[place] for place in order)
     )
     # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
-    found = Parallel(n_jobs=jobs, backend=backend, batch_size=1, return_as="generator")(work)
+    found = side_by_side(training, len(fits), batch_size=1)(work)
     by_place = dict(zip(order, tqdm(found, total=len(fits), desc=name, unit="fit"), strict=True))
     return [by_place[place] for place in range(len(fits))]
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from joblib import Parallel
+
+from har.params.schema import Training
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,12 @@ class Outcome:
     validation_loss: float
     parameters: int
     seconds: float
+
+
+def side_by_side(training: Training, tasks: int, **options) -> Parallel:
+    """joblib's pool for `tasks` delayed calls as `training` asks for it; results come one after the other, in the
+    order of the calls. `options` as in joblib.Parallel."""
+    if training.backend == "sequential":
+        return Parallel(n_jobs=1, return_as="generator", **options)
+    jobs = max(1, min(training.jobs, tasks))
+    return Parallel(n_jobs=jobs, backend=training.backend, return_as="generator", **options)

@@ -5,6 +5,7 @@ README), so both are offered.
 """
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -85,6 +86,13 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     frame.loc[test.index, "split"] = "test"
     frame.loc[frame["part"] != "drawn", "split"] = "extended"
     return frame[list(SPLIT_COLUMNS)]
+
+
+def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> None:
+    """HarError, for `name`, unless train and validation of `frame` (label, split) have an image of each class."""
+    for part in ("train", "validation"):
+        if missing := set(classes) - set(frame["label"][frame["split"] == part]):
+            raise HarError(f"{name}: no {part} image of class {min(missing)}; change split or curate.classes")
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:

@@ -14,6 +14,7 @@ from har.errors import HarError
 from har.learning_curve import DIGITS, KEYS, validate_curve
 from har.params.schema import Augmentation, LearningCurve, Training
 from har.refit import Fit, Recipe, fit_all
+from har.splits import require_classes
 
 
 def told_splits(split: pd.DataFrame) -> tuple[str, str]:
@@ -77,9 +78,7 @@ def learn(
     classes = list(classes)
     if not split["image_id"].is_monotonic_increasing:
         raise HarError("learning curve: images must stand in order of image_id")
-    for part in ("train", "validation"):
-        if missing := set(classes) - set(split["label"][split["split"] == part]):
-            raise HarError(f"learning curve: no {part} image of class {min(missing)}; change split or curate.classes")
+    require_classes(split, classes, "learning curve")
     planned = plan(split, recipes, settings)
     y = pd.Index(classes).get_indexer(split["label"])
     fits = [fit for _, _, fit in planned]
