@@ -45,9 +45,18 @@ def test_stratified_the_papers_test_set_holds_10_10_9():
 
 
 class_counts = st.dictionaries(st.sampled_from("abcde"), st.integers(12, 60), min_size=2)
-fractions = st.tuples(st.integers(50, 80), st.integers(10, 20)).map(
-    lambda p: {"train": p[0] / 100, "validation": p[1] / 100, "test": (100 - p[0] - p[1]) / 100}
+# a tenth for test too, as for validation: of 12 images a class that leaves one of each
+fractions = (
+    st.tuples(st.integers(50, 80), st.integers(10, 20))
+    .filter(lambda p: sum(p) <= 90)
+    .map(lambda p: {"train": p[0] / 100, "validation": p[1] / 100, "test": (100 - p[0] - p[1]) / 100})
 )
+
+
+def test_a_test_set_smaller_than_its_classes_is_refused():
+    with pytest.raises(HarError, match="too few to put some in every split"):
+        parts = {"train": 0.76, "validation": 0.2, "test": 0.04}
+        split(manifest({"a": 12, "b": 12}), fractions=parts, mode="stratified", seed=0)
 
 
 @settings(max_examples=60, deadline=None)
