@@ -54,8 +54,8 @@ fractions = (
 
 
 def test_a_test_set_smaller_than_its_classes_is_refused():
+    parts = {"train": 0.76, "validation": 0.2, "test": 0.04}
     with pytest.raises(HarError, match="too few to put some in every split"):
-        parts = {"train": 0.76, "validation": 0.2, "test": 0.04}
         split(manifest({"a": 12, "b": 12}), fractions=parts, mode="stratified", seed=0)
 
 
