@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
+
+from har.params import schema
+from har.sources import fingerprint
 
 GRAPH = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
 STAGES = {name: s.get("do", s) for name, s in GRAPH.items()}
@@ -48,20 +52,32 @@ def closure(file: Path) -> set[Path]:
     return {f for f in seen if f.name != "__init__.py" or len(ast.parse(f.read_text()).body) > 1}
 
 
-@pytest.mark.parametrize("name", STAGES)
+def script_of(name: str) -> Path:
+    return Path(STAGES[name]["cmd"].split()[2].replace(".", "/")).with_suffix(".py")
+
+
+@pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
 def test_deps_cover_the_import_closure(name):
-    stage = STAGES[name]
-    script = Path(stage["cmd"].split()[2].replace(".", "/")).with_suffix(".py")
-    deps = [Path(d) for d in stage["deps"]]
-    code = closure(script)
-    missing = sorted(str(f) for f in code if not any(f == d or d in f.parents for d in deps))
-    assert not missing, f"dvc.yaml, stage {name}: deps lack {', '.join(missing)}"
-    surplus = sorted(
-        str(d) for d in deps
-        if d.parts[0] in ("har", "stages") and d.exists() and not any(f == d or d in f.parents for f in code)
-        and d.name != "__init__.py"
-    )  # fmt: skip
-    assert not surplus, f"dvc.yaml, stage {name}: deps name {', '.join(surplus)}, which it does not import"
+    """By way of data/code/<stage>.txt, which `check` writes: it names every file that the stage runs, with its hash."""
+    noted = f"data/code/{script_of(name).stem}.txt"
+    assert noted in STAGES[name]["deps"], f"dvc.yaml, stage {name}: deps lack {noted}"
+    named = {Path(line.split()[1]) for line in Path(noted).read_text().splitlines()}
+    # what params.yaml may hold is `check`'s concern; what it holds is in each stage's params
+    code = {file for file in closure(script_of(name)) if Path("har/params") not in file.parents}
+    assert not code - named, f"{noted} lacks {', '.join(map(str, sorted(code - named)))}: run `dvc repro check`"
+    assert Path(noted).read_text() == fingerprint(script_of(name), leave_out=[Path("har/params")]), "dvc repro check"
+
+
+def test_check_sees_all_code_and_writes_all_hashes():
+    assert {"params.yaml", "har", "stages"} <= set(STAGES["check"]["deps"])
+    assert "data/code" in [next(iter(out)) if isinstance(out, dict) else out for out in STAGES["check"]["outs"]]
+
+
+def test_no_parameter_has_a_default():
+    """So params.yaml alone decides: har/params, whose code no stage depends on, adds no value of its own."""
+    models = [m for m in vars(schema).values() if isinstance(m, type) and issubclass(m, BaseModel)]
+    assert len(models) > 20
+    assert not [f"{m.__name__}.{n}" for m in models for n, f in m.model_fields.items() if not f.is_required()]
 
 
 @pytest.mark.parametrize("file", sorted(Path("stages").glob("*.py")), ids=str)

@@ -1,0 +1,102 @@
+"""Which code a stage runs, as a file that DVC can watch: DVC follows no imports.
+
+The closure of a script is every module of the project that it imports, anywhere, also inside functions, and the
+data files of the packages among them. Its fingerprint has a line for each: the hash of what the file does, so that
+a comment or a docstring retrains nothing.
+"""
+
+import ast
+import hashlib
+import io
+import tokenize
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+
+def module_files(name: str, root: Path) -> list[Path]:
+    """Files below `root` that importing `name` runs: the packages on its way and the module itself."""
+    found, here = [], root
+    for part in name.split("."):
+        here = here / part
+        if (here / "__init__.py").exists():
+            found.append(here / "__init__.py")
+        elif here.with_suffix(".py").exists():
+            found.append(here.with_suffix(".py"))
+    return found
+
+
+@cache  # stages share most of their modules
+def imports(file: Path, root: Path, packages: tuple[str, ...]) -> frozenset[Path]:
+    """Files of `packages` that `file` imports anywhere. Relative imports are not followed: the project has none."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.split(".")[0] in packages:
+                found.update(module_files(name, root))
+    return frozenset(found)
+
+
+def closure(script: Path, root: Path = Path(), packages: tuple[str, ...] = ("har", "stages")) -> set[Path]:
+    """All files of `packages` below `root` whose content can change what `script` does, itself included."""
+    seen: set[Path] = set()
+    todo = {script}
+    while todo:
+        now = todo.pop()
+        seen.add(now)
+        todo |= imports(now, root, packages) - seen
+    for package in [file.parent for file in seen if file.name == "__init__.py"]:
+        # templates and styles live in folders without modules of their own
+        seen |= {f for f in package.glob("*/*") if f.is_file() and not any(f.parent.glob("*.py"))}
+        seen |= {f for f in package.iterdir() if f.is_file() and f.suffix not in (".py", ".pyc")}
+    return {f for f in seen if "__pycache__" not in f.parts}
+
+
+def fingerprint(script: Path, root: Path = Path(), leave_out: Iterable[Path] = ()) -> str:
+    """A line for each file of the closure, in order of its path: sha256 of its `substance`, and the path.
+
+    leave_out: folders (below `root`) whose files do not count.
+    """
+    leave_out = set(leave_out)
+    lines = []
+    for file in sorted(closure(script, root)):
+        if leave_out & set(file.parents):
+            continue
+        lines.append(f"{digest(file)}  {file.relative_to(root).as_posix()}\n")
+    return "".join(lines)
+
+
+@cache
+def digest(file: Path) -> str:
+    """sha256 of a file, of a Python file's `substance`."""
+    content = file.read_bytes()
+    if file.suffix == ".py":
+        content = substance(content.decode("utf-8")).encode("utf-8")
+    return hashlib.sha256(content).hexdigest()
+
+
+def substance(source: str) -> str:
+    """Python source without comments and docstrings. The same for every Python that reads it."""
+    lines = source.splitlines()
+    dropped: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+            if not lines[row - 1]:
+                dropped.add(row)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            # one that shares its line with code stays, and one that is all there is
+            alone = len(node.body) == 1 and not isinstance(node, ast.Module)
+            starts = is_text and not lines[first.lineno - 1][: first.col_offset].strip()
+            if starts and isinstance(first.value.value, str) and not alone:
+                dropped.update(range(first.lineno, first.end_lineno + 1))
+    return "\n".join(line for row, line in enumerate(lines, 1) if row not in dropped) + "\n"

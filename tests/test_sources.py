@@ -1,0 +1,88 @@
+"""What a stage's code is: the closure of its imports, and a fingerprint that ignores what does nothing."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from har.sources import closure, fingerprint, substance
+
+SCRIPT = """import os
+from har.inner import deep
+
+def run():
+    from har import late
+    return late, deep, os
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    for name, text in {
+        "stages/__init__.py": "",
+        "stages/go.py": SCRIPT,
+        "har/__init__.py": "",
+        "har/late.py": "x = 1\n",
+        "har/unused.py": "x = 1\n",
+        "har/inner/__init__.py": "",
+        "har/inner/deep.py": "import har.leaf\n",
+        "har/inner/static/page.css": "p { }",
+        "har/leaf.py": "x = 1\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def prints(project: Path) -> str:
+    from har import sources
+
+    sources.imports.cache_clear()
+    sources.digest.cache_clear()
+    return fingerprint(project / "stages/go.py", project)
+
+
+def test_closure_follows_imports_inside_functions_and_takes_data_files(project):
+    found = {f.relative_to(project).as_posix() for f in closure(project / "stages/go.py", project)}
+    assert found == {
+        "stages/__init__.py", "stages/go.py", "har/__init__.py", "har/late.py", "har/leaf.py", "har/inner/__init__.py",
+        "har/inner/deep.py", "har/inner/static/page.css",
+    } - {"stages/__init__.py"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["stages/go.py", "har/leaf.py", "har/late.py", "har/inner/static/page.css"])
+def test_a_change_anywhere_in_the_closure_shows(project, name):
+    before = prints(project)
+    (project / name).write_text((project / name).read_text() + "y = 2\n")
+    assert prints(project) != before
+
+
+def test_what_is_not_imported_and_what_only_comments_does_not_show(project):
+    before = prints(project)
+    (project / "har/unused.py").write_text("x = 2\n")
+    (project / "har/leaf.py").write_text('"""What x is."""\n# because\nx = 1  # one\n')
+    assert prints(project) == before
+
+
+def test_text_that_does_something_stays():
+    source = 'x = """a # no comment"""\nX = "# neither"\n\ndef f():\n    """Doc."""\n    return """kept"""\n'
+    assert substance(source) == 'x = """a # no comment"""\nX = "# neither"\n\ndef f():\n    return """kept"""\n'
+
+
+def what_runs(source: str) -> str:
+    """The syntax tree without docstrings, but for one that is a whole body."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None and (
+                len(node.body) > 1 or isinstance(node, ast.Module)
+            ):
+                node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+@pytest.mark.parametrize("file", sorted(Path("har").rglob("*.py")), ids=str)
+def test_substance_keeps_what_python_runs(file):
+    source = file.read_text()
+    assert what_runs(substance(source)) == what_runs(source)
+    assert len(substance(source)) <= len(source) + 1
