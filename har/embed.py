@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
@@ -29,20 +30,32 @@ def embed(
     out: str | Path,
     *,
     batch_size: int,
+    jobs: int,
     device: str,
 ) -> None:
     """Embed the store's images with the checkpoint in `folder` and, if it has a text tower, the prompts of
-    each class; writes har.embeddings' files to `out`."""
+    each class; writes har.embeddings' files to `out`.
+
+    jobs: batches side by side, each on one core, so that the numbers do not depend on how many cores there are
+    (and threads within a batch wait for each other: on a small encoder they cost more than they give).
+    """
+    torch.set_num_threads(1)
     torch.manual_seed(0)  # an architecture without weights (source: random) gets the same ones each time
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(folder, pick_device(device))
     ids = list(image_ids)
+    batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
+
+    def images_of(some: list[int]) -> torch.Tensor:
+        return encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))).cpu()
+
+    # threads: Pillow and torch let go of the interpreter while they work, and the encoder is in memory once
+    found = Parallel(jobs, prefer="threads", return_as="generator")(delayed(images_of)(some) for some in batches)
     chunks = []
     with tqdm(total=len(ids), desc=f"embed {out.name}", unit="image") as progress:
-        for start in range(0, len(ids), batch_size):
-            some = ids[start : start + batch_size]
-            chunks.append(encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))).cpu())
+        for some, chunk in zip(batches, found, strict=True):
+            chunks.append(chunk)
             progress.update(len(some))
     images = torch.cat(chunks)
     np.save(out / "images.npy", images.numpy())

@@ -16,6 +16,7 @@ def embed(context: Context, name: str) -> None:
         {label: context.profile.embed.prompts[label] for label in context.profile.curate.classes},
         context.data / "embeddings" / name,
         batch_size=context.profile.embed.batch_size,
+        jobs=context.profile.training.jobs,
         device=context.profile.training.device,
     )
 
