@@ -39,6 +39,22 @@ SECTIONS = {
             ("statistics/learning_curve.png", "Accuracy against training images"),
         ],
     ),
+    "Where do they fail?": (
+        "Test and extended images together; what an image is like against errors on it, never a cause.",
+        [
+            ("errors/figure5_activity.png", "Figure 5. Failures, three activities"),
+            ("errors/factors_activity.png", "Errors and what an image is like, three activities"),
+            "errors/factors.md",
+            *(f"errors/by_{factor}.md" for factor in FACTORS),
+            "errors/miss_counts.md",
+            "errors/missed_by_all.md",
+            ("errors/overlap_activity.png", "Errors that models share, three activities"),
+            "errors/error_overlap.md",
+            ("errors/figure5_posture.png", "Failures, sitting or standing"),
+            ("errors/factors_posture.png", "Errors and what an image is like, sitting or standing"),
+            ("errors/overlap_posture.png", "Errors that models share, sitting or standing"),
+        ],
+    ),
     "Are the data what they claim?": (
         "",
         [
