@@ -1,8 +1,6 @@
 """Where do models fail? Figure 5, errors against what an image is like, images that all miss, models that err alike."""
 
-import pandas as pd
-
-from har.coco.manifest import read_manifest
+from har.coco.manifest import read_evidence, read_manifest
 from har.coco.visibility import read_visibility
 from har.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
 from har.error_analysis.factors import rate_table, trend_table, trends
@@ -19,7 +17,7 @@ def errors(context: Context) -> None:
     profile, data, out, name = context.profile, context.data, context.reports / "errors", context.params.profile
     chosen, level, runs = profile.errors, profile.report.confidence, context.params.run.train.values()
     manifest = read_manifest(data / "manifest.csv")
-    evidence = pd.read_csv(data / "evidence.csv", keep_default_na=False)
+    evidence = read_evidence(data / "evidence.csv")
     folder = data / "annotations"
     visibility = read_visibility(folder / "instances.json", folder / "person_keypoints.json", manifest["image_id"])
     outcomes = outcome_frame(trained(context), factor_frame(manifest, visibility))
@@ -38,13 +36,15 @@ def errors(context: Context) -> None:
     write_tables({table.name: table for table in tables}, out)
 
     store = Store(data / "store")
+    # drawn scenes lose little by a palette, and their figure is in git; photographs would, and theirs is not
+    colours = 256 if profile.data.source == "world" else None
     for task in outcomes["task"].unique():
         models = [run.model for run in runs if run.task == task]
-        figure = f"figure5_{task}.png"
-        figure_failures(
-            outcomes, task, models, store.image, out / figure, f"Failures, {task}, profile {name}", chosen.examples
+        title, path = f"Failures, {task}, profile {name}", out / f"figure5_{task}.png"
+        figure_failures(outcomes, task, models, store.image, path, title, chosen.examples, colours)
+        figure_trends(
+            tests, task, out / f"factors_{task}.png", f"What goes with errors, {task}, profile {name}", 1 - level
         )
-        figure_trends(tests, task, out / f"factors_{task}.png", f"What goes with errors, {task}, profile {name}", 1 - level)
         figure_overlap(pairs, task, out / f"overlap_{task}.png", f"Do models err alike? {task}, profile {name}")
     for table in tables[len(FACTORS) :]:
         print(table.markdown())

@@ -40,12 +40,17 @@ SECTIONS = {
         ],
     ),
     "Where do they fail?": (
-        "Test and extended images together; what an image is like against errors on it, never a cause.",
+        "Test and extended images together. By image size, number of people and labelled joints: "
+        "[by_pixels](errors/by_pixels.md), [by_persons](errors/by_persons.md), "
+        "[by_labelled_joints](errors/by_labelled_joints.md).",
         [
             ("errors/figure5_activity.png", "Figure 5. Failures, three activities"),
             ("errors/factors_activity.png", "Errors and what an image is like, three activities"),
             "errors/factors.md",
-            *(f"errors/by_{factor}.md" for factor in FACTORS),
+            "errors/by_person_size.md",
+            "errors/by_hidden_joints.md",
+            "errors/by_overlap.md",
+            "errors/by_caption_agreement.md",
             "errors/miss_counts.md",
             "errors/missed_by_all.md",
             ("errors/overlap_activity.png", "Errors that models share, three activities"),

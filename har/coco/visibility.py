@@ -34,9 +34,7 @@ def covered_share(box: np.ndarray, others: np.ndarray) -> float | None:
     return min(1.0, float((np.diff(ys)[:, None] * np.diff(xs) * covered).sum() / (w * h)))
 
 
-def read_visibility(
-    instances_json: str | Path, keypoints_json: str | Path, image_ids: Iterable[int]
-) -> pd.DataFrame:
+def read_visibility(instances_json: str | Path, keypoints_json: str | Path, image_ids: Iterable[int]) -> pd.DataFrame:
     """One row an image, in the order of `image_ids`: image_id, labelled_joints (share of the 17 joints that are
     labelled), hidden_joints (of these, the share that is not seen), overlap (share of the box that the boxes of
     other people, crowds too, overlap).
@@ -75,6 +73,6 @@ def read_joints(keypoints_json: str | Path) -> dict[int, np.ndarray]:
         points = annotation.get("keypoints")
         flags = points[2::3] if isinstance(points, list) and len(points) == 3 * JOINTS else None
         if flags is None or any(isinstance(v, bool) or v not in (0, 1, 2) for v in flags):
-            raise HarError(f"{path}: annotations[{row}]: keypoints are not {JOINTS} times x, y and visibility 0, 1 or 2")
+            raise HarError(f"{path}: annotations[{row}]: keypoints are not {JOINTS} times x, y, visibility (0, 1 or 2)")
         found[annotation["id"]] = np.array(flags, dtype=int)
     return found

@@ -10,7 +10,7 @@ import pandas as pd
 from har import paper
 from har.error_analysis.factors import images_text
 from har.error_analysis.outcomes import DIGITS, missed, wide
-from har.markdown import NONE, Table, number, plain_frame
+from har.markdown import Table, number, plain_frame
 
 BLIND = ("majority", "metadata")  # they see no pixel: what they miss says nothing about a picture
 ENSEMBLE = "A model misses an image where its ensemble (mean probability over runs) is wrong."
@@ -58,22 +58,24 @@ def count_table(outcomes: pd.DataFrame, header: str) -> Table:
             row = rows[k] if k < len(rows) else None
             name = f"{task}, {rows[0]['models']} models"
             line |= {
-                f"Images: {name}": f"{row['images']:,}" if row else NONE,
-                f"If independent: {task}": number(row["expected"], 1) if row else NONE,
+                f"Images: {name}": f"{row['images']:,}" if row else "",
+                f"If independent: {task}": number(row["expected"], 1) if row else "",
             }
         text.append(line)
     notes = [
         f"{ENSEMBLE} {_which(outcomes, tasks)} Without the majority class and metadata, which see no picture.",
-        "If independent: images to expect if each model missed as many as it does, whatever the others do.",
+        "If independent: images to expect if each model missed as many as it does, whatever the others do. Models that "
+        "favour the same classes share errors for that reason too.",
     ]
+    if not tasks:
+        notes.append("No model here sees the picture.")
     rows = [
         row | {name: round(row[name], DIGITS) for name in ("share", "expected")}
         for found in counted.values()
         for row in found
     ]
-    return Table(
-        "miss_counts", "How many models miss an image", header, plain_frame(rows), pd.DataFrame(text), tuple(notes)
-    )
+    body = pd.DataFrame(text) if text else pd.DataFrame(columns=["Models that miss it"])
+    return Table("miss_counts", "How many models miss an image", header, plain_frame(rows), body, tuple(notes))
 
 
 def _which(outcomes: pd.DataFrame, tasks: Sequence[str]) -> str:
@@ -151,7 +153,7 @@ def missed_table(
         notes = [
             f"Task {task}, {images_text(outcomes, task)}: all {misses.shape[1]} models that see the picture miss "
             f"{len(mine):,}, all get {right:,} right. {ENSEMBLE}",
-            f"Shown: {f'{len(text)} of ' if len(text) < len(mine) else 'all '}{len(mine):,}, least probable label first.",
+            f"Shown: {len(text):,} of {len(mine):,}, least probable label first; missed_by_all.csv has all.",
             "Votes: models that say so. ✓: the caption fires for the label; ✗: for another class.",
         ]
         for other in tasks[1:]:
@@ -170,7 +172,7 @@ def missed_table(
 
 def caption_text(caption: str, fires: str, label: str) -> str:
     """A caption, a stranger's words, so that no character of it is Markdown, after the mark of what it fires for."""
-    plain = "".join(f"\\{c}" if c in "\\`*_[]<>#~|&" else c for c in " ".join(caption.split()))
+    plain = "".join(f"\\{c}" if c in "\\`*_[]<>#~&" else c for c in " ".join(caption.split()))
     classes = [name for name in fires.split("+") if name]
     return f"{'✓ ' if label in classes else '✗ ' if classes else ''}{plain}"
 
@@ -246,7 +248,8 @@ def overlap_table(
         f"every model that sees the picture. {ENSEMBLE}",
         "Shares of images. If independent: the share to expect if each missed as many, whatever the other does. "
         "Jaccard: of the images that either misses, the share that both miss. κ: Cohen's, 1 if they miss the same "
-        "images, 0 if they agree as often as independent models do.",
+        "images, 0 if they agree as often as independent models do; models that favour the same classes share "
+        "errors for that reason too.",
         *dict.fromkeys(row["note"] for row in shown if row["note"]),
     ]
     if not shown:

@@ -90,7 +90,7 @@ def trend(values: np.ndarray, errors: np.ndarray, labels: np.ndarray) -> dict:
 
     The generalised Cochran-Mantel-Haenszel test of correlation (Mantel 1963; Landis, Heyman & Koch 1978), strata
     are the classes (`labels`), scores the ranks of `values` over all images: T, the sum over classes of the
-    covariances, against its exact permutation variance; T² / variance is chi-squared with one degree of freedom.
+    covariances, against its exact permutation variance; T² / variance is, with many images, chi-squared with one degree of freedom.
     It asks only that images could change places within their class, so errors may be shares of any number of
     runs, and a class that a model favours does not pass for an effect of what is common in that class. It needs
     no bin and no draw. rho: the pooled correlation within classes, -1 to 1. Values that are not annotated (NaN)
@@ -184,7 +184,7 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     if outcomes["task"].nunique() > 1:
         notes.append(f"by_{factor}.csv has every task.")
     frame = plain_frame(_rounded(rows))
-    return Table(f"by_{factor}", f"Errors and {what.title.lower()}", header, frame, pd.DataFrame(text), tuple(notes))
+    return Table(f"by_{factor}", f"Errors by {what.title.lower()}", header, frame, pd.DataFrame(text), tuple(notes))
 
 
 def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95) -> Table:
@@ -206,7 +206,9 @@ def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, le
         "classes' own mix nor a class that a model favours counts as an effect of the factor; it sees trends only. What "
         "goes along with a factor (people and overlap, say) is not taken out.",
     ]
-    lacking = {row["factor"]: row["n"] for row in mine if row["n"] < len(outcomes[outcomes["task"] == task]) / len(text)}
+    lacking = {
+        row["factor"]: row["n"] for row in mine if row["n"] < len(outcomes[outcomes["task"] == task]) / len(text)
+    }
     notes += [f"{FACTORS[name].title}: annotated for {n:,} images." for name, n in lacking.items()]
     reasons = {}
     for row in mine:
@@ -222,7 +224,9 @@ def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, le
         for row in rows
     ]  # fmt: skip
     frame = plain_frame(plain)[list(columns)]
-    return Table("factors", "Which images are hard? One test for each factor", header, frame, pd.DataFrame(text), tuple(notes))
+    return Table(
+        "factors", "Which images are hard? One test for each factor", header, frame, pd.DataFrame(text), tuple(notes)
+    )
 
 
 def _trend_text(row: Mapping, alpha: float) -> str:

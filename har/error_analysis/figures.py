@@ -10,6 +10,7 @@ import pandas as pd
 from har import paper
 from har.error_analysis.outcomes import FACTORS, SPLITS
 from har.figures import GREY, INK, drawing
+from har.markdown import number
 
 COLUMNS = 5  # pictures side by side; more go on in a further line
 
@@ -36,15 +37,17 @@ def figure_failures(
     path: Path | str,
     title: str,
     examples: int,
+    colours: int | None = None,
 ) -> None:
-    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3]."""
+    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3]; `colours` as in
+    har.figures.drawing."""
     cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
-    width, cell, tall, caption, header, gap = 7.2, 7.2 / COLUMNS, 1.02, 0.44, 0.27, 0.06  # inches
+    width, cell, tall, caption, header, gap = 7.2, 7.2 / COLUMNS, 1.02, 0.54, 0.23, 0.06  # inches
     lines = {model: max(1, -(-len(found) // COLUMNS)) if len(found) else 0 for model, found in cases.items()}
     above = 0.62
     total = above + sum(header + n * (tall + caption) + (0 if n else 0.2) for n in lines.values())
     pictures: dict[int, np.ndarray] = {}
-    with drawing(path, width, total, layout=None) as figure:
+    with drawing(path, width, total, layout=None, colours=colours) as figure:
 
         def write(x: float, y: float, text: str, **options) -> None:
             figure.text((x + gap) / width, y / total, text, va="top", **options)
@@ -73,9 +76,24 @@ def figure_failures(
                 axis = figure.add_axes(bounds)
                 axis.imshow(picture, aspect="auto", interpolation="antialiased")
                 axis.set_axis_off()
+                axis.text(
+                    0.02,
+                    0.03,
+                    str(case.image_id),
+                    transform=axis.transAxes,
+                    fontsize=5,
+                    color="white",
+                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1, "linewidth": 0},
+                )
                 below = top - tall - 0.03
                 write(column * cell, below, f"true: {paper.class_name(case.label)}", fontsize=6.8)
-                write(column * cell, below - 0.12, f"said: {paper.class_name(case.predicted)}", fontsize=6.8, weight="bold")
+                write(
+                    column * cell,
+                    below - 0.12,
+                    f"said: {paper.class_name(case.predicted)}",
+                    fontsize=6.8,
+                    weight="bold",
+                )
                 runs = f"{round(case.error * case.runs)} of {case.runs} runs, " if case.runs > 1 else ""
                 where = f"p {case.p_predicted:.2f}, {runs}{case.split}"
                 write(column * cell, below - 0.24, where, fontsize=6, color=GREY)
@@ -98,7 +116,9 @@ def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: s
     """The correlations of `trends` of `task`: a row for each model, a column for each factor, in a frame where Holm's p
     lies below `alpha`."""
     mine = [row for row in rows if row["task"] == task]
-    models, factors = list(dict.fromkeys(row["model"] for row in mine)), list(FACTORS)
+    # a model that errs alike on all images of a class has nothing to show
+    models = list(dict.fromkeys(row["model"] for row in mine if row["rho"] is not None))
+    factors = list(FACTORS)
     values = np.full((len(models), len(factors)), np.nan)
     marked = np.zeros(values.shape, dtype=bool)
     for row in mine:
@@ -107,10 +127,7 @@ def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: s
             values[place], marked[place] = row["rho"], row["p_holm"] < alpha
     limit = max(0.1, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
     names = [FACTORS[name].title.replace(" ", "\n", 1) for name in factors]
-    note = (
-        "Above 0: more errors where the factor is larger, among images of the same class. "
-        f"Framed: Holm's p < {alpha:.2g} over the whole table."
-    )
+    note = f"Above 0: more errors where it is larger, among images of a class. Framed: Holm's p < {alpha:.2g}"
     label = "correlation within classes"
     _matrix(values, [paper.model_name(m) for m in models], names, path, title, note, label, limit, marked)
 
@@ -157,8 +174,8 @@ def _matrix(
         for (row, column), value in np.ndenumerate(values):
             if hidden is not None and hidden[row, column]:
                 continue
-            text = "–" if np.isnan(value) else f"{value:+.2f}".replace("-", "−")
-            colour = "white" if abs(value) > 0.75 * limit else INK
+            text = number(value, 2, sign=True)
+            colour = "white" if abs(value) > 0.65 * limit else INK
             axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
             if marked is not None and marked[row, column]:
                 frame = Rectangle((column - 0.46, row - 0.43), 0.92, 0.86, fill=False, edgecolor=INK, linewidth=1.2)

@@ -31,7 +31,7 @@ class Factor:
 
 FACTORS = {
     "person_size": Factor("Person size", "share", "share of the image that the largest person's box covers"),
-    "persons": Factor("People", "count", "annotated people, crowds aside"),
+    "persons": Factor("Number of people", "count", "annotated people, crowds aside"),
     "labelled_joints": Factor(
         "Joints labelled",
         "share",
