@@ -42,10 +42,10 @@ def errors(context: Context) -> None:
         models = [run.model for run in runs if run.task == task]
         title, path = f"Failures, {task}, profile {name}", out / f"figure5_{task}.png"
         figure_failures(outcomes, task, models, store.image, path, title, chosen.examples, colours)
-        figure_trends(
-            tests, task, out / f"factors_{task}.png", f"What goes with errors, {task}, profile {name}", 1 - level
-        )
-        figure_overlap(pairs, task, out / f"overlap_{task}.png", f"Do models err alike? {task}, profile {name}")
+        title = f"What goes with errors, {task}, profile {name}"
+        figure_trends(tests, task, out / f"factors_{task}.png", title, 1 - level)
+        title = f"Do models miss the same images? {task.capitalize()}, profile {name}"
+        figure_overlap(pairs, task, out / f"overlap_{task}.png", title)
     for table in tables[len(FACTORS) :]:
         print(table.markdown())
 

@@ -151,8 +151,8 @@ def missed_table(
             text.append(dict(zip(MISSED_SHOWN, cells, strict=True)))
         right = int((~misses.any(axis=1)).sum())
         notes = [
-            f"Task {task}, {images_text(outcomes, task)}: all {misses.shape[1]} models that see the picture miss "
-            f"{len(mine):,}, all get {right:,} right. {ENSEMBLE}",
+            f"Task {task}, {images_text(outcomes, task)}: every model that sees the picture "
+            f"({misses.shape[1]} of them) misses {len(mine):,}, every one gets {right:,} right. {ENSEMBLE}",
             f"Shown: {len(text):,} of {len(mine):,}, least probable label first; missed_by_all.csv has all.",
             "Votes: models that say so. ✓: the caption fires for the label; ✗: for another class.",
         ]
@@ -160,11 +160,11 @@ def missed_table(
             misses = missed(seen, other)
             both = int(misses.all(axis=1).sum()), int((~misses.any(axis=1)).sum())
             notes.append(
-                f"Task {other}, {images_text(outcomes, other)}: all {misses.shape[1]} models miss {both[0]:,}, all get "
-                f"{both[1]:,} right (missed_by_all.csv)."
+                f"Task {other}, {images_text(outcomes, other)}: every model ({misses.shape[1]}) misses {both[0]:,}, "
+                f"every one gets {both[1]:,} right (missed_by_all.csv)."
             )
     if not text:
-        notes.append("No image is missed by every model.")
+        notes.append("There is no such image." if tasks else "No model here sees the picture.")
     frame = plain_frame(rows) if rows else pd.DataFrame(columns=list(MISSED))
     shown = pd.DataFrame(text, columns=list(MISSED_SHOWN))
     return Table("missed_by_all", "Images that every model misses", header, frame, shown, tuple(notes))

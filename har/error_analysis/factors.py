@@ -90,11 +90,11 @@ def trend(values: np.ndarray, errors: np.ndarray, labels: np.ndarray) -> dict:
 
     The generalised Cochran-Mantel-Haenszel test of correlation (Mantel 1963; Landis, Heyman & Koch 1978), strata
     are the classes (`labels`), scores the ranks of `values` over all images: T, the sum over classes of the
-    covariances, against its exact permutation variance; T² / variance is, with many images, chi-squared with one degree of freedom.
-    It asks only that images could change places within their class, so errors may be shares of any number of
-    runs, and a class that a model favours does not pass for an effect of what is common in that class. It needs
-    no bin and no draw. rho: the pooled correlation within classes, -1 to 1. Values that are not annotated (NaN)
-    are left out.
+    covariances, against its exact permutation variance; T² / variance is, with many images, chi-squared with one
+    degree of freedom. It asks only that images could change places within their class, so errors may be shares of
+    any number of runs, and a class that a model favours does not pass for an effect of what is common in that
+    class. It needs no bin and no draw. rho: the pooled correlation within classes, -1 to 1. Values that are not
+    annotated (NaN) are left out.
     """
     from scipy import stats
 
@@ -131,10 +131,9 @@ def trends(outcomes: pd.DataFrame) -> list[dict]:
     """`trend` for each task, model and factor: task, model, factor, n, rho, p, p_holm, note. Holm over all models and
     factors of a task."""
     rows = []
-    for task in outcomes["task"].unique():
+    for task, every in outcomes.groupby("task", sort=False):
         mine = []
-        for model in models_of(outcomes, task):
-            part = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
+        for model, part in every.groupby("model", sort=False):
             labels, errors = part["label"].to_numpy(), part["error"].to_numpy()
             for factor in FACTORS:
                 found = trend(part[factor].to_numpy(), errors, labels)
@@ -199,16 +198,15 @@ def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, le
             line[FACTORS[factor].title] = _trend_text(row, 1 - level)
         text.append(line)
     notes = [
-        f"Task {task}, {images_text(outcomes, task)} together. Correlation within classes of a model's errors (share of "
-        "its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where it is "
-        f"larger. Bold: Holm's p < {1 - level:.2g} in the family of all models and factors of the task.",
+        f"Task {task}, {images_text(outcomes, task)} together. Correlation within classes of a model's errors (share "
+        "of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where "
+        f"it is larger. Bold: Holm's p < {1 - level:.2g} in the family of all models and factors of the task.",
         "Test: generalised Cochran-Mantel-Haenszel (Mantel 1963) with the classes as strata, so that neither the "
-        "classes' own mix nor a class that a model favours counts as an effect of the factor; it sees trends only. What "
-        "goes along with a factor (people and overlap, say) is not taken out.",
+        "classes' own mix nor a class that a model favours counts as an effect of the factor; it sees trends only. "
+        "What goes along with a factor (people and overlap, say) is not taken out.",
     ]
-    lacking = {
-        row["factor"]: row["n"] for row in mine if row["n"] < len(outcomes[outcomes["task"] == task]) / len(text)
-    }
+    images = outcomes.loc[outcomes["task"] == task, "image_id"].nunique()
+    lacking = {row["factor"]: row["n"] for row in mine if row["n"] < images}
     notes += [f"{FACTORS[name].title}: annotated for {n:,} images." for name, n in lacking.items()]
     reasons = {}
     for row in mine:
@@ -224,9 +222,8 @@ def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, le
         for row in rows
     ]  # fmt: skip
     frame = plain_frame(plain)[list(columns)]
-    return Table(
-        "factors", "Which images are hard? One test for each factor", header, frame, pd.DataFrame(text), tuple(notes)
-    )
+    title = "Which images are hard? One test for each factor"
+    return Table("factors", title, header, frame, pd.DataFrame(text), tuple(notes))
 
 
 def _trend_text(row: Mapping, alpha: float) -> str:

@@ -16,8 +16,8 @@ COLUMNS = 5  # pictures side by side; more go on in a further line
 
 
 def failure_cases(outcomes: pd.DataFrame, task: str, model: str, examples: int) -> pd.DataFrame:
-    """At most `examples` rows of `outcomes` (paper, Figure 5): images that most runs of the model get wrong and its mean
-    probability too; of test, and of extended where test has too few; within each the most confident first."""
+    """At most `examples` rows of `outcomes` (paper, Figure 5): images that most runs of the model get wrong and its
+    mean probability too; of test, and of extended where test has too few; within each the most confident first."""
     mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
     wrong = mine[failed(mine)].assign(place=lambda f: f["split"].map({s: k for k, s in enumerate(SPLITS)}))
     order = wrong.sort_values(["place", "p_predicted", "image_id"], ascending=[True, False, True])
@@ -39,8 +39,8 @@ def figure_failures(
     examples: int,
     colours: int | None = None,
 ) -> None:
-    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3]; `colours` as in
-    har.figures.drawing."""
+    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3];
+    `colours` as in har.figures.drawing."""
     cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
     width, cell, tall, caption, header, gap = 7.2, 7.2 / COLUMNS, 1.02, 0.54, 0.23, 0.06  # inches
     lines = {model: max(1, -(-len(found) // COLUMNS)) if len(found) else 0 for model, found in cases.items()}
@@ -53,16 +53,17 @@ def figure_failures(
             figure.text((x + gap) / width, y / total, text, va="top", **options)
 
         write(0, total - 0.08, title, fontsize=11)
-        explained = "p: mean probability of what the model says; runs: how many say something wrong"
+        explained = "wrong in most runs and in their mean probability, test first, then the most confident; "
+        explained += "p: mean probability of what is said; runs: those that are wrong"
         write(0, total - 0.34, explained, fontsize=7, color=GREY)
         top = total - above
         for model, found in cases.items():
             write(0, top, paper.model_name(model), fontsize=9.5, weight="bold", color=INK)
-            counts = f"wrong in most runs: {_wrong_in_most(outcomes, task, model)}"
+            counts = _wrong_in_most(outcomes, task, model)
             figure.text((width - gap) / width, top / total, counts, va="top", ha="right", fontsize=7.5, color=INK)
             top -= header
             if not len(found):
-                write(0, top, "no image that most runs get wrong", fontsize=8, color=GREY)
+                write(0, top, "none", fontsize=8, color=GREY)
                 top -= 0.2
             for place, case in enumerate(found.itertuples()):
                 column = place % COLUMNS
@@ -72,7 +73,7 @@ def figure_failures(
                 scale = min((cell - 2 * gap) / picture.shape[1], tall / picture.shape[0])
                 across, down = picture.shape[1] * scale, picture.shape[0] * scale
                 left = column * cell + gap
-                bounds = (left / width, (top - down) / total, across / width, down / total)
+                bounds = (left / width, (top - tall) / total, across / width, down / total)
                 axis = figure.add_axes(bounds)
                 axis.imshow(picture, aspect="auto", interpolation="antialiased")
                 axis.set_axis_off()
@@ -102,13 +103,13 @@ def figure_failures(
 
 
 def _wrong_in_most(outcomes: pd.DataFrame, task: str, model: str) -> str:
-    """9 of 29 test, 310 of 1,000 extended images"""
+    """9 of 29 test, 310 of 1,000 extended images; nothing else is drawn."""
     mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
     parts = []
     for split in SPLITS:
         part = mine[mine["split"] == split]
         if len(part):
-            parts.append(f"{int((part['error'] > 0.5).sum()):,} of {len(part):,} {split}")
+            parts.append(f"{int(failed(part).sum()):,} of {len(part):,} {split}")
     return ", ".join(parts) + " images"
 
 
@@ -170,6 +171,11 @@ def _matrix(
 
     with drawing(path, 7.2, 0.3 * max(len(rows), 1) + (2.2 if turned else 1.6)) as figure:
         axis = figure.subplots()
+        figure.suptitle(title, x=0.01, ha="left")
+        if not values.size:
+            axis.set_title("nothing to show: no such model, or none that errs", fontsize=7.5, color=GREY, x=0)
+            axis.set_axis_off()
+            return
         image = axis.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
             if hidden is not None and hidden[row, column]:
@@ -188,5 +194,4 @@ def _matrix(
         bar = figure.colorbar(image, ax=axis, shrink=0.8, aspect=22, pad=0.02)
         bar.set_label(label)
         bar.outline.set_visible(False)
-        figure.suptitle(title, x=0.01, ha="left")
         axis.set_title(note, fontsize=7.5, color=GREY, x=0, wrap=True)
