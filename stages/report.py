@@ -40,24 +40,16 @@ SECTIONS = {
         ],
     ),
     "Where do they fail?": (
-        "Test and extended images together. By image size, number of people and labelled joints: "
-        "[by_pixels](errors/by_pixels.md), [by_persons](errors/by_persons.md), "
-        "[by_labelled_joints](errors/by_labelled_joints.md).",
+        "Test and extended images together. More bins: [image size](errors/by_pixels.md), "
+        "[number of people](errors/by_persons.md), [joints labelled](errors/by_labelled_joints.md).",
         [
             ("errors/figure5_activity.png", "Figure 5. Failures, three activities"),
             ("errors/factors_activity.png", "Errors and what an image is like, three activities"),
-            "errors/factors.md",
-            "errors/by_person_size.md",
-            "errors/by_hidden_joints.md",
-            "errors/by_overlap.md",
-            "errors/by_caption_agreement.md",
-            "errors/miss_counts.md",
-            "errors/missed_by_all.md",
-            ("errors/overlap_activity.png", "Errors that models share, three activities"),
+            *(f"errors/{name}.md" for name in ("factors", "by_person_size", "by_hidden_joints", "by_overlap")),
+            *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
+            ("errors/overlap_activity.png", "Do models miss the same images? Three activities"),
             "errors/error_overlap.md",
             ("errors/figure5_posture.png", "Failures, sitting or standing"),
-            ("errors/factors_posture.png", "Errors and what an image is like, sitting or standing"),
-            ("errors/overlap_posture.png", "Errors that models share, sitting or standing"),
         ],
     ),
     "Are the data what they claim?": (

@@ -44,7 +44,7 @@ def figure_failures(
     cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
     width, cell, tall, caption, header, gap = 7.2, 7.2 / COLUMNS, 1.02, 0.54, 0.23, 0.06  # inches
     lines = {model: max(1, -(-len(found) // COLUMNS)) if len(found) else 0 for model, found in cases.items()}
-    above = 0.62
+    above = 0.66
     total = above + sum(header + n * (tall + caption) + (0 if n else 0.2) for n in lines.values())
     pictures: dict[int, np.ndarray] = {}
     with drawing(path, width, total, layout=None, colours=colours) as figure:
@@ -53,9 +53,11 @@ def figure_failures(
             figure.text((x + gap) / width, y / total, text, va="top", **options)
 
         write(0, total - 0.08, title, fontsize=11)
-        explained = "wrong in most runs and in their mean probability, test first, then the most confident; "
-        explained += "p: mean probability of what is said; runs: those that are wrong"
-        write(0, total - 0.34, explained, fontsize=7, color=GREY)
+        explained = (
+            "Images that most runs and their mean probability get wrong, of test first, the most confident first.\n"
+            "p: mean probability of what is said; runs: those that are wrong. On the right: how many such images."
+        )
+        write(0, total - 0.3, explained, fontsize=7, color=GREY)
         top = total - above
         for model, found in cases.items():
             write(0, top, paper.model_name(model), fontsize=9.5, weight="bold", color=INK)
