@@ -39,6 +39,19 @@ SECTIONS = {
             ("statistics/learning_curve.png", "Accuracy against training images"),
         ],
     ),
+    "Where do they fail?": (
+        "Test and extended images together. More bins: [image size](errors/by_pixels.md), "
+        "[number of people](errors/by_persons.md), [joints labelled](errors/by_labelled_joints.md).",
+        [
+            ("errors/figure5_activity.png", "Figure 5. Failures, three activities"),
+            ("errors/factors_activity.png", "Errors and what an image is like, three activities"),
+            *(f"errors/{name}.md" for name in ("factors", "by_person_size", "by_hidden_joints", "by_overlap")),
+            *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
+            ("errors/overlap_activity.png", "Do models miss the same images? Three activities"),
+            "errors/error_overlap.md",
+            ("errors/figure5_posture.png", "Failures, sitting or standing"),
+        ],
+    ),
     "Are the data what they claim?": (
         "",
         [

@@ -71,8 +71,8 @@ def read_records(captions_json: str | Path, instances_json: str | Path) -> dict[
     unreadable JSON, missing keys, duplicate or unknown ids, unsafe file names, sizes that are not positive,
     or two files that disagree about an image.
     """
-    captions = _load(Path(captions_json), kind="captions")
-    instances = _load(Path(instances_json), kind="instances")
+    captions = load(Path(captions_json), kind="captions")
+    instances = load(Path(instances_json), kind="instances")
     (person,) = instances.getCatIds(catNms=["person"])
 
     records = {}
@@ -104,7 +104,7 @@ def _boxes(annotations) -> np.ndarray:
     return np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
 
 
-def _load(path: Path, *, kind: str):
+def load(path: Path, *, kind: str):
     """A pycocotools COCO object over checked rows."""
     from pycocotools.coco import COCO
 

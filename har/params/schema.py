@@ -4,7 +4,15 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from har.errors import HarError
 from har.params.loader import Block, read_yaml, validate
@@ -257,6 +265,38 @@ class Audit(Block):
     vcoco: Vcoco
 
 
+def _ascending(bins: dict[str, float | None]) -> dict[str, float | None]:
+    bounds = list(bins.values())
+    if len(bounds) < 2 or bounds[-1] is not None or None in bounds[:-1]:
+        raise ValueError("expected two bins or more, each with its upper bound, and none for the last")
+    if any(not math.isfinite(bound) or bound < 0 for bound in bounds[:-1]) or sorted(set(bounds[:-1])) != bounds[:-1]:
+        raise ValueError(f"bounds are {', '.join(f'{b:g}' for b in bounds[:-1])}, expected numbers from 0 on that rise")
+    return bins
+
+
+Bins = Annotated[dict[str, float | None], AfterValidator(_ascending)]
+
+
+class ErrorBins(Block):
+    """For each factor, names of bins and their upper bounds; the last is open."""
+
+    person_size: Bins
+    persons: Bins
+    labelled_joints: Bins
+    hidden_joints: Bins
+    overlap: Bins
+    pixels: Bins
+    caption_agreement: Bins
+
+
+class Errors(Block):
+    """What the error analysis shows."""
+
+    examples: PositiveInt
+    listed: PositiveInt
+    bins: ErrorBins
+
+
 class Profile(Block):
     data: Data
     curate: Curate
@@ -273,6 +313,7 @@ class Profile(Block):
     resampling: Resampling
     learning_curve: LearningCurve
     audit: Audit
+    errors: Errors
     report: Report
 
     @model_validator(mode="after")

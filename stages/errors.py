@@ -1,0 +1,54 @@
+"""Where do models fail? Figure 5, errors against what an image is like, images that all miss, models that err alike."""
+
+from har.coco.manifest import read_evidence, read_manifest
+from har.coco.visibility import read_visibility
+from har.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
+from har.error_analysis.factors import rate_table, trend_table, trends
+from har.error_analysis.figures import figure_failures, figure_overlap, figure_trends
+from har.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
+from har.files import write_csv
+from har.store import Store
+from har.tables import profile_header, write_tables
+from stages.context import Context, stage
+from stages.results import trained
+
+
+def errors(context: Context) -> None:
+    profile, data, out, name = context.profile, context.data, context.reports / "errors", context.params.profile
+    chosen, level, runs = profile.errors, profile.report.confidence, context.params.run.train.values()
+    manifest = read_manifest(data / "manifest.csv")
+    evidence = read_evidence(data / "evidence.csv")
+    folder = data / "annotations"
+    visibility = read_visibility(folder / "instances.json", folder / "person_keypoints.json", manifest["image_id"])
+    outcomes = outcome_frame(trained(context), factor_frame(manifest, visibility))
+    write_csv(data / "errors.csv", outcomes)
+
+    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
+    header = profile_header(name, sources)
+    tests, pairs = trends(outcomes), overlaps(outcomes)
+    tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), header, level) for factor in FACTORS]
+    tables += [
+        trend_table(tests, outcomes, header, level),
+        count_table(outcomes, header),
+        missed_table(outcomes, manifest, evidence, header, chosen.listed),
+        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], header),
+    ]
+    write_tables({table.name: table for table in tables}, out)
+
+    store = Store(data / "store")
+    # drawn scenes lose little by a palette, and their figure is in git; photographs would, and theirs is not
+    colours = 256 if profile.data.source == "world" else None
+    for task in outcomes["task"].unique():
+        models = [run.model for run in runs if run.task == task]
+        title, path = f"Failures, {task}, profile {name}", out / f"figure5_{task}.png"
+        figure_failures(outcomes, task, models, store.image, path, title, chosen.examples, colours)
+        title = f"What goes with errors, {task}, profile {name}"
+        figure_trends(tests, task, out / f"factors_{task}.png", title, 1 - level)
+        title = f"Do models miss the same images? {task.capitalize()}, profile {name}"
+        figure_overlap(pairs, task, out / f"overlap_{task}.png", title)
+    for table in tables[len(FACTORS) :]:
+        print(table.markdown())
+
+
+if __name__ == "__main__":
+    stage(errors)
