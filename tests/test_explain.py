@@ -227,8 +227,27 @@ class TestTables:
         assert sentence.startswith(
             "CLIP (activity, extended, n = 39): inside the person boxes, LeGrad − centre bias = "
         )
-        assert sentence.endswith(said)
+        assert f"{said} Deletion: it is open whether" in sentence  # all alike in `scored`
         assert sentence in tables["differences"].markdown()
+
+    @pytest.mark.parametrize(
+        ("gap", "said"),
+        [
+            (
+                (-0.1, -0.2, -0.05),
+                "Deletion: the prediction hangs on LeGrad's patches more than on those in the centre (",
+            ),
+            ((0.1, 0.05, 0.2), "Deletion: the prediction hangs on the patches in the centre more than on LeGrad's ("),
+            ((None, None, None), "it beats the centre bias."),
+        ],
+    )
+    def test_the_verdict_tells_looking_elsewhere_from_a_poor_map(self, gap, said):
+        row = {"task": "activity", "model": "clip", "split": "test", "rival": "centre", "inside_n": 9, "deletion_n": 9}
+        row |= {"inside": 0.2, "inside_low": 0.1, "inside_high": 0.3}
+        row |= dict(zip(("deletion", "deletion_low", "deletion_high"), gap, strict=True))
+        (sentence,) = verdicts([row, row | {"rival": "random"}])
+        assert said in sentence
+        assert ("Deletion" in sentence) == (gap[0] is not None)
 
     def test_the_verdict_takes_the_larger_split(self):
         small, large = scored(0.5, 0.3, 12, "test"), scored(0.1, 0.3)

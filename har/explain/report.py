@@ -77,28 +77,36 @@ def build_tables(
 
 
 def verdicts(gaps: Sequence[Mapping]) -> list[str]:
-    """For each model, on the larger of its splits, a sentence: does LeGrad lie inside the person boxes more than a
-    map that knows only the centre? Said from the interval of the paired difference."""
-    said = {}
+    """For each model, on the split with most images, what the intervals of LeGrad minus centre bias allow to say:
+    whether it lies on people more than a map that knows only the centre, and whether predictions hang on it more."""
+    chosen: dict[Key, Mapping] = {}
     for row in gaps:
-        if row["rival"] != "centre" or row["inside"] is None:
-            continue
         key = row["task"], row["model"]
-        if key in said and said[key][0] >= row["inside_n"]:
-            continue
-        figures = f"{number(row['inside'], sign=True)} {interval(row['inside_low'], row['inside_high'], sign=True)}"
-        if row["inside_low"] > 0:
-            verdict = "it beats the centre bias"
-        elif row["inside_high"] < 0:
-            verdict = "it does not beat the centre bias, it stays below it"
-        else:
-            verdict = "it does not beat the centre bias: the interval holds 0"
-        name = f"{paper.model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['inside_n']:,})"
-        said[key] = (
-            row["inside_n"],
-            f"{name}: inside the person boxes, LeGrad − centre bias = {figures}, so {verdict}.",
-        )
-    return [sentence for _, sentence in said.values()]
+        measured = row["rival"] == "centre" and row["inside"] is not None
+        if measured and (key not in chosen or row["inside_n"] > chosen[key]["inside_n"]):
+            chosen[key] = row
+    return [_verdict(row) for row in chosen.values()]
+
+
+def _verdict(row: Mapping) -> str:
+    if row["inside_low"] > 0:
+        said = "it beats the centre bias"
+    elif row["inside_high"] < 0:
+        said = "it does not beat the centre bias, it stays below it"
+    else:
+        said = "it does not beat the centre bias: the interval holds 0"
+    name = f"{paper.model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['inside_n']:,})"
+    sentence = f"{name}: inside the person boxes, LeGrad − centre bias = {_cell(row, 'inside', sign=True)}, so {said}."
+    if row["deletion"] is None:
+        return sentence
+    if row["deletion_high"] < 0:
+        said = "the prediction hangs on LeGrad's patches more than on those in the centre"
+    elif row["deletion_low"] > 0:
+        said = "the prediction hangs on the patches in the centre more than on LeGrad's"
+    else:
+        said = "it is open whether the prediction hangs on LeGrad's patches more than on those in the centre"
+    gap = f"{_cell(row, 'deletion', sign=True)}, n = {row['deletion_n']:,}"
+    return f"{sentence} Deletion: {said} ({gap})."
 
 
 def _parts(explanations: Mapping[Key, Explanation]):
