@@ -25,7 +25,7 @@ logging.disable_progress_bar()
 DRAWN = ("classifier.", "pooler.")
 
 
-def _load(auto, folder: str | Path, **options) -> nn.Module:
+def _load(auto, folder: str | Path, drawn: tuple[str, ...] = DRAWN, **options) -> nn.Module:
     folder = Path(folder)
     try:
         if (folder / "model.safetensors").exists() or (folder / "model.safetensors.index.json").exists():
@@ -40,7 +40,7 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
             )
             # transformers draws what a file lacks at random and goes on: a pretrained model only in name
             lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
-            lacking = [key for key in lacking if not key.startswith(DRAWN)]
+            lacking = [key for key in lacking if not key.startswith(drawn)]
             if lacking:
                 raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
             return model
@@ -67,6 +67,16 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
         problem_type="single_label_classification",
         ignore_mismatched_sizes=True,
     )
+
+
+def finetuned(folder: str | Path) -> nn.Module:
+    """A classifier as training left it, head and all; `config.id2label` tells its classes in order.
+
+    Raises HarError for a folder without weights or whose weights lack the head.
+    """
+    if not list(Path(folder).glob("model.safetensors*")):
+        raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
+    return _load(AutoModelForImageClassification, folder, drawn=("pooler.",)).eval()
 
 
 def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
