@@ -257,6 +257,21 @@ class Audit(Block):
     vcoco: Vcoco
 
 
+class Page(Block):
+    """The photographs beside the page: long sides in pixels, JPEG quality."""
+
+    thumbnail: PositiveInt
+    image: PositiveInt
+    quality: Annotated[int, Field(ge=1, le=95)]
+    jobs: PositiveInt
+
+    @model_validator(mode="after")
+    def _image_is_the_larger(self):
+        if self.image < self.thumbnail:
+            raise ValueError(f"image is {self.image} pixels, less than the {self.thumbnail} of thumbnail")
+        return self
+
+
 class Profile(Block):
     data: Data
     curate: Curate
@@ -274,6 +289,7 @@ class Profile(Block):
     learning_curve: LearningCurve
     audit: Audit
     report: Report
+    page: Page
 
     @model_validator(mode="after")
     def _blocks_fit_together(self):
