@@ -21,7 +21,7 @@ from har.page.maps import read_maps
 from har.page.photographs import write_photographs
 from har.page.scripts import write_script
 from har.params.schema import Page
-from har.sections import Figure, Section, sections_in
+from har.sections import Figure, Section, anchor, sections_in
 
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
 DEVIATIONS = "Where we leave the paper, and why"
@@ -79,7 +79,7 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
 
 
 def deviations() -> str:
-    """The confessed deviations from the paper, a Markdown table; the README shows the same."""
+    """Where the project leaves the paper and why, in Markdown; the README shows the same."""
     return (resources.files("har.page") / "deviations.md").read_text(encoding="utf-8")
 
 
@@ -90,12 +90,9 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
         entries.append((section.anchor, section.title))
         parts = [_part(part, section, source, reports) for part in section.parts]
         body.append(_section(section.anchor, section.title, section.intro, parts))
-        if section.title == DEVIATIONS_AFTER or (section is sections[-1] and DEVIATIONS not in dict(entries).values()):
-            entries.append((markup.slug(DEVIATIONS), DEVIATIONS))
-            intro = "The paper prints no learning rate, batch, epochs, optimiser, input size, widths, dropout, "
-            intro += "patience, prompts or labelling rule. Ours stand in `params.yaml`."
-            table = markup.tables(deviations(), "Deviations from the paper")
-            body.append(_section(markup.slug(DEVIATIONS), DEVIATIONS, intro, [table]))
+        if section.title == DEVIATIONS_AFTER:
+            entries.append((anchor(DEVIATIONS), DEVIATIONS))
+            body.append(_section(anchor(DEVIATIONS), DEVIATIONS, "", [markup.tables(deviations(), DEVIATIONS)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
     models = len(source.predictions)
@@ -156,8 +153,8 @@ def _strip(images: Mapping) -> str:
 def _rights(generated: bool) -> str:
     if generated:
         return (
-            "The images are drawn by the project and under its licence; nobody is depicted. Their licence ids are drawn "
-            "at random, so that code which handles them is exercised."
+            "The images are drawn by the project and under its licence; nobody is depicted. Their licence ids are "
+            "drawn at random, so that code which handles them is exercised."
         )
     return (
         "Captions and boxes: COCO Consortium, CC BY 4.0. The photographs belong to their authors on Flickr, each under "

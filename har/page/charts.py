@@ -97,8 +97,9 @@ def _accuracy_row(model: str, task: str, splits: list[str], scores: Mapping, cha
     about = f"{name}: {'; '.join(told)}"
     link = f"#images?model={html.escape(f'{task}-{model}')}&amp;verdict=wrong"
     return (
-        f'<li><a href="{link}" data-told="{about}"><span class="name">{name}</span>'
-        f'<svg role="img" aria-label="{about}">{drawn}</svg><span class="value" aria-hidden="true">{value}</span></a></li>'
+        f'<li><a href="{link}" data-told="{about}"><span class="name" aria-hidden="true">{name}</span>'
+        f'<svg role="img" aria-label="{about}">{drawn}</svg>'
+        f'<span class="value" aria-hidden="true">{value}</span></a></li>'
     )
 
 
@@ -117,7 +118,7 @@ def funnel(path: Path, names: Mapping[str, str]) -> str:
             f'<li{part}><span class="name">{html.escape(str(row["rule"]))}</span>'
             f'<svg height="14" aria-hidden="true"><rect width="{row["images"] / most:.2%}" height="14" rx="2"/></svg>'
             f'<span class="value">{int(row["images"]):,}</span>'
-            f'<small>{told or "not labelled yet"}</small></li>'
+            f"<small>{told or 'not labelled yet'}</small></li>"
         )
     return (
         '<figure class="funnel"><figcaption>From captions to images<small>How many images each rule keeps. A class '
