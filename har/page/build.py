@@ -25,6 +25,7 @@ from har.sections import Figure, Section, anchor, sections_in
 
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
 DEVIATIONS = "Where we leave the paper, and why"
+SIDE_BY_SIDE = "The paper and this project, side by side"
 DEVIATIONS_AFTER = "The paper's tables"
 STRIP = 4  # images of each class at the top of the page
 # a drawing that tells its numbers takes the place of the picture: figure -> task, table
@@ -92,7 +93,7 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
         body.append(_section(section.anchor, section.title, section.intro, parts))
         if section.title == DEVIATIONS_AFTER:
             entries.append((anchor(DEVIATIONS), DEVIATIONS))
-            body.append(_section(anchor(DEVIATIONS), DEVIATIONS, "", [markup.tables(deviations(), DEVIATIONS)]))
+            body.append(_section(anchor(DEVIATIONS), DEVIATIONS, "", [markup.tables(deviations(), SIDE_BY_SIDE)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
     models = len(source.predictions)
@@ -119,7 +120,8 @@ def _part(part: str | Figure, section: Section, source: Source, reports: Path) -
         told = markup.tables((reports / part).read_text(encoding="utf-8"), section.title)
         if part == "funnel.md" and (reports / "funnel.csv").exists():
             names = {name: paper.class_name(name) for name in source.manifest.label.unique()}
-            return f"{charts.funnel(reports / 'funnel.csv', names)}\n{told}"
+            folded = f'<details class="more-of"><summary>The same as a table</summary>\n{told}\n</details>'
+            return f"{charts.funnel(reports / 'funnel.csv', names)}\n{folded}"
         return told
     if part.path in CHARTS:
         task, table = CHARTS[part.path]

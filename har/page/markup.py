@@ -12,6 +12,8 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+LONG = 30  # characters of a row's name that deserve room
+DIGIT = re.compile(r"\d")
 ALIGNED = re.compile(r"text-align:\s*(\w+)")
 
 
@@ -92,27 +94,38 @@ def _is_emphasis(token: Token) -> bool:
 
 
 def _table(tokens: Sequence[Token], caption: str, header: str) -> str:
-    """A table whose first column heads its rows; columns are aligned by class, as the page allows no inline style."""
-    name = slug(caption)
+    """A table whose first column heads its rows. Columns of figures are aligned by class, as the page allows no inline
+    style: those that Markdown sets right and that hold a digit somewhere."""
+    name = f"table-{slug(caption).removeprefix('table-')}"  # no section is called so
     small = f" <small>{html.escape(header)}</small>" if header else ""
-    rows, row, in_head = {"head": [], "body": []}, [], True
+    rows, right = [], []  # cells as HTML, the first row heads the columns
     for place, token in enumerate(tokens):
-        if token.type == "tbody_open":
-            in_head = False
-        elif token.type == "tr_open":
-            row = []
+        if token.type == "tr_open":
+            rows.append([])
         elif token.type in ("th_open", "td_open"):
-            found = ALIGNED.search(str(token.attrs.get("style", "")))
-            number = ' class="n"' if found and found.group(1) == "right" else ""
-            scope = "col" if in_head else "" if row else "row"
-            tag = "th" if scope else "td"
-            said = f' scope="{scope}"' if scope else ""
-            row.append(f"<{tag}{said}{number}>{_inline(tokens[place + 1])}</{tag}>")
-        elif token.type == "tr_close":
-            rows["head" if in_head else "body"].append(f"<tr>{''.join(row)}</tr>")
-    head, body = "".join(rows["head"]), "\n".join(rows["body"])
+            rows[-1].append(_inline(tokens[place + 1]))
+            if token.type == "th_open":
+                found = ALIGNED.search(str(token.attrs.get("style", "")))
+                right.append(bool(found) and found.group(1) == "right")
+    columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(right)
+    figures = [told and any(DIGIT.search(cell) for cell in column) for told, column in zip(right, columns, strict=True)]
+    head = "".join(
+        f'<th scope="col"{_class("n" if number else "")}>{cell}</th>'
+        for cell, number in zip(rows[0], figures, strict=True)
+    )
+    body = []
+    for first, *others in rows[1:]:
+        long = "long" if len(html.unescape(first)) > LONG else ""
+        cells = "".join(
+            f"<td{_class('n' if number else '')}>{cell}</td>" for cell, number in zip(others, figures[1:], strict=True)
+        )
+        body.append(f'<tr><th scope="row"{_class(long)}>{first}</th>{cells}</tr>')
     return (
         f'<div class="table" id="{name}" role="region" tabindex="0" aria-label="{html.escape(caption)}">\n<table>\n'
-        f"<caption>{html.escape(caption)}{small}</caption>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n"
-        f"</table>\n</div>"
+        f"<caption>{html.escape(caption)}{small}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        f"{chr(10).join(body)}\n</tbody>\n</table>\n</div>"
     )
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""

@@ -2,7 +2,7 @@
 /* One photograph: captions and which of them made the label, whose it is, what each run of each model says, and where
    the model looked. */
 har.detail = (() => {
-  const { el, outward, load, address } = har;
+  const { el, outward, load, address, shaded } = har;
   const dialog = document.getElementById("detail");
   const HEAT = [[0, 0, 4], [87, 16, 110], [188, 55, 84], [249, 142, 9], [252, 255, 164]]; // inferno
   const maps = new Map();
@@ -66,6 +66,7 @@ har.detail = (() => {
       names.map((key) => el("option", { value: key }, models.has(key) ? `${models.get(key).name}, ${models.get(key).task}` : key)));
     const classes = el("div", { class: "choices", role: "radiogroup", "aria-label": "Class that the map speaks for" });
     const strength = el("input", { id: "d-opacity", type: "range", min: 0, max: 100, step: 5 });
+    const slider = el("div", { class: "field" }, el("label", { for: "d-opacity" }, "Opacity"), strength);
     const note = el("p", { class: "quiet-text", role: "status" });
     const query = address().query;
     const given = Number.parseInt(query.get("opacity") ?? "", 10);
@@ -78,7 +79,7 @@ har.detail = (() => {
       canvas.hidden = true;
       note.textContent = "";
       classes.replaceChildren();
-      strength.disabled = !key;
+      slider.hidden = !key;
       if (!key) return;
       let found;
       try {
@@ -120,7 +121,7 @@ har.detail = (() => {
     return el("fieldset", { class: "maps" }, el("legend", {}, `Where the model looks (${methods})`),
       el("div", { class: "row" },
         el("div", { class: "field" }, el("label", { for: "d-map" }, "Model"), select),
-        el("div", { class: "field" }, el("label", { for: "d-opacity" }, "Opacity"), strength)),
+        slider),
       classes, note);
   }
 
@@ -237,6 +238,7 @@ har.detail = (() => {
         el("div", { class: "below" }, el("h3", { class: "unseen" }, "What the models say"),
           tables.length ? tables : el("p", { class: "quiet-text" }, "This image is in train: the models learnt from it and are not asked about it."))));
     if (!dialog.open) dialog.showModal();
+    dialog.querySelectorAll(".table").forEach(shaded);
     const again = focused && dialog.querySelector(`[data-key="${focused}"]:not(:disabled)`);
     (again || dialog.querySelector("h2")).focus();
     dialog.scrollTop = 0;

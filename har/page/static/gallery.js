@@ -387,8 +387,7 @@ har.gallery = (() => {
   }
 
   let typing = 0;
-  form.addEventListener("input", (event) => {
-    const { name, value } = event.target;
+  function changed({ name, value }) {
     if (!data || !FILTERS.includes(name)) return;
     const changes = { [name]: value.trim() };
     if (name === "task") changes.model = changes.verdict = changes.says = changes.sort = "";
@@ -397,7 +396,9 @@ har.gallery = (() => {
     clearTimeout(typing);
     if (name === "q") typing = setTimeout(() => go(changes, filters.q !== ""), 120); // one step back for a whole word
     else go(changes);
-  });
+  }
+  form.addEventListener("input", ({ target }) => { if (target.name === "q") changed(target); });
+  form.addEventListener("change", ({ target }) => { if (target.name !== "q") changed(target); });
   form.addEventListener("submit", (event) => event.preventDefault());
   const clear = () => {
     form.elements.q.value = "";

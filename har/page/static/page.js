@@ -60,7 +60,7 @@ globalThis.har = (() => {
     if (view === "images") har.gallery.show(changed);
     else har.gallery.hide();
     if (changed && current !== null) {
-      const target = view === "results" && anchor && anchor !== "results" && document.getElementById(anchor);
+      const target = view === "results" && anchor && anchor !== "overview" && document.getElementById(anchor);
       if (target) target.scrollIntoView();
       else scrollTo(0, scrolled[view] ?? 0);
     } else if (!changed && view === "results" && !anchor) scrollTo(0, 0);
@@ -127,6 +127,13 @@ globalThis.har = (() => {
     addEventListener("beforeprint", () => { fold(table, false); name(); });
   }
 
+  /* A table that is wider than its place shows at its edge that there is more. */
+  function shaded(box) {
+    const look = () => box.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
+  }
+
   /* ---- charts ---- */
 
   function readouts(chart) {
@@ -157,6 +164,7 @@ globalThis.har = (() => {
   function start() {
     document.querySelectorAll(".sections table").forEach(sortable);
     document.querySelectorAll(".sections .table").forEach(foldable);
+    document.querySelectorAll(".sections .table").forEach(shaded);
     document.querySelectorAll(".chart").forEach(readouts);
     follow();
     addEventListener("hashchange", show);
@@ -164,5 +172,5 @@ globalThis.har = (() => {
   }
 
   document.addEventListener("DOMContentLoaded", start);
-  return { el, outward, load, address };
+  return { el, outward, load, address, shaded };
 })();
