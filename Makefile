@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 repro: $(VENV)/.installed
 	@dvc repro
-	@echo "Done. Open reports/$$(python -m har.params profile)/README.md: all tables and figures."
+	@echo "Done. Open reports/$$(python -m har.params profile)/index.html in a browser: results and images."
 
 test: $(VENV)/.installed
 	@python -m pytest -n 2 --dist loadfile
@@ -23,7 +23,7 @@ gate: $(VENV)/.installed
 	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
 	    reports/$$profile/metrics-baselines
 
-# the result table of the README, from the committed sample
+# what the README quotes: the result table of the committed sample, and the deviations from the paper
 readme: $(VENV)/.installed
 	@python -m har.readme
 

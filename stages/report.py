@@ -1,102 +1,23 @@
 """One page of all tables and figures, to be read where Markdown is shown."""
 
 from har.files import write_text
+from har.sections import sections_in
 from stages.context import Context, stage
-
-# Section: what it answers, and its parts in reports/<profile>/ (a figure with its caption); absent ones are left out.
-SECTIONS = {
-    "Results": (
-        "",
-        ["tables/summary.md", ("figures/accuracy_activity.png", "Accuracy, three activities"), "tables/differences.md"],
-    ),
-    "The paper's tables": (
-        "",
-        [
-            *(f"tables/table{i}.md" for i in range(1, 8)),
-            ("figures/augmentation.png", "Augmentation of CNN_base"),
-            ("figures/accuracy_posture.png", "Accuracy, sitting or standing"),
-            ("figures/figure3_vit_posture.png", "Figure 3. Confusion of the binary ViT"),
-        ],
-    ),
-    "How sure are these numbers?": (
-        "29 test images decide little; these are the intervals, the tests and what they can't say.",
-        [
-            "statistics/scores.md",
-            "statistics/small_test.md",
-            "statistics/tests.md",
-            "statistics/pairs.md",
-            "statistics/per_class.md",
-            "statistics/calibration.md",
-            ("statistics/reliability.png", "Reliability"),
-        ],
-    ),
-    "Other splits, fewer images": (
-        "The same images split again and again, and the same models with less to learn from.",
-        [
-            "resampling/resampling.md",
-            "resampling/resampling_pairs.md",
-            "statistics/learning_curve.md",
-            ("statistics/learning_curve.png", "Accuracy against training images"),
-        ],
-    ),
-    "Where do they fail?": (
-        "Test and extended images together. More bins: [image size](errors/by_pixels.md), "
-        "[number of people](errors/by_persons.md), [joints labelled](errors/by_labelled_joints.md).",
-        [
-            ("errors/figure5_activity.png", "Figure 5. Failures, three activities"),
-            ("errors/factors_activity.png", "Errors and what an image is like, three activities"),
-            *(f"errors/{name}.md" for name in ("factors", "by_person_size", "by_hidden_joints", "by_overlap")),
-            *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
-            ("errors/overlap_activity.png", "Do models miss the same images? Three activities"),
-            "errors/error_overlap.md",
-            ("errors/figure5_posture.png", "Failures, sitting or standing"),
-        ],
-    ),
-    "What do the models look at?": (
-        "Relevance maps of the fine-tuned models, held against the person boxes and against maps that know less.",
-        [
-            "explain/differences.md",
-            "explain/scores.md",
-            ("explain/curves.png", "Deletion and insertion of patches"),
-            ("explain/figure4.png", "Figure 4. What speaks for each class, test images drawn at random"),
-        ],
-    ),
-    "Are the data what they claim?": (
-        "",
-        [
-            "funnel.md",
-            "audit/leakage.md",
-            "audit/labels.md",
-            "audit/label_confusion.md",
-            "tables/size_tests.md",
-            ("eda/figure1_examples.png", "Figure 1. Examples, drawn at random"),
-            ("eda/figure2_sizes.png", "Figure 2. Image sizes"),
-        ],
-    ),
-    "Do the numbers belong together?": ("", ["consistency/paper_consistency.md", "consistency/rows.md"]),
-}
 
 
 def report(context: Context) -> None:
     root = context.reports
-    shown = {part[0] for _, parts in SECTIONS.values() for part in parts if isinstance(part, tuple)}
-    others = sorted(f"figures/{p.name}" for p in (root / "figures").glob("*.png") if f"figures/{p.name}" not in shown)
-    figures = [(path, path.split("/")[1].removesuffix(".png").replace("_", " ", 1)) for path in others]
-    sections = SECTIONS | {"More figures": ("", figures)}
-    links = " · ".join(f"[{title}](#{anchor(title)})" for title in sections)
+    sections = sections_in(root)
+    links = " · ".join(f"[{section.title}](#{section.anchor})" for section in sections)
     page = [f"# Results, profile `{context.params.profile}`", links]
-    for title, (intro, parts) in sections.items():
-        page += [f"## {title}", *([intro] if intro else [])]
-        for part in parts:
-            path, caption = (part, "") if isinstance(part, str) else part
-            if (root / path).exists():
-                page.append(f"**{caption}**\n\n![{caption}]({path})" if caption else (root / path).read_text())
+    for section in sections:
+        page += [f"## {section.title}", *([section.intro] if section.intro else [])]
+        for part in section.parts:
+            if isinstance(part, str):
+                page.append((root / part).read_text(encoding="utf-8"))
+            else:
+                page.append(f"**{part.caption}**\n\n![{part.alt}]({part.path})")
     write_text(root / "README.md", "\n\n".join(part.strip() for part in page) + "\n")
-
-
-def anchor(title: str) -> str:
-    """As GitHub makes it from a heading."""
-    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c == "-")
 
 
 if __name__ == "__main__":

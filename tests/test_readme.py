@@ -1,21 +1,21 @@
-"""The README shows what the committed run gave."""
+"""The README shows what the committed run gave, and confesses what the page confesses."""
 
 from pathlib import Path
 
 import pytest
 
 from har.errors import HarError
-from har.readme import END, START, with_results
-
-SUMMARY = Path("reports/sample/tables/summary.md")
+from har.readme import DEVIATIONS, RESULTS, between, quoted
 
 
-def test_the_readme_holds_the_committed_table():
+def test_the_readme_holds_what_it_quotes():
     text = Path("README.md").read_text()
-    assert text == with_results(text, SUMMARY.read_text()), "README.md is out of date: make readme"
+    assert text == quoted(text), "README.md is out of date: make readme"
 
 
-def test_marks_are_needed():
-    assert with_results(f"a\n{START}\nold\n{END}\nb", "new") == f"a\n{START}\n\nnew\n\n{END}\nb"
+@pytest.mark.parametrize(("start", "end", "source"), [RESULTS, DEVIATIONS])
+def test_marks_are_needed(start, end, source):
+    assert source.read_text().strip()
+    assert between(f"a\n{start}\nold\n{end}\nb", start, end, "new") == f"a\n{start}\n\nnew\n\n{end}\nb"
     with pytest.raises(HarError, match="expected one line"):
-        with_results("no marks", "table")
+        between("no marks", start, end, "table")

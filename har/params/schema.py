@@ -310,6 +310,21 @@ class Explain(Block):
     seed: NonNegativeInt
 
 
+class Page(Block):
+    """The photographs beside the page: long sides in pixels, JPEG quality."""
+
+    thumbnail: PositiveInt
+    image: PositiveInt
+    quality: Annotated[int, Field(ge=1, le=95)]
+    jobs: PositiveInt
+
+    @model_validator(mode="after")
+    def _image_is_the_larger(self):
+        if self.image < self.thumbnail:
+            raise ValueError(f"image is {self.image} pixels, less than the {self.thumbnail} of thumbnail")
+        return self
+
+
 class Profile(Block):
     data: Data
     curate: Curate
@@ -329,6 +344,7 @@ class Profile(Block):
     errors: Errors
     explain: Explain
     report: Report
+    page: Page
 
     @model_validator(mode="after")
     def _blocks_fit_together(self):

@@ -1,0 +1,50 @@
+"""LeGrad maps as the explain stage leaves them, packed for the browser, which draws them over the photograph."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.errors import HarError
+from har.page.scripts import packed
+
+
+def read_maps(folder: Path, image_ids: Sequence[int], classes: Sequence[str]) -> dict:
+    """The maps of one model: `values` (u1 [n, classes, side * side], 255 the most relevant), `rows` (u4 [n], places
+    in `image_ids`), classes (numbers in `classes`), side, and how the model saw the image: fit ("crop": the centre
+    square, "squash": all of it) and crop_pct (the share of each side around the centre of that).
+
+    `folder` holds maps.npy float [n, classes, side, side] from 0 to 1, index.csv (image_id) and about.json; HarError
+    names the file that does not fit.
+    """
+    try:
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
+        ids = pd.read_csv(folder / "index.csv")["image_id"].to_numpy()
+    except (OSError, ValueError, KeyError) as error:
+        raise HarError(f"{folder}: not the maps of a model ({' '.join(str(error).split())})") from None
+    names, side = about.get("classes", []), about.get("side")
+    if values.shape != (len(ids), len(names), side, side):
+        raise HarError(
+            f"{folder}/maps.npy: shape {values.shape}, expected ({len(ids)}, {len(names)}, {side}, {side}) by "
+            "index.csv and about.json"
+        )
+    if unknown := [name for name in names if name not in classes]:
+        raise HarError(f"{folder}/about.json: classes names {unknown[0]!r}, which no image shows")
+    fit, share = about.get("fit"), about.get("crop_pct", 1.0)
+    if fit not in ("crop", "squash") or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise HarError(f"{folder}/about.json: fit must be crop or squash, crop_pct a share of 0 to 1")
+    place = pd.Series(range(len(image_ids)), index=image_ids)
+    shown = np.isin(ids, place.index)
+    steps = np.rint(np.clip(np.nan_to_num(np.asarray(values[shown], dtype=np.float32)), 0, 1) * 255)
+    return {
+        "classes": [list(classes).index(name) for name in names],
+        "side": side,
+        "fit": fit,
+        "share": share,
+        "method": str(about.get("method", "LeGrad")),
+        "rows": packed(place[ids[shown]].to_numpy(), "u4"),
+        "values": packed(steps, "u1"),
+    }

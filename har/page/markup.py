@@ -1,0 +1,131 @@
+"""The reports' Markdown as HTML: tables with a caption and headers that say what they head, nothing else let through.
+
+The tables may quote captions, which are other people's text: raw HTML stays text, images are not loaded, and a link
+leads to http, https or a place beside the page.
+"""
+
+import html
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+LONG = 30  # characters of a row's name that deserve room
+DIGIT = re.compile(r"\d")
+ALIGNED = re.compile(r"text-align:\s*(\w+)")
+
+
+@cache
+def _reader() -> MarkdownIt:
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    reader.validateLink = lambda address: safe_address(address) or ":" not in address
+    return reader
+
+
+def safe_address(address: str) -> bool:
+    """Whether `address` is a plain http or https link; control characters and spaces are what disguises are made of."""
+    return bool(re.fullmatch(r"https?://[^\s/@\\\x00-\x1f]+(?:/[^\s\\\x00-\x1f]*)?", address, re.ASCII | re.IGNORECASE))
+
+
+def slug(text: str) -> str:
+    """An id for a heading: 'Table 2. The baselines' gives 'table-2-the-baselines'."""
+    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def tables(markdown: str, title: str) -> str:
+    """`markdown` as HTML. A heading becomes the caption of the table after it, the emphasised line below it (which
+    profile made the table) stays with it, a list after the table becomes its notes. `title`: the caption of a table
+    without a heading."""
+    tokens = _reader().parse(markdown)
+    out, heading, header, place = [], "", "", 0
+    while place < len(tokens):
+        token = tokens[place]
+        end = _end(tokens, place)
+        if token.type == "heading_open":
+            heading = html.unescape(_inline(tokens[place + 1]))
+        elif token.type == "paragraph_open" and _is_emphasis(tokens[place + 1]):
+            header = _plain(tokens[place + 1])
+        elif token.type == "table_open":
+            out.append(_table(tokens[place : end + 1], heading or title, header))
+            heading = header = ""
+        elif token.type == "bullet_list_open":
+            items = "".join(_render(tokens[place + 1 : end]))
+            out.append(f'<ul class="notes">{items}</ul>')
+        else:
+            out.append(_render(tokens[place : end + 1]))
+        place = end + 1
+    if heading:  # of a part without a table
+        out.insert(0, f"<h3>{html.escape(heading)}</h3>")
+    return "\n".join(out)
+
+
+def prose(markdown: str) -> str:
+    """Markdown without tables of its own, such as an introduction."""
+    return _render(_reader().parse(markdown))
+
+
+def _end(tokens: Sequence[Token], place: int) -> int:
+    """Where the block that opens at `place` closes."""
+    depth = 0
+    for at in range(place, len(tokens)):
+        depth += tokens[at].nesting
+        if depth == 0:
+            return at
+    return len(tokens) - 1
+
+
+def _render(tokens: Sequence[Token]) -> str:
+    return _reader().renderer.render(list(tokens), _reader().options, {})
+
+
+def _inline(token: Token) -> str:
+    return _reader().renderer.renderInline(token.children or [], _reader().options, {})
+
+
+def _plain(token: Token) -> str:
+    return "".join(child.content for child in token.children or [])
+
+
+def _is_emphasis(token: Token) -> bool:
+    children = [child for child in token.children or [] if child.content or child.nesting]
+    return len(children) > 2 and children[0].type == "em_open" and children[-1].type == "em_close"
+
+
+def _table(tokens: Sequence[Token], caption: str, header: str) -> str:
+    """A table whose first column heads its rows. Columns of figures are aligned by class, as the page allows no inline
+    style: those that Markdown sets right and that hold a digit somewhere."""
+    name = f"table-{slug(caption).removeprefix('table-')}"  # no section is called so
+    small = f" <small>{html.escape(header)}</small>" if header else ""
+    rows, right = [], []  # cells as HTML, the first row heads the columns
+    for place, token in enumerate(tokens):
+        if token.type == "tr_open":
+            rows.append([])
+        elif token.type in ("th_open", "td_open"):
+            rows[-1].append(_inline(tokens[place + 1]))
+            if token.type == "th_open":
+                found = ALIGNED.search(str(token.attrs.get("style", "")))
+                right.append(bool(found) and found.group(1) == "right")
+    columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(right)
+    figures = [told and any(DIGIT.search(cell) for cell in column) for told, column in zip(right, columns, strict=True)]
+    head = "".join(
+        f'<th scope="col"{_class("n" if number else "")}>{cell}</th>'
+        for cell, number in zip(rows[0], figures, strict=True)
+    )
+    body = []
+    for first, *others in rows[1:]:
+        long = "long" if len(html.unescape(first)) > LONG else ""
+        cells = "".join(
+            f"<td{_class('n' if number else '')}>{cell}</td>" for cell, number in zip(others, figures[1:], strict=True)
+        )
+        body.append(f'<tr><th scope="row"{_class(long)}>{first}</th>{cells}</tr>')
+    return (
+        f'<div class="table" id="{name}" role="region" tabindex="0" aria-label="{html.escape(caption)}">\n<table>\n'
+        f"<caption>{html.escape(caption)}{small}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        f"{chr(10).join(body)}\n</tbody>\n</table>\n</div>"
+    )
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""

@@ -1,0 +1,38 @@
+"""The photographs in two sizes, re-encoded: what a camera left in the file (places, names) does not travel along."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from joblib import Parallel, delayed
+from PIL import Image
+from tqdm import tqdm
+
+from har.errors import HarError
+from har.params.schema import Page
+from har.store import MAX_PIXELS
+
+
+def write_photographs(files: Mapping[int, Path], folder: Path, settings: Page) -> None:
+    """`files` (image_id to file) as folder/thumbnails/{id}.jpg and folder/images/{id}.jpg, the long side at most
+    `settings.thumbnail` and `settings.image` pixels. HarError names the first file that cannot be decoded."""
+    for name in ("thumbnails", "images"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    # Pillow decodes, resizes and encodes outside the interpreter's lock
+    pool = Parallel(n_jobs=settings.jobs, prefer="threads", return_as="generator")
+    work = pool(delayed(_write)(image_id, path, folder, settings) for image_id, path in sorted(files.items()))
+    for _ in tqdm(work, total=len(files), desc="photographs", unit="image"):
+        pass
+
+
+def _write(image_id: int, path: Path, folder: Path, settings: Page) -> None:
+    try:
+        with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise HarError(f"{path}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} allowed")
+            opened.draft("RGB", (settings.image, settings.image))
+            image = opened.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise HarError(f"{path}: not a readable image: {error}") from None
+    for name, side in (("images", settings.image), ("thumbnails", settings.thumbnail)):
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image.save(folder / name / f"{image_id}.jpg", "JPEG", quality=settings.quality, optimize=True)

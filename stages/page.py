@@ -1,0 +1,32 @@
+"""The page that a run ends in: tables, charts and every photograph with what each model says of it."""
+
+from har.coco.manifest import read_manifest
+from har.page.build import Source, build
+from har.page.gallery import read_evidence
+from har.splits import read_split
+from har.tables import profile_header
+from stages.context import Context, stage
+from stages.results import trained
+
+
+def page(context: Context) -> None:
+    profile, data = context.profile, context.data
+    manifest = read_manifest(data / "manifest.csv")
+    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
+    source = Source(
+        profile=context.params.profile,
+        header=profile_header(context.params.profile, sources),
+        generated=profile.data.source == "world",
+        manifest=manifest,
+        split=read_split(data / "split.csv"),
+        evidence=read_evidence(data / "evidence.csv"),
+        tasks={task: profile.tasks[task] for task in context.params.run.tasks},
+        predictions=trained(context),
+        photographs={row.image_id: data / "images" / row.file_name for row in manifest.itertuples()},
+        explain=data / "explain",
+    )
+    print(f"{build(source, context.reports, profile.page)} is written: open it in a browser")
+
+
+if __name__ == "__main__":
+    stage(page)

@@ -1,0 +1,304 @@
+"""The page's folder: what is packed comes back, what others wrote stays text, and the same run gives the same bytes."""
+
+import hashlib
+import json
+import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
+from PIL import Image
+
+from har.errors import HarError
+from har.page import charts, gallery, markup, scripts
+from har.page.build import build
+from har.page.licences import licence, photo_page
+from har.page.maps import read_maps
+from har.page.photographs import write_photographs
+from har.params.schema import load_params
+from har.sections import SECTIONS, figure, path_of, sections_in
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return written(tmp_path_factory.mktemp("page"), 24)
+
+
+def read_script(path: Path):
+    """The value that a data script sets."""
+    text = path.read_text(encoding="ascii")
+    assert "<" not in text
+    return json.loads(text[text.index("] = ") + 4 : text.rindex(";")])
+
+
+class TestPacking:
+    @given(st.lists(st.integers(0, 2**16 - 1)), st.sampled_from(["u2", "u4"]))
+    def test_numbers_come_back(self, numbers, kind):
+        assert scripts.unpacked(scripts.packed(np.array(numbers, dtype=np.int64), kind), kind).tolist() == numbers
+
+    @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
+    def test_rounding_changes_no_prediction(self, rows):
+        weights = np.array(rows) + 1e-9
+        chances = weights / weights.sum(1, keepdims=True)
+        steps = gallery.in_steps(chances)
+        assert (steps.argmax(1) == chances.argmax(1)).all()
+        assert (abs(steps / gallery.STEPS - chances) <= 2 / gallery.STEPS).all()
+
+    def test_near_ties_keep_their_order(self):
+        chances = np.array([[0.3, 0.35 - 1e-9, 0.35 + 1e-9], [0.5, 0.5, 0.0]])
+        assert gallery.in_steps(chances).argmax(1).tolist() == [2, 0]
+
+    def test_predictions_are_those_of_the_frames(self, made):
+        given, index = made
+        images = read_script(index.parent / "page/data/images.js")
+        for record in read_script(index.parent / "page/data/predictions.js"):
+            frame = given.predictions[record["task"], record["model"]]
+            rows = scripts.unpacked(record["rows"], "u4")
+            shape = len(record["seeds"]), len(rows), len(record["classes"])
+            packed = scripts.unpacked(record["probabilities"], "u2").reshape(shape) / gallery.STEPS
+            assert record["classes"] == [images["classes"].index(name) for name in TASKS[record["task"]]]
+            for s, seed in enumerate(record["seeds"]):
+                mine = frame[frame.seed == seed].set_index("image_id").loc[np.array(images["id"])[rows]]
+                truth = mine[[f"p_{name}" for name in TASKS[record["task"]]]].to_numpy()
+                assert packed[s] == pytest.approx(truth, abs=2e-5)
+
+    def test_images_carry_captions_licence_and_source(self, made):
+        given, index = made
+        images = read_script(index.parent / "page/data/images.js")
+        assert images["id"] == given.manifest.image_id.tolist()
+        assert images["captions"][0][1] == EVIL
+        assert [images["classes"][c] for c in images["fires"][0][1]] == ["sitting"]
+        assert images["fires"][0][0] == []
+        assert images["source"][:2] == ["http://example.org/a.jpg", FLICKR]  # javascript: is no source
+        assert images["author"][:2] == ["", "https://www.flickr.com/photo.gne?id=6255196340"]
+        assert images["licences"]["4"] == ["CC BY 2.0", "https://creativecommons.org/licenses/by/2.0/"]
+        assert images["maps"]["activity-clip"]["classes"] == [0, 1, 2]
+
+    def test_an_image_without_a_split_is_named(self, tmp_path):
+        made = source(tmp_path, 6)
+        with pytest.raises(HarError, match=r"split\.csv: image 1000 of the manifest is missing"):
+            gallery.images(made.manifest, made.split.iloc[1:], made.evidence, TASKS)
+
+    def test_evidence_is_checked(self, tmp_path):
+        with pytest.raises(HarError, match="no such file"):
+            gallery.read_evidence(tmp_path / "evidence.csv")
+        (tmp_path / "evidence.csv").write_text("image_id,caption_index,caption\n1,0,a\n")
+        with pytest.raises(HarError, match="column 'fires' is missing"):
+            gallery.read_evidence(tmp_path / "evidence.csv")
+
+
+class TestMaps:
+    def test_grids_come_back(self, made):
+        given, index = made
+        record = read_script(index.parent / "page/maps/activity-clip.js")
+        grid = scripts.unpacked(record["values"], "u1").reshape(-1, 3, 4, 4)
+        stored = np.load(given.explain / "activity-clip/maps.npy")
+        assert abs(grid / 255 - stored).max() <= 0.5 / 255 + 1e-6
+        assert (record["fit"], record["share"], record["side"]) == ("crop", 0.5, 4)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"side": 5}, "maps.npy: shape"),
+            ({"fit": "stretch"}, "fit must be crop or squash"),
+            ({"crop_pct": 0}, "crop_pct a share of 0 to 1"),
+            ({"classes": ["walking_running", "sitting", "flying"]}, "names 'flying', which no image shows"),
+        ],
+    )
+    def test_what_does_not_fit_is_told(self, tmp_path, change, said):
+        folder = source(tmp_path, 12).explain / "activity-clip"
+        about = json.loads((folder / "about.json").read_text())
+        (folder / "about.json").write_text(json.dumps(about | change))
+        with pytest.raises(HarError, match=re.escape(said)) as caught:
+            read_maps(folder, [1000], TASKS["activity"])
+        assert "\n" not in str(caught.value)
+
+    def test_without_maps_there_are_none(self, tmp_path):
+        made = source(tmp_path / "data", 6)
+        for file in (made.explain / "activity-clip").iterdir():
+            file.unlink()
+        index = build(made, reports(tmp_path / "reports"), SETTINGS)
+        assert read_script(index.parent / "page/data/images.js")["maps"] == {}
+        assert not (index.parent / "page/maps").exists()
+
+
+class TestMarkup:
+    def test_a_table_has_caption_and_headers(self):
+        told = markup.tables(TABLE, "fallback")
+        assert "<caption>Table 7. Three activities <small>profile sample: generated</small></caption>" in told
+        assert '<th scope="col">Model</th><th scope="col">Split</th><th scope="col" class="n">n</th>' in told
+        assert '<th scope="row">CLIP</th><td>test</td><td class="n">29</td><td class="n">0.710</td>' in told
+        assert '<ul class="notes">' in told
+        assert "fallback" not in told
+        assert "style=" not in told
+
+    def test_a_table_without_a_heading_takes_the_sections(self):
+        assert "<caption>Results</caption>" in markup.tables("| a | b |\n|---|---|\n| 1 | 2 |\n", "Results")
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))",
+            "![x](http://example.org/x.png)", "[x](data:text/html,x)", "<javascript:alert(1)>",
+        ],
+    )  # fmt: skip
+    def test_what_others_wrote_stays_text(self, cell):
+        told = markup.tables(f"### {cell}\n\n| a | b |\n|---|---|\n| {cell} | {cell} |\n", "t")
+        assert not re.search(r"<(script|img|iframe)|href=\"(?!https?://example\.org)", told)
+
+    @pytest.mark.parametrize("address", ["http://a.org", "https://a.org/b?c=d#e", FLICKR])
+    def test_plain_links_pass(self, address):
+        assert markup.safe_address(address)
+
+    @pytest.mark.parametrize(
+        "address",
+        ["", "javascript:alert(1)", "//a.org", "http://", "http://user@a.org", "http://a.org/x y", "ftp://a.org",
+         "http://a.org\\@b.org", "world:7/12", "http://a.org/\n"],
+    )  # fmt: skip
+    def test_others_do_not(self, address):
+        assert not markup.safe_address(address)
+
+
+class TestLicences:
+    def test_ids_are_cocos(self):
+        from har.world.labels import LICENCES
+
+        for number, _, address in LICENCES[:6]:
+            assert licence(number)[1].split("//")[1] == address.split("//")[1]
+        assert licence(7)[0] == "No known copyright restrictions"
+
+    def test_an_unknown_id_is_told(self):
+        assert licence(0) == ("Licence not told", "")
+        assert licence(99) == ("Licence 99, not one of COCO's", "")
+
+    def test_only_flickr_names_an_author(self):
+        assert photo_page("http://evil.org/static.flickr.com/1/2_3.jpg") == ""
+
+
+class TestPhotographs:
+    def test_sizes_and_nothing_of_the_camera(self, tmp_path):
+        file = tmp_path / "a.jpg"
+        exif = Image.Exif()
+        exif[271] = "a camera"
+        Image.new("RGB", (300, 200), "red").save(file, exif=exif)
+        settings = SETTINGS.model_copy(update={"image": 150, "thumbnail": 60})
+        write_photographs({5: file}, tmp_path / "page", settings)
+        for name, size in (("images", (150, 100)), ("thumbnails", (60, 40))):
+            with Image.open(tmp_path / f"page/{name}/5.jpg") as image:
+                assert image.size == size
+                assert not image.getexif()
+
+    def test_a_broken_file_is_named(self, tmp_path):
+        (tmp_path / "a.jpg").write_bytes(b"no image")
+        with pytest.raises(HarError, match=r"a\.jpg: not a readable image"):
+            write_photographs({5: tmp_path / "a.jpg"}, tmp_path / "page", SETTINGS)
+
+
+class TestCharts:
+    def test_accuracy_tells_its_numbers_best_first(self, tmp_path):
+        told = charts.accuracy(reports(tmp_path / "r") / "tables/table7.csv", "activity", 3, "Accuracy")
+        names = re.findall(r'class="name" aria-hidden="true">([^<]+)', told)
+        assert names == ["CLIP", "ViT"]
+        assert "CLIP: 0.620 [0.590, 0.650] on 1,000 extended images, 5 runs; 0.710 [0.530, 0.840] on 29 test" in told
+        assert "paper 0.759" in told
+        assert '<circle cx="62.00%"' in told
+
+    def test_a_missing_column_is_named(self, tmp_path):
+        (tmp_path / "t.csv").write_text("model,split\n")
+        with pytest.raises(HarError, match="column 'n' is missing"):
+            charts.accuracy(tmp_path / "t.csv", "activity", 3, "Accuracy")
+
+    def test_the_funnel_is_drawn_to_scale(self, tmp_path):
+        told = charts.funnel(reports(tmp_path / "r") / "funnel.csv", {"sitting": "sitting"})
+        assert re.findall(r'rect width="([\d.]+)%"', told) == ["100.00", "40.00"]
+        assert "not labelled yet" in told
+
+
+class TestSections:
+    def test_absent_parts_are_left_out(self, tmp_path):
+        found = {section.title: section.parts for section in sections_in(reports(tmp_path / "r"))}
+        assert list(found) == ["Results", "The paper's tables", "Are the data what they claim?", "More figures"]
+        assert [path_of(part) for part in found["Results"]] == ["tables/summary.md", "figures/accuracy_activity.png"]
+        assert [part.caption for part in found["More figures"]] == [
+            "Confusion matrices, activity, test images",
+            "Losses and validation accuracy of each epoch, activity, CLIP",
+        ]
+
+    @pytest.mark.parametrize("stage", ["report", "page"])
+    def test_stages_wait_for_every_part(self, stage):
+        deps = yaml.safe_load(Path("dvc.yaml").read_text())["stages"][stage]["deps"]
+        roots = [d.removeprefix("reports/${profile}/") for d in deps if d.startswith("reports/")]
+        for _, parts in SECTIONS.values():
+            for part in parts:
+                path = part if isinstance(part, str) else figure(*part).path
+                assert any(path == root or path.startswith(f"{root}/") for root in roots), f"{stage} lacks {path}"
+
+
+class TestDocument:
+    def test_the_same_run_gives_the_same_bytes(self, made, tmp_path):
+        def digests(folder):
+            files = sorted(p for p in [folder / "index.html", *(folder / "page").rglob("*")] if p.is_file())
+            return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+        _, again = written(tmp_path, 24)
+        first = digests(made[1].parent)
+        assert len(first) > 24 * 2
+        assert digests(again.parent) == first
+
+    def test_nothing_of_another_run_stays(self, tmp_path):
+        folder = reports(tmp_path / "reports")
+        build(source(tmp_path / "a", 12), folder, SETTINGS)
+        build(source(tmp_path / "b", 6), folder, SETTINGS)
+        assert len(list((folder / "page/thumbnails").iterdir())) == 6
+
+    def test_no_inline_script_or_style_and_nothing_from_elsewhere(self, made):
+        text = made[1].read_text()
+        assert "default-src 'none'" in text
+        assert not re.search(r"<script(?![^>]*\ssrc=\"page/)|\sstyle=|<style|\son\w+=", text)
+        assert not re.search(r"<(?:img|script|link)[^>]*(?:src|href)=\"(?:https?:)?//", text)
+        assert EVIL not in text
+
+    def test_the_header_and_each_section_are_there(self, made):
+        text = made[1].read_text()
+        assert "Profile sample: generated world." in text
+        for anchor in (
+            "overview",
+            "results",
+            "table-results",
+            "table-7-three-activities",
+            "the-papers-tables",
+            "where-we-leave-the-paper-and-why",
+            "more-figures",
+        ):
+            assert f'id="{anchor}"' in text
+        assert text.count("<table") == 4
+        ids = re.findall(r'\sid="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), "an id occurs twice"
+
+
+def test_the_larger_size_is_the_larger(tmp_path):
+    text = Path("params.yaml").read_text().replace("image: 640 ", "image: 100 ", 1)
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(HarError, match=r"sample\.page: image is 100 pixels, less than the 320 of thumbnail"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_an_installed_package_holds_the_pages_files():
+    globs = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["har.page"]
+    root = Path("har/page")
+    for path in root.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert any(fnmatch(str(path.relative_to(root)), glob) for glob in globs), path
+
+
+def test_predictions_that_miss_an_image_stop():
+    frame = pd.DataFrame({"seed": [0, 0, 1], "image_id": [1, 2, 1], "p_a": 0.5, "p_b": 0.5})
+    with pytest.raises(HarError, match="3 rows are not"):
+        gallery.predictions({("t", "m"): frame}, [1, 2], ["a", "b"])
