@@ -135,6 +135,12 @@ class TestExplanation:
             # of the lower half of a Gaussian in the centre
             assert half.set_index("method").loc["centre", "inside"] == pytest.approx(0.5)
 
+    def test_legrad_is_scored_with_the_map_of_the_predicted_class(self, explained):
+        for one in explained.values():
+            half = one.scores[(one.scores["image_id"] == 12) & (one.scores["method"] == "legrad")]
+            values = one.maps[3, one.probabilities[3].argmax()].astype(float)
+            assert half["inside"].item() == pytest.approx(values[2:].sum() / values.sum(), abs=2e-3)
+
     def test_a_person_outside_the_crop_has_no_place_in_box_scores(self, explained):
         for (_, name), one in explained.items():
             outside = one.scores[one.scores["image_id"] == 7]
