@@ -25,7 +25,7 @@ logging.disable_progress_bar()
 DRAWN = ("classifier.", "pooler.")
 
 
-def _load(auto, folder: str | Path, **options) -> nn.Module:
+def _load(auto, folder: str | Path, drawn: tuple[str, ...] = DRAWN, **options) -> nn.Module:
     folder = Path(folder)
     try:
         if (folder / "model.safetensors").exists() or (folder / "model.safetensors.index.json").exists():
@@ -40,7 +40,7 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
             )
             # transformers draws what a file lacks at random and goes on: a pretrained model only in name
             lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
-            lacking = [key for key in lacking if not key.startswith(DRAWN)]
+            lacking = [key for key in lacking if not key.startswith(drawn)]
             if lacking:
                 raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
             return model
@@ -67,6 +67,13 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
         problem_type="single_label_classification",
         ignore_mismatched_sizes=True,
     )
+
+
+def trained(folder: str | Path) -> nn.Module:
+    """A trained classifier with its own head, in evaluation mode; HarError where anything of it is missing."""
+    if not any((Path(folder) / name).exists() for name in ("model.safetensors", "model.safetensors.index.json")):
+        raise HarError(f"{folder}: holds no weights (model.safetensors)")
+    return _load(AutoModelForImageClassification, folder, drawn=()).eval()
 
 
 def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
