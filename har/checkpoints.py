@@ -97,7 +97,7 @@ def _hub(folder: Path, config: dict) -> Network:
         raise HarError(f"{folder}: problem_type is {config['problem_type']}, expected one class per photograph")
     from har.models import pretrained  # transformers costs seconds: only where it is used
 
-    model = pretrained.trained(folder)
+    model = pretrained.finetuned(folder)
     classes = [label for _, label in sorted(model.config.id2label.items())]
     return Network(folder, model, classes, from_folder(folder))
 

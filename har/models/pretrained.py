@@ -69,11 +69,14 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
     )
 
 
-def trained(folder: str | Path) -> nn.Module:
-    """A trained classifier with its own head, in evaluation mode; HarError where anything of it is missing."""
-    if not any((Path(folder) / name).exists() for name in ("model.safetensors", "model.safetensors.index.json")):
-        raise HarError(f"{folder}: holds no weights (model.safetensors)")
-    return _load(AutoModelForImageClassification, folder, drawn=()).eval()
+def finetuned(folder: str | Path) -> nn.Module:
+    """A classifier as training left it, head and all; `config.id2label` tells its classes in order.
+
+    Raises HarError for a folder without weights or whose weights lack the head.
+    """
+    if not list(Path(folder).glob("model.safetensors*")):
+        raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
+    return _load(AutoModelForImageClassification, folder, drawn=("pooler.",)).eval()
 
 
 def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

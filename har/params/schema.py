@@ -257,6 +257,19 @@ class Audit(Block):
     vcoco: Vcoco
 
 
+class Explain(Block):
+    """Which models are explained on which images, and how."""
+
+    models: list[str]
+    blocks: NonNegativeInt
+    extended: NonNegativeInt
+    curves: NonNegativeInt
+    steps: PositiveInt
+    batch_size: PositiveInt
+    examples: PositiveInt
+    seed: NonNegativeInt
+
+
 class Profile(Block):
     data: Data
     curate: Curate
@@ -273,6 +286,7 @@ class Profile(Block):
     resampling: Resampling
     learning_curve: LearningCurve
     audit: Audit
+    explain: Explain
     report: Report
 
     @model_validator(mode="after")
@@ -347,6 +361,13 @@ class Params(Block):
                         f"{self.profile}.{key}.models names {name}, which needs {encoder}: add {encoder} to "
                         f"run.encoders or take {name} out"
                     )
+        fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].kind == "finetune"]
+        for name in active.explain.models:
+            if name not in fine_tuned:
+                raise ValueError(
+                    f"{self.profile}.explain.models names {name!r}, expected fine-tuned models of run.train: "
+                    f"{', '.join(fine_tuned) or 'none there'}"
+                )
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
                 _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)

@@ -1,0 +1,61 @@
+"""How good a relevance map is: does it lie on the people, and does the prediction hang on what it names?"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def inside(values: np.ndarray, cover: np.ndarray) -> float | None:
+    """Share of a map's relevance [side, side] (not negative) that lies inside the person boxes; a patch counts by
+    the share of it that they `cover`. None: no relevance at all, or no person in view."""
+    total = float(values.sum(dtype=float))
+    if total <= 0 or not cover.any():
+        return None
+    return min(float((values * cover).sum(dtype=float)) / total, 1.0)
+
+
+def pointing(values: np.ndarray, boxes: np.ndarray) -> float | None:
+    """Pointing game (Zhang et al. 2018): does the centre of the most relevant patch lie in a person box (in view,
+    [m, 4])? 0 or 1; equal maxima share the point, so a constant map scores as a random patch. None: no person in
+    view."""
+    if not len(boxes):
+        return None
+    rows, columns = np.nonzero(values == values.max())
+    y, x = (rows + 0.5) / len(values), (columns + 0.5) / len(values)
+    left, top, right, bottom = np.asarray(boxes).T[..., None]  # each [m, 1]
+    return float(((left <= x) & (x <= right) & (top <= y) & (y <= bottom)).any(0).mean())
+
+
+def curve(
+    probability: "Callable[[Tensor], Tensor]", images: "Tensor", maps: np.ndarray, steps: int, insert: bool = False
+) -> np.ndarray:
+    """Deletion or insertion curves (Petsiuk et al. 2018), float64 [n, steps + 1].
+
+    The patches of each image [n, 3, size, size] are replaced by its mean colour in order of falling relevance
+    (maps [n, side, side]; equal ones in reading order), in `steps` equal steps from none to all; `insert`: they
+    return onto the mean colour instead. `probability` takes images and tells what to follow for each, [n].
+    """
+    import torch
+
+    side, size = maps.shape[-1], images.shape[-1]
+    patch = size // side
+    order = np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable")
+    rank = torch.as_tensor(np.argsort(order, axis=1)).reshape(-1, 1, side, side)  # 0: the most relevant
+    rank = rank.repeat_interleave(patch, 2).repeat_interleave(patch, 3).to(images.device)
+    rest = size - patch * side  # pixels at the border that no patch holds
+    rank = torch.nn.functional.pad(rank, (0, rest, 0, rest), value=side**2)
+    blank = images.mean((2, 3), keepdim=True)
+    points = []
+    for step in range(steps + 1):
+        chosen = rank < round(step * side**2 / steps)
+        points.append(probability(torch.where(chosen == insert, images, blank)))
+    return torch.stack(points, 1).double().cpu().numpy()
+
+
+def area(curves: np.ndarray) -> np.ndarray:
+    """Area under curves [n, steps + 1] over a share from 0 to 1: [n], from 0 to 1."""
+    return ((curves[:, 1:] + curves[:, :-1]) / 2).mean(1)
