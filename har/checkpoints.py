@@ -156,7 +156,9 @@ def stored_short_side(folder: str | Path) -> int | None:
         return int(min(row.height, row.width))
     except FileNotFoundError:
         if folder.resolve().parent.name == "models":  # a guess would give slightly other numbers and not say so
-            raise HarError(f"{index}: missing; it tells how the training images were decoded: dvc pull images") from None
+            raise HarError(
+                f"{index}: missing; it tells how the training images were decoded: dvc pull images"
+            ) from None
         return None
     except (ValueError, IndexError, AttributeError):
         raise HarError(f"{index}: not the index of an image store") from None

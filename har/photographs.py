@@ -114,7 +114,9 @@ def read(photograph: Photograph, short_side: int | None) -> Image.Image:
     except HarError:
         raise
     except Exception as error:  # decoders of a dozen formats meet a damaged file with all sorts of exceptions
-        raise HarError(f"{name}: not a readable image: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise HarError(
+            f"{name}: not a readable image: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from None
 
 
 def _orientation(image: Image.Image) -> int:

@@ -86,4 +86,6 @@ def best(profile: str, root: str | Path = ".", task: str = "activity") -> Traine
     found = [one for one in trained(profile, root) if one.task == task and "validation" in one.metrics]
     if not found:
         raise HarError(f"profile {profile} has no trained {task} model: run `dvc repro` or `dvc pull` first")
-    return min(found, key=lambda one: (-one.metrics["validation"]["accuracy"], -one.metrics["validation"]["f1"], one.name))
+    return min(
+        found, key=lambda one: (-one.metrics["validation"]["accuracy"], -one.metrics["validation"]["f1"], one.name)
+    )

@@ -80,9 +80,7 @@ def _models(options) -> Iterator:
     warnings.filterwarnings("ignore", module="PIL")
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     for name in options.model or [""]:
-        model = load(
-            name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub
-        )
+        model = load(name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub)
         chosen = "" if name else ", the best on validation; --model takes another"
         _tell(f"model: {model.name} ({', '.join(model.classes)}){chosen}")
         yield model
