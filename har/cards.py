@@ -125,18 +125,21 @@ def _scores(one: Trained, own: dict, level: float) -> str:
     for split, found in own.items():
         mine, f1, every = found["accuracy"], found["f1"], one.metrics[split]
         lines.append(
-            f"| {SPLIT_NAMES[split]} | {found['n']:,} | {mine['mean']:.3f} [{mine['ci_low']:.3f}, {mine['ci_high']:.3f}] "
-            f"| {f1['mean']:.3f} | {every['accuracy']:.3f} [{every['ci_low']:.3f}, {every['ci_high']:.3f}] "
-            f"| {every['sd']:.3f} |"
+            f"| {SPLIT_NAMES[split]} | {found['n']:,} | {mine['mean']:.3f} {_interval(mine)} | {f1['mean']:.3f} "
+            f"| {every['accuracy']:.3f} {_interval(every)} | {every['sd']:.3f} |"
         )
     runs = next(iter(own), None)
     count = one.metrics[runs]["runs"] if runs else 0
     note = (
-        f"[{level:.0%} interval over images]. These weights are the run with seed {one.metrics['kept_seed']}, the one of "
-        f"{count} with the lowest validation loss. Epochs and settings were chosen on training and validation images; "
-        "test was read once, by evaluation."
+        f"[{level:.0%} interval over images]. These weights are the run with seed {one.metrics['kept_seed']}, the one "
+        f"of {count} with the lowest validation loss. Epochs and settings were chosen on training and validation "
+        "images; test was read once, by evaluation."
     )
     return "\n".join(lines) + "\n\n" + note
+
+
+def _interval(score: dict) -> str:
+    return f"[{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
 
 
 def _data(profile: Profile, classes: tuple[str, ...]) -> str:
@@ -146,9 +149,9 @@ def _data(profile: Profile, classes: tuple[str, ...]) -> str:
     images = sum(rule.classes[name].count for name in classes)
     label = (
         f"{images} images of {', '.join(classes)}, split {profile.split.train:g} / {profile.split.validation:g} / "
-        f"{profile.split.test:g} ({profile.split.mode}, seed {profile.split.seed}). Labels come from captions, not from "
-        f"people who were asked for the activity: at least {rule.min_captions} of an image's captions hold a person "
-        f"word and a word of the activity{alone}."
+        f"{profile.split.test:g} ({profile.split.mode}, seed {profile.split.seed}). Labels come from captions, not "
+        f"from people who were asked for the activity: at least {rule.min_captions} of an image's captions hold a "
+        f"person word and a word of the activity{alone}."
     )
     if profile.data.source == "world":
         return (
@@ -157,9 +160,9 @@ def _data(profile: Profile, classes: tuple[str, ...]) -> str:
             "project's licence, Apache-2.0."
         )
     return (
-        f"{label}\n\nThe photographs are COCO's (val2017, or a mirror's); each has its own licence, chosen by its author "
-        "on Flickr, some of them for non-commercial use only; the annotations are CC BY 4.0, COCO Consortium. Ids and "
-        "licences are in the project's manifest; no photograph is in this folder."
+        f"{label}\n\nThe photographs are COCO's (val2017, or a mirror's); each has its own licence, chosen by its "
+        "author on Flickr, some of them for non-commercial use only; the annotations are CC BY 4.0, COCO Consortium. "
+        "Ids and licences are in the project's manifest; no photograph is in this folder."
     )
 
 

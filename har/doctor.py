@@ -186,8 +186,8 @@ def _time(params: Params, images: int, hub: int) -> str:
         used = min(cores, profile.training.jobs)
         minutes = SAMPLE_MINUTES * SAMPLE_CORES / used
         return (
-            f"about {minutes:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} cores with the committed sample; "
-            f"scaled to {used} runs side by side)"
+            f"about {minutes:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} cores with the committed "
+            f"sample; scaled to {used} runs side by side)"
         )
     operations, train = 0.0, profile.split.train * sum(one.count for one in profile.curate.classes.values())
     for run in params.run.train.values():
@@ -198,8 +198,8 @@ def _time(params: Params, images: int, hub: int) -> str:
     speed = _speed()
     return (
         f"about {operations / speed / 3600:.1f} hours of computing on the CPU for the encoders ({operations:.1e} "
-        f"operations at the {speed / 1e9:.0f} GFLOP/s that a short matrix product reaches here; a network reaches less, "
-        "other splits and fewer images come on top, a GPU takes a fraction)"
+        f"operations at the {speed / 1e9:.0f} GFLOP/s that a short matrix product reaches here; a network reaches "
+        "less, other splits and fewer images come on top, a GPU takes a fraction)"
     )
 
 

@@ -129,10 +129,10 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:
     """`image` in a mode whose conversion to RGB keeps what is to be seen."""
     if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow keeps in 16 or 32 bits
-        levels = np.asarray(image).astype(np.int64)
+        levels = np.asarray(image)
         if levels.min() < 0 or levels.max() > 0xFFFF:
             raise HarError(f"{name}: 32-bit grey levels, expected at most 16 bits")
-        return Image.fromarray(np.round(levels / 257).astype(np.uint8))
+        return Image.fromarray(((levels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8))
     if image.mode == "F":
         raise HarError(f"{name}: grey levels as floating-point numbers have no agreed range, save it as 8 or 16 bits")
     if image.has_transparency_data:

@@ -5,7 +5,7 @@ def add(verbs):
     verb = verbs.add_parser(
         "demo",
         help="a page in the browser that takes a photograph",
-        description='Start a page on this machine that takes a photograph. Needs gradio: pip install "har-still[demo]".',
+        description='Start a page that takes a photograph. Needs gradio: pip install "har-still[demo]".',
     )
     verb.add_argument("--model", default="", metavar="NAME|FOLDER", help="default: as for har predict")
     verb.add_argument("--profile", default="", help="default: the active profile of params.yaml")

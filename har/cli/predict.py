@@ -13,8 +13,8 @@ def add(verbs):
     verb = verbs.add_parser(
         "predict",
         help="what people do in your photographs",
-        description="Predict the activity in photographs. PHOTO is a file, a folder (searched through), a pattern, or - "
-        "for standard input: paths, one a line, or the bytes of one image. Exit code 0: all predicted; 1: some could "
+        description="Predict the activity in photographs. PHOTO is a file, a folder (searched through), a pattern, or "
+        "- for standard input: paths, one a line, or the bytes of one image. Exit code 0: all predicted; 1: some could "
         "not be read; 2: nothing to do.",
     )
     verb.add_argument("photos", nargs="+", metavar="PHOTO")
@@ -61,7 +61,8 @@ def run(options) -> int:
         for prediction in _with_progress(model.stream(found, options.batch), len(found), model.name):
             if prediction.error is not None:
                 failed = True
-                _tell(f"har predict: {prediction.error}")
+                if model is models[0]:  # once is enough
+                    _tell(f"har predict: {prediction.error}")
             write(prediction, classes)
         if options.explain:
             failed |= not _explain(model, found, Path(options.explain))
