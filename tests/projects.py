@@ -36,7 +36,11 @@ def make(root: Path, checkpoints: dict[str, Path]) -> Path:
     for name, folder in checkpoints.items():
         shutil.copytree(folder, data / "backbones" / name)
     images = store.Store(data / "store")
-    prompts = {"walking_running": ["a person walking"], "sitting": ["people sitting"], "standing": ["a person standing"]}
+    prompts = {
+        "walking_running": ["a person walking"],
+        "sitting": ["people sitting"],
+        "standing": ["a person standing"],
+    }
     embed(data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", batch_size=5, device="cpu")
     for model in MODELS:
         _train(root, profile, f"activity-{model}", images)

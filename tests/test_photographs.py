@@ -42,7 +42,10 @@ def test_every_orientation_comes_out_upright(image, tmp_path):
         exif = Image.Exif()
         exif[photographs.ORIENTATION] = tag
         turn = photographs.UPRIGHT.get(tag)
-        inverse = {Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90}
+        inverse = {
+            Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
+            Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
+        }
         stored = image if turn is None else image.transpose(inverse.get(turn, turn))
         path = saved(stored, tmp_path / f"{tag}.png", exif=exif)
         assert np.abs(pixels(path) - upright).max() <= 2, tag  # resized before it is turned
@@ -59,9 +62,7 @@ def test_bytes_and_files_are_read_alike(image, tmp_path):
 def test_sixteen_bit_grey_is_scaled_and_not_clipped(image, tmp_path, name):
     eight = image.convert("L")
     sixteen = Image.fromarray(np.asarray(eight).astype(np.uint16) * 257)
-    np.testing.assert_array_equal(
-        pixels(saved(sixteen, tmp_path / name)), pixels(saved(eight, tmp_path / "eight.png"))
-    )
+    np.testing.assert_array_equal(pixels(saved(sixteen, tmp_path / name)), pixels(saved(eight, tmp_path / "eight.png")))
 
 
 def test_transparency_lies_on_white(image, tmp_path):
