@@ -60,3 +60,13 @@ def read(folder: str | Path) -> Embeddings:
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise HarError(f"{folder}: not a folder of embeddings: {error}") from None
+
+
+def texts(folder: str | Path, classes: Sequence[str]) -> np.ndarray:
+    """float32 [classes, width]: the unit vectors of the prompts of `classes`; HarError names what is missing."""
+    folder = Path(folder)
+    try:
+        known = json.loads((folder / "about.json").read_text())["classes"]
+        return np.load(folder / "texts.npy")[[known.index(label) for label in classes]]
+    except (OSError, ValueError, KeyError) as error:
+        raise HarError(f"{folder}: no text embeddings of {', '.join(classes)}: {error}") from None

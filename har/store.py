@@ -4,8 +4,10 @@ A store is a folder with `pixels.bin`, the RGB bytes of all images one after the
 with one row an image: image_id, offset (bytes), height, width (pixels).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -20,26 +22,40 @@ from har.files import replacing, write_csv
 MAX_PIXELS = 50_000_000
 
 
+@contextmanager
+def opened(source: str | Path | BinaryIO, name: str | Path) -> Iterator[Image.Image]:
+    """The image file `source`, not yet decoded, called `name` in messages.
+
+    Raises HarError, also from within the block, for a file that is no image, is truncated or has over 50 million
+    pixels.
+    """
+    try:
+        with Image.open(source) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise HarError(f"{name}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
+            yield image
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise HarError(f"{name}: not a readable image: {error}") from None
+
+
+def shrink(image: Image.Image, short_side: int, name: str | Path) -> Image.Image:
+    """`image` as RGB, its short side `short_side` pixels; HarError where that makes it too long."""
+    # JPEG decodes at a fraction of its size where that still covers the short side
+    scale = short_side / min(image.size)
+    size = (max(round(image.width * scale), short_side), max(round(image.height * scale), short_side))
+    if size[0] * size[1] > MAX_PIXELS:  # a thin strip grows with the square of its short side
+        raise HarError(f"{name}: {image.width} x {image.height} pixels, too long for a short side of {short_side}")
+    image.draft("RGB", size)
+    return image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
+
+
 def decode(path: str | Path, short_side: int) -> np.ndarray:
     """An image file as uint8 RGB [height, width, 3], its short side `short_side` pixels.
 
     Raises HarError for a file that is no image, is truncated or has over 50 million pixels.
     """
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise HarError(f"{path}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
-            # JPEG decodes at a fraction of its size where that still covers the short side
-            scale = short_side / min(image.size)
-            size = (max(round(image.width * scale), short_side), max(round(image.height * scale), short_side))
-            if size[0] * size[1] > MAX_PIXELS:  # a thin strip grows with the square of its short side
-                raise HarError(
-                    f"{path}: {image.width} x {image.height} pixels, too long for a short side of {short_side}"
-                )
-            image.draft("RGB", size)
-            return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise HarError(f"{path}: not a readable image: {error}") from None
+    with opened(path, path) as image:
+        return np.asarray(shrink(image, short_side, path))
 
 
 def build(images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1) -> pd.DataFrame:
@@ -99,10 +115,14 @@ class Store:
         image_ids = list(image_ids)
         out = np.empty((len(image_ids), size, size, 3), np.uint8)
         for i, image_id in enumerate(image_ids):
-            image = Image.fromarray(self.image(image_id))
-            width, height = (min(image.size),) * 2 if fit == "crop" else image.size
-            width, height = width * crop_pct, height * crop_pct
-            left, top = (image.width - width) / 2, (image.height - height) / 2
-            box = (left, top, left + width, top + height)
-            out[i] = np.asarray(image.resize((size, size), Image.Resampling(resample), box=box))
+            out[i] = square(Image.fromarray(self.image(image_id)), size, fit, resample, crop_pct)
         return out
+
+
+def square(image: Image.Image, size: int, fit: str, resample: int = 3, crop_pct: float = 1.0) -> np.ndarray:
+    """One RGB image as uint8 [size, size, 3]; the options as in `Store.square`."""
+    width, height = (min(image.size),) * 2 if fit == "crop" else image.size
+    width, height = width * crop_pct, height * crop_pct
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    box = (left, top, left + width, top + height)
+    return np.asarray(image.resize((size, size), Image.Resampling(resample), box=box))

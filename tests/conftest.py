@@ -84,6 +84,14 @@ def store(photos, tmp_path_factory):
     return store.Store(folder)
 
 
+@pytest.fixture(scope="session")
+def project(checkpoints, tmp_path_factory):
+    """A project with every kind of model trained (tests/projects.py); read only."""
+    import projects
+
+    return projects.make(tmp_path_factory.mktemp("project"), checkpoints)
+
+
 def pytest_collection_modifyitems(config, items):
     """`pytest` alone leaves out what is marked slow; `-m slow` and `make test-all` run it."""
     if not config.getoption("-m"):

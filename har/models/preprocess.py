@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from har.errors import HarError
-from har.store import Store
+from har.store import Store, square
 
 if TYPE_CHECKING:
     import torch  # a process that only decodes does not pay for it
@@ -31,6 +32,11 @@ class Preprocess:
         """Images of a store as uint8 [n, 3, size, size]."""
         images = store.square(image_ids, self.size, self.fit, self.resample, self.crop_pct)
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+    def square(self, image: Image.Image) -> np.ndarray:
+        """One RGB image as uint8 [3, size, size]."""
+        pixels = square(image, self.size, self.fit, self.resample, self.crop_pct)
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def normalise(self, images: "torch.Tensor") -> "torch.Tensor":
         """uint8 [n, 3, size, size] to float of the same shape, as the network takes it."""

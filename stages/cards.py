@@ -1,0 +1,20 @@
+"""The model card of every trained model, as `har export` puts it beside the weights but without the commit."""
+
+from pathlib import Path
+
+from har.cards import card
+from har.evaluate import read_predictions
+from har.files import write_text
+from har.trained import named
+from stages.context import Context, stage
+
+
+def cards(context: Context) -> None:
+    for name, run in context.params.run.train.items():
+        predictions = read_predictions(context.data / "predictions" / f"{name}.csv", context.profile.tasks[run.task])
+        one = named(name, context.params.profile, Path("."))
+        write_text(context.reports / "cards" / f"{name}.md", card(one, context.profile, predictions))
+
+
+if __name__ == "__main__":
+    stage(cards)
