@@ -39,6 +39,21 @@ SECTIONS = {
             ("statistics/learning_curve.png", "Accuracy against training images"),
         ],
     ),
+    "When the cues are hidden": (
+        "Black masks on the network's own input: which cues carry each model, and can learnt noise make up for them?",
+        [
+            "masking/masking.md",
+            ("masking/curves.png", "Accuracy against the share that is black"),
+            "masking/kinds.md",
+            "masking/context.md",
+            ("masking/context.png", "The person alone, the context alone"),
+            "masking/cues.md",
+            "masking/classes.md",
+            "noise/noise.md",
+            ("noise/noise.png", "Class-specific noise and what it is compared with"),
+            "noise/ablation.md",
+        ],
+    ),
     "Are the data what they claim?": (
         "",
         [
