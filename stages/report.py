@@ -51,7 +51,8 @@ SECTIONS = {
             "masking/classes.md",
             "noise/noise.md",
             ("noise/noise.png", "Class-specific noise and what it is compared with"),
-            "noise/ablation.md",
+            "noise/effects.md",
+            "noise/validation.md",
         ],
     ),
     "Are the data what they claim?": (
