@@ -122,6 +122,35 @@ SECTIONS = {
             ),
         ],
     ),
+    "When the cues are hidden": (
+        "Black masks on the network's own input: which cues carry each model, and can learnt noise make up for them?",
+        [
+            "masking/masking.md",
+            (
+                "masking/curves.png",
+                "Accuracy against the share that is black",
+                "A curve for each model and kind of mask; the areas under them are in the table above.",
+            ),
+            "masking/kinds.md",
+            "masking/context.md",
+            (
+                "masking/context.png",
+                "The person alone, the context alone",
+                "Accuracy of each model on the whole image, on the person alone and on the context alone; the figures "
+                "are in the table above.",
+            ),
+            "masking/cues.md",
+            "masking/classes.md",
+            "noise/noise.md",
+            (
+                "noise/noise.png",
+                "Class-specific noise and what it is compared with",
+                "Accuracy with and without masks for each way to learn the noise; the figures are in the tables.",
+            ),
+            "noise/effects.md",
+            "noise/validation.md",
+        ],
+    ),
     "Are the data what they claim?": (
         "",
         [

@@ -33,6 +33,7 @@ Op = Literal[
     "perspective",
     "random_resized_crop",
 ]
+MaskKind = Literal["patches", "rectangle", "ellipse", "triangle", "stripes"]
 
 
 class TrainRun(Block):
@@ -325,6 +326,74 @@ class Page(Block):
         return self
 
 
+class Relevance(Block):
+    """Masks by a model's own explanation: whose, and the share of the image."""
+
+    models: list[str]
+    share: Fraction
+
+
+class Masking(Block):
+    """What is hidden in the masking study."""
+
+    images: PositiveInt
+    kinds: Annotated[list[MaskKind], Field(min_length=1)]
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=0.5)]], Field(min_length=1)]
+    grid: PositiveInt
+    stripes: PositiveInt
+    cues: dict[str, list[str]]
+    relevance: Relevance
+    seed: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _no_mask_twice(self):
+        if sorted(set(self.shares)) != self.shares:
+            raise ValueError("shares must rise, expected each larger than the one before")
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("kinds repeats a mask, expected different ones")
+        return self
+
+
+class NoiseTerms(Block):
+    """One way to learn the noise: the weights of its objective, and what it is learnt on."""
+
+    patterns: Literal["class", "shared"]
+    margin: NonNegativeFloat
+    gain: NonNegativeFloat
+    size: NonNegativeFloat
+    masked: bool
+
+    @model_validator(mode="after")
+    def _learns_something(self):
+        if not self.margin:
+            raise ValueError("margin is 0, expected more: without it nothing pulls the noise away from 0")
+        return self
+
+
+class Noise(Block):
+    """Class-specific noise and what it is compared with."""
+
+    model: str
+    bounds: Annotated[list[Annotated[float, Field(gt=0, le=255)]], Field(min_length=1)]
+    epochs: PositiveInt
+    batch_size: Annotated[int, Field(ge=2)]
+    step: Fraction
+    checks: PositiveInt
+    variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], NoiseTerms]
+    erasing: Annotated[list[PositiveFloat], Field(min_length=1)]
+    seed: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _has_variants(self):
+        if not self.variants:
+            raise ValueError("variants is empty, expected at least one")
+        if taken := {"nothing", "erasing"} & set(self.variants):
+            raise ValueError(f"variants.{min(taken)}: this name is taken by what the noise is compared with")
+        if self.checks > self.epochs:
+            raise ValueError(f"checks is {self.checks}, more than the {self.epochs} epochs")
+        return self
+
+
 class Profile(Block):
     data: Data
     curate: Curate
@@ -343,6 +412,8 @@ class Profile(Block):
     audit: Audit
     errors: Errors
     explain: Explain
+    masking: Masking
+    noise: Noise
     report: Report
     page: Page
 
@@ -357,6 +428,10 @@ class Profile(Block):
         _known("resampling.models", self.resampling.models, {*self.models, *probes, "metadata"})
         _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
         _known("audit.encoder", [self.audit.encoder], self.backbones)
+        _known("masking.cues", list(self.masking.cues), self.curate.classes)
+        _known("masking.relevance.models", self.masking.relevance.models, self.models)
+        sees = [name for name, model in self.models.items() if model.kind != "mlp"]
+        _known("noise.model", [self.noise.model], sees)
         for name, model in self.models.items():
             backbone = getattr(model, "backbone", None)
             if backbone is not None:
@@ -425,6 +500,11 @@ class Params(Block):
                     f"{self.profile}.explain.models names {name!r}, expected fine-tuned models of run.train: "
                     f"{', '.join(fine_tuned) or 'none there'}"
                 )
+        _known(
+            f"{self.profile}.noise.model",
+            [active.noise.model],
+            [run.model for run in self.run.train.values() if run.task == "activity"],
+        )
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
                 _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)

@@ -1,0 +1,1 @@
+"""Black masks on images: drawn at random with an exact share, or from annotated regions. numpy only."""

@@ -1,0 +1,98 @@
+"""Trained models, probes and zero-shot rows on masked images, three activities; tables and curves of what is left."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har import embeddings, probe
+from har.coco.instances import read_instances
+from har.errors import HarError
+from har.evaluate import read_checked
+from har.masking.conditions import Drawing, region_masks
+from har.masking.figures import draw
+from har.masking.readers import Frozen, Head, Trained, ZeroShot
+from har.masking.report import build_tables
+from har.masking.study import Explanation, choose_images, study, view_of, write_masking
+from har.splits import read_split
+from har.tables import profile_header, write_tables
+from stages.context import Context, stage
+
+
+def masking(context: Context) -> None:
+    profile, name, data = context.profile, context.params.profile, context.data
+    config, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
+    images = choose_images(split, classes, config.images, config.seed)
+    models = [*trained(context), *frozen(context, split)]
+    views = sorted({view_of(model.preprocess) for model in models}, key=str)
+    labels = dict(zip(images.image_id.tolist(), images.label, strict=True))
+    instances = read_instances(data / "annotations/instances.json", list(labels))
+    predictions = study(
+        models,
+        images,
+        classes,
+        data / "store",
+        Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes),
+        region_masks(instances, labels, config.cues, views),
+        training=profile.training,
+        explanations={model: explanation(data, model) for model in config.relevance.models},
+        relevance_share=config.relevance.share,
+    )
+    for model, frame in predictions.items():
+        write_masking(data / "masking" / f"{model}.csv", frame)
+    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
+    report, out = profile.report, context.reports / "masking"
+    options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
+    tables = build_tables(predictions, config.kinds, config.shares, profile_header(name, sources), **options)
+    write_tables(tables, out)
+    draw(predictions, config.kinds, config.shares, out, name, **options)
+    print(tables["masking"].markdown(), tables["context"].markdown(), sep="\n")
+
+
+def trained(context: Context) -> list[Trained]:
+    """The trained models that see pixels."""
+    profile = context.profile
+    runs = [run.model for run in context.params.run.train.values() if run.task == "activity"]
+    return [
+        Trained(model, profile.models[model], context.data / "models" / f"activity-{model}")
+        for model in runs
+        if profile.models[model].kind != "mlp"
+    ]
+
+
+def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
+    """Each encoder and what reads its embeddings: a probe, fitted again as in stage baselines, the nearest prompts,
+    and the trained MLPs."""
+    profile, data, classes = context.profile, context.data, context.profile.tasks["activity"]
+    train = split[(split.split == "train") & split.label.isin(classes)]
+    y, found = pd.Index(classes).get_indexer(train.label), []
+    for encoder in context.params.run.encoders:
+        folder = data / "embeddings" / encoder
+        embedded, texts = embeddings.read(folder), None
+        x = embedded.rows(train.image_id, "image", classes).astype(float)
+        readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe)}
+        if embedded.similarities is not None:
+            texts = np.load(folder / "texts.npy")[[embedded.classes.index(label) for label in classes]]
+            readers["zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"] = ZeroShot(
+                texts, embedded.logit_scale
+            )
+        for run in context.params.run.train.values():
+            model = profile.models[run.model]
+            if run.task == "activity" and model.kind == "mlp" and model.backbone == encoder:
+                needed = texts if model.features == "similarity" else None
+                readers[run.model] = Head(model, data / "models" / f"activity-{run.model}", needed)
+        found.append(Frozen(encoder, data / "backbones" / encoder, readers))
+    return found
+
+
+def explanation(data: Path, model: str) -> Explanation:
+    """The maps that stage explain wrote for a model."""
+    folder = data / "explain" / f"activity-{model}"
+    if not (folder / "maps.npy").exists():
+        raise HarError(f"{folder}: no maps.npy; run stage explain or empty masking.relevance.models")
+    index = read_checked(folder / "index.csv", lambda frame, source: frame)
+    return Explanation(np.load(folder / "maps.npy", mmap_mode="r"), index.image_id.tolist())
+
+
+if __name__ == "__main__":
+    stage(masking)

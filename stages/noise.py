@@ -1,0 +1,52 @@
+"""Class-specific noise for a trained model, and what it is compared with: nothing, ablations, training on masks."""
+
+import numpy as np
+import pandas as pd
+
+from har.class_noise.report import build_tables, draw
+from har.class_noise.study import study
+from har.files import replacing, write_csv
+from har.masking.conditions import Drawing
+from har.masking.readers import Trained
+from har.masking.study import choose_images, write_masking
+from har.splits import read_split, require_classes
+from har.tables import profile_header, write_tables
+from stages.context import Context, stage
+
+
+def noise(context: Context) -> None:
+    profile, data, config = context.profile, context.data, context.profile.noise
+    masks, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
+    require_classes(split, classes, "noise")
+    # the images of the masking study; what is learnt and chosen comes from train and validation alone
+    fitted = split[split.label.isin(classes) & split.split.isin(["train", "validation"])]
+    images = pd.concat([fitted, choose_images(split, classes, masks.images, masks.seed)], ignore_index=True)
+    found = study(
+        Trained(config.model, profile.models[config.model], data / "models" / f"activity-{config.model}"),
+        images,
+        classes,
+        data / "store",
+        Drawing(masks.kinds, masks.shares, masks.seed, masks.grid, masks.stripes),
+        config,
+        profile.training,
+    )
+    out, reports = data / "noise", context.reports / "noise"
+    for method, learnt in found.best.items():
+        write_masking(out / f"{method}.csv", learnt.predictions)
+        if learnt.patterns is not None:
+            with replacing(out / f"{method}.npy") as partial:
+                np.save(partial, learnt.patterns)
+    write_csv(out / "candidates.csv", found.candidates)
+
+    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
+    report, header = profile.report, profile_header(context.params.profile, sources)
+    options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
+    tables = build_tables(found, classes, masks.shares, config.model, header, **options)
+    write_tables(tables, reports)
+    title = f"Class-specific noise, profile {context.params.profile}"
+    draw(found, classes, masks.shares, reports / "noise.png", title, **options)
+    print(tables["noise"].markdown())
+
+
+if __name__ == "__main__":
+    stage(noise)
