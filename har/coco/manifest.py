@@ -24,6 +24,7 @@ MANIFEST_COLUMNS = {
     "rule": "str",  # for people: 'sitting: 3 of 5 captions'
     "evidence": "str",  # JSON list of the captions that fired
 }
+EVIDENCE_COLUMNS = {"image_id": "int64", "caption_index": "int64", "caption": "str", "fires": "str"}
 PARTS = ("drawn", "extended")
 
 
@@ -43,8 +44,13 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     return frame
 
 
-def read_csv(path: str | Path, columns: dict[str, str]) -> pd.DataFrame:
-    """A CSV file with exactly typed `columns` and unique image ids; HarError names file and column."""
+def read_evidence(path: str | Path) -> pd.DataFrame:
+    """The captions at `path`, a row each, and the classes that each fires for, joined by '+'."""
+    return read_csv(path, EVIDENCE_COLUMNS, unique=False)
+
+
+def read_csv(path: str | Path, columns: dict[str, str], unique: bool = True) -> pd.DataFrame:
+    """A CSV file with exactly typed `columns` and, if `unique`, no image id twice; HarError names file and column."""
     try:
         # keep_default_na off: a caption or label "None" is text, and an empty url stays ''
         frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
@@ -60,6 +66,6 @@ def read_csv(path: str | Path, columns: dict[str, str]) -> pd.DataFrame:
         except (ValueError, OverflowError):
             raise HarError(f"{path}: column {column!r} holds something else than {dtype}") from None
     twice = frame["image_id"][frame["image_id"].duplicated()]
-    if len(twice):
+    if unique and len(twice):
         raise HarError(f"{path}: image_id {twice.iloc[0]} occurs twice")
     return frame[list(columns)]
