@@ -111,7 +111,7 @@ def test_a_panorama_is_read(tmp_path, wide):
 def test_a_file_that_may_not_be_read_is_named(image, tmp_path):
     path = saved(image, tmp_path / "secret.png")
     path.chmod(0)
-    with pytest.raises(HarError, match="secret.png.*Permission"):
+    with pytest.raises(HarError, match=r"secret\.png.*Permission"):
         pixels(path)
 
 
