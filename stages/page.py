@@ -1,8 +1,8 @@
 """The page that a run ends in: tables, charts and every photograph with what each model says of it."""
 
-from har.coco.manifest import read_manifest
+from har.coco.manifest import read_evidence, read_manifest
 from har.page.build import Source, build
-from har.page.gallery import read_evidence
+from har.page.gallery import read_traits
 from har.splits import read_split
 from har.tables import profile_header
 from stages.context import Context, stage
@@ -24,6 +24,7 @@ def page(context: Context) -> None:
         predictions=trained(context),
         photographs={row.image_id: data / "images" / row.file_name for row in manifest.itertuples()},
         explain=data / "explain",
+        traits=read_traits(data / "errors.csv"),
     )
     print(f"{build(source, context.reports, profile.page)} is written: open it in a browser")
 

@@ -42,7 +42,8 @@ def source(folder: Path, count: int = 24) -> Source:
         {
             "image_id": ids, "label": label, "part": "drawn", "file_name": "photo.jpg", "width": 64, "height": 48,
             "license": np.arange(count) % 9, "url": "http://example.org/a.jpg",
-            "flickr_url": np.where(np.arange(count) % 2, FLICKR, "javascript:alert(1)"), "persons": 1,
+            "flickr_url": np.where(np.arange(count) % 2, FLICKR, "javascript:alert(1)"),
+            "persons": 1, "person_area": 0.25,
         }
     )  # fmt: skip
     captions = [
@@ -68,7 +69,7 @@ def source(folder: Path, count: int = 24) -> Source:
     grids = np.linspace(0, 1, 3 * 4 * 4).reshape(3, 4, 4)
     np.save(explain / "maps.npy", np.repeat(grids[None], len(told), 0).astype(np.float16))
     pd.DataFrame({"image_id": told}).to_csv(explain / "index.csv", index=False)
-    about = {"classes": TASKS["activity"], "side": 4, "fit": "crop", "crop_pct": 0.5, "method": "LeGrad", "blocks": 2}
+    about = {"classes": TASKS["activity"], "side": 4, "fit": "crop", "crop_pct": 0.5, "method": "legrad", "blocks": 2}
     (explain / "about.json").write_text(json.dumps(about))
     return Source(
         profile="sample",
@@ -81,6 +82,7 @@ def source(folder: Path, count: int = 24) -> Source:
         predictions=predictions,
         photographs=dict.fromkeys(ids.tolist(), file),
         explain=folder / "explain",
+        traits=pd.DataFrame({"image_id": ids[1:], "labelled_joints": 1.0, "hidden_joints": np.nan, "overlap": 0.5}),
     )
 
 

@@ -17,7 +17,7 @@ from har import store as image_store
 from har.class_noise.learn import learn
 from har.class_noise.objective import noisy, objective, passes, probabilities
 from har.class_noise.report import build_tables, class_bias, draw, verdict
-from har.class_noise.runs import ERASING, NOTHING, Learnt, Run, at_random, tested
+from har.class_noise.runs import ERASING, NOTHING, Learnt, Run, at_random, under_masks
 from har.class_noise.study import Study, study
 from har.errors import HarError
 from har.masking.conditions import Drawing
@@ -110,7 +110,7 @@ class TestMasks:
         ids = np.arange(60)
         hidden = (at_random(x, ids, DRAWING, 0, 0) == 0).all(1).mean((1, 2))
         assert set(hidden.round(2)) == {0.0, 0.1, 0.5}
-        measured = tested(x, ids, DRAWING)
+        measured = under_masks(x, ids, DRAWING)
         assert list(measured) == ["none", "any-10", "any-50"]
         first, again = (at_random(x, ids, DRAWING, 0, epoch) for epoch in (0, 1))
         assert (first != again).any()
@@ -230,7 +230,7 @@ class TestReport:
     ("change", "said"),
     [
         ("      margin: 1.0 ", "variants.class_noise: margin is 0"),
-        ("    checks: 2 ", "noise: checks is 99, more than the"),
+        ("    checks: 3 ", "noise: checks is 99, more than the"),
         ("    model: clip\n    bounds", "noise.model names 'multimodal'"),
         ("    shares:               #", "masking.shares"),
         ("      walking_running:\n      - sports ball", "masking.cues names 'flying'"),
@@ -240,7 +240,7 @@ def test_a_mistake_in_params_is_named(tmp_path, change, said):
     text = open("params.yaml").read()
     new = {
         "      margin: 1.0 ": "      margin: 0.0 ",
-        "    checks: 2 ": "    checks: 99 ",
+        "    checks: 3 ": "    checks: 99 ",
         "    model: clip\n    bounds": "    model: multimodal\n    bounds",
         "    shares:               #": "    shares:\n    - 0.7  #",
         "      walking_running:\n      - sports ball": "      flying:\n      - sports ball",

@@ -86,12 +86,15 @@ class TestPacking:
         with pytest.raises(HarError, match=r"split\.csv: image 1000 of the manifest is missing"):
             gallery.images(made.manifest, made.split.iloc[1:], made.evidence, TASKS)
 
-    def test_evidence_is_checked(self, tmp_path):
-        with pytest.raises(HarError, match="no such file"):
-            gallery.read_evidence(tmp_path / "evidence.csv")
-        (tmp_path / "evidence.csv").write_text("image_id,caption_index,caption\n1,0,a\n")
-        with pytest.raises(HarError, match="column 'fires' is missing"):
-            gallery.read_evidence(tmp_path / "evidence.csv")
+    def test_traits_are_those_of_the_errors_stage(self, made, tmp_path):
+        traits = read_script(made[1].parent / "page/data/images.js")["traits"]
+        assert traits["Largest person, of the image"][:2] == [0.25, 0.25]
+        assert traits["Overlapped by others"][:2] == [None, 0.5]
+        assert traits["Of these, hidden"][:2] == [None, None]
+        assert gallery.read_traits(tmp_path / "errors.csv") is None
+        header = "model,image_id,labelled_joints,hidden_joints,overlap"
+        (tmp_path / "errors.csv").write_text(f"{header}\na,7,1.0,,0.5\nb,7,1.0,,0.5\n")
+        assert gallery.read_traits(tmp_path / "errors.csv").overlap.tolist() == [0.5]
 
 
 class TestMaps:

@@ -35,7 +35,9 @@ def driver(tmp_path_factory):
     binary = next(filter(None, (shutil.which(name, path=PLACES) for name in BROWSERS)), None)
     program = shutil.which("chromedriver", path=PLACES)
     if not binary or not program:
-        pytest.skip("no Chromium or Chrome with chromedriver on PATH")
+        # where continuous integration promises a browser, its absence must not pass for success
+        stop = pytest.fail if os.environ.get("BROWSER_TESTS") == "required" else pytest.skip
+        stop("no Chromium or Chrome with chromedriver on PATH")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
@@ -186,7 +188,7 @@ class TestFilters:
         wait(driver, lambda: shown(driver) == (made.split.split == "test").sum())
         assert Select(driver.find_element(By.NAME, "label")).first_selected_option.get_attribute("value") == ""
 
-    @pytest.mark.parametrize("model", ["activity-clip", "activity-probe_clip", "posture-clip"])
+    @pytest.mark.parametrize("model", ["activity-clip", "posture-clip"])
     def test_right_and_wrong_are_by_majority_of_the_runs(self, driver, small, model):
         made, page = small
         verdicts = majority(made.predictions[tuple(model.split("-", 1))])
@@ -373,8 +375,9 @@ def test_a_phone_never_scrolls_sideways(driver, small, view):
     assert max(driver.execute_script(widths)) <= 360
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(
+    ("view", "scheme"), [*((view, "light") for view in VIEWS), (VIEWS[2], "dark"), (VIEWS[3], "dark"), ("", "dark")]
+)
 def test_nothing_serious_keeps_anybody_out(driver, small, view, scheme):
     try:
         package = distribution("axe-playwright-python")

@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from har.class_noise.objective import RULES, objective, passes, probabilities
-from har.class_noise.runs import NOTHING, Learnt, Run, at_random, masked_once, tested
+from har.class_noise.runs import NOTHING, Learnt, Run, at_random, masked_once, under_masks
 from har.errors import HarError
 from har.evaluate import negative_log_likelihood
 from har.masking.conditions import Drawing
@@ -79,7 +79,7 @@ def learn(
     rule, state, tell = kept
     if "weights" in state:
         network.load_state_dict(state["weights"])
-    test = tested(x["test"], ids["test"], drawing)
+    test = under_masks(x["test"], ids["test"], drawing)
     told = {name: _tell(tell, many, device)[rule] for name, many in test.items()}
     ranked = pd.DataFrame(candidates).sort_values("nll", kind="stable", ignore_index=True)
     patterns = state["patterns"].cpu().numpy() if "patterns" in state else None

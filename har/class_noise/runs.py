@@ -67,7 +67,7 @@ def at_random(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing, seed: int,
     return masked_once(x, image_ids, drawing, kinds, shares, drawing.seed + 1 + epoch)
 
 
-def tested(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing) -> dict[str, np.ndarray]:
+def under_masks(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing) -> dict[str, np.ndarray]:
     """Condition to images: nothing hidden, and for each share one mask an image, kinds taking turns (the masks are
     those of the masking study)."""
     kinds = np.arange(len(x)) % len(drawing.kinds)

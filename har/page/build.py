@@ -37,7 +37,7 @@ CHARTS = {
 
 @dataclass(frozen=True)
 class Source:
-    """What the page shows: manifest (har.coco.manifest), split (har.splits), evidence (gallery.read_evidence),
+    """What the page shows: manifest (har.coco.manifest), split (har.splits), evidence (its read_evidence),
     predictions by (task, model), tasks and their classes, image_id to photograph, and `explain`, the folder of maps,
     which need not exist. `header` tells which profile made the numbers; `generated` images are nobody's photographs.
     """
@@ -52,6 +52,7 @@ class Source:
     predictions: Mapping[tuple[str, str], pd.DataFrame]
     photographs: Mapping[int, Path]
     explain: Path
+    traits: pd.DataFrame | None = None  # gallery.read_traits
 
 
 def build(source: Source, reports: Path, settings: Page) -> Path:
@@ -59,7 +60,7 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     page. The same inputs give the same bytes."""
     out = reports / "page"
     shutil.rmtree(out, ignore_errors=True)  # nothing of another run stays
-    images = gallery.images(source.manifest, source.split, source.evidence, source.tasks)
+    images = gallery.images(source.manifest, source.split, source.evidence, source.tasks, source.traits)
     predictions = gallery.predictions(source.predictions, images["id"], images["classes"])
     write_photographs({i: source.photographs[i] for i in images["id"]}, out, settings)
     maps = {}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from har import paper
+from har.coco.manifest import read_csv
 from har.errors import HarError
 from har.evaluate import classes_of
 from har.page.licences import licence, photo_page
@@ -15,27 +16,30 @@ from har.page.scripts import packed
 from har.splits import SPLITS
 
 STEPS = 65535  # of a probability
+# what the errors stage measures of the largest person in an image
+TRAITS = {
+    "labelled_joints": "Its joints labelled",
+    "hidden_joints": "Of these, hidden",
+    "overlap": "Overlapped by others",
+}
 
 
-def read_evidence(path: str | Path) -> pd.DataFrame:
-    """`evidence.csv` of the curate stage: image_id, caption_index, caption, fires; HarError names what is wrong."""
-    try:
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such file; run the stage that makes it") from None
-    except (OSError, ValueError) as error:
-        raise HarError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
-    for column in ("image_id", "caption_index", "caption", "fires"):
-        if column not in frame.columns:
-            raise HarError(f"{path}: column {column!r} is missing")
-    try:
-        return frame.astype({"image_id": "int64", "caption_index": "int64"})
-    except ValueError:
-        raise HarError(f"{path}: image_id and caption_index must be whole numbers") from None
+def read_traits(path: Path) -> pd.DataFrame | None:
+    """image_id and TRAITS (shares of 0 to 1, empty where not annotated) of the images in `errors.csv`, which holds a
+    row for each model and image; None where no stage wrote it. HarError names what is wrong."""
+    if not path.exists():
+        return None
+    frame = read_csv(path, {"image_id": "int64", **dict.fromkeys(TRAITS, "str")}, unique=False)
+    frame = frame.drop_duplicates("image_id", ignore_index=True)
+    return frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in TRAITS})
 
 
 def images(
-    manifest: pd.DataFrame, split: pd.DataFrame, evidence: pd.DataFrame, tasks: Mapping[str, Sequence[str]]
+    manifest: pd.DataFrame,
+    split: pd.DataFrame,
+    evidence: pd.DataFrame,
+    tasks: Mapping[str, Sequence[str]],
+    traits: pd.DataFrame | None = None,
 ) -> dict:
     """Columns over images in ascending image_id, each class and split as its number; `fires[i][k]` lists the classes
     that caption k of image i fires for. HarError where an image has no split or an unknown class."""
@@ -62,12 +66,25 @@ def images(
         "width": frame.width.tolist(),
         "height": frame.height.tolist(),
         "persons": frame.persons.tolist(),
+        "traits": {
+            "Largest person, of the image": _shares(frame.person_area),
+            **({} if traits is None else _traits(traits, frame.image_id)),
+        },
         "licence": frame.license.tolist(),
         "author": [photo_page(url) for url in frame.flickr_url],
         "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in frame.itertuples()],
         "captions": [group.caption.tolist() for group in of_image],
         "fires": fires,
     }
+
+
+def _traits(traits: pd.DataFrame, image_ids: pd.Series) -> dict[str, list]:
+    known = traits.set_index("image_id").reindex(image_ids)
+    return {title: _shares(known[name]) for name, title in TRAITS.items()}
+
+
+def _shares(values: pd.Series) -> list[float | None]:
+    return [None if value != value else round(float(value), 4) for value in values]
 
 
 def predictions(frames: Mapping[tuple[str, str], pd.DataFrame], image_ids: Sequence[int], classes: list[str]) -> list:

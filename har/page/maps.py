@@ -10,6 +10,8 @@ import pandas as pd
 from har.errors import HarError
 from har.page.scripts import packed
 
+METHODS = {"legrad": "LeGrad", "rollout": "attention rollout"}
+
 
 def read_maps(folder: Path, image_ids: Sequence[int], classes: Sequence[str]) -> dict:
     """The maps of one model: `values` (u1 [n, classes, side * side], 255 the most relevant), `rows` (u4 [n], places
@@ -44,7 +46,7 @@ def read_maps(folder: Path, image_ids: Sequence[int], classes: Sequence[str]) ->
         "side": side,
         "fit": fit,
         "share": share,
-        "method": str(about.get("method", "LeGrad")),
+        "method": METHODS.get(about.get("method"), str(about.get("method", ""))),
         "rows": packed(place[ids[shown]].to_numpy(), "u4"),
         "values": packed(steps, "u1"),
     }

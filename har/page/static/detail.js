@@ -199,8 +199,11 @@ har.detail = (() => {
       ["Split", el("dd", {}, images.splits[images.split[i]])],
       ["Size", el("dd", {}, `${images.width[i]} × ${images.height[i]} pixels`)],
       ["Persons", el("dd", {}, `${images.persons[i]} annotated`)],
-      ["Licence", rights],
     ];
+    for (const [name, values] of Object.entries(images.traits)) {
+      if (values[i] !== null) rows.push([name, el("dd", {}, `${Math.round(100 * values[i])} %`)]);
+    }
+    rows.push(["Licence", rights]);
     if (images.author[i]) rows.push(["Author", el("dd", {}, outward(images.author[i], "named on Flickr"))]);
     if (images.source[i]) rows.push(["Source", el("dd", {}, outward(images.source[i], "the original file"))]);
     return el("dl", { class: "facts-list" }, rows.map(([name, value]) => el("div", {}, el("dt", {}, name), value)));
@@ -250,6 +253,7 @@ har.detail = (() => {
   }
 
   dialog.addEventListener("cancel", (event) => { event.preventDefault(); close(); });
+  dialog.addEventListener("close", () => { if (shown !== null) close(); }); // a browser may insist
   dialog.addEventListener("click", (event) => { if (event.target === dialog) close(); });
   dialog.addEventListener("keydown", (event) => {
     if (event.target.closest("input, select, [tabindex='0']")) return;

@@ -414,7 +414,8 @@ har.gallery = (() => {
       event.preventDefault();
       if (address().view !== "images") location.hash = "#images";
       document.querySelector(".filter-box").open = true;
-      setTimeout(() => form.elements.q.focus(), 0);
+      const ask = () => (byId("images").hidden ? requestAnimationFrame(ask) : form.elements.q.focus());
+      ask();
       return;
     }
     const card = event.target.closest?.(".card");

@@ -55,7 +55,7 @@ globalThis.har = (() => {
         if (link.dataset.view === view) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }
-      document.title = document.title.replace(/^.*: /, view === "results" ? "har-still: " : "Images, har-still: ");
+      document.title = document.title.replace(/: \w+,/, `: ${view},`);
     }
     if (view === "images") har.gallery.show(changed);
     else har.gallery.hide();
