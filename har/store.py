@@ -18,6 +18,8 @@ from har.files import replacing, write_csv
 
 # COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
 MAX_PIXELS = 50_000_000
+# What Pillow may take a file for, whatever its name: others of its readers start programs (EPS) or are seldom tried.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 def decode(path: str | Path, short_side: int) -> np.ndarray:
@@ -26,7 +28,7 @@ def decode(path: str | Path, short_side: int) -> np.ndarray:
     Raises HarError for a file that is no image, is truncated or has over 50 million pixels.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise HarError(f"{path}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
             # JPEG decodes at a fraction of its size where that still covers the short side
