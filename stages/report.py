@@ -1,5 +1,6 @@
 """One page of all tables and figures, to be read where Markdown is shown."""
 
+from har.comparison import is_the_papers
 from har.files import write_text
 from stages.context import Context, stage
 
@@ -55,16 +56,26 @@ SECTIONS = {
 }
 
 
+# Where the task is not the paper's.
+OWN_TITLES = {"The paper's tables": "Tables"}
+LEFT_OUT = (
+    "These are classes of your own: the paper's figures are left out, and so is the comparison of labels with a second "
+    "source, since there is none. Without annotated persons the metadata model sees image sizes alone."
+)
+
+
 def report(context: Context) -> None:
-    root = context.reports
+    root, papers = context.reports, is_the_papers(context.profile.tasks["activity"])
     shown = {part[0] for _, parts in SECTIONS.values() for part in parts if isinstance(part, tuple)}
     others = sorted(f"figures/{p.name}" for p in (root / "figures").glob("*.png") if f"figures/{p.name}" not in shown)
     figures = [(path, path.split("/")[1].removesuffix(".png").replace("_", " ", 1)) for path in others]
     sections = SECTIONS | {"More figures": ("", figures)}
+    if not papers:
+        sections = {OWN_TITLES.get(title, title): rest for title, rest in sections.items()}
     links = " · ".join(f"[{title}](#{anchor(title)})" for title in sections)
-    page = [f"# Results, profile `{context.params.profile}`", links]
+    page = [f"# Results, profile `{context.params.profile}`", links, *([] if papers else [LEFT_OUT])]
     for title, (intro, parts) in sections.items():
-        page += [f"## {title}", *([intro] if intro else [])]
+        page += [f"## {title}", *([intro] if intro and papers else [])]
         for part in parts:
             path, caption = (part, "") if isinstance(part, str) else part
             if (root / path).exists():
