@@ -74,7 +74,8 @@ def _front_matter(one: Trained, profile: Profile, own: dict) -> str:
 
 
 def _world(one: Trained, profile: Profile) -> str:
-    told = "generated scenes, no photographs" if profile.data.source == "world" else "photographs of COCO 2017"
+    told = {"world": "generated scenes, no photographs", "server": "photographs of COCO 2017"}
+    told = told.get(profile.data.source, "images of the user's own")
     return f"profile {one.profile}: {told}"
 
 
@@ -146,10 +147,17 @@ def _data(profile: Profile, classes: tuple[str, ...]) -> str:
     rule = profile.curate
     alone = f"; of several activities the first of {', '.join(rule.precedence)} counts" if rule.precedence else ""
     alone = alone or ", and of no other one"
+    split = (
+        f"split {profile.split.train:g} / {profile.split.validation:g} / {profile.split.test:g} "
+        f"({profile.split.mode}, seed {profile.split.seed})"
+    )
+    if profile.data.own:
+        return (
+            f"Images of {', '.join(classes)} with the labels that they came with, {split}. Whose they are is not known."
+        )
     images = sum(rule.classes[name].count for name in classes)
     label = (
-        f"{images} images of {', '.join(classes)}, split {profile.split.train:g} / {profile.split.validation:g} / "
-        f"{profile.split.test:g} ({profile.split.mode}, seed {profile.split.seed}). Labels come from captions, not "
+        f"{images} images of {', '.join(classes)}, {split}. Labels come from captions, not "
         f"from people who were asked for the activity: at least {rule.min_captions} of an image's captions hold a "
         f"person word and a word of the activity{alone}."
     )
@@ -170,7 +178,11 @@ def _limits(profile: Profile, own: dict) -> str:
     images = f"; {own['test']['n']} test images decide little" if "test" in own else ""
     lines = [
         f"Few training images{images}: see the intervals.",
-        "Caption labels are noisy: a caption may speak of a bystander, and the classes overlap in life.",
+        *(
+            []
+            if profile.data.own
+            else ["Caption labels are noisy: a caption may speak of a bystander, and the classes overlap in life."]
+        ),
         "One label a photograph, whoever is in it; a photograph without people, or of another activity, gets one too.",
         "Probabilities are not calibrated beyond what the project's reports show.",
     ]

@@ -16,6 +16,8 @@ from har.errors import HarError
 from har.figures import CLASS_COLOURS, CLASS_MARKERS, drawing
 from har.statistics import holm, kruskal_wallis
 
+SHOWN = 20  # classes with examples: a page, not a scroll
+
 
 def sizes(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
     """image_id, label, width, height, area (pixels), aspect_ratio (width / height) of the images in
@@ -91,8 +93,10 @@ def figure_examples(
     seed: int = 0,
 ) -> None:
     """Figure 1: a row of uncropped images for each class. `load(image_id)` gives a PIL image or an array [H,
-    W, 3]."""
-    chosen = choose_examples(manifest, classes, per_class, seed)
+    W, 3]. Of more than SHOWN classes the first ones."""
+    if len(classes) > SHOWN:
+        title += f" (the first {SHOWN} of {len(classes)} classes)"
+    chosen = choose_examples(manifest, classes[:SHOWN], per_class, seed)
     images = {label: [np.asarray(load(image_id)) for image_id in ids] for label, ids in chosen.items() if ids}
     width, gap, header, tallest = 7.2, 0.06, 0.26, 2.1  # inches
     heights = {}
@@ -140,7 +144,7 @@ def figure_sizes(manifest: pd.DataFrame, classes: Sequence[str], path: Path | st
         for axis, measure in zip(axes[1], ("width", "height"), strict=True):
             _boxes(axis, groups, classes, measure)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(classes))
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(classes)))
         figure.suptitle(f"{title} ({len(frame)} images)", x=0.01, ha="left")
 
 
@@ -195,6 +199,8 @@ def _boxes(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str], measu
         flierprops={"markersize": 3, "alpha": 0.5},
         meanprops={"marker": "D", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": "black"},
     )
+    # names of many classes side by side would cover each other
+    axis.tick_params(axis="x", rotation=90 if len(classes) > 4 else 0)
     for place, box in enumerate(boxes["boxes"]):
         box.set(facecolor=CLASS_COLOURS[place % 6], alpha=0.6)
     axis.set(title=f"{measure.capitalize()} (line: median, diamond: mean)", ylabel=f"{measure} (px)")

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from har import paper
 from har.errors import HarError
-from har.evaluate import confusion
+from har.evaluate import classes_of, confusion
 from har.files import write_bytes
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -25,6 +25,7 @@ GREY, INK = "#8A8A8A", "#222222"
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P")
 DPI = 150
+MOST_WRITTEN = 18  # classes of a confusion matrix whose cells hold numbers
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
     "font.size": 9,
@@ -73,7 +74,9 @@ def confusion_matrices(
         raise HarError(f"confusion matrices: no predictions in split {split!r}")
     columns = min(columns, len(shown))
     rows = -(-len(shown) // columns)
-    with drawing(path, 2.4 * columns + 1.3, 2.4 * rows + 0.5) as figure:
+    classes = len(classes_of(next(iter(shown.values()))))
+    side = max(2.4, min(0.5 * classes, 9.0))  # inches of a panel; many classes fit by colour alone
+    with drawing(path, side * columns + 1.3, side * rows + 0.5) as figure:
         axes = np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).ravel()
         for place, (axis, (name, frame)) in enumerate(zip(axes, shown.items(), strict=False)):
             matrix = confusion(frame, split)
@@ -83,6 +86,8 @@ def confusion_matrices(
             image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
             runs = frame.loc[frame["split"] == split, "seed"].nunique()
             for (row, column), count in np.ndenumerate(counts):
+                if classes > MOST_WRITTEN:
+                    break
                 axis.text(
                     column,
                     row,
@@ -102,7 +107,7 @@ def confusion_matrices(
                     fontsize=7.5,
                 )
             labels = [paper.class_name(label).replace(" / ", "/\n") for label in matrix.index]
-            axis.set_xticks(range(len(labels)), labels, fontsize=8)
+            axis.set_xticks(range(len(labels)), labels, fontsize=8, rotation=90 if classes > 4 else 0)
             # the class names once a row of panels are enough
             axis.set_yticks(range(len(labels)), labels if place % columns == 0 else [], fontsize=8)
             axis.tick_params(length=0)
@@ -223,9 +228,11 @@ def accuracy_overview(
         figure.suptitle(title, x=0.01, ha="left")
 
 
-def augmentation_study(summaries: Mapping[str, Mapping], path: Path | str, title: str, level: float = 0.95) -> None:
+def augmentation_study(
+    summaries: Mapping[str, Mapping], path: Path | str, title: str, level: float = 0.95, papers: bool = True
+) -> None:
     """Validation accuracy of each policy with its interval over images, best first, beside the paper's Table
-    3.
+    3 (unless `papers` is off: another task).
 
     `summaries` maps a policy to `evaluate.summarise(...)`; policy "none" becomes a line.
     """
@@ -239,7 +246,7 @@ def augmentation_study(summaries: Mapping[str, Mapping], path: Path | str, title
         ours, theirs = f"this project, {images} images", f"paper, {paper.TEST_IMAGES} images"
         for place, name in enumerate(ranked):
             _dot(axis, place, scores[name], BLUE, "o", BLUE, ours)
-            printed = paper.score("table3", name).accuracy
+            printed = paper.score("table3", name).accuracy if papers else None
             if printed is not None:
                 axis.plot(printed, place, "D", color=RED, markerfacecolor="white", markersize=5.5, label=theirs)
                 theirs = None

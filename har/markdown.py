@@ -22,7 +22,8 @@ class Table:
     def markdown(self) -> str:
         notes = list(self.notes)
         if (self.text == NONE).any(axis=None):
-            notes.append(f"{NONE}: not printed by the paper, or not defined on these data.")
+            papers = any("paper" in str(name).lower() for name in self.text.columns)
+            notes.append(f"{NONE}: {'not printed by the paper, or ' if papers else ''}not defined on these data.")
         lines = [f"### {self.title}", "", f"*{self.header}*", "", markdown_table(self.text), ""]
         return "\n".join(lines + [f"- {note}" for note in notes]).rstrip() + "\n"
 

@@ -165,7 +165,13 @@ def activity_score(model: str) -> tuple[Score, str]:
 
 def model_name(key: str) -> str:
     """The name a reader knows; an unknown key stands for itself, so that a new model needs no change here."""
-    return MODEL_NAMES.get(key, key)
+    if key in MODEL_NAMES:
+        return MODEL_NAMES[key]
+    if key.startswith("probe_"):
+        return f"Probe on {model_name(key.removeprefix('probe_'))}"
+    if key.startswith("zero_shot_"):
+        return f"{model_name(key.removeprefix('zero_shot_'))} zero-shot"
+    return key
 
 
 def policy_name(key: str) -> str:

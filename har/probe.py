@@ -16,6 +16,7 @@ import pandas as pd
 from har import embeddings
 from har.errors import HarError
 from har.evaluate import negative_log_likelihood
+from har.groups import inner_folds
 from har.params.schema import Probe
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ SMALLEST_AREA = 1e-4  # share of the image: the logarithm of an image without a 
 
 
 def metadata_features(manifest: pd.DataFrame, image_ids: Sequence[int]) -> np.ndarray:
-    """Log width, log height, log aspect ratio, number of persons and log person area, float64 [n, 5].
+    """Log width, log height, log aspect ratio, number of persons and log person area, float64 [n, 5]. Without
+    annotated persons, as in own images, the last two are constant: then only sizes tell.
 
     Raises HarError for an image that the manifest lacks or that has no size.
     """
@@ -84,13 +86,14 @@ def _log_likelihood(model, x: np.ndarray, y: np.ndarray) -> float:
     return -float(negative_log_likelihood(model.predict_proba(x), np.searchsorted(model.classes_, y)).mean())
 
 
-def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe) -> Fitted:
+def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe, groups: np.ndarray | None = None) -> Fitted:
     """Standardise and fit on the training rows x [n, width] with class indices y [n], and nothing else.
 
     C is the one with the lowest mean log loss over `config.folds` stratified folds of these rows, the smallest of
     several at a tie. Where a class has fewer rows there are as many folds as it has rows, and with a single row
     no folds: then the smallest C, which trusts few rows the least. Nothing is drawn: the inner folds follow the
-    order of the rows. One thread, so that sums come out the same wherever it runs.
+    order of the rows. One thread, so that sums come out the same wherever it runs. groups [n]: rows of one group
+    are in one inner fold, as C is to be chosen on images unlike those it was fitted on.
     """
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
@@ -103,6 +106,9 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe) -> Fitted:
     present = counts[counts > 0]
     strengths = sorted(set(config.c))
     folds = min(config.folds, int(present.min()))
+    cut = None if groups is None or len(present) == 1 else inner_folds(y, groups, folds)
+    if cut is not None:
+        folds = len(cut)
     # newton-cg gets closer to the optimum than lbfgs in less time at these sizes
     options = {"solver": "newton-cg", "max_iter": 1000}
     note = ""
@@ -113,15 +119,17 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe) -> Fitted:
         c = strengths[0]
         model = LogisticRegression(C=c, **options)
         if len(strengths) > 1:
-            note = f"A class has a single training image: no inner folds, the smallest C ({c:g}) is taken."
+            few = "a single training image" if cut is None else "too few groups of training images"
+            note = f"A class has {few}: no inner folds, the smallest C ({c:g}) is taken."
     else:
-        inner = StratifiedKFold(folds)
+        inner = StratifiedKFold(folds) if cut is None else cut
         c = None
         model = LogisticRegressionCV(
             Cs=strengths, cv=inner, scoring=_log_likelihood, l1_ratios=(0.0,), use_legacy_attributes=False, **options
         )
         if folds < config.folds:
-            note = f"A class has {folds} training images: {folds} inner folds instead of {config.folds}."
+            few = f"{folds} training images" if cut is None else "few groups of training images"
+            note = f"A class has {few}: {folds} inner folds instead of {config.folds}."
     pipeline = make_pipeline(StandardScaler(), model)
     with threadpool_limits(limits=1):
         pipeline.fit(x, y)

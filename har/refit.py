@@ -19,11 +19,13 @@ from har.runs import Inputs, side_by_side
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is fitted, and on what. x: its inputs, a row for each image; backbone: a checkpoint's folder."""
+    """How a model is fitted, and on what. x: its inputs, a row for each image; backbone: a checkpoint's folder;
+    groups: a number for each image, equal where images belong together (har.groups)."""
 
     config: Model | Probe
     x: np.ndarray
     backbone: Path | None = None
+    groups: np.ndarray | None = None
 
     @property
     def random(self) -> bool:
@@ -75,7 +77,8 @@ def fit_all(
 def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str):
     """One fit, on a copy of the images that it needs and no others."""
     if isinstance(recipe.config, Probe):
-        fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config)
+        groups = None if recipe.groups is None else recipe.groups[fit.train]
+        fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)
         return fitted.probabilities(recipe.x[fit.told])
     if missing := set(range(len(classes))) - set(y[fit.train].tolist()):
         if recipe.config.kind == "finetune":  # its head starts as a regression on all classes

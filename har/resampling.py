@@ -22,6 +22,8 @@ from har import paper
 from har.errors import HarError
 from har.evaluate import classes_of, majority_predictions, per_seed, require, validate_predictions
 from har.files import write_csv
+from har.groups import assign_folds as whole_folds
+from har.groups import group_codes
 from har.markdown import Table, interval, number, p_value, plain_frame, significant
 from har.params.schema import Augmentation, Resampling, Training
 from har.refit import Fit, Recipe, fit_all
@@ -66,8 +68,11 @@ def write_resampled(path: Path | str, frame: pd.DataFrame) -> None:
     write_csv(path, validate_resampled(frame, path))
 
 
-def assign_folds(labels: Sequence[str], folds: int, repeats: int, seed: int) -> np.ndarray:
-    """The fold in which each image is tested, int [repeats, n]: stratified by label, drawn anew in each repeat.
+def assign_folds(
+    labels: Sequence[str], folds: int, repeats: int, seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """The fold in which each image is tested, int [repeats, n]: stratified by label, drawn anew in each repeat, the
+    images of one of `groups` [n] in one fold.
 
     A class with fewer images than folds is missing from some test folds. HarError where that holds for all.
     """
@@ -77,6 +82,11 @@ def assign_folds(labels: Sequence[str], folds: int, repeats: int, seed: int) -> 
     most = pd.Series(labels).value_counts().max() if len(labels) else 0
     if most < folds:
         raise HarError(f"resampling.folds: {folds} folds, but no class has more than {most} images")
+    if groups is not None:
+        try:
+            return np.stack([whole_folds(labels, groups, folds, seed + repeat) for repeat in range(repeats)])
+        except HarError as error:
+            raise HarError(f"resampling.folds: {error}") from None
     out = np.empty((repeats, len(labels)), int)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # stands in the table's notes
@@ -86,11 +96,16 @@ def assign_folds(labels: Sequence[str], folds: int, repeats: int, seed: int) -> 
     return out
 
 
-def hold_out(rows: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(
+    rows: np.ndarray, labels: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Training rows cut into (train, validation), stratified; validation as large as a test fold, as in the
-    paper's split. labels: of all rows."""
+    paper's split. labels, groups: of all rows."""
     from sklearn.model_selection import StratifiedKFold
 
+    if groups is not None:
+        inner = whole_folds(labels[rows], groups[rows], max(2, folds - 1), seed)
+        return rows[inner != 0], rows[inner == 0]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         cut = StratifiedKFold(max(2, folds - 1), shuffle=True, random_state=seed)
@@ -103,7 +118,8 @@ def plan(
 ) -> tuple[list[tuple[int, int, Fit]], np.ndarray]:
     """(repeat, fold, fit) of all that is to be fitted, and the folds [repeats, n] of `images`."""
     labels = images["label"].to_numpy()
-    folds = assign_folds(labels, settings.folds, settings.repeats, settings.seed)
+    groups = group_codes(images)
+    folds = assign_folds(labels, settings.folds, settings.repeats, settings.seed, groups)
     planned = []
     for model, recipe in recipes.items():
         for repeat, fold in np.ndindex(settings.repeats, settings.folds):
@@ -114,7 +130,7 @@ def plan(
                 seed = settings.seed + (repeat * settings.folds + fold) * settings.runs + run
                 train, validation = rest, rest[:0]
                 if recipe.random and recipe.config.patience:
-                    train, validation = hold_out(rest, labels, settings.folds, seed)
+                    train, validation = hold_out(rest, labels, settings.folds, seed, groups)
                 planned.append((repeat, fold, Fit(model, train, validation, told, seed if recipe.random else 0)))
     return planned, folds
 
@@ -130,8 +146,8 @@ def resample(
 ) -> dict[str, pd.DataFrame]:
     """Resampled predictions of each of `recipes` and of the majority class.
 
-    images: image_id and label of the rows of each recipe's `x`, in order of image_id so that the folds do not
-    depend on anything else.
+    images: image_id and label (and group where there are any) of the rows of each recipe's `x`, in order of image_id
+    so that the folds do not depend on anything else.
     """
     classes = list(classes)
     if not images["image_id"].is_monotonic_increasing:

@@ -176,6 +176,14 @@ SECTIONS = {
 }
 
 
+# Where the classes are not the paper's.
+OWN_TITLES = {"The paper's tables": "Tables"}
+LEFT_OUT = (
+    "These are classes of your own: the paper's figures are left out, and so is the comparison of labels with a second "
+    "source, since there is none. Without annotated persons the metadata model sees image sizes alone."
+)
+
+
 class Figure(NamedTuple):
     path: str
     caption: str
@@ -194,11 +202,13 @@ class Section(NamedTuple):
         return anchor(self.title)
 
 
-def sections_in(root: Path) -> list[Section]:
+def sections_in(root: Path, papers: bool = True) -> list[Section]:
     """SECTIONS as far as the report's folder `root` holds them, then the figures that none of them names. A section
-    without any part is left out."""
+    without any part is left out. papers: whether the classes are the paper's; otherwise nothing speaks of it."""
     found = []
     for title, (intro, parts) in SECTIONS.items():
+        if not papers:
+            title, intro = OWN_TITLES.get(title, title), "" if found else LEFT_OUT
         figures = [part if isinstance(part, str) else figure(*part) for part in parts]
         found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
     named = {path_of(part) for section in found for part in section.parts}

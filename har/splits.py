@@ -13,9 +13,11 @@ import pandas as pd
 from har.coco.manifest import read_csv
 from har.errors import HarError
 from har.files import write_csv
+from har.groups import group_codes, require_whole, split_groups
 
 SPLITS = ("train", "validation", "test", "extended")
 SPLIT_COLUMNS = {"image_id": "int64", "label": "str", "split": "str"}
+OWN_COLUMNS = {"group": "str"}  # where images belong together, as frames of a clip
 MODES = ("stratified", "unstratified")
 
 
@@ -51,8 +53,12 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     images and the seed, never on the order of rows. Stratified: each class keeps its share in train within
     one image, in validation and test within two (rounding twice).
 
-    Returns image_id, label, split, sorted by image_id. Raises HarError for bad fractions, an unknown mode,
-    duplicate images or a class too small to stratify.
+    Where the manifest has a column `group`, the images of a group go together (har.groups), so sizes fit the
+    fractions as far as groups allow. Where it has a column `split`, images came with theirs and keep it; without a
+    validation image among them, validation is drawn from train.
+
+    Returns image_id, label, split (and group where there are any), sorted by image_id. Raises HarError for bad
+    fractions, an unknown mode, duplicate images or a class too small to stratify.
     """
     from sklearn.model_selection import train_test_split
 
@@ -60,12 +66,18 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
         raise HarError(f"split.mode: {mode!r} is not one of {', '.join(MODES)}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise HarError(f"split.seed: {seed!r} is not a whole number from 0 to 2**32 - 1")
-    frame = manifest[["image_id", "label", "part"]].sort_values("image_id", ignore_index=True)
+    own = [name for name in ("group", "split") if name in manifest.columns and (manifest[name] != "").any()]
+    frame = manifest[["image_id", "label", "part", *own]].sort_values("image_id", ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
     if len(twice):
         raise HarError(f"manifest: image_id {twice.iloc[0]} occurs twice")
 
     drawn = frame[frame["part"] == "drawn"]
+    if own:
+        frame["split"] = "extended"
+        frame.loc[drawn.index, "split"] = _own_split(drawn, fractions, mode, seed)
+        require_whole(frame, "split")
+        return frame[[*SPLIT_COLUMNS, *(name for name in own if name == "group")]]
     sizes = split_sizes(len(drawn), fractions)
 
     def cut(images: pd.DataFrame, held_out: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -88,6 +100,27 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     return frame[list(SPLIT_COLUMNS)]
 
 
+def _own_split(drawn: pd.DataFrame, fractions: dict[str, float], mode: str, seed: int) -> pd.Series:
+    """The split of each drawn image that has a group, or a split that it came with."""
+    split_sizes(len(drawn), fractions)  # complains about fractions
+    groups = group_codes(drawn)
+    groups = drawn["image_id"].rank(method="first").to_numpy(int) - 1 if groups is None else groups
+    if "split" not in drawn.columns:
+        found = split_groups(drawn["label"], groups, fractions, stratified=mode == "stratified", seed=seed)
+        return pd.Series(found, index=drawn.index)
+    given = drawn["split"].copy()
+    if missing := {"train", "test"} - set(given):
+        raise HarError(f"split: no image came with split {min(missing)}")
+    if "validation" not in set(given):
+        train = (given == "train").to_numpy()
+        rest = fractions["train"] + fractions["validation"]
+        shares = {name: fractions[name] / rest for name in ("train", "validation")}
+        options = {"stratified": mode == "stratified", "seed": seed}
+        codes = pd.factorize(groups[train])[0]
+        given[train] = split_groups(drawn["label"][train], codes, shares, **options)
+    return given
+
+
 def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> None:
     """HarError, for `name`, unless train and validation of `frame` (label, split) have an image of each class."""
     for part in ("train", "validation"):
@@ -96,13 +129,13 @@ def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> N
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write image_id, label, split as CSV, atomically."""
-    write_csv(path, frame[list(SPLIT_COLUMNS)])
+    """Write image_id, label, split, and group where there are any, as CSV, atomically."""
+    write_csv(path, frame[[*SPLIT_COLUMNS, *(name for name in OWN_COLUMNS if name in frame.columns)]])
 
 
 def read_split(path: str | Path) -> pd.DataFrame:
     """The split at `path`; HarError names the file and what is wrong with it."""
-    frame = read_csv(path, SPLIT_COLUMNS)
+    frame = read_csv(path, SPLIT_COLUMNS, OWN_COLUMNS)
     if not frame["split"].isin(SPLITS).all():
         raise HarError(f"{path}: column 'split' may hold only {', '.join(SPLITS)}")
     return frame

@@ -20,6 +20,8 @@ from har.files import replacing, write_csv
 
 # COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
 MAX_PIXELS = 50_000_000
+# What Pillow may take a file for, whatever its name: others of its readers start programs (EPS) or are seldom tried.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def opened(source: str | Path | BinaryIO, name: str | Path) -> Iterator[Image.Im
     pixels.
     """
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise HarError(f"{name}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
             yield image

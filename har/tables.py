@@ -418,6 +418,7 @@ def summary_markdown(tables: Mapping[str, Table]) -> str:
         all_gaps = tables["differences"].frame
         chosen = all_gaps[(all_gaps["task"] == "activity") & (all_gaps["split"] == splits[-1])]
         gaps = chosen.set_index("model").to_dict("index")
+    papers = "paper_accuracy" in frame.columns
     models = sorted(
         dict.fromkeys(frame["model"]),
         key=lambda model: -scores[splits[-1]].get(model, {"accuracy": -1})["accuracy"],
@@ -437,10 +438,11 @@ def summary_markdown(tables: Mapping[str, Table]) -> str:
             f"{number(gap['difference'], sign=True)} {interval(gap['ci_low'], gap['ci_high'], True)}" if gap else NONE
         )
         row["Minus CNN_base"] = minus
-        printed, _ = paper.activity_score(model)
-        row["Paper (29 images)"] = printed.text or printed_score(printed.accuracy)
+        if papers:
+            printed, _ = paper.activity_score(model)
+            row["Paper (29 images)"] = printed.text or printed_score(printed.accuracy)
         text.append(row)
     where = "extended test set" if splits[-1] == "extended" else "test set"
     note = f"Accuracy: mean over runs [interval over images]. F1 and the difference from CNN_base: on the {where}."
-    note += f" {NONE}: not printed by the paper."
+    note += f" {NONE}: not printed by the paper." if papers else ""
     return f"*{tables['table7'].header}*\n\n{markdown_table(pd.DataFrame(text))}\n\n{note}\n"

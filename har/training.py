@@ -15,7 +15,9 @@ from torch.nn.functional import cross_entropy
 
 from har.augment import compose
 from har.errors import HarError
+from har.files import write_json
 from har.models.builders import build, logits, parameter_count
+from har.models.preprocess import hub_config
 from har.params.schema import Augmentation, Model
 from har.runs import Inputs, Outcome
 
@@ -152,7 +154,7 @@ def _probe_head(model, prepare, x, y, c: float) -> None:
     tear the pretrained features apart (Kumar et al. 2022, "Fine-tuning can distort pretrained features")."""
     from sklearn.linear_model import LogisticRegression
 
-    from har.models.pretrained import head_inputs
+    from har.models.pretrained import head_inputs, head_of
 
     features = predict(model, x, prepare, head_inputs).double().numpy()
     mean, std = features.mean(0), features.std(0) + 1e-8
@@ -161,7 +163,7 @@ def _probe_head(model, prepare, x, y, c: float) -> None:
     if len(weight) == 1:  # two classes: scikit-learn keeps one row, a softmax head needs two
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     weight, bias = weight / std, bias - weight @ (mean / std)
-    head = model.classifier
+    head = head_of(model)
     with torch.no_grad():
         head.weight.copy_(torch.as_tensor(weight, dtype=head.weight.dtype))
         head.bias.copy_(torch.as_tensor(bias, dtype=head.bias.dtype))
@@ -202,8 +204,7 @@ def save(model, config: Model, classes: list[str], folder: Path, backbone: Path 
     folder.mkdir(parents=True, exist_ok=True)
     if config.kind == "finetune":
         model.cpu().save_pretrained(folder)
-        source = Path(backbone) / "preprocessor_config.json"
-        (folder / source.name).write_bytes(source.read_bytes())
+        write_json(folder / "preprocessor_config.json", hub_config(backbone))
         return
     from safetensors.torch import save_file
 

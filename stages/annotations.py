@@ -1,4 +1,4 @@
-"""Get COCO's annotations: from a server of COCO's layout, or of the generated world."""
+"""Get annotations: from a server of COCO's layout, of the generated world, or the labels of own images."""
 
 from har.files import write_json
 from stages.context import CACHE, Context, stage
@@ -16,6 +16,15 @@ def annotations(context: Context) -> None:
         ids = range(data.world.first_id, data.world.first_id + data.world.images)
         for kind, content in coco_annotations(data.world.seed, ids, workers=context.profile.store.jobs).items():
             write_json(out / f"{kind}.json", content)
+    elif data.own:
+        from har.own.look import examine, write_annotations
+        from stages.own import found
+
+        source = data.folder if data.source == "folder" else data.csv
+        images, unreadable = examine(found(context), context.profile.store.jobs, source.unreadable)
+        write_annotations(images, unreadable, out)
+        for reason in unreadable.reason:
+            print(f"skipped: {reason}")
     else:
         from har.coco.fetch import fetch_annotations
 

@@ -40,14 +40,16 @@ def audit(context: Context) -> None:
     ]
     header = profile_header(context.params.profile, {rule.encoder: profile.backbones[rule.encoder].source})
     tables = leakage_tables(images, checks, header)
-    reference = world_reference(profile.data.world.seed, ids) if world else vcoco_reference(lambda: vcoco(context))
     report = profile.report
-    tables |= label_tables(
-        images, reference, profile.tasks["activity"], header, report.resamples, report.seed, report.confidence
-    )
+    if not profile.data.own:  # own labels have no second source to be held against
+        reference = world_reference(profile.data.world.seed, ids) if world else vcoco_reference(lambda: vcoco(context))
+        tables |= label_tables(
+            images, reference, profile.tasks["activity"], header, report.resamples, report.seed, report.confidence
+        )
     write_tables(tables, context.reports / "audit")
     for name in ("leakage", "labels"):
-        print(tables[name].markdown())
+        if name in tables:
+            print(tables[name].markdown())
 
 
 def vcoco(context: Context) -> Path:

@@ -8,6 +8,7 @@ from har import embeddings, probe
 from har.coco.manifest import read_manifest
 from har.evaluate import majority_predictions, predictions_frame, write_predictions
 from har.files import write_json
+from har.groups import group_codes
 from har.metrics import scalars
 from har.params.schema import Probe
 from har.splits import read_split
@@ -21,9 +22,10 @@ def baselines(context: Context) -> None:
         classes, about = context.profile.tasks[task], {}
         images = split[split.label.isin(classes)]
         rows = {"majority": majority_predictions(images, classes)}
-        for encoder, row in (("clip", "zero_shot"), ("siglip2", "zero_shot_siglip2")):
-            if encoder in encoders:
-                found = embeddings.read(context.data / "embeddings" / encoder)
+        for encoder in encoders:
+            found = embeddings.read(context.data / "embeddings" / encoder)
+            if found.similarities is not None:  # only an encoder with text knows classes that it was not shown
+                row = "zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"
                 rows[row] = found.zero_shot(images[images.split != "train"], classes)
         for row in [*(f"{probe.PREFIX}{encoder}" for encoder in encoders), probe.METADATA]:
             x = probe.features(row, context.data / "embeddings", manifest, images.image_id)
@@ -42,7 +44,8 @@ def fitted_row(
 ) -> tuple[pd.DataFrame, probe.Fitted]:
     """Predictions of all `images` (image_id, label, split) by a regression fitted on those in train."""
     y, train = pd.Index(classes).get_indexer(images.label), (images.split == "train").to_numpy()
-    fitted = probe.fit(x[train], y[train], len(classes), config)
+    groups = group_codes(images)
+    fitted = probe.fit(x[train], y[train], len(classes), config, None if groups is None else groups[train])
     told = predictions_frame(images.image_id, images.label, images.split, fitted.probabilities(x), classes)
     return told, fitted
 

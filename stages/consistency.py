@@ -5,6 +5,7 @@ from functools import cache
 
 import pandas as pd
 
+from har.comparison import is_the_papers
 from har.consistency import METRICS, check, paper_table, recompute, rows_table
 from har.evaluate import SPLITS
 from har.tables import profile_header, write_tables
@@ -37,9 +38,11 @@ def consistency(context: Context) -> None:
                 reported = {metric: found[split].get(metric) for metric in METRICS}
                 gap = check(reported, again(task, model, split), f"{path}: {split}")
                 checked.setdefault(path.parent.name, []).append(gap)
-    tables = [paper_table(profile_header("paper")), rows_table(checked, profile_header(context.params.profile))]
+    tables = [rows_table(checked, profile_header(context.params.profile))]
+    if is_the_papers(context.profile.tasks["activity"]):
+        tables.append(paper_table(profile_header("paper")))
     write_tables({table.name: table for table in tables}, context.reports / "consistency")
-    print(tables[1].markdown())
+    print(tables[0].markdown())
 
 
 if __name__ == "__main__":

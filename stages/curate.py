@@ -1,5 +1,6 @@
-"""Label images by their captions and draw the subset."""
+"""Label images by their captions, or as their own folder or table says, and draw the subset."""
 
+from har.coco.curate import Curation
 from har.coco.curate import curate as choose
 from har.coco.manifest import write_manifest
 from har.files import write_csv, write_text
@@ -8,11 +9,26 @@ from stages.context import Context, stage
 
 
 def curate(context: Context) -> None:
+    rule, own = context.profile.curate, context.profile.data.own
+    classes = {label: c.model_dump() for label, c in rule.classes.items()}
+    found = own_images(context, classes) if own else captioned(context, classes)
+    write_manifest(found.manifest, context.data / "manifest.csv")
+    write_csv(context.data / "evidence.csv", found.evidence)
+    write_csv(context.reports / "funnel.csv", found.funnel)
+    shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
+    table = markdown_table(shown.where(found.funnel.notna(), NONE).rename(columns=lambda name: name.replace("_", " ")))
+    start = "the images found" if own else "captions"
+    title = f"### From {start} to images\n\nHow many images each rule kept, and for which class.\n\n"
+    write_text(context.reports / "funnel.md", f"{title}{table}\n")
+    print(found.funnel.to_string(index=False))
+
+
+def captioned(context: Context, classes: dict[str, dict]) -> Curation:
     rule = context.profile.curate
-    found = choose(
+    return choose(
         context.data / "annotations/captions.json",
         context.data / "annotations/instances.json",
-        classes={label: c.model_dump() for label, c in rule.classes.items()},
+        classes=classes,
         person_words=rule.person_words,
         min_captions=rule.min_captions,
         precedence=rule.precedence,
@@ -20,14 +36,14 @@ def curate(context: Context) -> None:
         extended=rule.extended,
         seed=rule.seed,
     )
-    write_manifest(found.manifest, context.data / "manifest.csv")
-    write_csv(context.data / "evidence.csv", found.evidence)
-    write_csv(context.reports / "funnel.csv", found.funnel)
-    shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
-    table = markdown_table(shown.where(found.funnel.notna(), NONE).rename(columns=lambda name: name.replace("_", " ")))
-    title = "### From captions to images\n\nHow many images each rule kept, and for which class.\n\n"
-    write_text(context.reports / "funnel.md", f"{title}{table}\n")
-    print(found.funnel.to_string(index=False))
+
+
+def own_images(context: Context, classes: dict[str, dict]) -> Curation:
+    from har.own.choose import choose
+    from har.own.look import read_images
+
+    rule = context.profile.curate
+    return choose(read_images(context.data / "annotations"), classes=classes, extended=rule.extended, seed=rule.seed)
 
 
 if __name__ == "__main__":

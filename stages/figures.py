@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from har import figures as draw
+from har.comparison import is_the_papers
 from har.evaluate import classes_of, summarise
 from har.files import write_csv
 from har.paper import model_name
@@ -45,7 +46,8 @@ def figures(context: Context) -> None:
     if context.params.run.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = f"Augmentation of CNN_base, profile {name}"
-        draw.augmentation_study(policies, out / "augmentation.png", title, report.confidence)
+        papers = is_the_papers(profile.tasks["activity"])
+        draw.augmentation_study(policies, out / "augmentation.png", title, report.confidence, papers)
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:

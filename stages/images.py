@@ -17,6 +17,15 @@ def images(context: Context) -> None:
         from har.world.files import draw_files
 
         provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs)
+    elif data.own:
+        from har.own.copy import copy_files
+        from har.own.look import read_images
+        from stages.own import found
+
+        turned = read_images(context.data / "annotations").set_index("image_id").turned
+        rows = [(row.image_id, row.file_name, bool(turned[row.image_id])) for row in manifest.itertuples()]
+        sources = {one.image_id: (one.path, one.name) for one in found(context)}
+        provenance = copy_files(rows, sources, folder, jobs)
     else:
         from har.coco.fetch import fetch_images
 

@@ -1,6 +1,7 @@
 """The page that a run ends in: tables, charts and every photograph with what each model says of it."""
 
 from har.coco.manifest import read_evidence, read_manifest
+from har.comparison import is_the_papers
 from har.page.build import Source, build
 from har.page.gallery import read_traits
 from har.splits import read_split
@@ -25,6 +26,8 @@ def page(context: Context) -> None:
         photographs={row.image_id: data / "images" / row.file_name for row in manifest.itertuples()},
         explain=data / "explain",
         traits=read_traits(data / "errors.csv"),
+        papers=is_the_papers(profile.tasks["activity"]),
+        owned=profile.data.own,
     )
     print(f"{build(source, context.reports, profile.page)} is written: open it in a browser")
 

@@ -6,19 +6,20 @@ import pandas as pd
 
 from har import probe
 from har.coco.manifest import read_manifest
+from har.groups import group_codes
 from har.refit import Recipe
 from stages.context import Context
 from stages.inputs import inputs
 
 
 def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
-    """A recipe for each of `names`, its inputs in the order of `images` (image_id)."""
-    manifest, found = read_manifest(context.data / "manifest.csv"), {}
+    """A recipe for each of `names`, its inputs in the order of `images` (image_id, and group where there are any)."""
+    manifest, found, groups = read_manifest(context.data / "manifest.csv"), {}, group_codes(images)
     for name in dict.fromkeys(names):
         if probe.is_probe(name):
             x = probe.features(name, context.data / "embeddings", manifest, images.image_id)
-            found[name] = Recipe(context.profile.probe, x, None)
+            found[name] = Recipe(context.profile.probe, x, None, groups)
         else:
             config = context.profile.models[name]
-            found[name] = Recipe(config, *inputs(context, config, images, classes))
+            found[name] = Recipe(config, *inputs(context, config, images, classes), groups)
     return found

@@ -1,5 +1,6 @@
 """One page of all tables and figures, to be read where Markdown is shown."""
 
+from har.comparison import is_the_papers
 from har.files import write_text
 from har.sections import sections_in
 from stages.context import Context, stage
@@ -7,7 +8,7 @@ from stages.context import Context, stage
 
 def report(context: Context) -> None:
     root = context.reports
-    sections = sections_in(root)
+    sections = sections_in(root, is_the_papers(context.profile.tasks["activity"]))
     links = " · ".join(f"[{section.title}](#{section.anchor})" for section in sections)
     page = [f"# Results, profile `{context.params.profile}`", links]
     for section in sections:

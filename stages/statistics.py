@@ -2,6 +2,7 @@
 accuracy grows with the number of training images."""
 
 from har.coco.manifest import read_manifest
+from har.comparison import for_task
 from har.evidence import build_evidence, reliability_figure
 from har.learning_curve import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from har.splits import read_split
@@ -18,7 +19,7 @@ def statistics(context: Context) -> None:
         "seed": profile.report.seed,
         "level": profile.report.confidence,
     }
-    # drawn and extended images together: all that satisfy the caption rule, as far as curation kept them
+    # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     labels = read_manifest(context.data / "manifest.csv")["label"]
     header = profile_header(context.params.profile, sources)
     tables = build_evidence(predictions, labels, header, **options)
@@ -31,7 +32,7 @@ def statistics(context: Context) -> None:
     tables["learning_curve"] = curve_table(points, header, options["level"])
     title, classes = f"Accuracy against training images, profile {context.params.profile}", profile.tasks["activity"]
     draw_curve(points, out / "learning_curve.png", title, len(classes), options["level"])
-    write_tables(tables, out)
+    write_tables(for_task(tables, classes), out)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 
 from har.coco.manifest import read_manifest
+from har.comparison import for_task
 from har.eda import size_table, size_tests
 from har.files import write_text
 from har.tables import build_tables, profile_header, summary_markdown, write_tables
@@ -28,6 +29,7 @@ def tables(context: Context) -> None:
         seed=profile.report.seed,
         level=profile.report.confidence,
     )
+    built = for_task(built, classes)
     write_tables(built, out)
     summary = summary_markdown(built)
     write_text(out / "summary.md", summary)

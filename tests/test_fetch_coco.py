@@ -150,7 +150,7 @@ def test_a_bar_tells_how_far_it_is(site, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["../1.jpg", "/etc/passwd", "a/b.jpg", ".jpg", "1.jpg\n", "1.png", "1..jpg", "x" * 200 + ".jpg", 5]
+    "name", ["../1.jpg", "/etc/passwd", "a/b.jpg", ".jpg", "1.jpg\n", "1.exe", "1..jpg", "x" * 200 + ".jpg", 5]
 )
 def test_a_file_name_is_never_a_path(tmp_path, name):
     with pytest.raises(HarError, match=r"image row 1: file_name"):

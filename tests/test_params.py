@@ -71,7 +71,7 @@ def test_a_mistake_is_named(tmp_path, old, new, said):
 def test_a_class_without_keywords_is_named(tmp_path):
     block = TEXT[TEXT.index("      sitting:\n        count: 95") : TEXT.index("      standing:\n        count: 92")]
     said = error(tmp_path, block, "      sitting:\n        count: 95\n        keywords: []\n")
-    assert "sample.curate.classes.sitting: keywords is empty" in said
+    assert "sample: curate.classes.sitting: keywords is empty" in said
 
 
 def test_numbers_as_dvc_writes_them(tmp_path):

@@ -18,7 +18,7 @@ from har.errors import HarError
 
 # COCO's own names are 12 digits; letters are allowed for other people's images in the same format.
 # No slash, no leading dot, one extension: such a name stays inside its folder on every file system.
-SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.jpe?g", re.ASCII)
+SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpe?g|png|webp|bmp|gif|tiff?)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class ImageRecord:
 
 
 def safe_file_name(name: object, *, where: str) -> str:
-    """`name` if it is a plain JPEG file name; raises HarError (starting with `where`) otherwise."""
+    """`name` if it is a plain image file name; raises HarError (starting with `where`) otherwise."""
     if not isinstance(name, str) or not SAFE_FILE_NAME.fullmatch(name):
-        raise HarError(f"{where}: file_name {name!r:.120} is not a plain JPEG name such as 000000000139.jpg")
+        raise HarError(f"{where}: file_name {name!r:.120} is not a plain image name such as 000000000139.jpg")
     return name
 
 

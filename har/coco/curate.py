@@ -60,7 +60,7 @@ def curate(
     """Label images by their captions, then draw `count` of each class.
 
     Args:
-        classes: label -> {'keywords': words or phrases ('sits down'), 'count': images to draw}.
+        classes: label -> {'keywords': words or phrases ('sits down'), 'count': images to draw, None for all}.
         person_words: words or phrases of which a caption must hold one to fire at all.
         min_captions: captions that must fire for a class before the class fires for the image.
         precedence: where several classes fire, the first listed here wins; a tie without a listed class
@@ -82,7 +82,7 @@ def curate(
     fired = {i: [_fires(c, person, patterns) for c in record.captions] for i, record in records.items()}
     support = {i: {label: sum(label in f for f in fires) for label in classes} for i, fires in fired.items()}
 
-    funnel = _Funnel(list(classes))
+    funnel = Funnel(list(classes))
     funnel.add("images in the captions file", {i: () for i in records})
     funnel.add(
         "a caption names a person and an activity",
@@ -101,7 +101,7 @@ def curate(
 
     drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
     left = [i for i in chosen if i not in drawn]
-    extra = set(_ranked(left, seed, "extended")[:extended])
+    extra = set(ranked(left, seed, "extended")[:extended])
     for part, ids in (("drawn", drawn), ("extended", extra)):
         funnel.add(part, {i: [chosen[i]] for i in ids})
 
@@ -126,7 +126,7 @@ def _check_arguments(classes, person_words, min_captions, precedence, extended) 
             raise HarError(f"classes.{label}: a label may hold only letters, digits and underscores")
         if not entry.get("keywords"):
             raise HarError(f"classes.{label}.keywords: empty, expected at least one word or phrase")
-        if not _whole(entry.get("count"), 1):
+        if entry.get("count") is not None and not _whole(entry["count"], 1):
             raise HarError(f"classes.{label}.count: {entry.get('count')!r} is not a whole number above 0")
         for keyword in entry["keywords"]:
             owner = owners.setdefault(tuple(tokens(keyword)), label)
@@ -171,19 +171,19 @@ def _decide(labels: Sequence[str], precedence: Sequence[str]) -> str | None:
     return next((label for label in precedence if label in labels), None)
 
 
-def _ranked(ids: Iterable[int], seed: int, purpose: str) -> list[int]:
+def ranked(ids: Iterable[int], seed: int, purpose: str) -> list[int]:
     """Image ids in a random order that is a function of seed, purpose and id, on every machine."""
     return sorted(ids, key=lambda i: (hashlib.sha256(f"{seed}/{purpose}/{i}".encode()).digest(), i))
 
 
-def _draw(chosen: Mapping[int, str], counts: Mapping[str, int], seed: int) -> set[int]:
+def _draw(chosen: Mapping[int, str], counts: Mapping[str, int | None], seed: int) -> set[int]:
     drawn: set[int] = set()
     short = []
     for label, count in counts.items():
         ids = [i for i, other in chosen.items() if other == label]
-        if len(ids) < count:
+        if count is not None and len(ids) < count:
             short.append(f"{label} has {len(ids)} of {count} ({count - len(ids)} short)")
-        drawn.update(_ranked(ids, seed, label)[:count])
+        drawn.update(ranked(ids, seed, label)[:count])
     if short:
         raise HarError(f"captions do not fill every class: {'; '.join(short)}; relax the rule or lower count")
     return drawn
@@ -211,7 +211,7 @@ def _manifest_row(record: ImageRecord, label: str, part: str, fired: Sequence[Se
     )
 
 
-class _Funnel:
+class Funnel:
     """Counts what each rule keeps."""
 
     def __init__(self, labels: list[str]):

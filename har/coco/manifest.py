@@ -25,6 +25,11 @@ MANIFEST_COLUMNS = {
     "evidence": "str",  # JSON list of the captions that fired
 }
 EVIDENCE_COLUMNS = {"image_id": "int64", "caption_index": "int64", "caption": "str", "fires": "str"}
+# Columns that own images may have beside these, absent where no image has a value.
+OWN_COLUMNS = {
+    "group": "str",  # images of one group never straddle a split, as frames of a clip
+    "split": "str",  # the split that the images came with; '' for images outside the splits
+}
 PARTS = ("drawn", "extended")
 
 
@@ -33,12 +38,13 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
     missing = [c for c in MANIFEST_COLUMNS if c not in manifest.columns]
     if missing:
         raise HarError(f"{path}: the manifest lacks the column {missing[0]!r}")
-    write_csv(path, manifest[list(MANIFEST_COLUMNS)])
+    own = [c for c in OWN_COLUMNS if c in manifest.columns and (manifest[c] != "").any()]
+    write_csv(path, manifest[[*MANIFEST_COLUMNS, *own]])
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
     """The manifest at `path` with typed columns; HarError names the file and what is wrong with it."""
-    frame = read_csv(path, MANIFEST_COLUMNS)
+    frame = read_csv(path, MANIFEST_COLUMNS, OWN_COLUMNS)
     if not frame["part"].isin(PARTS).all():
         raise HarError(f"{path}: column 'part' may hold only {' and '.join(PARTS)}")
     return frame
@@ -49,8 +55,11 @@ def read_evidence(path: str | Path) -> pd.DataFrame:
     return read_csv(path, EVIDENCE_COLUMNS, unique=False)
 
 
-def read_csv(path: str | Path, columns: dict[str, str], unique: bool = True) -> pd.DataFrame:
-    """A CSV file with exactly typed `columns` and, if `unique`, no image id twice; HarError names file and column."""
+def read_csv(
+    path: str | Path, columns: dict[str, str], optional: dict[str, str] | None = None, unique: bool = True
+) -> pd.DataFrame:
+    """A CSV file with exactly typed `columns`, those of `optional` that it has, and, if `unique`, no image id twice;
+    HarError names file and column."""
     try:
         # keep_default_na off: a caption or label "None" is text, and an empty url stays ''
         frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
@@ -58,6 +67,7 @@ def read_csv(path: str | Path, columns: dict[str, str], unique: bool = True) -> 
         raise HarError(f"{path}: no such file; run the stage that makes it") from None
     except (OSError, ValueError) as error:
         raise HarError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
+    columns = columns | {name: dtype for name, dtype in (optional or {}).items() if name in frame.columns}
     for column, dtype in columns.items():
         if column not in frame.columns:
             raise HarError(f"{path}: column {column!r} is missing; expected {', '.join(columns)}")

@@ -45,28 +45,48 @@ class Preprocess:
         return (images.float() - mean) / std
 
 
-def from_folder(folder: str | Path) -> Preprocess:
-    """The preprocessing that a checkpoint folder states in its preprocessor_config.json."""
-    path = Path(folder) / "preprocessor_config.json"
+# Kinds to which a single number as size means the short side; to the others it means both sides.
+SHORT_SIDE = ("CLIP", "Bit", "ConvNext", "ConvNeXT", "Levit", "PoolFormer")
+LARGE = 384  # ConvNeXt's processor squashes from this size on, and crops below
+
+
+def hub_config(folder: str | Path) -> dict:
+    """A checkpoint folder's preprocessor_config.json, or the image part of its processor_config.json; HarError
+    without either."""
+    folder = Path(folder)
+    path = folder / "preprocessor_config.json"
+    whole = folder / "processor_config.json"
     try:
-        config = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        if not path.exists() and whole.exists():
+            path = whole
+            config = json.loads(path.read_text(encoding="utf-8"))["image_processor"]
+        else:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise HarError(f"{path}: not a preprocessor config: {error}") from None
-    return from_hub_config(config, str(path))
+    return config
+
+
+def from_folder(folder: str | Path) -> Preprocess:
+    """The preprocessing that a checkpoint folder states."""
+    return from_hub_config(hub_config(folder), str(Path(folder) / "preprocessor_config.json"))
 
 
 def from_hub_config(config: dict, where: str) -> Preprocess:
     """A hub preprocessor_config.json as a Preprocess.
 
-    Raises HarError for a size that is not square: no model of this project has one.
+    Raises HarError for a size that is not square, and for steps that a Preprocess has no name for.
     """
-
     kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
+    for step in ("do_flip_channel_order", "rescale_offset"):
+        if config.get(step):
+            raise HarError(f"{where}: {step} is on, which this project's preprocessing does not do")
 
     def side(value, key: str) -> tuple[int, str]:
         if isinstance(value, int):
-            # one number means the short side to CLIP's processor and both sides to the others'
-            return value, "crop" if kind.startswith("CLIP") else "squash"
+            return value, "crop" if kind.startswith(SHORT_SIDE) else "squash"
         if isinstance(value, dict) and "shortest_edge" in value:
             return value["shortest_edge"], "crop"
         if isinstance(value, dict) and value.get("height") == value.get("width") is not None:
@@ -75,16 +95,19 @@ def from_hub_config(config: dict, where: str) -> Preprocess:
 
     size, fit = side(config.get("size"), "size")
     crop_pct = 1.0
-    if config.get("do_center_crop"):
+    if config.get("do_center_crop") and not kind.startswith("ConvN"):
         cropped, _ = side(config.get("crop_size", size), "crop_size")
         if cropped > size:
             raise HarError(f"{where}: crop_size {cropped} is larger than size {size}")
         size, crop_pct = cropped, cropped / size
+    elif kind.startswith("ConvN"):  # also ResNet's: scales to size / crop_pct and keeps the centre
+        fit, crop_pct = ("crop", config.get("crop_pct") or 224 / 256) if size < LARGE else ("squash", 1.0)
+    plain = config.get("do_normalize") is False
     return Preprocess(
         size=size,
         fit=fit,
-        mean=tuple(config.get("image_mean") or (0.5, 0.5, 0.5)),
-        std=tuple(config.get("image_std") or (0.5, 0.5, 0.5)),
+        mean=(0.0, 0.0, 0.0) if plain else tuple(config.get("image_mean") or (0.5, 0.5, 0.5)),
+        std=(1.0, 1.0, 1.0) if plain else tuple(config.get("image_std") or (0.5, 0.5, 0.5)),
         resample=config.get("resample", 3),
         crop_pct=crop_pct,
     )

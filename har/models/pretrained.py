@@ -21,11 +21,14 @@ from har.models.preprocess import from_folder
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
-# What may be missing in a checkpoint: the head is always new, ViT's pooler is not used.
-DRAWN = ("classifier.", "pooler.")
+# What may be missing in a checkpoint beside the head, which is always new: ViT's pooler is not used.
+DRAWN = ("pooler.",)
+# A block of layers as the families name it: layers.3 (ViT, CLIP), layer.3 (DINOv2), stages.1.layers.0 (ConvNeXt,
+# ResNet), layers.1.blocks.0 (Swin), blocks.7 (EfficientNet). What a stage holds beside its blocks has one number.
+BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|blocks?)\.\d+)(?=\.))?\.")
 
 
-def _load(auto, folder: str | Path, drawn: tuple[str, ...] = DRAWN, **options) -> nn.Module:
+def _load(auto, folder: str | Path, **options) -> nn.Module:
     folder = Path(folder)
     try:
         if (folder / "model.safetensors").exists() or (folder / "model.safetensors.index.json").exists():
@@ -40,7 +43,8 @@ def _load(auto, folder: str | Path, drawn: tuple[str, ...] = DRAWN, **options) -
             )
             # transformers draws what a file lacks at random and goes on: a pretrained model only in name
             lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
-            lacking = [key for key in lacking if not key.startswith(drawn)]
+            new = (*DRAWN, f"{_head_name(model)}.") if "id2label" in options else DRAWN
+            lacking = [key for key in lacking if not key.startswith(new)]
             if lacking:
                 raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
             return model
@@ -55,8 +59,9 @@ def _load(auto, folder: str | Path, drawn: tuple[str, ...] = DRAWN, **options) -
 def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
     """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable.
 
-    CLIP and SigLIP average the patch tokens, ViT takes the class token (transformers'
-    *ForImageClassification); output.logits is [n, classes].
+    Any checkpoint that AutoModelForImageClassification opens. What the head sees is the family's own: CLIP and
+    SigLIP average the patch tokens, ViT takes the class token, DINOv2 both, ConvNeXt the mean of the map;
+    output.logits is [n, classes].
     """
     return _load(
         AutoModelForImageClassification,
@@ -76,13 +81,30 @@ def finetuned(folder: str | Path) -> nn.Module:
     """
     if not list(Path(folder).glob("model.safetensors*")):
         raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
-    return _load(AutoModelForImageClassification, folder, drawn=("pooler.",)).eval()
+    return _load(AutoModelForImageClassification, folder).eval()
+
+
+def _head_name(model: nn.Module) -> str:
+    """The linear layer that gives the logits: the last one with an output for each class. ValueError without one."""
+    size = model.config.num_labels
+    linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == size]
+    if not linear:
+        raise ValueError(f"{type(model).__name__} has no linear head, which training needs")
+    return linear[-1]
+
+
+def head_of(model: nn.Module) -> nn.Linear:
+    """The linear head of a transformers classifier, whatever its name; HarError where it has none."""
+    try:
+        return model.get_submodule(_head_name(model))
+    except ValueError as error:
+        raise HarError(str(error)) from None
 
 
 def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """What the linear head of a transformers classifier sees for images x: [n, width]."""
     seen = []
-    hook = model.classifier.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    hook = head_of(model).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     try:
         model(x)
     finally:
@@ -90,27 +112,64 @@ def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return seen[0]
 
 
+def block_depths(names: Sequence[str]) -> dict[str, int]:
+    """How deep each parameter of a network without its head lies: 0 before the first block of layers, then the
+    number of its block, from 1; what follows the last block, as a final norm, lies as deep as the network.
+
+    names: in the order of the forward pass, as parameters are registered. What a stage holds beside its blocks, as
+    the downsampling of ConvNeXt and Swin, counts to the block before it.
+    """
+    found = {name: BLOCK.search(name) for name in names}
+    two_levels = any(match and match[2] for match in found.values())
+    blocks: list[str] = []
+    depths, late = {}, set()
+    for name, match in found.items():
+        block = name[: match.end()] if match and (match[2] or not two_levels) else None
+        if block is not None and block not in blocks:
+            blocks.append(block)
+        if block is not None:
+            depths[name] = blocks.index(block) + 1
+        elif match or not blocks or "embeddings" in name:
+            depths[name] = len(blocks) if match else 0
+        else:
+            late.add(name)
+    return depths | dict.fromkeys(late, len(blocks))
+
+
 def layer_groups(model: nn.Module, learning_rate: float, head_learning_rate: float, decay: float) -> list[dict]:
-    """Parameter groups with a learning rate that shrinks by `decay` per layer towards the input; the
+    """Parameter groups with a learning rate that shrinks by `decay` per block towards the input; the
     head has its own. Each group carries `parameters_1d`: biases and norms, which take no weight decay."""
-    depth = 1 + max(
-        (int(m.group(1)) for n, _ in model.named_parameters() if (m := re.search(r"layers?\.(\d+)\.", n))),
-        default=0,
-    )
+    head = {id(parameter) for parameter in head_of(model).parameters()}
+    depths = block_depths([name for name, parameter in model.named_parameters() if id(parameter) not in head])
+    depth = max(depths.values())
     groups: dict[tuple[float, bool], dict] = {}
     for name, parameter in model.named_parameters():
-        if name.startswith("classifier."):
+        if id(parameter) in head:
             rate = head_learning_rate
-        elif match := re.search(r"layers?\.(\d+)\.", name):
-            rate = learning_rate * decay ** (depth - 1 - int(match.group(1)))
-        elif "embeddings" in name or "pre_layrnorm" in name:
-            rate = learning_rate * decay**depth
         else:
-            rate = learning_rate
+            rate = learning_rate * decay ** (depth - depths[name])
         flat = parameter.ndim <= 1
         group = groups.setdefault((rate, flat), {"params": [], "lr": rate, "parameters_1d": flat})
         group["params"].append(parameter)
     return list(groups.values())
+
+
+def pooled(model: nn.Module, output) -> torch.Tensor:
+    """One vector an image, [n, width], from the output of an encoder without a text tower.
+
+    The encoder's own pooling where it has one that image classifiers use: the mean of the map (ConvNeXt, ResNet,
+    Swin) or of the patches (BEiT), the normed class token (DINOv2). ViT's pooler is BERT's dense layer, which no
+    classifier uses and many checkpoints lack: there the class token after the final norm. Else the mean.
+    """
+    hidden, own = output.last_hidden_state, getattr(output, "pooler_output", None)
+    pooler = getattr(model, "pooler", None)
+    dense = pooler is not None and any(isinstance(module, nn.Linear) for module in pooler.modules())
+    if own is not None and not dense:
+        return own.flatten(1)
+    if hidden.ndim == 4:  # [n, width, height, width]
+        return hidden.mean((2, 3))
+    token = any(name.endswith(("cls_token", "class_embedding")) for name, _ in model.named_parameters())
+    return hidden[:, 0] if token else hidden.mean(1)
 
 
 class Encoder:
@@ -125,12 +184,12 @@ class Encoder:
 
     @torch.inference_mode()
     def images(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 [n, 3, size, size] to embeddings [n, width]: the projected embedding of CLIP and SigLIP,
-        the class token after the final norm of ViT. Not normalised."""
+        """uint8 [n, 3, size, size] to embeddings [n, width]: the projected embedding of CLIP and SigLIP, what
+        `pooled` says of others. Not normalised."""
         x = self.preprocess.normalise(torch.as_tensor(pixels).to(self.device))
         if self.has_text:
             return self.model.get_image_features(pixel_values=x).pooler_output
-        return self.model(pixel_values=x).last_hidden_state[:, 0]
+        return pooled(self.model, self.model(pixel_values=x))
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> torch.Tensor:

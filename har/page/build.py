@@ -53,6 +53,8 @@ class Source:
     photographs: Mapping[int, Path]
     explain: Path
     traits: pd.DataFrame | None = None  # gallery.read_traits
+    papers: bool = True  # the classes are the paper's
+    owned: bool = False  # the photographs are the user's own
 
 
 def build(source: Source, reports: Path, settings: Page) -> Path:
@@ -76,7 +78,7 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
         write_bytes(out / name, (static / name).read_bytes())
     index = reports / "index.html"
     template = Template((static / "index.html").read_text(encoding="utf-8"))
-    write_text(index, template.substitute(document(source, images, sections_in(reports), reports)))
+    write_text(index, template.substitute(document(source, images, sections_in(reports, source.papers), reports)))
     return index
 
 
@@ -92,7 +94,7 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
         entries.append((section.anchor, section.title))
         parts = [_part(part, section, source, reports) for part in section.parts]
         body.append(_section(section.anchor, section.title, section.intro, parts))
-        if section.title == DEVIATIONS_AFTER:
+        if source.papers and section.title == DEVIATIONS_AFTER:
             entries.append((anchor(DEVIATIONS), DEVIATIONS))
             body.append(_section(anchor(DEVIATIONS), DEVIATIONS, "", [markup.tables(deviations(), SIDE_BY_SIDE)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
@@ -107,7 +109,7 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
         "contents": "\n".join(f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in entries),
         "sections": "\n".join(body),
         "count": f"{len(images['id']):,}",
-        "rights": _rights(source.generated),
+        "rights": _rights(source.generated, source.owned),
     }
 
 
@@ -153,7 +155,9 @@ def _strip(images: Mapping) -> str:
     return "\n".join(cells)
 
 
-def _rights(generated: bool) -> str:
+def _rights(generated: bool, owned: bool) -> str:
+    if owned:
+        return "The images are your own, copied to this folder for reading results; they are not part of the project."
     if generated:
         return (
             "The images are drawn by the project and under its licence; nobody is depicted. Their licence ids are "

@@ -109,7 +109,13 @@ def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[Base
             entries = typing.get_origin(annotation) in (dict, tuple, list)
         else:
             keys.append(str(part))
+            # a block that takes further entries says of what type they are
+            here = [e for m in here if m.model_config["extra"] == "allow" for e in _entries_of(m)] or here
     return keys, here
+
+
+def _entries_of(model: type[BaseModel]) -> list[type[BaseModel]]:
+    return _models_in(typing.get_type_hints(model, include_extras=True)["__pydantic_extra__"])
 
 
 def _tag(model: type[BaseModel]) -> str | None:

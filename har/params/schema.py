@@ -1,11 +1,14 @@
 """The types of params.yaml, block by block, and the rules that tie blocks together."""
 
+import difflib
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -67,21 +70,60 @@ class Server(Block):
     connections: PositiveInt
 
 
+class Folder(Block):
+    """Own images, root/<class>/ and below."""
+
+    root: str
+    groups: str
+    unreadable: Literal["stop", "skip"]
+
+    @model_validator(mode="after")
+    def _groups_is_a_pattern(self):
+        try:
+            re.compile(self.groups)
+        except re.error as error:
+            raise ValueError(f"groups is no regular expression: {error}") from None
+        return self
+
+
+class Csv(Block):
+    """Own images, a table of paths and labels."""
+
+    file: str
+    root: str
+    image: str
+    label: str
+    group: str
+    split: str
+    unreadable: Literal["stop", "skip"]
+
+
 class Data(Block):
-    source: Literal["world", "server"]
+    source: Literal["world", "server", "folder", "csv"]
     world: World
     server: Server
+    folder: Folder
+    csv: Csv
+
+    @property
+    def own(self) -> bool:
+        """Whether labels come with the images, not from captions."""
+        return self.source in ("folder", "csv")
+
+    @model_validator(mode="after")
+    def _own_images_have_a_place(self):
+        if self.source == "folder" and not self.folder.root:
+            raise ValueError("source folder needs the key folder.root, a folder with a folder of images for each class")
+        if self.source == "csv":
+            for key in ("file", "image", "label"):
+                if not getattr(self.csv, key):
+                    raise ValueError(f"source csv needs the key csv.{key}")
+        return self
 
 
 class ActivityClass(Block):
-    count: PositiveInt
+    count: PositiveInt | None
     keywords: list[str]
-
-    @model_validator(mode="after")
-    def _has_keywords(self):
-        if not self.keywords:
-            raise ValueError("keywords is empty, expected at least one word that names the activity")
-        return self
 
 
 class Curate(Block):
@@ -419,6 +461,18 @@ class Profile(Block):
 
     @model_validator(mode="after")
     def _blocks_fit_together(self):
+        for label, entry in self.curate.classes.items():
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", label):
+                raise ValueError(
+                    f"curate.classes.{label}: a label may hold only letters, digits and underscores; the folder's "
+                    "own name goes into keywords"
+                )
+            if not entry.keywords and not self.data.own:
+                raise ValueError(
+                    f"curate.classes.{label}: keywords is empty, expected at least one word that names the activity"
+                )
+        if "activity" not in self.tasks:
+            raise ValueError("tasks lacks activity, the task that tables, resampling and the audit speak of")
         for task, classes in self.tasks.items():
             _known(f"tasks.{task}", classes, self.curate.classes)
         for label in self.curate.classes:
@@ -454,7 +508,12 @@ class Simulation(Block):
 
 
 class Params(Block):
-    profile: Literal["sample", "coco"]
+    """sample and coco, and any number of profiles under a name of the user's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    __pydantic_extra__: dict[str, Profile] = Field(init=False)
+
+    profile: str
     run: Run
     pretrain: Pretrain
     simulation: Simulation
@@ -462,8 +521,36 @@ class Params(Block):
     coco: Profile
 
     @property
+    def profiles(self) -> dict[str, Profile]:
+        return {"sample": self.sample, "coco": self.coco, **(self.__pydantic_extra__ or {})}
+
+    @property
     def active(self) -> Profile:
-        return getattr(self, self.profile)
+        return self.profiles[self.profile]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _further_blocks_are_profiles(cls, data):
+        for name, block in data.items() if isinstance(data, dict) else ():
+            if name in cls.model_fields:
+                continue
+            if not isinstance(block, dict) or not set(block) & set(Profile.model_fields):
+                near = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=0)[0]
+                raise ValueError(f"unknown key {name}; the nearest valid key is {near}")
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
+                raise ValueError(f"profile {name}: a name may hold only lower-case letters, digits and underscores")
+        return data
+
+    @model_validator(mode="after")
+    def _profile_exists_and_says_what_it_is(self):
+        _known("profile", [self.profile], self.profiles)
+        for name in ("sample", "coco"):
+            if self.profiles[name].data.own:
+                raise ValueError(
+                    f"{name}.data.source is {self.profiles[name].data.source}, but tables of {name} speak of its own "
+                    "images; give yours a profile of another name (python -m har.params.own)"
+                )
+        return self
 
     @model_validator(mode="after")
     def _run_names_what_exists(self):
