@@ -39,6 +39,10 @@ SECTIONS = {
             ("statistics/learning_curve.png", "Accuracy against training images"),
         ],
     ),
+    "What is each setting worth?": (
+        "Fine-tuned CLIP with one setting replaced at a time.",
+        ["ablation/ablation.md", ("ablation/forest.png", "Difference from the reference")],
+    ),
     "Are the data what they claim?": (
         "",
         [

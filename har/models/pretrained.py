@@ -27,8 +27,9 @@ DRAWN = ("classifier.", "pooler.")
 
 def _load(auto, folder: str | Path, **options) -> nn.Module:
     folder = Path(folder)
+    files = ("model.safetensors", "model.safetensors.index.json") if options.pop("weights", True) else ()
     try:
-        if (folder / "model.safetensors").exists() or (folder / "model.safetensors.index.json").exists():
+        if any((folder / name).exists() for name in files):
             model, told = auto.from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -52,8 +53,9 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
         raise HarError(f"{folder}: not a model in the hub's format: {reason}") from None
 
 
-def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
-    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable.
+def classifier(folder: str | Path, classes: Sequence[str], weights: bool = True) -> nn.Module:
+    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable. weights: False
+    takes its architecture alone, as a folder without weights does.
 
     CLIP and SigLIP average the patch tokens, ViT takes the class token (transformers'
     *ForImageClassification); output.logits is [n, classes].
@@ -61,6 +63,7 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
     return _load(
         AutoModelForImageClassification,
         folder,
+        weights=weights,
         id2label=dict(enumerate(classes)),
         label2id={c: i for i, c in enumerate(classes)},
         # a checkpoint that told several things at once (our ViT) would make the hub's pipeline take a sigmoid
@@ -82,13 +85,15 @@ def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def layer_groups(model: nn.Module, learning_rate: float, head_learning_rate: float, decay: float) -> list[dict]:
     """Parameter groups with a learning rate that shrinks by `decay` per layer towards the input; the
-    head has its own. Each group carries `parameters_1d`: biases and norms, which take no weight decay."""
+    head has its own. Frozen ones are in no group. Each group carries `parameters_1d`: biases and norms, which take no weight decay."""
     depth = 1 + max(
         (int(m.group(1)) for n, _ in model.named_parameters() if (m := re.search(r"layers?\.(\d+)\.", n))),
         default=0,
     )
     groups: dict[tuple[float, bool], dict] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name.startswith("classifier."):
             rate = head_learning_rate
         elif match := re.search(r"layers?\.(\d+)\.", name):
