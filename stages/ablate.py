@@ -33,9 +33,7 @@ def ablate(context: Context) -> None:
         predictions, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level
     )
     sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    table = ablation_table(
-        rows, settings.reference, len(profile.training.seeds), profile_header(name, sources), level
-    )
+    table = ablation_table(rows, settings.reference, len(profile.training.seeds), profile_header(name, sources), level)
     write_tables({table.name: table}, out)
     forest(rows, settings.reference, out / "forest.png", f"Ablations, profile {name}", level)
     print(table.markdown())

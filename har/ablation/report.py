@@ -57,9 +57,7 @@ def scores(
     return rows
 
 
-def ablation_table(
-    rows: Sequence[Mapping], reference: str, all_seeds: int, header: str, level: float = 0.95
-) -> Table:
+def ablation_table(rows: Sequence[Mapping], reference: str, all_seeds: int, header: str, level: float = 0.95) -> Table:
     """The rows of `scores`; for people a line for each variant. all_seeds: how many seeds the models' own rows have."""
     splits = list(dict.fromkeys(row["split"] for row in rows))
     at = {(row["variant"], row["split"]): row for row in rows}
@@ -77,7 +75,7 @@ def ablation_table(
             ends = interval(row["ci_low"], row["ci_high"])
             line[f"Accuracy, {split} (n = {row['n']:,})"] = f"{number(row['accuracy'])} {ends}"
         gap = interval(first["difference_low"], first["difference_high"], sign=True)
-        gap = NONE if name == reference else f"{number(first['difference'], sign=True)} {gap}"
+        gap = "reference" if name == reference else f"{number(first['difference'], sign=True)} {gap}"
         text.append(line | {f"Minus {shown(reference)}, {splits[0]}": gap})
     runs = sorted({row["runs"] for row in rows})
     fewer = f", fewer than the {all_seeds} of the models' own rows" if max(runs) < all_seeds else ""
@@ -89,7 +87,15 @@ def ablation_table(
         "What a variant does not name is as in its model: weights drawn at random have the same few epochs as "
         "pretrained ones, and no variant was tuned for itself unless its settings say so.",
     ]
-    title = "Ablations: one setting replaced at a time"
+    if any("head text" in row["changed"] for row in rows):
+        notes.append(
+            "Head text: CLIP's zero-shot classifier as a linear head. It takes the mean patch token for the class token, "
+            "means over the training images for the two norms of each image, and removes each class's mean logit "
+            "(no label is used)."
+        )
+    if any("view person" in row["changed"] for row in rows):
+        notes.append("View person: the largest annotated person; annotations are given, not detected.")
+    title = "Ablations: a setting, or some that belong together, replaced"
     return Table("ablation", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
 
 
@@ -125,7 +131,7 @@ def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str
             )
         axis.axvline(0, color=INK, linewidth=1, linestyle="--")
         axis.set_yticks(range(len(names)), [shown(name) for name in names], color=INK)
-        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.set_ylim(max(1, len(names)) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x")
         axis.spines["left"].set_color(GREY)

@@ -85,7 +85,8 @@ def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def layer_groups(model: nn.Module, learning_rate: float, head_learning_rate: float, decay: float) -> list[dict]:
     """Parameter groups with a learning rate that shrinks by `decay` per layer towards the input; the
-    head has its own. Frozen ones are in no group. Each group carries `parameters_1d`: biases and norms, which take no weight decay."""
+    head has its own. Each group carries `parameters_1d`: biases and norms, which take no weight decay. Frozen
+    parameters are in no group."""
     depth = 1 + max(
         (int(m.group(1)) for n, _ in model.named_parameters() if (m := re.search(r"layers?\.(\d+)\.", n))),
         default=0,

@@ -63,6 +63,6 @@ def _tensor(folder: Path, name: str) -> torch.Tensor | None:
         if not path.is_file():
             return None
         with safe_open(path, "pt") as weights:
-            return weights.get_tensor(name) if name in weights.keys() else None  # noqa: SIM118
+            return weights.get_tensor(name) if name in weights.keys() else None
     except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
         raise HarError(f"{folder}: {name} cannot be read: {error}") from None
