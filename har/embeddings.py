@@ -26,6 +26,13 @@ class Embeddings:
     similarities: np.ndarray | None
     classes: list[str]
     logit_scale: float | None
+    texts: np.ndarray | None = None
+
+    def text_rows(self, classes: Sequence[str]) -> np.ndarray:
+        """Unit text embeddings of `classes`, float32 [classes, width]; HarError for an encoder without text."""
+        if self.texts is None:
+            raise HarError("this encoder has no text tower, so no text embeddings: choose clip")
+        return self.texts[[self.classes.index(label) for label in classes]]
 
     def rows(self, image_ids: Sequence[int], features: str, classes: Sequence[str]) -> np.ndarray:
         """float32 [n, width]: embeddings of unit length ("image") or cosines to `classes` ("similarity")."""
@@ -50,13 +57,14 @@ def read(folder: str | Path) -> Embeddings:
     folder = Path(folder)
     try:
         about = json.loads((folder / "about.json").read_text())
-        similarities = folder / "similarities.npy"
+        similarities, texts = folder / "similarities.npy", folder / "texts.npy"
         return Embeddings(
             index=pd.Index(pd.read_csv(folder / "index.csv").image_id),
             images=np.load(folder / "images.npy"),
             similarities=np.load(similarities) if similarities.exists() else None,
             classes=about["classes"],
             logit_scale=about["logit_scale"],
+            texts=np.load(texts) if texts.exists() else None,
         )
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise HarError(f"{folder}: not a folder of embeddings: {error}") from None

@@ -18,12 +18,18 @@ from har.params.schema import Augmentation, Model, Training
 from har.runs import Inputs, Outcome, side_by_side
 from har.splits import require_classes
 from har.store import Store
+from har.views import PersonStore
 
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
-def images(config: Model, store: Store, image_ids: Sequence[int], backbone: Path | None) -> np.ndarray:
-    """The store's images as the model of `config` wants them: uint8 [n, 3, size, size]."""
+def images(
+    config: Model, store: Store, image_ids: Sequence[int], backbone: Path | None, boxes: pd.DataFrame | None = None
+) -> np.ndarray:
+    """The store's images as the model of `config` wants them: uint8 [n, 3, size, size]. boxes: har.views' table of
+    persons, for a model that looks at these."""
+    if getattr(config, "view", "image") == "person":
+        store = PersonStore(store, boxes, config.person_margin)
     preprocess = from_folder(backbone) if config.kind == "finetune" else Preprocess(config.input_size, config.fit)
     return preprocess.load(store, image_ids)
 
@@ -39,11 +45,13 @@ def run(
     name: str,
     backbone: Path | None = None,
     checkpoint: Path | None = None,
+    texts: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     """Train `config` once per seed and predict validation, test and extended images.
 
     split: image_id, label, split of the images in the rows of `x`. Returns the predictions, the learning
-    curves (CURVE_COLUMNS) and a description {parameters, kept_seed, epochs, seconds}. The run with the
+    curves (CURVE_COLUMNS) and a description {parameters, kept_seed, epochs, seconds}. texts: for head "text" (see
+    har.training.train). The run with the
     lowest validation loss leaves its weights in `checkpoint`. Raises HarError where a class is missing
     from train or validation.
     """
@@ -61,6 +69,7 @@ def run(
             device=training.device,
             backbone=backbone,
             checkpoint=checkpoint and checkpoint / f"seed-{seed}",
+            texts=texts,
         )
         for seed in training.seeds
     )

@@ -20,12 +20,14 @@ from har.runs import Inputs, side_by_side
 @dataclass(frozen=True)
 class Recipe:
     """How a model is fitted, and on what. x: its inputs, a row for each image; backbone: a checkpoint's folder;
-    groups: a number for each image, equal where images belong together (har.groups)."""
+    groups: a number for each image, equal where images belong together (har.groups);
+    texts: the classes' text embeddings, where its head starts from these."""
 
     config: Model | Probe
     x: np.ndarray
     backbone: Path | None = None
     groups: np.ndarray | None = None
+    texts: np.ndarray | None = None
 
     @property
     def random(self) -> bool:
@@ -45,6 +47,15 @@ class Fit:
     seed: int
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What comes of a fit: probabilities of its `told` images, float64 [told, classes], and the number of parameters
+    trained by gradient descent (None for a regression)."""
+
+    probabilities: np.ndarray
+    parameters: int | None = None
+
+
 def fit_all(
     fits: Sequence[Fit],
     recipes: Mapping[str, Recipe],
@@ -54,8 +65,8 @@ def fit_all(
     training: Training,
     strength: Augmentation,
     name: str,
-) -> list[np.ndarray]:
-    """For each of `fits`, in their order, the probabilities of its `told` images, float64 [told, classes].
+) -> list[Fitted]:
+    """What comes of each of `fits`, in their order.
 
     y: class index of each image. All fits go through one pool of processes, so that each loads torch once. What
     comes out does not depend on the number of jobs. Raises HarError where a loss is not finite, or where a
@@ -79,7 +90,7 @@ def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strengt
     if isinstance(recipe.config, Probe):
         groups = None if recipe.groups is None else recipe.groups[fit.train]
         fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)
-        return fitted.probabilities(recipe.x[fit.told])
+        return Fitted(fitted.probabilities(recipe.x[fit.told]))
     if missing := set(range(len(classes))) - set(y[fit.train].tolist()):
         if recipe.config.kind == "finetune":  # its head starts as a regression on all classes
             raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
@@ -97,5 +108,6 @@ def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strengt
         strength=strength,
         device=device,
         backbone=recipe.backbone,
+        texts=recipe.texts,
     )
-    return outcome.probabilities[at_told]
+    return Fitted(outcome.probabilities[at_told], outcome.parameters)

@@ -171,8 +171,8 @@ def resample(
     y = pd.Index(classes).get_indexer(images["label"])
     fits = [fit for _, _, fit in planned]
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="resampling")
-    for (repeat, fold, fit), probabilities in zip(planned, found, strict=True):
-        add(fit.model, repeat, fold, fit.seed, fit.told, probabilities)
+    for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
+        add(fit.model, repeat, fold, fit.seed, fit.told, fitted.probabilities)
     return {name: validate_resampled(pd.concat(each, ignore_index=True), name) for name, each in parts.items()}
 
 

@@ -72,6 +72,17 @@ SECTIONS = {
             ),
         ],
     ),
+    "What is each setting worth?": (
+        "Fine-tuned CLIP with one setting replaced at a time.",
+        [
+            "ablation/ablation.md",
+            (
+                "ablation/forest.png",
+                "Difference from the reference",
+                "Accuracy of each variant minus the reference's, with intervals; the figures are in the table above.",
+            ),
+        ],
+    ),
     "Where do they fail?": (
         "Test and extended images together. More bins: [image size](errors/by_pixels.md), "
         "[number of people](errors/by_persons.md), [joints labelled](errors/by_labelled_joints.md).",

@@ -84,10 +84,10 @@ def learn(
     fits = [fit for _, _, fit in planned]
     parts = {}
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve")
-    for (size, run, fit), probabilities in zip(planned, found, strict=True):
+    for (size, run, fit), fitted in zip(planned, found, strict=True):
         part = split.iloc[fit.told][["image_id", "split", "label"]].reset_index(drop=True)
         for place, (key, value) in enumerate(zip(KEYS, (fit.model, size, run), strict=True)):
             part.insert(place, key, value)
-        part[[f"p_{name}" for name in classes]] = probabilities.round(DIGITS)
+        part[[f"p_{name}" for name in classes]] = fitted.probabilities.round(DIGITS)
         parts[list(recipes).index(fit.model), size, run] = part
     return validate_curve(pd.concat([parts[key] for key in sorted(parts)], ignore_index=True))

@@ -41,11 +41,13 @@ def train(
     device: str = "cpu",
     backbone: Path | None = None,
     checkpoint: Path | None = None,
+    texts: np.ndarray | None = None,
 ) -> Outcome:
     """Train one model with one seed and predict all of `inputs.x`.
 
     The seed sets initial weights, order, dropout and augmentation. checkpoint: a folder for the kept
-    weights, in the hub's format where transformers has the class. Raises HarError when the loss is not
+    weights, in the hub's format where transformers has the class. texts: the classes' unit text embeddings
+    [classes, width], for head "text". Raises HarError when the loss is not
     finite.
     """
     start = time.perf_counter()
@@ -66,7 +68,7 @@ def train(
     augment = compose(config.augmentation, strength, x.shape[-1]) if x.ndim == 4 else None
     train_rows, validation_rows = torch.as_tensor(inputs.train), torch.as_tensor(inputs.validation)
 
-    groups = _prepare_parameters(model, config, prepare, x, y, train_rows)
+    groups = _prepare_parameters(model, config, prepare, x, y, train_rows, backbone, texts)
     optimizer = torch.optim.AdamW(groups, fused=device in ("cpu", "cuda"))
     steps = config.epochs * len(_batches(train_rows, config.batch_size))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
@@ -116,6 +118,7 @@ def train(
         model.load_state_dict(kept[1])
     epoch = kept[0] if kept is not None else len(history) - 1
     probabilities = torch.softmax(predict(model, x, prepare).double(), dim=1).numpy()
+    parameters = parameter_count(model)  # before saving, which merges low-rank updates away
     if checkpoint is not None:
         save(model, config, classes, checkpoint, backbone)
     return Outcome(
@@ -124,20 +127,27 @@ def train(
         history=history,
         epoch=epoch + 1,
         validation_loss=history[epoch]["validation_loss"],
-        parameters=parameter_count(model),
+        parameters=parameters,
         seconds=time.perf_counter() - start,
     )
 
 
-def _prepare_parameters(model, config: Model, prepare, x, y, rows) -> list[dict]:
+def _prepare_parameters(model, config: Model, prepare, x, y, rows, backbone, texts) -> list[dict]:
     """Start values that depend on the training images, and the optimiser's parameter groups."""
     if config.kind == "mlp":
         model[0].fit(x[rows])
     if config.kind == "finetune":
-        from har.models.pretrained import layer_groups
+        from har.models.adapt import adapt
+        from har.models.pretrained import head_inputs, layer_groups
 
         if config.head == "probe":
             _probe_head(model, prepare, x[rows], y[rows], config.probe_c)
+        if config.head == "text":
+            from har.models.text_head import text_head
+
+            text_head(model, predict(model, x[rows], prepare, head_inputs), texts, backbone)
+        adapt(model, config)
+        model.to(x.device)  # low-rank updates are drawn on the CPU
         groups = layer_groups(model, config.learning_rate, config.head_learning_rate, config.layer_decay)
     else:
         flat = [p for p in model.parameters() if p.ndim <= 1]
@@ -203,6 +213,9 @@ def save(model, config: Model, classes: list[str], folder: Path, backbone: Path 
     that its image-classification pipeline opens the folder), else state dict and configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     if config.kind == "finetune":
+        from har.models.adapt import merge
+
+        merge(model)
         model.cpu().save_pretrained(folder)
         write_json(folder / "preprocessor_config.json", hub_config(backbone))
         return

@@ -21,6 +21,8 @@ def check(context: Context) -> None:
             model: context.profile.models[model].model_dump() for model in models if model in context.profile.models
         }
         write_json(Path("data/settings") / f"{name}.json", {"profile": context.params.profile, "models": settings})
+    settings = {name: context.profile.variant(name).model_dump() for name in context.profile.ablation.variants}
+    write_json(Path("data/settings/ablation.json"), {"profile": context.params.profile, "models": settings})
     for script in sorted(Path("stages").glob("*.py")):
         if '__name__ == "__main__"' in script.read_text(encoding="utf-8") and script != Path("stages/check.py"):
             write_text(Path("data/code") / f"{script.stem}.txt", fingerprint(script, leave_out=NO_RESULT))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,16 +10,29 @@ import pandas as pd
 from har import embeddings, experiment
 from har.params.schema import Model
 from har.store import Store
+from har.views import read_boxes
 from stages.context import Context
 
 
-def inputs(
-    context: Context, config: Model, images: pd.DataFrame, classes: Sequence[str]
-) -> tuple[np.ndarray, Path | None]:
-    """x in the order of `images` (image_id), uint8 [n, 3, size, size] or float32 [n, width], and the folder of the
-    checkpoint to fine-tune, None for other models."""
+class Given(NamedTuple):
+    """x in the order of the images, uint8 [n, 3, size, size] or float32 [n, width]; the folder of the checkpoint to
+    fine-tune, None for other models; the classes' text embeddings, where the head starts from these."""
+
+    x: np.ndarray
+    backbone: Path | None
+    texts: np.ndarray | None
+
+
+def inputs(context: Context, config: Model, images: pd.DataFrame, classes: Sequence[str]) -> Given:
+    """What `config` is given of `images` (image_id)."""
     if config.kind == "mlp":
         found = embeddings.read(context.data / "embeddings" / config.backbone)
-        return found.rows(images.image_id, config.features, classes), None
-    backbone = context.data / "backbones" / config.backbone if config.kind == "finetune" else None
-    return experiment.images(config, Store(context.data / "store"), images.image_id, backbone), backbone
+        return Given(found.rows(images.image_id, config.features, classes), None, None)
+    store, backbone, boxes, texts = Store(context.data / "store"), None, None, None
+    if config.kind == "finetune":
+        backbone = context.data / "backbones" / config.backbone
+        if config.view == "person":
+            boxes = read_boxes(context.data / "boxes.csv")
+        if config.head == "text":
+            texts = embeddings.read(context.data / "embeddings" / config.backbone).text_rows(classes)
+    return Given(experiment.images(config, store, images.image_id, backbone, boxes), backbone, texts)

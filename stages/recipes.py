@@ -11,6 +11,9 @@ from har.refit import Recipe
 from stages.context import Context
 from stages.inputs import inputs
 
+# What of a model's settings decides which array it learns from.
+SEEN = ("kind", "backbone", "features", "input_size", "fit", "view", "person_margin", "head")
+
 
 def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
     """A recipe for each of `names`, its inputs in the order of `images` (image_id, and group where there are any)."""
@@ -22,4 +25,16 @@ def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classe
         else:
             config = context.profile.models[name]
             found[name] = Recipe(config, *inputs(context, config, images, classes), groups)
+    return found
+
+
+def variants(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
+    """A recipe for each of the ablation's variants; those that see the same share one array."""
+    given, found = {}, {}
+    for name in names:
+        config = context.profile.variant(name)
+        seen = tuple(str(getattr(config, key, "")) for key in SEEN)
+        if seen not in given:
+            given[seen] = inputs(context, config, images, classes)
+        found[name] = Recipe(config, *given[seen])
     return found

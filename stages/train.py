@@ -16,16 +16,17 @@ def train(context: Context, task: str, model: str) -> None:
     config, classes = profile.models[model], profile.tasks[task]
     split = read_split(context.data / "split.csv")
     split = split[split.label.isin(classes)].reset_index(drop=True)
-    x, backbone = inputs(context, config, split, classes)
+    given = inputs(context, config, split, classes)
     predictions, curves, description = experiment.run(
         config,
         classes,
         split,
-        x,
+        given.x,
         training=profile.training,
         strength=profile.augmentation,
         name=name,
-        backbone=backbone,
+        backbone=given.backbone,
+        texts=given.texts,
         checkpoint=context.data / "models" / name,
     )
     write_predictions(context.data / "predictions" / f"{name}.csv", predictions)

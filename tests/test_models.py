@@ -27,8 +27,9 @@ CNN = Cnn(kind="cnn", input_size=16, fit="squash", channels=[4, 8, 8], hidden=16
 DENSE = Dense(kind="dense", input_size=16, fit="squash", hidden=[8, 8], dropout=0.1, **FIT)
 MLP = Mlp(kind="mlp", backbone="clip", features="image", hidden=[16, 8], dropout=0.2, **FIT)
 FINETUNE = Finetune(
-    kind="finetune", backbone="vit", head="random", head_learning_rate=0.01, probe_c=1.0, layer_decay=0.5, **FIT
-)
+    kind="finetune", backbone="vit", pretrained=True, head="random", head_learning_rate=0.01, probe_c=1.0, adapt="full",
+    lora_rank=2, lora_alpha=4.0, layer_decay=0.5, view="image", person_margin=0.2, **FIT
+)  # fmt: skip
 NAMES = ["clip", "siglip2", "vit"]
 
 

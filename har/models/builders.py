@@ -33,7 +33,7 @@ def build(
         case "finetune":
             from har.models import pretrained  # transformers costs seconds: only where it is used
 
-            return pretrained.classifier(backbone, classes), from_folder(backbone)
+            return pretrained.classifier(backbone, classes, config.pretrained), from_folder(backbone)
     return model, Preprocess(size=config.input_size, fit=config.fit)
 
 

@@ -30,8 +30,9 @@ BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|b
 
 def _load(auto, folder: str | Path, **options) -> nn.Module:
     folder = Path(folder)
+    files = ("model.safetensors", "model.safetensors.index.json") if options.pop("weights", True) else ()
     try:
-        if (folder / "model.safetensors").exists() or (folder / "model.safetensors.index.json").exists():
+        if any((folder / name).exists() for name in files):
             model, told = auto.from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -56,8 +57,9 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
         raise HarError(f"{folder}: not a model in the hub's format: {reason}") from None
 
 
-def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
-    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable.
+def classifier(folder: str | Path, classes: Sequence[str], weights: bool = True) -> nn.Module:
+    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable. weights: False
+    takes its architecture alone, as a folder without weights does.
 
     Any checkpoint that AutoModelForImageClassification opens. What the head sees is the family's own: CLIP and
     SigLIP average the patch tokens, ViT takes the class token, DINOv2 both, ConvNeXt the mean of the map;
@@ -66,6 +68,7 @@ def classifier(folder: str | Path, classes: Sequence[str]) -> nn.Module:
     return _load(
         AutoModelForImageClassification,
         folder,
+        weights=weights,
         id2label=dict(enumerate(classes)),
         label2id={c: i for i, c in enumerate(classes)},
         # a checkpoint that told several things at once (our ViT) would make the hub's pipeline take a sigmoid
@@ -138,12 +141,15 @@ def block_depths(names: Sequence[str]) -> dict[str, int]:
 
 def layer_groups(model: nn.Module, learning_rate: float, head_learning_rate: float, decay: float) -> list[dict]:
     """Parameter groups with a learning rate that shrinks by `decay` per block towards the input; the
-    head has its own. Each group carries `parameters_1d`: biases and norms, which take no weight decay."""
+    head has its own. Each group carries `parameters_1d`: biases and norms, which take no weight decay. Frozen
+    parameters are in no group."""
     head = {id(parameter) for parameter in head_of(model).parameters()}
     depths = block_depths([name for name, parameter in model.named_parameters() if id(parameter) not in head])
     depth = max(depths.values())
     groups: dict[tuple[float, bool], dict] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if id(parameter) in head:
             rate = head_learning_rate
         else:

@@ -56,10 +56,11 @@ def validate(model: type[M], data: dict, where: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise HarError(f"{where}: {_explain(model, error)}") from None
+        raise HarError(f"{where}: {explain(model, error)}") from None
 
 
-def _explain(model: type[BaseModel], error: ValidationError) -> str:
+def explain(model: type[BaseModel], error: ValidationError) -> str:
+    """The first offending key of `error` and what was expected there, in one line."""
     # A misspelt key shows up twice, as an unknown key and as a missing one: the unknown one explains both.
     details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = details[0]

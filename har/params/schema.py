@@ -14,11 +14,12 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    ValidationError,
     model_validator,
 )
 
 from har.errors import HarError
-from har.params.loader import Block, read_yaml, validate
+from har.params.loader import Block, explain, read_yaml, validate
 from har.params.pretrain import Pretrain
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -235,10 +236,22 @@ class Dense(Fit):
 class Finetune(Fit):
     kind: Literal["finetune"]
     backbone: str
-    head: Literal["random", "probe"]
+    pretrained: bool
+    head: Literal["random", "probe", "text"]
     head_learning_rate: PositiveFloat
     probe_c: PositiveFloat
+    adapt: Literal["full", "lora", "head"]
+    lora_rank: PositiveInt
+    lora_alpha: PositiveFloat
     layer_decay: Annotated[float, Field(gt=0, le=1)]
+    view: Literal["image", "person"]
+    person_margin: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _texts_need_their_images(self):
+        if self.head == "text" and not self.pretrained:
+            raise ValueError("head text needs pretrained true: texts say nothing to weights drawn at random")
+        return self
 
 
 class Mlp(Fit):
@@ -290,6 +303,29 @@ class LearningCurve(Block):
     sizes: Annotated[list[PositiveInt], Field(min_length=1)]
     runs: PositiveInt
     seed: NonNegativeInt
+
+
+Setting = bool | int | float | str | list[str]
+
+
+class Variant(Block):
+    """A model of `models` with some of its settings replaced."""
+
+    model: str
+    set: dict[str, Setting]
+
+
+class Ablation(Block):
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    reference: str
+    variants: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Variant]
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeats a number, expected different ones")
+        _known("reference", [self.reference], self.variants)
+        return self
 
 
 class Vcoco(Block):
@@ -451,6 +487,7 @@ class Profile(Block):
     probe: Probe
     resampling: Resampling
     learning_curve: LearningCurve
+    ablation: Ablation
     audit: Audit
     errors: Errors
     explain: Explain
@@ -496,7 +533,22 @@ class Profile(Block):
                     f"models.{name}.input_size is {size}, more than the {self.store.short_side} pixels of "
                     "store.short_side"
                 )
+        for name in self.ablation.variants:
+            model = self.variant(name)
+            _known(f"ablation.variants.{name}.set.backbone", [getattr(model, "backbone", "")], ["", *self.backbones])
         return self
+
+    def variant(self, name: str) -> Model:
+        """The model of a variant of `ablation`. ValueError, naming the key, where its settings are none of a model."""
+        one = self.ablation.variants[name]
+        _known(f"ablation.variants.{name}.model", [one.model], self.models)
+        base = self.models[one.model]
+        if "kind" in one.set:
+            raise ValueError(f"ablation.variants.{name}.set.kind: a variant keeps its model's kind, {base.kind}")
+        try:
+            return type(base).model_validate(base.model_dump() | one.set)
+        except ValidationError as error:
+            raise ValueError(f"ablation.variants.{name}.set: {explain(type(base), error)}") from None
 
 
 class Simulation(Block):
@@ -565,6 +617,8 @@ class Params(Block):
                 raise ValueError(f"{where} must be called {run.task}-{run.model}, after its task and model")
             model = active.models[run.model]
             folder = {"finetune": "backbones/", "mlp": "embeddings/"}.get(model.kind)
+            if getattr(model, "head", "") == "text":
+                folder = "embeddings/"  # which come from the backbone, so that both are there
             expected = folder + model.backbone if folder else "store"
             if run.input != expected:
                 raise ValueError(
@@ -592,6 +646,12 @@ class Params(Block):
             [active.noise.model],
             [run.model for run in self.run.train.values() if run.task == "activity"],
         )
+        for name in active.ablation.variants:
+            _known(
+                f"run.encoders lacks what {self.profile}.ablation.variants.{name} needs; its backbone",
+                [getattr(active.variant(name), "backbone", "")],
+                ["", *self.run.encoders],
+            )
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
                 _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)

@@ -1,0 +1,43 @@
+"""Variants of a model, one setting replaced at a time, on the three activities: table and forest plot."""
+
+from har.ablation.fits import ablate as fit_variants
+from har.ablation.fits import changes
+from har.ablation.report import ablation_table, forest, scores
+from har.evaluate import write_predictions
+from har.splits import read_split
+from har.tables import profile_header, write_tables
+from stages.context import Context, stage
+from stages.recipes import variants
+
+
+def ablate(context: Context) -> None:
+    profile, out, name = context.profile, context.reports / "ablation", context.params.profile
+    settings, classes = profile.ablation, profile.tasks["activity"]
+    split = read_split(context.data / "split.csv")
+    split = split[split.label.isin(classes)].reset_index(drop=True)
+    predictions, parameters = fit_variants(
+        variants(context, list(settings.variants), split, classes),
+        split,
+        classes,
+        settings.seeds,
+        training=profile.training,
+        strength=profile.augmentation,
+    )
+    changed = {}
+    for key, one in settings.variants.items():
+        write_predictions(context.data / "ablation" / f"{key}.csv", predictions[key])
+        settled = profile.variant(key).model_dump()
+        changed[key] = changes(one.model, profile.models[one.model].model_dump(), settled, key == settings.reference)
+    level = profile.report.confidence
+    rows = scores(
+        predictions, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level
+    )
+    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
+    table = ablation_table(rows, settings.reference, len(profile.training.seeds), profile_header(name, sources), level)
+    write_tables({table.name: table}, out)
+    forest(rows, settings.reference, out / "forest.png", f"Ablations, profile {name}", level)
+    print(table.markdown())
+
+
+if __name__ == "__main__":
+    stage(ablate)
