@@ -236,7 +236,7 @@ class TestKept:
             (tmp_path / file.name).write_bytes(file.read_bytes())
         config = json.loads((tmp_path / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps(config | {"id2label": dict(enumerate(CLASSES))}))
-        with pytest.raises(HarError, match="expected walking"):
+        with pytest.raises(HarError, match="its weights lack classifier"):
             load_kept(tmp_path, FINETUNE, CLASSES)
 
 

@@ -32,7 +32,9 @@ def load_kept(folder: str | Path, config: Model, classes: Sequence[str]) -> tupl
         lacking = {"classifier.weight", "classifier.bias"} - weights.keys()
     else:
         known, lacking = about.get("classes", []), set()
-    if known != list(classes) or lacking:
+    if lacking:
+        raise HarError(f"{folder}: not a trained model: its weights lack {min(lacking)}")
+    if known != list(classes):
         raise HarError(f"{folder}: a model of {', '.join(known) or 'no classes'}, expected {', '.join(classes)}")
     features = weights["0.mean"].numel() if config.kind == "mlp" else 0
     model, preprocess = build(config, classes, folder, features=features)
