@@ -41,7 +41,9 @@ def make(root: Path, checkpoints: dict[str, Path]) -> Path:
         "sitting": ["people sitting"],
         "standing": ["a person standing"],
     }
-    embed(data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", batch_size=5, device="cpu")
+    embed(
+        data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", batch_size=5, jobs=1, device="cpu"
+    )
     for model in MODELS:
         _train(root, profile, f"activity-{model}", images)
     _train(root, profile, "posture-vit", images)

@@ -8,7 +8,7 @@ from torch import nn
 
 from har.errors import HarError
 from har.models.builders import build
-from har.models.preprocess import Preprocess
+from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Model
 
 
@@ -22,25 +22,25 @@ def load_kept(folder: str | Path, config: Model, classes: Sequence[str]) -> tupl
     from safetensors.torch import load_file
 
     folder = Path(folder)
-    try:
-        about = json.loads((folder / "config.json").read_text())
-        weights = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
-        raise HarError(f"{folder}: not a trained model: {' '.join(str(error).split())}") from None
     if config.kind == "finetune":
-        known = [name for _, name in sorted(about.get("id2label", {}).items(), key=lambda item: int(item[0]))]
-        lacking = {"classifier.weight", "classifier.bias"} - weights.keys()
+        from har.models.pretrained import finetuned
+
+        model = finetuned(folder)
+        known = [name for _, name in sorted(model.config.id2label.items())]
     else:
-        known, lacking = about.get("classes", []), set()
-    if lacking:
-        raise HarError(f"{folder}: not a trained model: its weights lack {min(lacking)}")
+        try:
+            known = json.loads((folder / "config.json").read_text()).get("classes", [])
+            weights = load_file(folder / "model.safetensors")
+        except (OSError, ValueError, SafetensorError) as error:
+            raise HarError(f"{folder}: not a trained model: {' '.join(str(error).split())}") from None
     if known != list(classes):
         raise HarError(f"{folder}: a model of {', '.join(known) or 'no classes'}, expected {', '.join(classes)}")
+    if config.kind == "finetune":
+        return model, from_folder(folder)
     features = weights["0.mean"].numel() if config.kind == "mlp" else 0
-    model, preprocess = build(config, classes, folder, features=features)
-    if config.kind != "finetune":  # transformers has read its own
-        try:
-            model.load_state_dict(weights)
-        except RuntimeError as error:
-            raise HarError(f"{folder}: its weights do not fit params.yaml: {str(error).splitlines()[0]}") from None
+    model, preprocess = build(config, classes, features=features)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise HarError(f"{folder}: its weights do not fit params.yaml: {str(error).splitlines()[0]}") from None
     return model.eval(), preprocess

@@ -84,7 +84,7 @@ def finetuned(folder: str | Path) -> nn.Module:
     """
     if not list(Path(folder).glob("model.safetensors*")):
         raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
-    return _load(AutoModelForImageClassification, folder).eval()
+    return _load(AutoModelForImageClassification, folder, ignore_mismatched_sizes=True).eval()
 
 
 def _head_name(model: nn.Module) -> str:
