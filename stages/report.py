@@ -39,6 +39,15 @@ SECTIONS = {
             ("statistics/learning_curve.png", "Accuracy against training images"),
         ],
     ),
+    "What do the models look at?": (
+        "Relevance maps of the fine-tuned models, held against the person boxes and against maps that know less.",
+        [
+            "explain/differences.md",
+            "explain/scores.md",
+            ("explain/curves.png", "Deletion and insertion of patches"),
+            ("explain/figure4.png", "Figure 4. What speaks for each class, test images drawn at random"),
+        ],
+    ),
     "Are the data what they claim?": (
         "",
         [

@@ -55,6 +55,7 @@ def test_both_profiles_have_the_same_keys():
         ("    - vertical_flip", "    - upside_down", "sample.policies.vertical_flip"),
         ("  encoders:\n  - vit\n", "  encoders:\n", "run.train.activity-vit needs backbone vit"),
         ("      input: backbones/clip", "      input: store", "activity-clip.input is store, expected backbones/clip"),
+        ("    - activity-vit\n", "    - activity-feature\n", "explain.models names 'activity-feature', expected"),
         ("revision: 3f49326eb0", "revision: main#", "sample.backbones.vit.revision"),
         ("profile: sample", "profile: &a sample\ncopy: *a", "aliases (*name) are not used here"),
         ("profile: sample", "profile: sample\nprofile: coco", "not valid YAML"),

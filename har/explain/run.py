@@ -3,7 +3,7 @@
 This module starts no torch of its own; the process that explains does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,69 +94,44 @@ def explain(
     device = pick_device(device)
     if device != "cpu":  # there all kernels used here repeat; the call itself loads torch's compiler
         torch.use_deterministic_algorithms(True, warn_only=True)
-    model, preprocess = finetuned(checkpoint).to(device), from_folder(checkpoint)
     # weights need no gradient: the graph holds what maps need and no more
-    model.requires_grad_(False)
-    classes = list(model.config.id2label.values())
+    model, preprocess = finetuned(checkpoint).to(device).requires_grad_(False), from_folder(checkpoint)
+    classes, size = list(model.config.id2label.values()), settings.batch_size
     pixels = torch.from_numpy(preprocess.load(Store(store), images.image_id)).to(device)
 
     def every(function) -> np.ndarray:
-        batches = pixels.split(settings.batch_size)
-        return torch.cat([function(preprocess.normalise(batch)).cpu() for batch in batches]).numpy()
+        return torch.cat([function(preprocess.normalise(batch)).cpu() for batch in pixels.split(size)]).numpy()
 
     def softmax(x: torch.Tensor) -> torch.Tensor:
-        return predict(model, x, lambda batch: batch, batch_size=settings.batch_size).double().softmax(1)
+        return predict(model, x, lambda batch: batch, batch_size=size).double().softmax(1)
 
     probabilities = every(softmax)
     guess = probabilities.argmax(1)
-    maps = every(lambda x: legrad(model, x, settings.blocks))
+    first = np.arange(len(guess))
+    told = images.assign(prediction=np.array(classes)[guess], probability=probabilities[first, guess])
+    told = told.reset_index(drop=True)
+    maps = every(lambda x: legrad(model, x, settings.blocks))  # [n, classes, side, side]
     side = maps.shape[-1]
-    told = images.assign(
-        prediction=np.array(classes)[guess], probability=probabilities[np.arange(len(guess)), guess]
-    ).reset_index(drop=True)
     rivals = {
-        "legrad": maps[np.arange(len(guess)), guess],
+        "legrad": maps[first, guess],
         "rollout": every(lambda x: rollout(model, x)),
-        "random": min_max(torch.from_numpy(random_maps(images.image_id, side, settings.seed))).numpy(),
-        "centre": np.broadcast_to(min_max(torch.from_numpy(centre_map(side))).numpy(), (len(images), side, side)),
+        "random": min_max(torch.from_numpy(random_maps(told.image_id, side, settings.seed))).numpy(),
+        "centre": np.broadcast_to(min_max(torch.from_numpy(centre_map(side))).numpy(), (len(told), side, side)),
     }
 
-    def curves_of(rows: np.ndarray, method: str, insert: bool) -> np.ndarray:
-        """[rows, steps + 1], image batch by image batch"""
+    def follow(rows: np.ndarray, method: str, insert: bool) -> np.ndarray:
+        """Curves of the predicted class's probability, [rows, steps + 1]."""
         found = []
-        for part in np.split(rows, range(settings.batch_size, len(rows), settings.batch_size)):
-            x, predicted = preprocess.normalise(pixels[part]), torch.from_numpy(guess[part])[:, None]
-            follow = lambda images, predicted=predicted: softmax(images).gather(1, predicted)[:, 0]  # noqa: E731
-            found.append(scores.curve(follow, x, rivals[method][part], settings.steps, insert))
+        for part in np.split(rows, range(size, len(rows), size)):
+            predicted = torch.from_numpy(guess[part])[:, None]
+            x = preprocess.normalise(pixels[part])
+            of = lambda images, predicted=predicted: softmax(images).gather(1, predicted)[:, 0]  # noqa: E731
+            found.append(scores.curve(of, x, rivals[method][part], settings.steps, insert))
         return np.concatenate(found)
 
-    seen = visible(boxes, sizes, images.image_id, preprocess.fit, preprocess.crop_pct)
-    covers = [person_cover(found, side) for found in seen]
-    rows, means = [], []
-    for part in TOLD:
-        mine = np.flatnonzero(told["split"] == part)
-        with_curves = np.flatnonzero((told["split"] == part) & told["curves"])
-        for method in METHODS:
-            areas = pd.DataFrame(index=mine, columns=list(KINDS), dtype=float)
-            for kind in KINDS if len(with_curves) else ():
-                curves = curves_of(with_curves, method, kind == "insertion")
-                areas.loc[with_curves, kind] = scores.area(curves)
-                means += [
-                    {"split": part, "method": method, "kind": kind, "share": step / settings.steps, "probability": mean}
-                    for step, mean in enumerate(curves.mean(0))
-                ]
-            rows += [
-                {
-                    "image_id": told.image_id[i],
-                    "split": part,
-                    "method": method,
-                    "area": covers[i].mean(),
-                    "inside": scores.inside(rivals[method][i], covers[i]),
-                    "pointing": scores.pointing(rivals[method][i], seen[i]),
-                    **areas.loc[i],
-                }
-                for i in mine
-            ]
+    seen = visible(boxes, sizes, told.image_id, preprocess.fit, preprocess.crop_pct)
+    areas, curves = _curves(told, follow)
+    found = _box_scores(told, rivals, seen).merge(areas, how="left", on=["image_id", "method"])
     about = {
         "classes": classes,
         "side": side,
@@ -165,14 +140,43 @@ def explain(
         "method": "legrad",
         "blocks": settings.blocks,
     }
-    return Explanation(
-        images=told,
-        probabilities=probabilities,
-        maps=maps.astype(np.float16),
-        scores=pd.DataFrame(rows, columns=["image_id", "split", "method", "area", *SCORES]),
-        curves=pd.DataFrame(means, columns=["split", "method", "kind", "share", "probability"]),
-        about=about,
-    )
+    return Explanation(told, probabilities, maps.astype(np.float16), found, curves, about)
+
+
+def _box_scores(told: pd.DataFrame, rivals: Mapping[str, np.ndarray], seen: Sequence[np.ndarray]) -> pd.DataFrame:
+    """image_id, split, method, area, inside, pointing for the images of TOLD; seen: each image's boxes in view."""
+    rows = []
+    for split in TOLD:
+        for i in np.flatnonzero(told["split"] == split):
+            cover = person_cover(seen[i], rivals["legrad"].shape[-1])
+            for method in METHODS:
+                values = rivals[method][i]
+                row = {"image_id": told["image_id"][i], "split": split, "method": method, "area": cover.mean()}
+                rows.append(
+                    row | {"inside": scores.inside(values, cover), "pointing": scores.pointing(values, seen[i])}
+                )
+    return pd.DataFrame(rows, columns=["image_id", "split", "method", "area", "inside", "pointing"])
+
+
+def _curves(
+    told: pd.DataFrame, follow: Callable[[np.ndarray, str, bool], np.ndarray]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The areas (image_id, method, deletion, insertion) and mean curves (split, method, kind, share, probability) of
+    the images that get curves; `follow(rows, method, insert)` measures them."""
+    areas, means = [], []
+    for split in TOLD:
+        rows = np.flatnonzero((told["split"] == split) & told["curves"])
+        for method in METHODS if len(rows) else ():
+            curves = {kind: follow(rows, method, kind == "insertion") for kind in KINDS}
+            under = {kind: scores.area(found) for kind, found in curves.items()}
+            areas.append(pd.DataFrame({"image_id": told["image_id"].to_numpy()[rows], "method": method, **under}))
+            for kind, found in curves.items():
+                shares = np.linspace(0, 1, found.shape[1])
+                columns = {"split": split, "method": method, "kind": kind, "share": shares}
+                means.append(pd.DataFrame({**columns, "probability": found.mean(0)}))
+    empty = pd.DataFrame(columns=["image_id", "method", *KINDS]).astype({"image_id": int})
+    nothing = pd.DataFrame(columns=["split", "method", "kind", "share", "probability"])
+    return pd.concat(areas) if areas else empty, pd.concat(means, ignore_index=True) if means else nothing
 
 
 def write(explanation: Explanation, folder: Path) -> None:

@@ -53,7 +53,7 @@ def curve(
     for step in range(steps + 1):
         chosen = rank < round(step * side**2 / steps)
         points.append(probability(torch.where(chosen == insert, images, blank)))
-    return torch.stack(points, 1).double().cpu().numpy()
+    return torch.stack(points, 1).cpu().double().numpy()
 
 
 def area(curves: np.ndarray) -> np.ndarray:

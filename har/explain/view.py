@@ -41,7 +41,7 @@ def person_cover(boxes: np.ndarray, side: int) -> np.ndarray:
 
 
 def overlay(
-    image: np.ndarray, values: np.ndarray, fit: str = "squash", crop_pct: float = 1.0, strength: float = 0.65
+    image: np.ndarray, values: np.ndarray, fit: str = "squash", crop_pct: float = 1.0, strength: float = 0.75
 ) -> np.ndarray:
     """A map laid over the image it belongs to, uint8 [height, width, 3].
 
@@ -62,6 +62,6 @@ def overlay(
     grey = image.mean(-1, keepdims=True) * 0.4 + 110
     out = np.repeat(grey, 3, axis=-1)
     seen = image[y0:y1, x0:x1].astype(float)
-    share = strength * np.sqrt(fine)  # middling values must still show
+    share = strength * fine
     out[y0:y1, x0:x1] = seen * (1 - share) + warm * share
     return np.clip(out.round(), 0, 255).astype(np.uint8)

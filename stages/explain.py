@@ -1,0 +1,64 @@
+"""Where the fine-tuned models look: maps of every class, their scores beside maps that know less, Figure 4."""
+
+import numpy as np
+from joblib import delayed
+from tqdm import tqdm
+
+from har.coco.annotations import read_records
+from har.explain import run
+from har.explain.figures import choose_examples, figure_curves, figure_maps
+from har.explain.report import build_tables
+from har.runs import side_by_side
+from har.splits import read_split
+from har.store import Store
+from har.tables import profile_header, write_tables
+from stages.context import Context, stage
+
+
+def explain(context: Context) -> None:
+    profile, data, name = context.profile, context.data, context.params.profile
+    settings, out = profile.explain, context.reports / "explain"
+    split = read_split(data / "split.csv")
+    records = read_records(data / "annotations/captions.json", data / "annotations/instances.json")
+    records = {image_id: records[image_id] for image_id in split.image_id if image_id in records}
+    boxes = {image_id: np.vstack([record.boxes, record.crowds]) for image_id, record in records.items()}
+    sizes = {image_id: (record.width, record.height) for image_id, record in records.items()}
+    runs = {key: context.params.run.train[key] for key in settings.models}
+    work = (
+        delayed(run.explain)(
+            data / "models" / key,
+            data / "store",
+            run.choose(split[split.label.isin(profile.tasks[one.task])], settings),
+            boxes,
+            sizes,
+            settings,
+            profile.training.device,
+        )
+        for key, one in runs.items()
+    )
+    (data / "explain").mkdir(parents=True, exist_ok=True)  # DVC expects it also where nothing is explained
+    found = {}
+    results = side_by_side(profile.training, len(runs))(work)
+    for (key, one), result in zip(
+        runs.items(), tqdm(results, total=len(runs), desc="explain", unit="model"), strict=True
+    ):
+        run.write(result, data / "explain" / key)
+        found[one.task, one.model] = result
+
+    options = {
+        "resamples": profile.report.resamples,
+        "seed": profile.report.seed,
+        "level": profile.report.confidence,
+    }
+    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
+    tables = build_tables(found, profile_header(name, sources), **options)
+    write_tables(tables, out)
+    figure_curves(found, out / "curves.png", f"Deletion and insertion, profile {name}")
+    if examples := choose_examples(found, settings.examples, settings.seed):
+        store = Store(data / "store")
+        figure_maps(found, examples, store.image, out / "figure4.png", f"What speaks for each class, profile {name}")
+    print(tables["differences"].markdown())
+
+
+if __name__ == "__main__":
+    stage(explain)
