@@ -48,7 +48,7 @@ def run(options) -> int:
     from har import photographs
 
     # once through, so that a mistyped path is told before a model is loaded; names alone, so it weighs little
-    found = list(photographs.find(options.photos, sys.stdin.buffer))
+    found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None)))
     if not any(photograph.source is not None for photograph in found):
         for photograph in found:
             print(f"har predict: {photograph.error}", file=sys.stderr)
