@@ -44,6 +44,7 @@ def driver(tmp_path_factory):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     found = webdriver.Chrome(options=options, service=webdriver.ChromeService(program))
+    found.set_script_timeout(90)
     yield found
     found.quit()
 
@@ -88,7 +89,7 @@ def go(driver, page, address=""):
         wait(driver, lambda: "image" in count(driver))
 
 
-def wait(driver, condition, seconds=10):
+def wait(driver, condition, seconds=40):  # a machine may be busy with other tests
     return WebDriverWait(driver, seconds, 0.02).until(lambda _: condition())
 
 
