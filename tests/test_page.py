@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
 from PIL import Image
@@ -40,10 +41,12 @@ def read_script(path: Path):
 
 class TestPacking:
     @given(st.lists(st.integers(0, 2**16 - 1)), st.sampled_from(["u2", "u4"]))
+    @settings(deadline=None)
     def test_numbers_come_back(self, numbers, kind):
         assert scripts.unpacked(scripts.packed(np.array(numbers, dtype=np.int64), kind), kind).tolist() == numbers
 
     @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
+    @settings(deadline=None)
     def test_rounding_changes_no_prediction(self, rows):
         weights = np.array(rows) + 1e-9
         chances = weights / weights.sum(1, keepdims=True)
@@ -291,6 +294,14 @@ def test_the_larger_size_is_the_larger(tmp_path):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(HarError, match=r"sample\.page: image is 100 pixels, less than the 320 of thumbnail"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("path", ["reports/coco/page/images/139.jpg", "reports/coco/index.html", "reports/sample/page"])
+def test_photographs_stay_out_of_git(path):
+    done = subprocess.run(["git", "check-ignore", "-q", path], capture_output=True)
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert done.returncode == 0
 
 
 def test_an_installed_package_holds_the_pages_files():
