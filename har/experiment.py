@@ -15,7 +15,7 @@ from tqdm import tqdm
 from har.evaluate import predictions_frame
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
-from har.runs import Inputs, Outcome, side_by_side
+from har.runs import Inputs, Outcome, loaded_by, side_by_side
 from har.splits import require_classes
 from har.store import Store
 from har.views import PersonStore
@@ -75,7 +75,7 @@ def run(
     )
     outcomes = []
     progress = tqdm(total=len(training.seeds), desc=name, unit="run")
-    for outcome in side_by_side(training, len(training.seeds))(work):
+    for outcome in side_by_side(training, len(training.seeds), loaded_by([config]))(work):
         outcomes.append(outcome)
         progress.update()
         last = outcome.history[outcome.epoch - 1]

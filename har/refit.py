@@ -14,7 +14,7 @@ from tqdm import tqdm
 from har import probe
 from har.errors import HarError
 from har.params.schema import Augmentation, Model, Probe, Training
-from har.runs import Inputs, side_by_side
+from har.runs import Inputs, loaded_by, side_by_side
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def fit_all(
         for fit in (fits[place] for place in order)
     )
     # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
-    found = side_by_side(training, len(fits), batch_size=1)(work)
+    modules = loaded_by(recipes[fit.model].config for fit in fits)
+    found = side_by_side(training, len(fits), modules, batch_size=1)(work)
     by_place = dict(zip(order, tqdm(found, total=len(fits), desc=name, unit="fit"), strict=True))
     return [by_place[place] for place in range(len(fits))]
 

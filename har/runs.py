@@ -1,11 +1,20 @@
 """What a training run takes and gives, free of torch, so that a process that only collects need not load it."""
 
+import importlib
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 from joblib import Parallel
 
-from har.params.schema import Training
+from har.params.schema import Model, Probe, Training
+
+LOADED = ("har.models.pretrained", "har.training")  # by work on trained models
 
 
 @dataclass(frozen=True)
@@ -33,10 +42,45 @@ class Outcome:
     seconds: float
 
 
-def side_by_side(training: Training, tasks: int, **options) -> Parallel:
-    """joblib's pool for `tasks` delayed calls as `training` asks for it; results come one after the other, in the
-    order of the calls. `options` as in joblib.Parallel."""
-    if training.backend == "sequential":
-        return Parallel(n_jobs=1, return_as="generator", **options)
+def side_by_side(
+    training: Training, tasks: int, modules: Sequence[str] = (), batch_size: int | str = "auto"
+) -> Callable[[Iterable], Iterator]:
+    """A pool for `tasks` calls, made by joblib's `delayed`, as `training` asks for it; results come one after the
+    other, in the order of the calls. batch_size: as in joblib.Parallel.
+
+    modules: what the calls import. Backend "processes" imports these once and forks, where that is safe (Linux):
+    torch and transformers take each fresh process 3 to 4 s to load. Elsewhere it is joblib's loky.
+    """
     jobs = max(1, min(training.jobs, tasks))
-    return Parallel(n_jobs=jobs, backend=training.backend, return_as="generator", **options)
+    if training.backend == "sequential" or jobs == 1:
+        return Parallel(n_jobs=1, return_as="generator")
+    if training.backend == "processes" and sys.platform == "linux":
+        for name in modules:
+            importlib.import_module(name)
+        return partial(_forked, jobs)
+    return Parallel(n_jobs=jobs, backend="loky", return_as="generator", batch_size=batch_size)
+
+
+def _forked(jobs: int, work: Iterable) -> Iterator:
+    """joblib's own fork-based backend gives all results at the end, or none."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
+        waiting = deque(pool.submit(call, *args, **options) for call, args, options in work)
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
+    """The modules that training or fitting `configs` imports: what takes a fresh process seconds."""
+    modules = set()
+    for config in configs:
+        kind = getattr(config, "kind", "probe")
+        modules.add("sklearn.linear_model" if kind == "probe" else "har.training")
+        if kind == "finetune":
+            modules.add("har.models.pretrained")
+            if config.head == "probe":
+                modules.add("sklearn.linear_model")
+    return sorted(modules)

@@ -38,7 +38,7 @@ def explain(context: Context) -> None:
     )
     (data / "explain").mkdir(parents=True, exist_ok=True)  # DVC expects it also where nothing is explained
     found = {}
-    results = side_by_side(profile.training, len(runs))(work)
+    results = side_by_side(profile.training, len(runs), ["har.models.pretrained"])(work)
     for (key, one), result in zip(
         runs.items(), tqdm(results, total=len(runs), desc="explain", unit="model"), strict=True
     ):

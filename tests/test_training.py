@@ -193,9 +193,10 @@ class TestExperiment:
             backbone=backbone, checkpoint=checkpoint,
         )  # fmt: skip
 
-    def test_side_by_side_gives_the_same_bytes_as_one_by_one(self, strength):
+    @pytest.mark.parametrize("backend", ["processes", "loky"])
+    def test_side_by_side_gives_the_same_bytes_as_one_by_one(self, strength, backend):
         one = self.all_seeds(AUGMENTED, images(28), strength)
-        two = self.all_seeds(AUGMENTED, images(28), strength, jobs=2, backend="loky")
+        two = self.all_seeds(AUGMENTED, images(28), strength, jobs=2, backend=backend)
         pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
         pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
         assert one[2] == two[2]
@@ -247,4 +248,4 @@ class TestExperiment:
     def test_an_error_in_a_process_of_its_own_is_still_one_line(self, strength):
         config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4})
         with pytest.raises(HarError, match="the loss is not finite"):
-            self.all_seeds(config, images(28), strength, jobs=2, backend="loky")
+            self.all_seeds(config, images(28), strength, jobs=2, backend="processes")

@@ -12,7 +12,7 @@ from har.class_noise.runs import ERASING, NOTHING, Learnt, Run
 from har.masking.conditions import Drawing
 from har.masking.readers import Trained
 from har.params.schema import Noise, Training
-from har.runs import side_by_side
+from har.runs import LOADED, side_by_side
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def study(
                 for run in runs
             )
             found = []
-            for learnt in side_by_side(training, len(runs), batch_size=1)(work):
+            for learnt in side_by_side(training, len(runs), LOADED, batch_size=1)(work):
                 found.append(learnt)
                 progress.update()
                 progress.write(f"noise: {_said(learnt)}")

@@ -21,7 +21,7 @@ from har.masking.conditions import NONE, Drawing, Region, View, masked, relevanc
 from har.masking.readers import Frozen, Trained
 from har.models.preprocess import Preprocess
 from har.params.schema import Training
-from har.runs import side_by_side
+from har.runs import LOADED, side_by_side
 from har.store import Store
 
 DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
@@ -73,7 +73,7 @@ def study(
         for model in models
     )  # fmt: skip
     found: dict[str, pd.DataFrame] = {}
-    done = side_by_side(training, len(models), batch_size=1)(work)
+    done = side_by_side(training, len(models), LOADED, batch_size=1)(work)
     for frames in tqdm(done, total=len(models), desc="masking", unit="model"):
         found |= frames
     return found

@@ -185,7 +185,7 @@ class Embed(Block):
 class Training(Block):
     seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
     jobs: PositiveInt
-    backend: Literal["loky", "sequential"]  # threads would share one random state
+    backend: Literal["processes", "loky", "sequential"]  # threads would share one random state
     device: Literal["auto", "cpu", "cuda", "mps"]
 
     @model_validator(mode="after")
