@@ -79,6 +79,7 @@ def report(context: Context) -> None:
         for part in parts:
             path, caption = (part, "") if isinstance(part, str) else part
             if (root / path).exists():
+                caption = caption if papers else caption.replace("three activities", "all classes")
                 page.append(f"**{caption}**\n\n![{caption}]({path})" if caption else (root / path).read_text())
     write_text(root / "README.md", "\n\n".join(part.strip() for part in page) + "\n")
 
