@@ -6,7 +6,8 @@ tie).
 
 Intervals come from the images: the bootstrap draws images, each with all its runs, because runs on the same
 images share their luck with these images and say nothing about others (Field & Welsh 2007, cluster
-bootstrap).
+bootstrap). Where a further column `group` says that images belong together, as frames of a clip, whole groups are
+drawn, for the same reason.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ import pandas as pd
 
 from har.errors import HarError
 from har.files import write_csv
+from har.groups import group_codes
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
@@ -81,7 +83,7 @@ def validate_predictions(
     expected = KEYS + [f"p_{name}" for name in (classes or found)]
     if missing := [name for name in expected if name not in frame.columns]:
         raise HarError(f"{source}: column {missing[0]!r} is missing, expected {', '.join(expected)}")
-    if unknown := [name for name in frame.columns if name not in expected]:
+    if unknown := [name for name in frame.columns if name not in (*expected, "group")]:
         raise HarError(f"{source}: column {unknown[0]!r} is unknown, expected {', '.join(expected)}")
     if classes is not None and found != tuple(classes):
         raise HarError(f"{source}: classes are {', '.join(found)}, expected {', '.join(classes)} in order")
@@ -231,6 +233,16 @@ class Cells(NamedTuple):
     truth: np.ndarray  # [n] class index
     probabilities: np.ndarray  # [n, S, C]
     classes: tuple[str, ...]
+    groups: np.ndarray | None = None  # [n] 0, 1, ...: equal where images belong together
+
+    def units(self, rows: np.ndarray | slice = slice(None)) -> int:
+        """How many images (of `rows`) are independent of each other: their groups, or all."""
+        return len(self.truth[rows]) if self.groups is None else len(np.unique(self.groups[rows]))
+
+    def draws(self, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+        """How often each image is drawn in each bootstrap sample of images or of groups, [resamples, n]."""
+        counts = resample_counts(self.units(), resamples, seed)
+        return counts if self.groups is None else counts[:, self.groups]
 
     @property
     def guess(self) -> np.ndarray:
@@ -289,7 +301,8 @@ def cells(predictions: pd.DataFrame, split: str) -> Cells:
         raise HarError(f"predictions on {split!r}: {len(frame)} rows are not {shape}")
     probabilities = frame[[f"p_{name}" for name in classes]].to_numpy(float).reshape(len(ids), len(seeds), -1)
     truth = pd.Index(classes).get_indexer(frame["label"]).reshape(len(ids), len(seeds))[:, 0]
-    return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes)
+    groups = group_codes(frame.drop_duplicates("image_id"))
+    return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes, groups)
 
 
 def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -399,6 +412,12 @@ class Estimate(NamedTuple):
     n: int  # images
     runs: np.ndarray  # [S]
     resampled: np.ndarray  # [B]
+    groups: int | None = None  # of these images, where there are any
+
+    @property
+    def units(self) -> int:
+        """How many images or groups vary independently."""
+        return self.n if self.groups is None else self.groups
 
     @property
     def mean(self) -> float:
@@ -407,11 +426,11 @@ class Estimate(NamedTuple):
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """`level` interval over images of the mean of these runs: Wilson's for the accuracy of a single run,
         `bootstrap_interval` for other shares, percentiles for losses."""
-        if self.metric == "accuracy" and len(self.runs) == 1:
+        if self.metric == "accuracy" and len(self.runs) == 1 and self.groups is None:
             return wilson(round(self.mean * self.n), self.n, level)
         if self.metric in LOSSES:
             return percentile_interval(self.mean, self.resampled, level)
-        return bootstrap_interval(self.mean, self.resampled, self.n, level=level)
+        return bootstrap_interval(self.mean, self.resampled, self.units, level=level)
 
 
 def estimates(
@@ -429,8 +448,9 @@ def estimates(
             found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
         return found
 
-    observed, resampled = scores(np.ones((1, n))), scores(resample_counts(n, resamples, seed))
-    return {name: Estimate(name, n, observed[name][0], resampled[name].mean(1)) for name in observed}
+    observed, resampled = scores(np.ones((1, n))), scores(one.draws(resamples, seed))
+    groups = None if one.groups is None else one.units()
+    return {name: Estimate(name, n, observed[name][0], resampled[name].mean(1), groups) for name in observed}
 
 
 def summarise(
@@ -482,7 +502,7 @@ def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: floa
     the resamples in which the figure is not defined.
     """
     n = len(one.truth)
-    confusions = one.confusions(np.vstack([np.ones((1, n)), resample_counts(n, resamples, seed)]))  # [1+B, S, C, C]
+    confusions = one.confusions(np.vstack([np.ones((1, n)), one.draws(resamples, seed)]))  # [1+B, S, C, C]
     values = {name: found.mean(1) for name, found in class_metrics(confusions).items()}  # [1+B, C]
     occurs, predicted = confusions[:, 0].sum(-1) > 0, confusions.sum(-2) > 0  # [1+B, C], [1+B, S, C]
     defined = {"precision": predicted.any(1), "recall": occurs, "f1": occurs}
@@ -494,7 +514,9 @@ def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: floa
             figures = (None, None, None)
             if defined[metric][0, place]:
                 mean = float(every[0, place])
-                among = support if metric != "precision" else max(1, round(confusions[0, :, :, place].sum(-1).mean()))
+                among = one.units(one.truth == place)
+                if metric == "precision":  # of the images that are taken for this class
+                    among = max(1, round(confusions[0, :, :, place].sum(-1).mean() * one.units() / n))
                 drawn = every[1:, place][defined[metric][1:, place]]
                 figures = (mean, *bootstrap_interval(mean, drawn, among, level=level))
             row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), figures, strict=True))

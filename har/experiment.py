@@ -13,6 +13,7 @@ from joblib import delayed
 from tqdm import tqdm
 
 from har.evaluate import predictions_frame
+from har.groups import with_groups
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
 from har.runs import Inputs, Outcome, loaded_by, side_by_side
@@ -102,6 +103,7 @@ def run(
         ],
         ignore_index=True,
     )
+    predictions = with_groups(predictions, split)
     curves = pd.DataFrame([row for outcome in outcomes for row in outcome.history], columns=list(CURVE_COLUMNS))
     description = {
         "parameters": kept.parameters,

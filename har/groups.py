@@ -16,10 +16,26 @@ def group_codes(frame: pd.DataFrame) -> np.ndarray | None:
 
     frame: `group` (or no such column), and image_id, which tells images without a group apart.
     """
-    if "group" not in frame.columns or not (frame["group"] != "").any():
+    if "group" not in frame.columns:
         return None
-    keys = frame["group"].where(frame["group"] != "", "\0" + frame["image_id"].astype(str))
+    named = frame["group"].fillna("")  # as pandas reads an empty cell
+    if not (named != "").any():
+        return None
+    keys = named.where(named != "", "\0" + frame["image_id"].astype(str))
     return pd.factorize(keys, sort=True)[0]
+
+
+def with_groups(predictions: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """`predictions` with the group of each image where `images` (image_id, and group where there are any) have
+    some: what the bootstrap of har.evaluate draws."""
+    if group_codes(images) is None:
+        return predictions
+    group = predictions["image_id"].map(images.set_index("image_id")["group"])
+    if "group" in predictions.columns:
+        return predictions.assign(group=group)
+    out = predictions.copy()
+    out.insert(list(out.columns).index("label") + 1, "group", group)
+    return out
 
 
 def split_groups(

@@ -4,7 +4,7 @@ This module loads no torch of its own; the processes that train do, once for all
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ class Recipe:
     config: Model | Probe
     x: np.ndarray
     backbone: Path | None = None
-    groups: np.ndarray | None = None
-    texts: np.ndarray | None = None
+    groups: np.ndarray | None = field(default=None, kw_only=True)
+    texts: np.ndarray | None = field(default=None, kw_only=True)
 
     @property
     def random(self) -> bool:

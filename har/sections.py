@@ -220,6 +220,10 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
     for title, (intro, parts) in SECTIONS.items():
         if not papers:
             title, intro = OWN_TITLES.get(title, title), "" if found else LEFT_OUT
+            parts = [
+                p if isinstance(p, str) else (p[0], p[1].replace("three activities", "all classes"), *p[2:])
+                for p in parts
+            ]
         figures = [part if isinstance(part, str) else figure(*part) for part in parts]
         found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
     named = {path_of(part) for section in found for part in section.parts}

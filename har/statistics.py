@@ -284,9 +284,9 @@ def estimated_difference(a: Estimate, b: Estimate, level: float = 0.95) -> dict:
     if a.metric in LOSSES:
         low, high = percentile_interval(estimate, resampled, level)
     else:
-        low, high = bootstrap_interval(estimate, resampled, min(a.n, b.n), (-1.0, 1.0), level)
+        low, high = bootstrap_interval(estimate, resampled, min(a.units, b.units), (-1.0, 1.0), level)
     note = ""
-    if min(a.n, b.n) == 1:
+    if min(a.units, b.units) == 1:
         note = "A single image: the interval is all that a difference can be and says nothing about others."
     elif np.ptp(resampled) == 0:
         note = "Every image shows the same difference: the interval is a point."

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from har.errors import HarError
+from har.groups import with_groups
 from har.learning_curve import DIGITS, KEYS, validate_curve
 from har.params.schema import Augmentation, LearningCurve, Training
 from har.refit import Fit, Recipe, fit_all
@@ -85,7 +86,7 @@ def learn(
     parts = {}
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve")
     for (size, run, fit), fitted in zip(planned, found, strict=True):
-        part = split.iloc[fit.told][["image_id", "split", "label"]].reset_index(drop=True)
+        part = with_groups(split.iloc[fit.told][["image_id", "split", "label"]].reset_index(drop=True), split)
         for place, (key, value) in enumerate(zip(KEYS, (fit.model, size, run), strict=True)):
             part.insert(place, key, value)
         part[[f"p_{name}" for name in classes]] = fitted.probabilities.round(DIGITS)

@@ -8,7 +8,7 @@ from har import embeddings, probe
 from har.coco.manifest import read_manifest
 from har.evaluate import majority_predictions, predictions_frame, write_predictions
 from har.files import write_json
-from har.groups import group_codes
+from har.groups import group_codes, with_groups
 from har.metrics import scalars
 from har.params.schema import Probe
 from har.splits import read_split
@@ -33,7 +33,7 @@ def baselines(context: Context) -> None:
             about[row] = {} if fitted.c is None else {"c": fitted.c}
             print(f"{task} {row}: C {fitted.c} {fitted.note}".rstrip())
         for name, predictions in rows.items():
-            predictions = predictions[predictions.split != "train"]
+            predictions = with_groups(predictions[predictions.split != "train"], images)
             write_predictions(context.data / "baselines" / f"{task}-{name}.csv", predictions)
             out = context.reports / "metrics-baselines" / f"{task}-{name}.json"
             write_json(out, scalars(predictions, context.profile.report) | about.get(name, {}))

@@ -7,6 +7,12 @@ from har.files import write_csv, write_text
 from har.markdown import NONE, markdown_table
 from stages.context import Context, stage
 
+GROUPED = (
+    "\n- Images belong to groups, as frames of a clip: no group straddles a split or a fold, and intervals draw whole "
+    "groups. Exact McNemar tests (every pair of models) take images for independent: there too small a p proves little."
+    "\n"
+)
+
 
 def curate(context: Context) -> None:
     rule, own = context.profile.curate, context.profile.data.own
@@ -18,8 +24,9 @@ def curate(context: Context) -> None:
     shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
     table = markdown_table(shown.where(found.funnel.notna(), NONE).rename(columns=lambda name: name.replace("_", " ")))
     start = "the images found" if own else "captions"
+    note = GROUPED if "group" in found.manifest.columns and (found.manifest.group != "").any() else ""
     title = f"### From {start} to images\n\nHow many images each rule kept, and for which class.\n\n"
-    write_text(context.reports / "funnel.md", f"{title}{table}\n")
+    write_text(context.reports / "funnel.md", f"{title}{table}\n{note}")
     print(found.funnel.to_string(index=False))
 
 

@@ -21,10 +21,11 @@ def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classe
     for name in dict.fromkeys(names):
         if probe.is_probe(name):
             x = probe.features(name, context.data / "embeddings", manifest, images.image_id)
-            found[name] = Recipe(context.profile.probe, x, None, groups)
+            found[name] = Recipe(context.profile.probe, x, groups=groups)
         else:
             config = context.profile.models[name]
-            found[name] = Recipe(config, *inputs(context, config, images, classes), groups)
+            given = inputs(context, config, images, classes)
+            found[name] = Recipe(config, given.x, given.backbone, groups=groups, texts=given.texts)
     return found
 
 
@@ -36,5 +37,6 @@ def variants(context: Context, names: Sequence[str], images: pd.DataFrame, class
         seen = tuple(str(getattr(config, key, "")) for key in SEEN)
         if seen not in given:
             given[seen] = inputs(context, config, images, classes)
-        found[name] = Recipe(config, *given[seen])
+        of = given[seen]
+        found[name] = Recipe(config, of.x, of.backbone, texts=of.texts)
     return found

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from har import probe
 from har.errors import HarError
-from har.groups import assign_folds, group_codes, inner_folds, require_whole, split_groups
+from har.evaluate import cells, read_predictions, summarise, write_predictions
+from har.groups import assign_folds, group_codes, inner_folds, require_whole, split_groups, with_groups
 from har.params.schema import Probe
 from har.resampling import assign_folds as repeated
 from har.resampling import hold_out
@@ -153,3 +154,41 @@ def test_a_probe_that_recognises_clips_is_not_rewarded():
     config = Probe(c=[0.0001, 1.0], folds=4)
     assert probe.fit(x, y, 2, config).c == 1.0
     assert probe.fit(x, y, 2, config, groups).c == 0.0001
+
+
+def told(groups: int, size: int, seed: int) -> pd.DataFrame:
+    """Predictions of one run that is right or wrong for whole groups."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"seed": 0, "image_id": np.arange(groups * size), "split": "test", "label": "a"})
+    frame["group"] = [f"g{i // size}" for i in range(len(frame))]
+    frame["p_a"] = np.repeat(rng.integers(0, 2, groups), size) * 0.8 + 0.1
+    return frame.assign(p_b=1 - frame.p_a)
+
+
+def test_intervals_draw_groups():
+    """Frames that are right or wrong together tell no more than their clips do."""
+    frame = told(20, 10, 3)
+    clips = frame[frame.image_id % 10 == 0]
+    wide, one = (summarise(f, ("test",))["test"]["accuracy"] for f in (frame, clips))
+    alone = summarise(frame.drop(columns="group"), ("test",))["test"]["accuracy"]
+    assert wide["mean"] == pytest.approx(one["mean"])
+    length = {name: s["ci_high"] - s["ci_low"] for name, s in {"wide": wide, "clips": one, "alone": alone}.items()}
+    assert length["wide"] == pytest.approx(length["clips"], rel=0.1)
+    assert length["alone"] < 0.5 * length["wide"]
+
+
+def test_groups_of_single_images_change_nothing_but_the_draw():
+    frame = told(200, 1, 1)
+    with_, without = (cells(f, "test") for f in (frame, frame.drop(columns="group")))
+    assert (with_.units(), without.units()) == (200, 200)
+    assert np.array_equal(np.sort(with_.draws(5, 1), 1), np.sort(without.draws(5, 1), 1))
+
+
+def test_predictions_carry_groups_through_their_file(tmp_path):
+    images = pd.DataFrame({"image_id": [1, 2, 3], "group": ["x", "", "x"]})
+    frame = told(1, 4, 0)[lambda f: f.image_id > 0].drop(columns="group")
+    found = with_groups(frame, images)
+    assert found.group.tolist() == ["x", "", "x"]
+    write_predictions(tmp_path / "p.csv", found)
+    assert cells(read_predictions(tmp_path / "p.csv"), "test").units() == 2
+    assert with_groups(frame, images.assign(group="")) is frame

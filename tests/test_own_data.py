@@ -1,5 +1,6 @@
 """Own images, own classes and another backbone go through the whole pipeline by parameters alone."""
 
+import copy
 import json
 import os
 import shutil
@@ -106,13 +107,14 @@ def project(tmp_path_factory) -> Path:
 
 def small(project: Path, name: str, images: Path, backbone: Path, folds: int) -> None:
     """The profile that `har.params.own` writes, made small by parameters."""
-    shell(project, sys.executable, "-m", "har.params.own", name, str(images))
     path, yaml = project / "params.yaml", YAML()
+    shutil.copy(ROOT / "params.yaml", path)
+    shell(project, sys.executable, "-m", "har.params.own", name, str(images))
     data = yaml.load(path.read_text())
     block, run = data[name], data["run"]
     mine = {"source": "folder", "architecture": "folder", "folder": str(backbone)}
-    block["backbones"]["mine"] = {**block["backbones"]["clip"], **mine}
-    block["models"]["mine"] = {**block["models"]["clip"], "backbone": "mine", "epochs": 1}
+    block["backbones"]["mine"] = {**copy.deepcopy(block["backbones"]["clip"]), **mine}
+    block["models"]["mine"] = {**copy.deepcopy(block["models"]["clip"]), "backbone": "mine", "epochs": 1}
     for model, epochs in {"cnn_base": 6, "fnn_base": 2, "multimodal": 10}.items():
         block["models"][model]["epochs"] = epochs
     block["training"] |= {"seeds": [0, 1], "jobs": 1, "backend": "sequential"}
@@ -131,12 +133,29 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
         yaml.dump(data, out)
 
 
-def reproduce(project: Path) -> None:
-    """`dvc repro`, without an hour of pre-training where the lock does not know this very code."""
-    done = ["pretrain@clip", "pretrain@vit", "pretrain@siglip2", "simulate"]
+# Every stage of the graph in DVC's own order, in one process that loads torch once. What no profile changes (an hour of
+# pre-training, the simulation) stands as it is in git.
+RUN = """
+import runpy, shlex, sys
+import networkx
+from dvc.repo import Repo
+with Repo() as repo:
+    order = list(networkx.dfs_postorder_nodes(repo.index.graph))
+for stage in order:
+    if not stage.addressing.startswith(("pretrain@", "simulate")):
+        print("stage", stage.addressing, flush=True)
+        _, _, module, *sys.argv[1:] = shlex.split(stage.cmd)
+        runpy.run_module(module, run_name="__main__", alter_sys=False)
+        for out in stage.outs:
+            assert out.exists, f"{stage.addressing} left no {out}"
+"""
+
+
+def reproduce(project: Path) -> list[str]:
+    """The stages that were run."""
     shell(project, sys.executable, "-m", "stages.check")
-    shell(project, sys.executable, "-m", "dvc", "commit", "-q", "-f", "check", *done)
-    shell(project, sys.executable, "-m", "dvc", "repro", "-q")
+    told = shell(project, sys.executable, "-c", RUN)
+    return [line.split(" ", 1)[1] for line in told.splitlines() if line.startswith("stage ")]
 
 
 def straddling(split: pd.DataFrame) -> pd.Series:
@@ -146,7 +165,8 @@ def straddling(split: pd.DataFrame) -> pd.Series:
 @pytest.mark.slow
 def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_path):
     small(project, "shapes", shapes(tmp_path / "photos"), convnext(tmp_path / "convnext"), folds=3)
-    reproduce(project)
+    stages = reproduce(project)
+    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "statistics", "report"} <= set(stages)
     data, reports = project / "data/shapes", project / "reports/shapes"
     keys = ["bar_graph", "cross", "disc", "ring", "small_square", "triangle", "ubung_7"]
 
@@ -182,7 +202,6 @@ def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_pa
 
     saved = AutoModelForImageClassification.from_pretrained(data / "models/activity-mine")
     assert (saved.config.model_type, list(saved.config.id2label.values())) == ("convnext", keys)
-    assert shell(project, sys.executable, "-m", "dvc", "repro").count("Running stage") == 0
 
 
 @pytest.mark.slow
@@ -200,8 +219,7 @@ def test_frames_of_a_clip_never_straddle_in_the_whole_pipeline(project, tmp_path
         folds = pd.read_csv(file)
         assert not (folds.groupby(folds.image_id.map(group))["fold"].nunique() > 1).any()
     assert "v_Disc_g01" in set(split.group)
-    assert (reports / "README.md").exists()
-    pairs = pd.read_csv(reports / "audit/pairs.csv")
-    assert not len(pairs[(pairs.check == "perceptual_hash") & (pairs.split_a != pairs.split_b) & pairs.same_label]) or (
-        pairs.value.notna().all()
-    )
+    assert "no group straddles a split" in (reports / "README.md").read_text()
+    for file in [*(data / "predictions").glob("*.csv"), *(data / "baselines").glob("*.csv")]:
+        told = pd.read_csv(file)
+        assert (told.group == told.image_id.map(group)).all()

@@ -11,7 +11,6 @@ from har.errors import HarError
 from har.evaluate import (
     RESAMPLES,
     cells,
-    resample_counts,
 )
 from har.evidence.rows import (
     FIRST,
@@ -125,7 +124,7 @@ def reliability_figure(
     with drawing(path, 1.9 * columns + 0.5, 1.95 * rows + 0.7) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for place, (axis, ((task, model), (split, one))) in enumerate(zip(axes, shown.items(), strict=False)):
-            found = calibration.reliability(one, resample_counts(len(one.truth), resamples, seed))
+            found = calibration.reliability(one, one.draws(resamples, seed))
             low, high = np.nanquantile(found["resampled"], [(1 - level) / 2, (1 + level) / 2], axis=0)
             axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
             axis.vlines(found["confidence"], low, high, color=BLUE, linewidth=1.2, clip_on=False)

@@ -18,7 +18,8 @@ from har.errors import HarError, told_in_one_line
 from har.files import replacing
 from har.groups import group_codes
 from har.own.find import Found, find_in_folder, find_in_table
-from har.params.schema import load_params
+from har.params.loader import read_yaml, validate
+from har.params.schema import Params, load_params
 
 
 def key_of(name: str) -> str:
@@ -94,7 +95,7 @@ def write_profile(path: Path, name: str, images: str, like: str = "sample") -> l
     with replacing(path) as temporary:
         with open(temporary, "w", encoding="utf-8") as out:
             yaml.dump(data, out)
-        load_params(temporary)
+        validate(Params, read_yaml(temporary), str(path))  # before it takes the old one's place
     return list(data[name]["curate"]["classes"])
 
 
