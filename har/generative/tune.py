@@ -78,7 +78,8 @@ def save(tuned: Talker, folder: str | Path, config: Generative) -> None:
     the model that they belong to and no folder of this machine."""
     told = tuned.model.peft_config["default"]
     told.base_model_name_or_path, told.revision = config.id, config.revision
-    tuned.model.save_pretrained(folder, safe_serialization=True)
+    # no embedding was resized; left to find out, peft would ask the hub
+    tuned.model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
     (Path(folder) / "README.md").unlink(missing_ok=True)  # an empty form of a model card
 
 
