@@ -51,7 +51,7 @@ def generative(context: Context, name: str) -> None:
         metrics = scalars(predictions, profile.report) | {"parameters": parameters}
         write_json(context.reports / "metrics" / f"activity-{row}.json", metrics)
 
-    write(f"zero_shot_{name}", ask(load(), 0), 0)
+    write(f"{name}_zero_shot", ask(load(), 0), 0)
     frames, parameters = [], 0
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)

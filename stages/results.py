@@ -13,7 +13,7 @@ def trained(context: Context) -> dict[tuple[str, str], pd.DataFrame]:
         path = context.data / "predictions" / f"{name}.csv"
         found[run.task, run.model] = read_predictions(path, tasks[run.task])
     for name in context.params.run.generative:
-        for model in (f"zero_shot_{name}", f"{name}_lora"):
+        for model in (f"{name}_zero_shot", f"{name}_lora"):
             path = context.data / "predictions" / f"activity-{model}.csv"
             found["activity", model] = read_predictions(path, tasks["activity"])
     for task in context.params.run.tasks:

@@ -233,7 +233,7 @@ class TestTrouble:
         ("old", "new", "said"),
         [
             ("  generative: []", "  generative:\n  - llama", "run.generative names 'llama', expected one of llava15"),
-            ("question: What are the people in this photograph doing? Answer with one of {labels}.", "question: What?",
+            ("question: What are the people doing? Answer with one of {labels}.", "question: What?",
              "sample.generative.llava15: question must hold {labels} once"),
             ("        standing: standing", "        standing: sitting", "answers gives two classes the same answer"),
             ("        standing: standing\n", "", "generative.llava15.answers lacks a class: tasks.activity"),
