@@ -233,6 +233,10 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
     return [section for section in found if section.parts]
 
 
+def _of_all_classes(path: str, caption: str, *alt: str) -> tuple[str, ...]:
+    return path, caption.replace("three activities", "all classes"), *alt
+
+
 def figure(path: str, caption: str, alt: str = "") -> Figure:
     return Figure(path, caption, alt or caption)
 

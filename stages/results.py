@@ -7,11 +7,15 @@ from stages.context import Context
 
 
 def trained(context: Context) -> dict[tuple[str, str], pd.DataFrame]:
-    """(task, model) to predictions: the models of params.yaml's `run.train`, then the baselines."""
+    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines."""
     tasks, found = context.profile.tasks, {}
     for name, run in context.params.run.train.items():
         path = context.data / "predictions" / f"{name}.csv"
         found[run.task, run.model] = read_predictions(path, tasks[run.task])
+    for name in context.params.run.generative:
+        for model in (f"{name}_zero_shot", f"{name}_lora"):
+            path = context.data / "predictions" / f"activity-{model}.csv"
+            found["activity", model] = read_predictions(path, tasks["activity"])
     for task in context.params.run.tasks:
         # whatever rows the baselines stage made for the encoders of this run
         for path in sorted((context.data / "baselines").glob(f"{task}-*.csv")):

@@ -90,8 +90,8 @@ def ablation_table(rows: Sequence[Mapping], reference: str, all_seeds: int, head
     if any("head text" in row["changed"] for row in rows):
         notes.append(
             "Head text: CLIP's zero-shot classifier as a linear head. It takes the mean patch token for the class "
-            "token, means over the training images for the two norms of each image, and removes the mean logit of "
-            "each class (no label is used)."
+            "token, means over the training images for the two norms of each image, and removes each class's mean "
+            "logit (no label is used)."
         )
     if any("view person" in row["changed"] for row in rows):
         notes.append("View person: the largest annotated person; annotations are given, not detected.")

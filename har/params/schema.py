@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from har.errors import HarError
+from har.params.generative import Generative
 from har.params.loader import Block, explain, read_yaml, validate
 from har.params.pretrain import Pretrain
 
@@ -49,6 +50,7 @@ class TrainRun(Block):
 class Run(Block):
     encoders: list[str]
     train: dict[str, TrainRun]
+    generative: list[str]
     policies: list[str]
 
     @property
@@ -488,6 +490,7 @@ class Profile(Block):
     resampling: Resampling
     learning_curve: LearningCurve
     ablation: Ablation
+    generative: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Generative]
     audit: Audit
     errors: Errors
     explain: Explain
@@ -533,6 +536,8 @@ class Profile(Block):
                     f"models.{name}.input_size is {size}, more than the {self.store.short_side} pixels of "
                     "store.short_side"
                 )
+        for name, talker in self.generative.items():
+            _known(f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers)
         for name in self.ablation.variants:
             model = self.variant(name)
             _known(f"ablation.variants.{name}.set.backbone", [getattr(model, "backbone", "")], ["", *self.backbones])
@@ -609,6 +614,7 @@ class Params(Block):
         active = self.active
         _known("run.encoders", self.run.encoders, active.backbones)
         _known("run.policies", self.run.policies, active.policies)
+        _known("run.generative", self.run.generative, active.generative)
         for key, run in self.run.train.items():
             where = f"run.train.{key}"
             _known(f"{where}.task", [run.task], active.tasks)
