@@ -14,7 +14,8 @@ from joblib import Parallel
 
 from har.params.schema import Model, Probe, Training
 
-LOADED = ("har.models.pretrained", "har.training")  # by work on trained models
+# by work on trained models; torch's optimisers load _dynamo, for 2 s, when the first one is made
+LOADED = ("har.models.pretrained", "har.training", "torch._dynamo")
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
     modules = set()
     for config in configs:
         kind = getattr(config, "kind", "probe")
-        modules.add("sklearn.linear_model" if kind == "probe" else "har.training")
+        modules |= {"sklearn.linear_model"} if kind == "probe" else {"har.training", "torch._dynamo"}
         if kind == "finetune":
             modules.add("har.models.pretrained")
             if config.head == "probe":

@@ -53,7 +53,8 @@ def train(
     start = time.perf_counter()
     # one thread a run: sums come out the same however many runs share the machine
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # as use_deterministic_algorithms(True, warn_only=True), which also loads torch's compiler, for 2 to 3 s
+    torch.set_deterministic_debug_mode("warn")
     # no kernel here reads what it has not written; filling first costs 5 % of a small network's step
     torch.utils.deterministic.fill_uninitialized_memory = False
     torch.manual_seed(seed)

@@ -37,7 +37,7 @@ def learn(
     """
     start = time.perf_counter()
     torch.set_num_threads(1)  # sums come out the same however many runs share the machine
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     torch.manual_seed(config.seed)
     device = pick_device(device)
     network, preprocess = load_kept(model.folder, model.config, classes)

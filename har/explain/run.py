@@ -93,7 +93,7 @@ def explain(
     torch.set_num_threads(1)  # sums come out the same however many models share the machine
     device = pick_device(device)
     if device != "cpu":  # there all kernels used here repeat; the call itself loads torch's compiler
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")
     # weights need no gradient: the graph holds what maps need and no more
     model, preprocess = finetuned(checkpoint).to(device).requires_grad_(False), from_folder(checkpoint)
     classes, size = list(model.config.id2label.values()), settings.batch_size

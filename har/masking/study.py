@@ -85,7 +85,7 @@ def _predict(model, images, classes, store, drawing, regions, device, explanatio
     from har.training import pick_device
 
     torch.set_num_threads(1)  # sums come out the same however many models share the machine
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     predict = model.load(classes, pick_device(device))
     ids = images.image_id.to_numpy()
     x = model.preprocess.load(Store(store), ids)
