@@ -51,6 +51,12 @@ def fill(data: dict, name: str, source: dict, found: list[Found], like: str) -> 
     }
     block["curate"]["precedence"] = []
     block["tasks"] = {"activity": list(classes)}
+    for model in block["generative"].values():
+        model["answers"] = {key: words_of(label) for key, label in classes.items()}
+        model["question"] = "What does the picture show? Answer with one of {labels}."
+        if len(classes) > 4:  # 5 labels have 120 orders
+            model["orders"] = "rotations"
+    block["masking"]["cues"] = {}  # what goes with these classes is the user's to say
     block["embed"]["prompts"] = {key: [f"a photo of {words_of(label)}"] for key, label in classes.items()}
     frame = pd.DataFrame(
         [(one.image_id, one.label, one.group) for one in found], columns=["image_id", "label", "group"]
