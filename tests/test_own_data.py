@@ -124,6 +124,10 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
     block["split"] |= {"train": 0.6, "validation": 0.2, "test": 0.2}
     block["resampling"] |= {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1, "runs": 1}
     block["learning_curve"] |= {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "runs": 1}
+    block["ablation"]["seeds"] = [0]
+    block["explain"] = dict(block["explain"]) | {"models": []}  # a ConvNeXt has no attention
+    block["masking"]["images"] = 20
+    block["noise"] |= {"model": "cnn_base", "epochs": 1, "checks": 1}
     run["encoders"], run["policies"] = ["clip", "mine"], ["none", "horizontal_flip"]
     inputs = {"cnn_base": "store", "fnn_base": "store", "mine": "backbones/mine", "multimodal": "embeddings/clip"}
     run["train"] = {
