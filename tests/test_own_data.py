@@ -198,7 +198,7 @@ def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_pa
     page = (reports / "README.md").read_text()
     for said in ("7 classes", "Probe on mine", "shapes"):
         assert said in page
-    for wrong in ("29 test images", "aper: ", "V-COCO", "walking"):
+    for wrong in ("29 test images decide little", "aper: ", "V-COCO", "walking"):
         assert wrong not in page
     for link in [part.split(")")[0] for part in page.split("](")[1:]]:
         assert link.startswith("#") or (reports / link).exists()
