@@ -1,11 +1,13 @@
 """Class-specific noise: its terms do what they say, it stays in its bound, and test images choose nothing."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from conftest import CLASSES, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,28 +229,23 @@ class TestReport:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("key", "value", "said"),
     [
-        ("      margin: 1.0 ", "variants.class_noise: margin is 0"),
-        ("    checks: 3 ", "noise: checks is 99, more than the"),
-        ("    model: clip\n    bounds", "noise.model names 'multimodal'"),
-        ("    shares:               #", "masking.shares"),
-        ("      walking_running:\n      - sports ball", "masking.cues names 'flying'"),
+        ("noise.variants.class_noise.margin", 0.0, "variants.class_noise: margin is 0"),
+        ("noise.checks", 99, "noise: checks is 99, more than the"),
+        ("noise.model", "multimodal", "noise.model names 'multimodal'"),
+        ("masking.shares", [0.7], "masking.shares"),
+        ("masking.cues.flying", ["sports ball"], "masking.cues names 'flying'"),
     ],
 )
-def test_a_mistake_in_params_is_named(tmp_path, change, said):
-    text = open("params.yaml").read()
-    new = {
-        "      margin: 1.0 ": "      margin: 0.0 ",
-        "    checks: 3 ": "    checks: 99 ",
-        "    model: clip\n    bounds": "    model: multimodal\n    bounds",
-        "    shares:               #": "    shares:\n    - 0.7  #",
-        "      walking_running:\n      - sports ball": "      flying:\n      - sports ball",
-    }[change]
-    if change.startswith("      margin"):
-        change, new = f"  {change}", f"  {new}"
-    assert change in text
-    (tmp_path / "params.yaml").write_text(text.replace(change, new, 1))
+def test_a_mistake_in_params_is_named(tmp_path, key, value, said):
+    text = yaml.safe_load(Path("params.yaml").read_text())
+    *folders, last = key.split(".")
+    block = text["sample"]
+    for folder in folders:
+        block = block[folder]
+    block[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(text))
     with pytest.raises(HarError) as caught:
         load_params(tmp_path / "params.yaml")
     assert said in str(caught.value)
