@@ -1,7 +1,6 @@
 """Class-specific noise: its terms do what they say, it stays in its bound, and test images choose nothing."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -26,6 +25,7 @@ from har.masking.conditions import Drawing
 from har.masking.readers import Trained
 from har.masking.scores import per_image
 from har.models.builders import build, logits
+from har.params.loader import read_yaml
 from har.params.schema import Noise, NoiseTerms, Training, load_params
 from har.training import save
 
@@ -239,13 +239,13 @@ class TestReport:
     ],
 )
 def test_a_mistake_in_params_is_named(tmp_path, key, value, said):
-    text = yaml.safe_load(Path("params.yaml").read_text())
+    text = read_yaml("params.yaml")
     *folders, last = key.split(".")
     block = text["sample"]
     for folder in folders:
         block = block[folder]
     block[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(text))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
     with pytest.raises(HarError) as caught:
         load_params(tmp_path / "params.yaml")
     assert said in str(caught.value)
