@@ -7,7 +7,9 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: repro test test-all gate readme lint lock
 
+# first what a killed DVC may have left, such as half a dvc.lock
 repro: $(VENV)/.installed
+	@python -m stages.recover
 	@dvc repro
 	@echo "Done. Open reports/$$(python -m har.params profile)/index.html in a browser: results and images."
 

@@ -3,7 +3,6 @@
 This module starts no torch of its own; the processes that train do.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,14 +12,17 @@ from joblib import delayed
 from tqdm import tqdm
 
 from har.evaluate import predictions_frame
+from har.files import link_or_copy, replacing_folder
 from har.groups import with_groups
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
+from har.resume import kept_calls, lasting
 from har.runs import Inputs, Outcome, loaded_by, side_by_side
 from har.splits import require_classes
 from har.store import Store
 from har.views import PersonStore
 
+WEIGHTS = "weights"  # of a run, in its folder
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
@@ -47,13 +49,15 @@ def run(
     backbone: Path | None = None,
     checkpoint: Path | None = None,
     texts: np.ndarray | None = None,
+    keep: Path | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     """Train `config` once per seed and predict validation, test and extended images.
 
     split: image_id, label, split of the images in the rows of `x`. Returns the predictions, the learning
     curves (CURVE_COLUMNS) and a description {parameters, kept_seed, epochs, seconds}. texts: for head "text" (see
     har.training.train). The run with the
-    lowest validation loss leaves its weights in `checkpoint`. Raises HarError where a class is missing
+    lowest validation loss leaves its weights in `checkpoint`. keep: a folder in which finished runs and how far the
+    others have come outlive an interruption (har.resume). Raises HarError where a class is missing
     from train or validation.
     """
     classes = list(classes)
@@ -69,29 +73,27 @@ def run(
             strength=strength,
             device=training.device,
             backbone=backbone,
-            checkpoint=checkpoint and checkpoint / f"seed-{seed}",
             texts=texts,
+            weights=checkpoint is not None,
         )
         for seed in training.seeds
     )
     outcomes = []
-    progress = tqdm(total=len(training.seeds), desc=name, unit="run")
-    for outcome in side_by_side(training, len(training.seeds), loaded_by([config]))(work):
-        outcomes.append(outcome)
-        progress.update()
-        last = outcome.history[outcome.epoch - 1]
-        progress.write(
-            f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation loss "
-            f"{outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, {outcome.seconds:.0f} s"
-        )
-    progress.close()
-
-    kept = min(outcomes, key=lambda o: (o.validation_loss, o.seed))
-    if checkpoint is not None:
-        for file in (checkpoint / f"seed-{kept.seed}").iterdir():
-            file.replace(checkpoint / file.name)
-        for outcome in outcomes:
-            shutil.rmtree(checkpoint / f"seed-{outcome.seed}")
+    with lasting(keep) as room, tqdm(total=len(training.seeds), desc=name, unit="run") as progress:
+        calls, folders = kept_calls(work, room, [Outcome], own_folder=True)
+        for outcome in side_by_side(training, len(calls), loaded_by([config]))(calls):
+            outcomes.append(outcome)
+            progress.update()
+            last = outcome.history[outcome.epoch - 1]
+            progress.write(
+                f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation loss "
+                f"{outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, {outcome.seconds:.0f} s"
+            )
+        kept, folder = min(zip(outcomes, folders, strict=True), key=lambda run: (run[0].validation_loss, run[0].seed))
+        if checkpoint is not None:
+            with replacing_folder(checkpoint) as fresh:
+                for file in sorted((folder / WEIGHTS).iterdir()):
+                    link_or_copy(file, fresh / file.name)
     told = (split.split != "train").to_numpy()
     parts = split[told]
     predictions = pd.concat(
@@ -113,7 +115,17 @@ def run(
     return predictions, curves.round(6), description
 
 
-def _run(config: Model, classes: list[str], inputs: tuple[np.ndarray, ...], seed: int, **options) -> Outcome:
+def _run(
+    config: Model,
+    classes: list[str],
+    inputs: tuple[np.ndarray, ...],
+    seed: int,
+    *,
+    weights: bool,
+    keep: Path,
+    **options,
+) -> Outcome:
     from har.training import train  # torch takes seconds to load: in the process that trains, not before
 
-    return train(config, classes, Inputs(*inputs), seed, **options)
+    checkpoint = keep / WEIGHTS if weights else None
+    return train(config, classes, Inputs(*inputs), seed, checkpoint=checkpoint, keep=keep, **options)
