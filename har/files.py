@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd  # what starts often and writes no table does not pay for it
 
 
 def temporary_beside(path: Path) -> Path:
@@ -89,7 +91,7 @@ def write_json(path: Path | str, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
+def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
     """`frame` without its index. Floats are written in the shortest form that reads back to the same bits
     (with `pandas.read_csv(..., float_precision="round_trip")`); None is an empty cell."""
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from har.files import replacing, write_json
+from har.files import write_json, write_text
 
 LOCK, TMP = Path("dvc.lock"), Path(".dvc/tmp")
 LEFT = re.compile(r"\..*\.(\d+)-\d+\.part(\..*)?|\..*\.part")  # har.files.temporary_beside, har.coco.partial
@@ -70,20 +70,26 @@ def is_whole(text: str) -> bool:
     return known and text.endswith("\n") and all(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", str(md5)) for md5 in hashes)
 
 
+def is_start(text: str, whole: str) -> bool:
+    """Whether the stages of `text` are the first ones of `whole`, and not all: a cut between two of them."""
+    stages = [re.findall(r"^  (\S.*):$", one, re.MULTILINE) for one in (text, whole)]
+    return len(stages[0]) < len(stages[1]) and stages[0] == stages[1][: len(stages[0])]
+
+
 def lock_file(root: Path, copy: Path) -> list[str]:
     """DVC writes dvc.lock in place; one that a kill cut short is replaced by the copy that the last stage made."""
     lock = root / LOCK
-    if not lock.exists() or is_whole(lock.read_text(encoding="utf-8", errors="replace")):
+    if not lock.exists():
         return []
-    if copy.exists() and is_whole(copy.read_text(encoding="utf-8")):
-        with replacing(lock) as temporary:
-            shutil.copy2(copy, temporary)
-        return ["dvc.lock was cut short; it is again as it was when the last stage started"]
+    text = lock.read_text(encoding="utf-8", errors="replace")
+    last = copy.read_text(encoding="utf-8") if copy.exists() else ""
     found = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], cwd=root, capture_output=True, text=True, check=False)
-    if found.returncode == 0 and is_whole(found.stdout):
-        with replacing(lock) as temporary:
-            temporary.write_text(found.stdout, encoding="utf-8")
-        return ["dvc.lock was cut short; it is again as in the last commit"]
+    if (found.returncode == 0 and text == found.stdout) or (is_whole(text) and not is_start(text, last)):
+        return []
+    for whole, when in ((last, "when the last stage started"), (found.stdout, "in the last commit")):
+        if is_whole(whole):
+            write_text(lock, whole)
+            return [f"dvc.lock was cut short; it is again as it was {when}"]
     lock.unlink()
     return ["dvc.lock was cut short and there was no copy of it: all stages are looked at anew"]
 

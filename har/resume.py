@@ -129,8 +129,10 @@ class Digest:
             case _ if is_dataclass(value):
                 held = {field.name: getattr(value, field.name) for field in fields(value)}
                 yield from self._parts([type(value).__name__, held])
-            case _ if hasattr(value, "get_params"):  # scikit-learn's: its settings and all that fitting left
-                yield from self._parts([type(value).__name__, vars(value)])
+            case _ if hasattr(value, "get_params"):  # scikit-learn's, fitted: the numbers that it predicts by
+                numbers = np.ndarray | np.generic | int | float | str
+                held = {key: one for key, one in vars(value).items() if key == "steps" or isinstance(one, numbers)}
+                yield from self._parts([type(value).__name__, held])
             case _:
                 raise TypeError(f"a {type(value).__name__} has no digest here")
 

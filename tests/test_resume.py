@@ -13,9 +13,9 @@ from conftest import CLASSES
 from joblib import delayed
 from test_training import AUGMENTED, FINETUNE, MLP, features, images, split_of
 
-from har import experiment, progress, resume, training
+from har import experiment, probe, progress, resume, training
 from har.class_noise.runs import Learnt, Run
-from har.params.schema import NoiseTerms, Training
+from har.params.schema import NoiseTerms, Probe, Training
 from har.refit import Fitted
 from har.resume import Digest, content, kept_calls, read, write
 from har.runs import Outcome
@@ -219,6 +219,12 @@ class TestUnits:
         found = [Digest()(value) for value in values]
         assert len(set(found)) == len(values)
         assert found == [Digest()(value) for value in values]
+
+    def test_a_fitted_probe_is_its_numbers(self):
+        config = Probe(c=[0.1, 1.0], folds=2)
+        x, y = np.random.default_rng(0).normal(size=(12, 3)), np.arange(12) % 3
+        first, again, other = (Digest()(probe.fit(x + more, y, 3, config)) for more in (0, 0, x**2))
+        assert first == again != other
 
     def test_what_has_no_digest_is_told_and_not_guessed(self):
         with pytest.raises(TypeError, match="a object has no digest"):

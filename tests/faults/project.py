@@ -26,8 +26,8 @@ REDUCED = {
         )
     },
     "run.policies": ["none", "all_combined"],
-    "simulation.experiments": 50,
-    "simulation.resamples": 50,
+    "simulation.experiments": 100,
+    "simulation.resamples": 100,
     "sample.data.world.images": 400,
     "sample.curate.classes.walking_running.count": 24,
     "sample.curate.classes.sitting.count": 24,
@@ -65,15 +65,16 @@ REDUCED = {
 }
 
 
-def clone(source: Path, folder: Path, changes: dict = REDUCED) -> Path:
-    """The commit that is checked out in `source`, in `folder`, with `changes` to params.yaml and no results in it."""
+def clone(source: Path, folder: Path, changes: dict | None = None) -> Path:
+    """The commit that is checked out in `source`, in `folder`, without results and with `changes` (REDUCED) to
+    params.yaml."""
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", source, folder], check=True)
     for name in (f"data/{PROFILE}", f"reports/{PROFILE}", "reports/simulation"):
         shutil.rmtree(folder / name, ignore_errors=True)
     yaml = YAML()
     yaml.preserve_quotes = True
     params = yaml.load(folder / "params.yaml")
-    for key, value in changes.items():
+    for key, value in (REDUCED if changes is None else changes).items():
         *path, last = key.split(".")
         block = params
         for name in path:
@@ -135,10 +136,20 @@ def snapshot(folder: Path) -> dict[str, tuple[str, int]]:
     return found
 
 
-def repro(folder: Path, limit: float = 1200) -> list[tuple[str, float, float]]:
+def lost(folder: Path, truth: dict) -> dict[str, int]:
+    """Results that are missing, changed or too many, and their bytes."""
+    now = snapshot(folder)
+    return {
+        name: max(truth.get(name, ("", 0))[1], now.get(name, ("", 0))[1])
+        for name in sorted({*truth, *now})
+        if truth.get(name) != now.get(name)
+    }
+
+
+def repro(folder: Path, *targets: str, limit: float = 1200) -> list[tuple[str, float, float]]:
     """Run everything, undisturbed: each stage with the seconds from its start to the next one's, and since the first.
     RuntimeError with the last lines where it fails."""
-    process, begun, lines = start(folder, "repro"), [], []
+    process, begun, lines = start(folder, "repro", *targets), [], []
     clock = time.monotonic()
     for line in process.stdout:
         lines.append(line)
