@@ -89,7 +89,7 @@ def suffer(
                 print(line(len(done) + 1, one), flush=True)
                 done.append(one)
         if code and not any(one.ended for one in struck):
-            raise RuntimeError(f"dvc repro failed of itself in {folder}: see {folder / '.dvc/tmp/faults.log'}")
+            raise RuntimeError(f"dvc repro failed of itself in {folder}: see {log_of(folder)}")
         if code == 0 and not any(pending.values()):
             return done
     raise RuntimeError(f"{sum(map(len, pending.values()))} moments were left after {limit:.0f} s")
@@ -115,7 +115,7 @@ def attempt(folder: Path, arguments: list[str], pending: dict, truth: dict) -> t
     """One run of DVC, struck as its stages start; the moments tried, and its exit code."""
     process = start(folder, *arguments)
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(process, lines, folder / ".dvc/tmp/faults.log"), daemon=True).start()
+    threading.Thread(target=_read, args=(process, lines, log_of(folder)), daemon=True).start()
     struck: list[Struck] = []
     waiting: deque[Moment] = deque()
     due = None
@@ -143,6 +143,11 @@ def attempt(folder: Path, arguments: list[str], pending: dict, truth: dict) -> t
         struck[-1].torn = torn(folder, truth)
         struck[-1].recovered = recover(folder)
     return struck, code
+
+
+def log_of(folder: Path) -> Path:
+    """What the last run of DVC in `folder` said."""
+    return folder.with_suffix(".log")
 
 
 def _read(process: subprocess.Popen, lines: queue.SimpleQueue, log: Path) -> None:
