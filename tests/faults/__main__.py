@@ -25,8 +25,12 @@ def main() -> int:
     parser.add_argument("targets", nargs="*", help="stages to run (default: all), as in dvc repro")
     asked = parser.parse_args()
     folder, begun = asked.folder.resolve(), time.monotonic()
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    settings = {"commit": commit, "seed": asked.seed, "moments": asked.moments, "targets": asked.targets}
+    settings = {
+        "commit": commit_of("har", "stages", "dvc.yaml", "params.yaml", "tests/faults/project.py"),
+        "seed": asked.seed,
+        "moments": asked.moments,
+        "targets": asked.targets,
+    }
     if subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], capture_output=True, check=True).stdout:
         print("faults: what is not committed is not tried")
 
@@ -73,6 +77,12 @@ def main() -> int:
     if asked.only is None:
         print(report.write(found, asked.report))
     return 1 if found.failures else 0
+
+
+def commit_of(*paths: str) -> str:
+    """The last commit that changed one of `paths`."""
+    asked = ["git", "rev-list", "-1", "HEAD", "--", *paths]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def undisturbed(folder: Path, targets: list[str]) -> tuple[list[tuple[str, float]], dict]:

@@ -72,8 +72,8 @@ class Weather:
 
 @dataclass(frozen=True)
 class Fetched:
-    """files, bytes: that were to come; whole: files that came with the right hash; lost: bytes of the others; asked: requests; seen: see Weather;
-    runs: how often the client was started, kills: how often it was killed."""
+    """files, bytes: that were to come; whole: files that came with the right hash; lost: bytes of the others; asked:
+    requests; seen: see Weather; runs: how often the client was started, kills: how often it was killed."""
 
     files: int
     bytes: int

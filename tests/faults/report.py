@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,9 +87,8 @@ def write(found: Found, path: Path) -> str:
     table = summary(found)
     victims = Counter((one.victim, one.moment.signal) for one in found.struck)
     stages = Counter(one.moment.stage.partition("@")[0] for one in found.struck)
-    righted = Counter(
-        words.partition(" named ")[0].partition(" was ")[0] for one in found.struck for words in one.recovered
-    )
+    said = [words for one in found.struck for words in one.recovered]
+    righted = Counter(re.sub(r"^\d+ ", "", words).partition(" named ")[0].partition(" was ")[0] for words in said)
     alone, all_of_it = found.seconds
     parts = [
         "# Faults",
@@ -101,7 +101,7 @@ def write(found: Found, path: Path) -> str:
         "## Who was hit with what",
         table_of([{"Victim": who, **{name: str(victims[who, name]) for name in SIGNALS}} for who in VICTIMS]),
         "A stage that collects has no worker, and while DVC stores what a stage made there is no stage: then the next "
-        "one above is hit. Workers pass over Ctrl-C (SIGINT), which their stage answers; DVC does so while a stage runs.",
+        "one above is hit. Workers pass over SIGINT (Ctrl-C), which their stage answers, and DVC while a stage runs.",
         "## Stages hit",
         ", ".join(f"{name} {count}" for name, count in sorted(stages.items())) + ".",
         "## What `make repro` put right before it ran",
