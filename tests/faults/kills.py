@@ -166,7 +166,9 @@ def strike(process: subprocess.Popen, moment: Moment) -> Struck:
     no stage while DVC stores what it made."""
     number = getattr(signal, moment.signal)
     try:
-        stages = [one for one in psutil.Process(process.pid).children() if "-m" in one.cmdline()]
+        below = psutil.Process(process.pid).children(recursive=True)
+        stages = [one for one in below if any(word.startswith("stages.") for word in one.cmdline())]
+        stages = [one for one in stages if one.ppid() not in {other.pid for other in stages}]
         workers = [one for stage in stages for one in stage.children(recursive=True)]
     except psutil.Error:
         stages, workers = [], []
