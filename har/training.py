@@ -145,8 +145,9 @@ def _check_loss(
     if not (math.isfinite(loss) and math.isfinite(validation_loss)):
         raise HarError(f"seed {seed}: the loss is not finite in epoch {epoch}; {hint}")
     guessing = math.log(classes)
-    # a first epoch may start from anywhere; dropout alone takes the training loss a third above guessing
-    if first is not None and loss > max(DIVERGED * guessing, first):
+    # a first epoch may start from anywhere; from there it must fall, and may not end high up
+    risen = first is not None and (loss > first or epoch == config.epochs)
+    if risen and loss > DIVERGED * guessing:
         raise HarError(
             f"seed {seed}: training diverges, the loss is {loss:.3g} in epoch {epoch} (guessing gives {guessing:.3g}, "
             f"epoch 1 gave {first:.3g}); {hint}"

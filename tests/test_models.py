@@ -1,6 +1,7 @@
 """Models: the paper's networks, and classifiers on checkpoints that stay native to the hub."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import nn
 from har.errors import HarError
 from har.models import pretrained
 from har.models.builders import build, logits, parameter_count
+from har.models.pretrained import Encoder
 from har.models.scratch import Standardise
 from har.params.schema import Cnn, Dense, Finetune, Mlp, load_params
 from har.training import save
@@ -253,3 +255,36 @@ def test_a_full_size_clip_fine_tunes_saves_and_opens(tmp_path, strength):
     with torch.inference_mode():
         probabilities = torch.softmax(model(pixels).logits.double(), 1)
     np.testing.assert_allclose(probabilities, outcome.probabilities, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
+@pytest.mark.parametrize(
+    ("change", "pixels"),
+    [
+        ({"size": {"height": 48, "width": 48}, "crop_size": {"height": 48, "width": 48}}, 48),
+        ({"image_mean": [0.5], "image_std": [0.5, 0.5]}, 32),
+    ],
+    ids=["size", "channels"],
+)
+def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(
+    checkpoints, tmp_path, name, change, pixels
+):
+    folder = tmp_path / name
+    shutil.copytree(checkpoints[name], folder)
+    config = folder / "preprocessor_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    for load in (lambda: build(FINETUNE, CLASSES, folder), lambda: Encoder(folder)):
+        with pytest.raises(
+            HarError, match=f"{name}: its preprocessing, images of {pixels} pixels, does not fit its network: "
+        ):
+            load()
+
+
+def test_trying_the_fit_draws_nothing(checkpoints):
+    """So a checkpoint's weights and a training's order are those of the seed, whatever is tried before."""
+    torch.manual_seed(0)
+    build(FINETUNE, CLASSES, checkpoints["vit"])
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    pretrained.classifier(checkpoints["vit"], CLASSES)
+    assert torch.equal(after, torch.rand(1))

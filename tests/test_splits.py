@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.errors import HarError
-from har.splits import read_split, split, split_sizes, write_split
+from har.splits import read_split, require_classes, split, split_sizes, write_split
 
 PAPER = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -138,3 +138,17 @@ def test_a_split_survives_its_file(tmp_path):
     frame.assign(split="dev").to_csv(tmp_path / "split.csv", index=False)
     with pytest.raises(HarError, match="'split' may hold only train, validation, test, extended"):
         read_split(tmp_path / "split.csv")
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_class_that_a_part_lacks_is_told_before_any_training(part):
+    frame = pd.DataFrame(
+        {"label": ["a", "b"] * 3, "split": ["train", "train", "validation", "validation", "test", "test"]}
+    )
+    require_classes(frame, ["a", "b"], "split")
+    require_classes(
+        frame[frame["split"] != "test"], ["a", "b"], "augment"
+    )  # nothing is said of a test that is not there
+    lacking = frame[(frame["split"] != part) | (frame["label"] != "b")]
+    with pytest.raises(HarError, match=f"split: no {part} image of class b; change split or curate.classes"):
+        require_classes(lacking, ["a", "b"], "split")

@@ -249,3 +249,23 @@ class TestExperiment:
         config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4})
         with pytest.raises(HarError, match="the loss is not finite"):
             self.all_seeds(config, images(28), strength, jobs=2, backend="processes")
+
+
+def test_a_training_that_diverges_is_told_and_not_averaged(strength):
+    config = DENSE.model_copy(update={"learning_rate": 3.0, "epochs": 6})
+    with pytest.raises(HarError, match=r"seed 4: training diverges, the loss is .* in epoch \d"):
+        run(config, images(), strength, seed=4)
+
+
+def test_a_bad_start_is_no_divergence():
+    check = training._check_loss
+    check(900.0, 5.0, None, 3, 0, 1, CNN)  # the first epoch may come from anywhere
+    long = CNN.model_copy(update={"epochs": 9})
+    check(80.0, 5.0, 900.0, 3, 0, 8, long)
+    check(5.0, 5.0, 1.1, 3, 0, 9, long)
+    with pytest.raises(HarError, match="seed 0: training diverges, the loss is 80 in epoch 9"):
+        check(80.0, 5.0, 900.0, 3, 0, 9, long)
+    with pytest.raises(HarError, match=r"seed 7: training diverges, the loss is 6 in epoch 3 \(guessing gives 1\.1"):
+        check(6.0, 5.0, 1.1, 3, 7, 3, CNN)
+    with pytest.raises(HarError, match=r"lower learning_rate \(now 0\.001\)"):
+        check(6.0, 5.0, 1.1, 3, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))

@@ -192,8 +192,9 @@ def require_fit(folder: str | Path, model: nn.Module, preprocess: Preprocess, fo
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise HarError(
-            f"{folder}: its preprocessing does not fit its network: {reason}; take both of the same revision, or "
-            "correct size, crop_size, image_mean and image_std in preprocessor_config.json"
+            f"{folder}: its preprocessing, images of {preprocess.size} pixels, does not fit its network: {reason}; "
+            "take both of the same revision, or correct size, crop_size, image_mean and image_std in "
+            "preprocessor_config.json"
         ) from None
     finally:
         model.train(training)
