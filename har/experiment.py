@@ -4,8 +4,10 @@ This module starts no torch of its own; the processes that train do.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,29 +37,40 @@ def images(
     return preprocess.load(store, image_ids)
 
 
-def run(
-    config: Model,
+class Trained(NamedTuple):
+    """Predictions of validation, test and extended images, learning curves (CURVE_COLUMNS), and {parameters,
+    kept_seed, epochs}."""
+
+    predictions: pd.DataFrame
+    curves: pd.DataFrame
+    description: dict
+
+
+def run(config: Model, classes: Sequence[str], split: pd.DataFrame, x: np.ndarray, *, name: str, **options) -> Trained:
+    """One configuration: as `run_all` of it alone."""
+    return next(run_all({name: config}, classes, split, x, **options))[1]
+
+
+def run_all(
+    configs: Mapping[str, Model],
     classes: Sequence[str],
     split: pd.DataFrame,
     x: np.ndarray,
     *,
     training: Training,
     strength: Augmentation,
-    name: str,
     backbone: Path | None = None,
     checkpoint: Path | None = None,
     texts: np.ndarray | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
-    """Train `config` once per seed and predict validation, test and extended images.
+) -> Iterator[tuple[str, Trained]]:
+    """Train each of `configs` once per seed, all runs in one pool; name and outcome of each, in their order.
 
-    split: image_id, label, split of the images in the rows of `x`. Returns the predictions, the learning
-    curves (CURVE_COLUMNS) and a description {parameters, kept_seed, epochs, seconds}. texts: for head "text" (see
-    har.training.train). The run with the
-    lowest validation loss leaves its weights in `checkpoint`. Raises HarError where a class is missing
-    from train or validation.
+    split: image_id, label, split of the images in the rows of `x`. texts: for head "text" (see har.training.train).
+    The run with the lowest validation loss leaves its weights in `checkpoint` (one configuration only). Raises
+    HarError where a class is missing from train or validation.
     """
     classes = list(classes)
-    require_classes(split, classes, name)
+    require_classes(split, classes, " ".join(configs))
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
     work = (
@@ -72,20 +85,27 @@ def run(
             checkpoint=checkpoint and checkpoint / f"seed-{seed}",
             texts=texts,
         )
+        for config in configs.values()
         for seed in training.seeds
     )
-    outcomes = []
-    progress = tqdm(total=len(training.seeds), desc=name, unit="run")
-    for outcome in side_by_side(training, len(training.seeds), loaded_by([config]))(work):
-        outcomes.append(outcome)
-        progress.update()
-        last = outcome.history[outcome.epoch - 1]
-        progress.write(
-            f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation loss "
-            f"{outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, {outcome.seconds:.0f} s"
-        )
-    progress.close()
+    count = len(training.seeds)
+    done = side_by_side(training, len(configs) * count, loaded_by(configs.values()))(work)
+    with tqdm(total=len(configs) * count, desc=" ".join(configs) if len(configs) == 1 else "train", unit="run") as bar:
+        for name in configs:
+            outcomes = []
+            for outcome in islice(done, count):
+                outcomes.append(outcome)
+                bar.update()
+                last = outcome.history[outcome.epoch - 1]
+                bar.write(
+                    f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation "
+                    f"loss {outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, "
+                    f"{outcome.seconds:.0f} s"
+                )
+            yield name, _trained(outcomes, classes, split, checkpoint)
 
+
+def _trained(outcomes: list[Outcome], classes: list[str], split: pd.DataFrame, checkpoint: Path | None) -> Trained:
     kept = min(outcomes, key=lambda o: (o.validation_loss, o.seed))
     if checkpoint is not None:
         for file in (checkpoint / f"seed-{kept.seed}").iterdir():
@@ -110,7 +130,7 @@ def run(
         "kept_seed": kept.seed,
         "epochs": float(np.mean([outcome.epoch for outcome in outcomes])),
     }
-    return predictions, curves.round(6), description
+    return Trained(predictions, curves.round(6), description)
 
 
 def _run(config: Model, classes: list[str], inputs: tuple[np.ndarray, ...], seed: int, **options) -> Outcome:

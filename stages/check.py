@@ -13,6 +13,8 @@ from stages.settings import keys
 # Types and checks of params.yaml decide whether a run starts, not what comes out: what a stage reads of params.yaml
 # stands in its settings, and nothing there has a default. So a new key reruns what uses it alone.
 NO_RESULT = [Path("har/params")]
+# what starts stages, and this one
+NO_STAGES = ("__main__", "check")
 
 
 def check() -> None:
@@ -20,7 +22,7 @@ def check() -> None:
     for name, read in keys(params).items():
         write_json(SETTINGS / f"{name}.json", subset(params, read))
     for script in sorted(Path("stages").glob("*.py")):
-        if '__name__ == "__main__"' in script.read_text(encoding="utf-8") and script != Path("stages/check.py"):
+        if '__name__ == "__main__"' in script.read_text(encoding="utf-8") and script.stem not in NO_STAGES:
             write_text(Path("data/code") / f"{script.stem}.txt", fingerprint(script, leave_out=NO_RESULT))
 
 

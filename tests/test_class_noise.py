@@ -205,7 +205,7 @@ class TestReport:
         assert frame.chosen.sum() == 1
         for table in tables.values():
             assert "nan" not in table.markdown()
-        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise", resamples=200)
+        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise")
         assert (tmp_path / "noise.png").stat().st_size > 1000
 
     @pytest.mark.parametrize(

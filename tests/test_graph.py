@@ -58,7 +58,7 @@ def closure(file: Path) -> set[Path]:
 
 
 def script_of(name: str) -> Path:
-    return Path(STAGES[name]["cmd"].split()[2].replace(".", "/")).with_suffix(".py")
+    return Path("stages", STAGES[name]["cmd"].split()[3]).with_suffix(".py")
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
@@ -85,7 +85,7 @@ def test_each_stage_waits_for_its_settings_and_no_other():
         for stage in repo.index.stages:
             if stage.addressing == "check":
                 continue
-            name = "-".join(stage.cmd.split()[2:]).removeprefix("stages.")
+            name = "-".join(stage.cmd.split()[3:])
             assert [d for d in map(str, stage.deps) if "settings" in d] == [f"data/settings/{name}.json"]
             assert name in noted
             assert not stage.params, f"{stage.addressing}: dvc.yaml has params; put them into stages/settings.py"
