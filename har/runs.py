@@ -63,15 +63,29 @@ def side_by_side(
 
 
 def _forked(jobs: int, work: Iterable) -> Iterator:
-    """joblib's own fork-based backend gives all results at the end, or none."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
-        waiting = deque(pool.submit(call, *args, **options) for call, args, options in work)
+    """joblib's own fork-based backend gives all results at the end, or none. Forked processes have the calls and
+    their arrays already; only which one, and its result, goes through a pipe."""
+    calls = list(work)
+    with ProcessPoolExecutor(jobs, get_context("fork"), initializer=_inherit, initargs=(calls,)) as pool:
+        waiting = deque(pool.submit(_inherited, place) for place in range(len(calls)))
         try:
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+_calls: list = []  # of the pool that a forked process works for
+
+
+def _inherit(calls: list) -> None:
+    _calls[:] = calls
+
+
+def _inherited(place: int):
+    call, args, options = _calls[place]
+    return call(*args, **options)
 
 
 def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
