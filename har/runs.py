@@ -15,7 +15,7 @@ from joblib import Parallel
 from har.params.schema import Model, Probe, Training
 
 # by work on trained models; torch's optimisers load _dynamo, for 2 s, when the first one is made
-LOADED = ("har.models.pretrained", "har.training", "torch._dynamo")
+LOADED = ("har.models.pretrained", "har.training", "torch._dynamo", "transformers.modeling_utils")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
         kind = getattr(config, "kind", "probe")
         modules |= {"sklearn.linear_model"} if kind == "probe" else {"har.training", "torch._dynamo"}
         if kind == "finetune":
-            modules.add("har.models.pretrained")
+            modules |= {"har.models.pretrained", "transformers.modeling_utils"}
             if config.head == "probe":
                 modules.add("sklearn.linear_model")
     return sorted(modules)

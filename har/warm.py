@@ -36,6 +36,8 @@ LOADED = (
     "torch._dynamo",  # torch's optimisers load it
     "transformers.modeling_utils",
     "transformers.models.clip.modeling_clip",
+    "transformers.models.siglip.modeling_siglip",
+    "transformers.models.vit.modeling_vit",
     "matplotlib.pyplot",
     "statsmodels.api",
 )
