@@ -26,7 +26,6 @@ def keys(params: Params) -> dict[str, list[str]]:
         "ablate": ["run.encoders", "tasks.activity", "ablation", *training, *intervals, *header],
         "statistics": ["run", "tasks", *intervals, *header],
         "explain": ["run", "tasks", "training", "explain", *intervals, *header],
-        "simulate": ["simulation"],
         "audit": ["tasks.activity", "audit", "data", f"backbones.{profile.audit.encoder}.source", *intervals],
         "masking": ["run", "tasks.activity", "training", "models", "probe", "masking", *intervals, *header],
         "noise": ["run.encoders", "tasks.activity", "training", "masking", "noise", *intervals, *header],
@@ -41,8 +40,6 @@ def keys(params: Params) -> dict[str, list[str]]:
     found["learning_curve"] += fitted(profile, profile.learning_curve.models)
     found["ablate"] += fitted(profile, [variant.model for variant in profile.ablation.variants.values()])
     found["noise"] += fitted(profile, [profile.noise.model])
-    for name in params.pretrain.models:
-        found[f"pretrain-{name}"] = ["pretrain.scenes", "pretrain.threads", f"pretrain.models.{name}"]
     for name in run.encoders:
         found[f"backbone-{name}"] = [f"backbones.{name}"]
         found[f"embed-{name}"] = ["curate.classes", "embed", "training.device", "training.jobs"]
@@ -51,6 +48,11 @@ def keys(params: Params) -> dict[str, list[str]]:
         found[name] = [f"tasks.{one.task}", f"models.{one.model}", *training, *intervals]
     for name in run.generative:
         found[f"generative-{name}"] = ["tasks.activity", "training.device", f"generative.{name}", *intervals]
+    found = {name: ["profile", *read] for name, read in found.items()}
+    # the same for every profile
+    found["simulate"] = ["simulation"]
+    for name in params.pretrain.models:
+        found[f"pretrain-{name}"] = ["pretrain.scenes", "pretrain.threads", f"pretrain.models.{name}"]
     return found
 
 

@@ -103,7 +103,6 @@ class TestSettings:
     def test_what_is_named_comes_back_as_it_was(self, tmp_path):
         for name, wanted in keys(self.params).items():
             params, profile = self.restricted(tmp_path, *wanted)
-            assert params.profile == self.params.profile
             for key in wanted:
                 top, *path = key.split(".")
                 found, expected = (params, self.params) if hasattr(self.params, top) else (profile, self.params.active)
@@ -112,7 +111,9 @@ class TestSettings:
                 assert found == expected, f"{name}: {key}"
 
     def test_nothing_else_is_seen(self, tmp_path):
-        params, profile = self.restricted(tmp_path, "run.encoders", "models.clip", "data.source", "tasks.activity")
+        params, profile = self.restricted(
+            tmp_path, "profile", "models.clip", "run.encoders", "data.source", "tasks.activity"
+        )
         assert list(profile.models) == ["clip"]
         assert not profile.data.own
         assert list(profile.tasks) == ["activity"]
@@ -132,6 +133,13 @@ class TestSettings:
         rerun = {name for name in before if before[name] != after[name]}
         assert {"train-activity-clip", "train-posture-clip", "cards", "masking"} <= rerun
         assert not rerun & {"train-activity-vit", "embed-clip", "tables", "augment", "images"}
+
+    def test_another_profile_changes_all_but_what_is_the_same_for_each(self):
+        other = next(name for name in self.params.profiles if name != self.params.profile)
+        changed = self.params.model_copy(update={"profile": other})
+        before, after = ({n: subset(p, k) for n, k in keys(p).items()} for p in (self.params, changed))
+        same = {name for name in before if before[name] == after.get(name)}
+        assert same == {"simulate", *(f"pretrain-{name}" for name in self.params.pretrain.models)}
 
     def test_a_key_that_does_not_exist_is_a_mistake_of_the_table(self):
         with pytest.raises(KeyError, match="modles"):

@@ -18,15 +18,18 @@ from har.params.schema import Params, Profile
 
 
 def subset(params: Params, keys: Iterable[str]) -> dict:
-    """What `keys` name, in params.yaml's structure, and the profile's name.
+    """What `keys` name, in params.yaml's structure.
 
-    A key is a dotted path from the top of params.yaml (`run.encoders`) or from the active profile (`tasks.activity`).
-    Raises KeyError for a key that does not exist.
+    A key is a dotted path from the top of params.yaml (`profile`, `run.encoders`) or from the active profile
+    (`tasks.activity`). Raises KeyError for a key that does not exist.
     """
     # field by field: a whole dump goes through every profile
     tops = {name: getattr(params, name) for name in ("run", "pretrain", "simulation")}
-    found: dict = {"profile": params.profile}
+    found: dict = {}
     for key in keys:
+        if key == "profile":
+            found[key] = params.profile
+            continue
         path = key.split(".")
         if path[0] not in tops:
             path = [params.profile, *path]
@@ -54,7 +57,7 @@ def read(file: Path) -> tuple[Params, Profile]:
         raise HarError(f"{file} is missing: `dvc repro check` writes it from params.yaml") from None
     except ValueError as error:
         raise HarError(f"{file}: broken ({error}); `dvc repro -f check` writes it again") from None
-    name = found.pop("profile")
+    name = found.pop("profile", "")  # pre-training and simulation have none
     profile = _partial(Profile, found.pop(name, {}))
     blocks = {key: _partial(Params.model_fields[key].annotation, value) for key, value in found.items()}
     return Params.model_construct(profile=name, **blocks), profile
