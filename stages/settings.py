@@ -31,7 +31,7 @@ def keys(params: Params) -> dict[str, list[str]]:
         "noise": ["run.encoders", "tasks.activity", "training", "masking", "noise", *intervals, *header],
         "consistency": ["run", "tasks"],
         "errors": ["run", "tasks", "data.source", "errors", *intervals, *header],
-        "figures": ["run", "tasks", *intervals],
+        "figures": ["run", "tasks", "training", *intervals],
         "report": ["tasks.activity"],
         "page": ["run", "tasks", "data.source", "page", *header],
     }
