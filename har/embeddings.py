@@ -56,7 +56,7 @@ def read(folder: str | Path) -> Embeddings:
     """The embeddings in `folder`; HarError names what is missing."""
     folder = Path(folder)
     try:
-        about = json.loads((folder / "about.json").read_text())
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         similarities, texts = folder / "similarities.npy", folder / "texts.npy"
         return Embeddings(
             index=pd.Index(pd.read_csv(folder / "index.csv").image_id),
@@ -74,7 +74,7 @@ def texts(folder: str | Path, classes: Sequence[str]) -> np.ndarray:
     """float32 [classes, width]: the unit vectors of the prompts of `classes`; HarError names what is missing."""
     folder = Path(folder)
     try:
-        known = json.loads((folder / "about.json").read_text())["classes"]
+        known = json.loads((folder / "about.json").read_text(encoding="utf-8"))["classes"]
         return np.load(folder / "texts.npy")[[known.index(label) for label in classes]]
     except (OSError, ValueError, KeyError) as error:
         raise HarError(f"{folder}: no text embeddings of {', '.join(classes)}: {error}") from None

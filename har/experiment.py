@@ -3,7 +3,6 @@
 This module starts no torch of its own; the processes that train do.
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,14 +14,17 @@ from joblib import delayed
 from tqdm import tqdm
 
 from har.evaluate import predictions_frame
+from har.files import link_or_copy, replacing_folder
 from har.groups import with_groups
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
+from har.resume import kept_calls, lasting
 from har.runs import Inputs, Outcome, loaded_by, side_by_side
 from har.splits import require_classes
 from har.store import Store
 from har.views import PersonStore
 
+WEIGHTS = "weights"  # of a run, in its folder
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
@@ -48,7 +50,8 @@ class Trained(NamedTuple):
 
 def run(config: Model, classes: Sequence[str], split: pd.DataFrame, x: np.ndarray, *, name: str, **options) -> Trained:
     """One configuration: as `run_all` of it alone."""
-    return next(run_all({name: config}, classes, split, x, **options))[1]
+    ((_, found),) = run_all({name: config}, classes, split, x, **options)
+    return found
 
 
 def run_all(
@@ -62,11 +65,13 @@ def run_all(
     backbone: Path | None = None,
     checkpoint: Path | None = None,
     texts: np.ndarray | None = None,
+    keep: Path | None = None,
 ) -> Iterator[tuple[str, Trained]]:
     """Train each of `configs` once per seed, all runs in one pool; name and outcome of each, in their order.
 
     split: image_id, label, split of the images in the rows of `x`. texts: for head "text" (see har.training.train).
-    The run with the lowest validation loss leaves its weights in `checkpoint` (one configuration only). Raises
+    The run with the lowest validation loss leaves its weights in `checkpoint` (one configuration only). keep: a
+    folder in which finished runs and how far the others have come outlive an interruption (har.resume). Raises
     HarError where a class is missing from train or validation.
     """
     classes = list(classes)
@@ -82,36 +87,40 @@ def run_all(
             strength=strength,
             device=training.device,
             backbone=backbone,
-            checkpoint=checkpoint and checkpoint / f"seed-{seed}",
             texts=texts,
+            weights=checkpoint is not None,
         )
         for config in configs.values()
         for seed in training.seeds
     )
-    count = len(training.seeds)
-    done = side_by_side(training, len(configs) * count, loaded_by(configs.values()))(work)
-    with tqdm(total=len(configs) * count, desc=" ".join(configs) if len(configs) == 1 else "train", unit="run") as bar:
+    count, title = len(training.seeds), " ".join(configs) if len(configs) == 1 else "train"
+    with lasting(keep) as room, tqdm(total=len(configs) * count, desc=title, unit="run") as progress:
+        calls, folders = kept_calls(work, room, [Outcome], own_folder=True)
+        done = zip(side_by_side(training, len(calls), loaded_by(configs.values()))(calls), folders, strict=True)
         for name in configs:
-            outcomes = []
-            for outcome in islice(done, count):
-                outcomes.append(outcome)
-                bar.update()
+            runs = []
+            for outcome, folder in islice(done, count):
+                runs.append((outcome, folder))
+                progress.update()
                 last = outcome.history[outcome.epoch - 1]
-                bar.write(
+                progress.write(
                     f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation "
                     f"loss {outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, "
                     f"{outcome.seconds:.0f} s"
                 )
-            yield name, _trained(outcomes, classes, split, checkpoint)
+            yield name, _trained(runs, classes, split, checkpoint)
 
 
-def _trained(outcomes: list[Outcome], classes: list[str], split: pd.DataFrame, checkpoint: Path | None) -> Trained:
-    kept = min(outcomes, key=lambda o: (o.validation_loss, o.seed))
+def _trained(
+    runs: list[tuple[Outcome, Path]], classes: list[str], split: pd.DataFrame, checkpoint: Path | None
+) -> Trained:
+    """runs: what came of each, and the folder with its weights."""
+    outcomes = [outcome for outcome, _ in runs]
+    kept, folder = min(runs, key=lambda run: (run[0].validation_loss, run[0].seed))
     if checkpoint is not None:
-        for file in (checkpoint / f"seed-{kept.seed}").iterdir():
-            file.replace(checkpoint / file.name)
-        for outcome in outcomes:
-            shutil.rmtree(checkpoint / f"seed-{outcome.seed}")
+        with replacing_folder(checkpoint) as fresh:
+            for file in sorted((folder / WEIGHTS).iterdir()):
+                link_or_copy(file, fresh / file.name)
     told = (split.split != "train").to_numpy()
     parts = split[told]
     predictions = pd.concat(
@@ -133,7 +142,17 @@ def _trained(outcomes: list[Outcome], classes: list[str], split: pd.DataFrame, c
     return Trained(predictions, curves.round(6), description)
 
 
-def _run(config: Model, classes: list[str], inputs: tuple[np.ndarray, ...], seed: int, **options) -> Outcome:
+def _run(
+    config: Model,
+    classes: list[str],
+    inputs: tuple[np.ndarray, ...],
+    seed: int,
+    *,
+    weights: bool,
+    keep: Path,
+    **options,
+) -> Outcome:
     from har.training import train  # torch takes seconds to load: in the process that trains, not before
 
-    return train(config, classes, Inputs(*inputs), seed, **options)
+    checkpoint = keep / WEIGHTS if weights else None
+    return train(config, classes, Inputs(*inputs), seed, checkpoint=checkpoint, keep=keep, **options)

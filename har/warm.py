@@ -43,6 +43,7 @@ LOADED = (
 )
 IDLE = 20.0  # seconds without work, after which the server ends
 LIMIT = 1_000_000  # bytes of a request
+forked = False  # whether this process was forked from a server
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 
 
@@ -182,6 +183,8 @@ def serve() -> socket.socket | None:
 def become(connection: socket.socket) -> list[str] | None:
     """Take the place of the process at the other end: its standard streams, environment and fate. Returns its
     arguments; None where it asks for nothing sensible."""
+    global forked
+    forked = True
     os.setpgid(0, 0)
     header, streams, _, _ = socket.recv_fds(connection, 4, 3)
     size = struct.unpack("!I", header)[0] if len(header) == 4 else 0
@@ -213,4 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    importlib.import_module("har.warm").main()  # the module that a stage imports, not a second one

@@ -1,5 +1,7 @@
 """Train CNN_base under each augmentation policy (Table 3)."""
 
+from pathlib import Path
+
 from har import experiment
 from har.evaluate import write_predictions
 from har.files import write_csv, write_json
@@ -7,9 +9,11 @@ from har.metrics import scalars
 from har.splits import read_split
 from har.store import Store
 from stages.context import Context, stage
+from stages.resumed import resumed
 
 
-def augment(context: Context) -> None:
+@resumed
+def augment(context: Context, *, keep: Path) -> None:
     profile, out = context.profile, context.data / "augment"
     base, split = profile.models["cnn_base"], read_split(context.data / "split.csv")
     # policies are compared, and chosen, on validation alone: no test image is predicted here
@@ -25,6 +29,7 @@ def augment(context: Context) -> None:
         images,
         training=profile.training,
         strength=profile.augmentation,
+        keep=keep,
     )
     for policy, (predictions, curves, description) in found:
         write_predictions(out / "predictions" / f"{policy}.csv", predictions)

@@ -8,6 +8,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from har.errors import HarError
+from har.files import replacing
 from har.params.schema import Page
 from har.store import MAX_PIXELS
 
@@ -35,4 +36,5 @@ def _write(image_id: int, path: Path, folder: Path, settings: Page) -> None:
         raise HarError(f"{path}: not a readable image: {error}") from None
     for name, side in (("images", settings.image), ("thumbnails", settings.thumbnail)):
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        image.save(folder / name / f"{image_id}.jpg", "JPEG", quality=settings.quality, optimize=True)
+        with replacing(folder / name / f"{image_id}.jpg", sync=False) as temporary:
+            image.save(temporary, "JPEG", quality=settings.quality, optimize=True)
