@@ -14,7 +14,7 @@ def keys(params: Params) -> dict[str, list[str]]:
         "annotations": ["data", "store.jobs"],
         "curate": ["curate", "data.source"],
         "images": ["data", "store"],
-        "split": ["split"],
+        "split": ["split", "curate.classes"],
         "boxes": [],
         "eda": ["tasks.activity", "report.seed"],
         "baselines": ["run", "tasks", "probe", *intervals],
