@@ -60,11 +60,12 @@ def run(
     require_classes(split, classes, name)
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
+    inputs = (x, y, rows["train"], rows["validation"])  # one object: a cluster is sent it once
     work = (
         delayed(_run)(
             config,
             classes,
-            (x, y, rows["train"], rows["validation"]),
+            inputs,
             seed,
             strength=strength,
             device=training.device,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from har import cluster
 from har.files import write_json, write_text
 from har.sources import fingerprint
 from stages.context import Context, stage
@@ -12,6 +13,8 @@ NO_RESULT = [Path("har/params")]
 
 
 def check(context: Context) -> None:
+    if context.profile.training.backend == "ray":
+        cluster.require()
     # The content changes with what it names alone, so that a changed parameter reruns only the stages that use it.
     write_text(Path("data/params.ok"), "params.yaml is understood\n")
     # Stages that fit a list of models depend on the settings of these, not on those of all models.
