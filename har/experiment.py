@@ -78,11 +78,12 @@ def run_all(
     require_classes(split, classes, " ".join(configs))
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
+    inputs = (x, y, rows["train"], rows["validation"])  # one object: a cluster is sent it once
     work = (
         delayed(_run)(
             config,
             classes,
-            (x, y, rows["train"], rows["validation"]),
+            inputs,
             seed,
             strength=strength,
             device=training.device,

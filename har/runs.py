@@ -50,8 +50,13 @@ def side_by_side(
     other, in the order of the calls. batch_size: as in joblib.Parallel.
 
     modules: what the calls import. Backend "processes" imports these once and forks, where that is safe (Linux):
-    torch and transformers take each fresh process 3 to 4 s to load. Elsewhere it is joblib's loky.
+    torch and transformers take each fresh process 3 to 4 s to load. Elsewhere it is joblib's loky. Backend "ray" leaves
+    it to the cluster how many go side by side (see har.cluster).
     """
+    if training.backend == "ray":
+        from har.cluster import on_ray
+
+        return partial(on_ray, training.ray)
     jobs = max(1, min(training.jobs, tasks))
     if training.backend == "sequential" or jobs == 1:
         return Parallel(n_jobs=1, return_as="generator")

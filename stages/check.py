@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from har import cluster
 from har.errors import told_in_one_line
 from har.files import write_json, write_text
 from har.params.schema import load_params
@@ -19,6 +20,8 @@ NO_STAGES = ("__main__", "check")
 
 def check() -> None:
     params = load_params()
+    if params.active.training.backend == "ray":
+        cluster.require()
     for name, read in keys(params).items():
         write_json(SETTINGS / f"{name}.json", subset(params, read))
     for script in sorted(Path("stages").glob("*.py")):

@@ -29,6 +29,9 @@ def stage(run: Callable[..., None], *arguments: str) -> None:
     """Call `run(context, *arguments)`; a user's mistake ends the stage with one line, not a traceback."""
     script = Path(sys.argv[0]).stem
     with told_in_one_line(script):
-        params, profile = read(SETTINGS / f"{'-'.join([script, *arguments])}.json")
+        # one of several processes of a stage has further arguments
+        names = ["-".join([script, *arguments[:count]]) for count in range(len(arguments), -1, -1)]
+        files = [SETTINGS / f"{name}.json" for name in names]
+        params, profile = read(next(filter(Path.exists, files), files[0]))
         name = params.profile
         run(Context(params, profile, Path("data") / name, Path("reports") / name), *arguments)

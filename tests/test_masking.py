@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CLASSES
+from conftest import CLASSES, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import CNN, FINETUNE, MLP
@@ -29,10 +29,9 @@ from har.masking.study import (
 )
 from har.models.builders import build, logits
 from har.models.kept import load_kept
-from har.params.schema import Training
 from har.training import save
 
-ALONE = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
+ALONE = one_by_one()
 DRAWING = Drawing(["patches", "stripes"], [0.1, 0.5], seed=3)
 
 
@@ -175,7 +174,7 @@ class TestStudy:
         np.testing.assert_allclose(whole, expected, atol=2e-6)
 
     def test_a_second_time_and_in_two_processes_nothing_changes(self, predictions, world):
-        pool = Training(seeds=[0], jobs=2, backend="loky", device="cpu")
+        pool = one_by_one(jobs=2, backend="loky")
         for name, again in told(world, pool).items():
             pd.testing.assert_frame_equal(again, predictions[name], check_exact=True)
 
