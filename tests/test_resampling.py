@@ -122,7 +122,7 @@ class TestFits:
         table, x = images()
         recipes = {"probe": Recipe(PROBE, x.astype(float)), "mlp": Recipe(MLP, x)}
         alone = resampled(strength, recipes, table, repeats=1, folds=2)
-        pool = one_by_one(jobs=2, backend="loky")
+        pool = one_by_one(jobs=2, backend="processes")
         beside = resampled(strength, recipes, table, pool, repeats=1, folds=2)
         assert list(alone) == list(beside) == [MAJORITY, "probe", "mlp"]
         for name in alone:

@@ -192,7 +192,7 @@ class TestExperiment:
             backbone=backbone, checkpoint=checkpoint,
         )  # fmt: skip
 
-    @pytest.mark.parametrize("backend", ["processes", "loky"])
+    @pytest.mark.parametrize("backend", ["processes", pytest.param("loky", marks=pytest.mark.slow)])
     def test_side_by_side_gives_the_same_bytes_as_one_by_one(self, strength, backend):
         one = self.all_seeds(AUGMENTED, images(28), strength)
         two = self.all_seeds(AUGMENTED, images(28), strength, jobs=2, backend=backend)
