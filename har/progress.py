@@ -45,8 +45,12 @@ class Progress:
         if self.file is None or start - self.since < self.cost / SHARE:
             return
         parts = {name: part.state_dict() for name, part in self.parts.items()}
-        with replacing(self.file) as temporary:
-            torch.save({"parts": parts, "random": _random(), "carried": carried}, temporary)
+        try:
+            with replacing(self.file) as temporary:
+                torch.save({"parts": parts, "random": _random(), "carried": carried}, temporary)
+        except (OSError, RuntimeError):  # torch's word for a full disk: training itself needs none
+            self.file = None
+            return
         self.since = time.perf_counter()
         self.cost = self.since - start
 

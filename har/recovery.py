@@ -55,6 +55,14 @@ def is_dvc(pid: int) -> bool:
         return False
 
 
+def maker(root: Path, path: Path) -> str:
+    """Who writes `path` in the project `root` at this moment, in words; empty where nobody does."""
+    for name, holder in holders({"write": (read_rwlock(root) or {}).get("write", {})}):
+        if Path(name) == path.resolve() and is_dvc(holder["pid"]):
+            return f"process {holder['pid']} ({holder['cmd']}) is making it now"
+    return ""
+
+
 # --- dvc.lock ------------------------------------------------------------------------------------------------
 
 

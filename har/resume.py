@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from har.files import replacing, sync_file
 from har.sources import closure
@@ -187,7 +187,7 @@ def write(path: Path, value: object) -> None:
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps(_pack(value, arrays))
     with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata={"tree": tree})
+        temporary.write_bytes(save(arrays, metadata={"tree": tree}))
 
 
 def read(path: Path, types: Sequence[type]) -> object:

@@ -2,20 +2,18 @@
 
 import errno
 import os
+import re
 import shutil
 import signal
 import sys
-import threading
-import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-from har import warm
 from har.files import replacing
+from har.processes import end_with_starter
 
 LOCK = Path("dvc.lock")
 COPY = Path("data/.cache/dvc.lock")
-SECONDS = 0.25  # between two looks at the parent
 FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -24,17 +22,11 @@ FULL = {
 
 
 def guard() -> None:
-    global _own
-    if _own:
-        return
-    _own = os.getpid()
     keep_lock(LOCK, COPY)
     sys.excepthook = told
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stopped)
-    if not warm.forked:  # then the kernel sees to it
-        end_with(os.getppid())
-    os.register_at_fork(after_in_child=_forked)
+    end_with_starter()
 
 
 def keep_lock(lock: Path, copy: Path) -> None:
@@ -59,39 +51,12 @@ def stopped(number: int, frame) -> None:
 
 def told(kind: type[BaseException], error: BaseException, trace) -> None:
     """One line for what is no fault of the program."""
-    if issubclass(kind, OSError) and error.errno in FULL:
-        say(f"{FULL[error.errno]}: {error.filename or error.strerror}")
+    number = getattr(error, "errno", None) or next(map(int, re.findall(r"\(os error (\d+)\)", str(error))), None)
+    if number in FULL:  # the second is how safetensors tells it
+        say(f"{FULL[number]}: {getattr(error, 'filename', None) or os.strerror(number)}")
     elif issubclass(kind, MemoryError):
         say("out of memory; lower <profile>.training.jobs or the batch size")
     elif issubclass(kind, BrokenProcessPool):
         say("one of its processes was killed (out of memory? then lower <profile>.training.jobs)")
     else:
         sys.__excepthook__(kind, error, trace)
-
-
-_own = 0  # the process that guards itself: what a child that it forks still knows as its parent
-
-
-def end_with(parent: int) -> None:
-    """Kill this process as soon as `parent` has gone.
-
-    Otherwise a killed DVC leaves its stage at work, beside the one that the next DVC starts on the same outs, and a
-    killed stage leaves its workers waiting for it for ever. Shells that run one command become it, so a stage's parent
-    is DVC itself.
-    """
-    global _own
-    _own = own = os.getpid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(SECONDS)
-        os.kill(own, signal.SIGKILL)
-
-    threading.Thread(target=watch, name="end_with", daemon=True).start()
-
-
-def _forked() -> None:
-    """In a worker: it ends with its stage, which alone answers to Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with(_own)

@@ -12,8 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from har import recovery
+from har.errors import HarError
 from har.files import replacing, replacing_folder, temporary_beside
 from har.recovery import is_start, is_whole, leftovers, recover
+from har.trained import named
 from stages import resumed
 from stages.guard import keep_lock
 
@@ -137,6 +140,21 @@ class TestHolders:
         assert recovered(project)
 
 
+def test_who_makes_a_missing_model_is_told(project, monkeypatch):
+    folder = project / "data/sample/models/activity-clip"
+    held = {"write": {str(folder.resolve()): {"pid": os.getpid(), "cmd": "dvc repro"}}}
+    (project / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+    with pytest.raises(HarError, match="has no trained model"):
+        named("activity-clip", "sample", project)
+    monkeypatch.setattr(recovery, "is_dvc", lambda pid: pid == os.getpid())
+    with pytest.raises(
+        HarError, match=rf"activity-clip is not there yet: process {os.getpid()} \(dvc repro\) is making"
+    ):
+        named("activity-clip", "sample", project)
+    with pytest.raises(HarError, match="has no trained model"):
+        named("activity-vit", "sample", project)
+
+
 def test_gits_lock_of_a_process_that_is_gone_is_removed(project):
     (project / ".git/index.lock").touch()
     assert "index.lock was left" in recovered(project)
@@ -230,7 +248,7 @@ STAGE = """
 import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from stages.guard import end_with, guard
+from stages.guard import guard
 guard()
 with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
     print(os.getpid(), *{pool.submit(lambda_, i).result() for i in range(4)}, flush=True)
@@ -247,13 +265,16 @@ def gone(pids: list[int], seconds: float = 20) -> bool:
     return True
 
 
+@pytest.mark.parametrize("shell", [[], ["/bin/sh", "-c"]], ids=["", "below a shell"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("victim", ["dvc", "stage"])
-def test_a_stage_ends_with_its_dvc_and_its_workers_with_it(tmp_path, number, victim):
+def test_a_stage_ends_with_its_dvc_and_its_workers_with_it(tmp_path, number, victim, shell):
     if victim == "dvc" and number == signal.SIGINT:
         pytest.skip("DVC passes over Ctrl-C while a stage runs: the stage gets it too")
     source = STAGE.replace("lambda_, i", "os.getpid")
-    stage = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {source!r}])"
+    command = [*shell, f"{sys.executable} stage.py; true"] if shell else [sys.executable, "stage.py"]
+    (tmp_path / "stage.py").write_text(source)
+    stage = f"import subprocess; subprocess.run({command!r})"
     environment = {**os.environ, "DVC_STAGE": "train@activity-clip", "PYTHONPATH": str(Path.cwd())}
     dvc = subprocess.Popen(
         [sys.executable, "-c", stage], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -279,6 +300,7 @@ raise {error}
     [
         ("OSError(28, 'No space left on device', 'data/x.csv')", "the disk is full: data/x.csv"),
         ("OSError(27, 'File too large', 'data/x.csv')", "the file is too large: data/x.csv"),
+        ("RuntimeError('I/O error: No space left on device (os error 28)')", "the disk is full: No space left"),
         ("MemoryError()", "out of memory; lower <profile>.training.jobs or the batch size"),
         (
             "__import__('concurrent.futures.process').futures.process.BrokenProcessPool()",

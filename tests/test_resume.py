@@ -110,6 +110,19 @@ def test_a_spoilt_state_costs_the_run_and_nothing_else(every_epoch, strength, tm
         assert again.probabilities.tobytes() == whole.probabilities.tobytes()
 
 
+def test_a_full_disk_stops_the_keeping_and_not_the_training(every_epoch, strength, tmp_path, monkeypatch):
+    whole = training.train(STOPPING, CLASSES, images(), 3, strength=strength)
+
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
+
+    monkeypatch.setattr(progress.torch, "save", full)
+    again = training.train(STOPPING, CLASSES, images(), 3, strength=strength, keep=tmp_path)
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert not list(tmp_path.iterdir())
+
+
 def test_keeping_takes_its_share_of_the_time_and_no_more(monkeypatch, tmp_path):
     now = [0.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])

@@ -64,7 +64,7 @@ def endure(
             break
         if size is None:
             raise RuntimeError("dvc repro failed with room enough:\n" + "\n".join(lines[-30:]))
-        told.append(words(lines))
+        told.append(words(lines).replace(str(folder), "."))
         print(f"{rooms[-1]:7.1f} MB  {told[-1]}", flush=True)
         bound(None)  # what is to be put right is put right once there is room
         recover(folder)
