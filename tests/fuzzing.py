@@ -156,9 +156,9 @@ class _Watch:
 
 _watch: _Watch | None = None
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# events of sys.addaudithook with a path that they change, by the place of the path among their arguments
-_CHANGES = {"os.remove": (0,), "os.rename": (0, 1), "os.mkdir": (0,), "os.rmdir": (0,), "os.link": (1,),
-            "os.symlink": (1,), "os.truncate": (0,), "os.chmod": (0,), "shutil.rmtree": (0,)}  # fmt: skip
+# events of sys.addaudithook that change a path: the places of path and of the folder's descriptor in their arguments
+_CHANGES = {"os.remove": [(0, 1)], "os.rename": [(0, 2), (1, 3)], "os.mkdir": [(0, 2)], "os.rmdir": [(0, 1)],
+            "os.link": [(1, 3)], "os.symlink": [(1, 2)], "os.truncate": [(0, None)], "os.chmod": [(0, 2)]}  # fmt: skip
 _NEVER = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class", "builtins.input",
           "webbrowser.open", "urllib.Request")  # fmt: skip
 
@@ -173,7 +173,11 @@ def _hook(event: str, arguments: tuple) -> None:
         if isinstance(path, str | bytes) and (flags & _WRITES or os.fsdecode(path).startswith("/etc/passwd")):
             paths = [path]
     elif event in _CHANGES:
-        paths = [arguments[place] for place in _CHANGES[event]]
+        for place, folder in _CHANGES[event]:
+            above = -1 if folder is None else arguments[folder]
+            path = arguments[place]
+            # a name beside an open folder
+            paths.append(path if above == -1 else os.path.join(os.readlink(f"/proc/self/fd/{above}"), path))
     elif event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "localhost", "::1"):
         _escaped(watch, f"connects to {arguments[1]!r}")
     elif event in _NEVER:
