@@ -7,6 +7,8 @@ as Python objects, whatever its content.
 import io
 import json
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +40,35 @@ def read_bytes(path: str | Path, expected: str, most: int, name: str = "") -> by
 
     Raises HarError where there is no such file, and for a folder, device or pipe, which could go on for ever.
     """
-    path, name = Path(path), name or str(path)
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise HarError(f"{name}: not a file; expected {expected}")
-        if about.st_size > most:
-            raise HarError(f"{name}: {about.st_size:,} bytes, at most {most:,} allowed for {expected}")
-        with open(path, "rb") as stream:
-            data = stream.read(about.st_size + 1)
-    except FileNotFoundError:
-        raise HarError(f"{name}: no such file; expected {expected}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or one_line(error)
-        raise HarError(f"{name}: cannot be read ({reason}); expected {expected}") from None
-    if len(data) > about.st_size:
+    name = name or str(path)
+    size = ordinary_size(Path(path), expected, most, name)
+    with _told(name, expected), open(path, "rb") as stream:
+        data = stream.read(size + 1)
+    if len(data) > size:
         raise HarError(f"{name}: longer than it says, somebody writes to it; expected {expected}")
     return data
+
+
+def ordinary_size(path: Path, expected: str, most: int, name: str) -> int:
+    """The bytes of the ordinary file `path`; HarError as `read_bytes` raises it."""
+    with _told(name, expected):
+        about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise HarError(f"{name}: not a file; expected {expected}")
+    if about.st_size > most:
+        raise HarError(f"{name}: {about.st_size:,} bytes, at most {most:,} allowed for {expected}")
+    return about.st_size
+
+
+@contextmanager
+def _told(name: str, expected: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise HarError(f"{name}: no such file; expected {expected}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise HarError(f"{name}: cannot be read ({reason}); expected {expected}") from None
 
 
 def read_json(path: str | Path, expected: str, kind: type = dict, memory: int = SETTINGS, name: str = "") -> Any:
@@ -138,16 +152,36 @@ def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = T
     return frame
 
 
-def listed(names) -> str:
+def read_table(
+    path: str | Path, columns: dict[str, str], optional: dict[str, str] | None = None, unique: bool = True
+) -> pd.DataFrame:
+    """A CSV file between two stages: exactly typed `columns`, those of `optional` that it has, and, if `unique`, no
+    image id twice. HarError names file and column."""
+    frame = read_csv(path, f"a table with {', '.join(columns)}, as its stage makes it")
+    columns = columns | {name: dtype for name, dtype in (optional or {}).items() if name in frame.columns}
+    for column, dtype in columns.items():
+        if column not in frame.columns:
+            raise HarError(f"{path}: column {column!r} is missing; expected {', '.join(columns)}")
+        try:
+            frame[column] = frame[column].astype(dtype)
+        except (ValueError, OverflowError, TypeError):
+            raise HarError(f"{path}: column {column!r} holds something else than {dtype}") from None
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    if unique and len(twice):
+        raise HarError(f"{path}: image_id {twice.iloc[0]} occurs twice")
+    return frame[list(columns)]
+
+
+def listed(names: Iterable[object]) -> str:
     """Names for a message, the first few, in one line."""
-    names = [one_line(str(name), 40) for name in names]
+    names = [one_line(str(name), 40) for name in list(names)]
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
 def read_array(path: str | Path, expected: str, shape: tuple[int | None, ...], mapped: bool = False) -> np.ndarray:
     """The numbers in the .npy file `path`; None in `shape` stands for any length. mapped: left on disk until used.
 
-    Raises HarError for pickled objects, another shape or kind, a header that tells more than the file holds, and NaN
+    Raises HarError for pickled objects, another shape, other than floats, a header that tells more than the file holds, and NaN
     or infinity (where not `mapped`).
     """
     try:
@@ -157,7 +191,7 @@ def read_array(path: str | Path, expected: str, shape: tuple[int | None, ...], m
         raise HarError(f"{path}: no such file; expected {expected}") from None
     except Exception as error:  # numpy parses the header as Python source, which fails in many ways
         raise HarError(f"{path}: not an array of numbers ({one_line(error)}); expected {expected}") from None
-    fits = isinstance(array, np.ndarray) and array.ndim == len(shape) and array.dtype.kind in "fiu"
+    fits = isinstance(array, np.ndarray) and array.ndim == len(shape) and array.dtype.kind == "f"
     if not fits or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
         wanted = ", ".join("any" if n is None else str(n) for n in shape)
         found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__

@@ -1,12 +1,10 @@
 """COCO's and V-COCO's files as anybody may have made them."""
 
 import io
-import json
 import zipfile
 
-import numpy as np
 import pytest
-from fuzzing import MB, Fuzz, as_json, bytes_of, damaged, json_of
+from fuzzing import MB, Fuzz, as_json, bytes_of, json_of
 from hypothesis import strategies as st
 
 from har.coco.annotations import read_records

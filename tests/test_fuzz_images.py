@@ -78,7 +78,9 @@ LIES = {
     "png without pixels": png(0, 0),
     "png that is longer than it says": png(1, 1, b"\0" * 50_000_000),
     "png with a text that unfolds": png(4, 4, b"\0" * 60, chunk(b"zTXt", b"a\0\0" + zlib.compress(b"x" * 60_000_000))),
-    "png with a profile that unfolds": png(4, 4, b"\0" * 60, chunk(b"iCCP", b"a\0\0" + zlib.compress(b"x" * 60_000_000))),
+    "png with a profile that unfolds": png(
+        4, 4, b"\0" * 60, chunk(b"iCCP", b"a\0\0" + zlib.compress(b"x" * 60_000_000))
+    ),
     "gif of 65535 squared": b"GIF89a" + b"\xff" * 4 + b"\0\0\0" + SEEDS["gif"][13:],
     "webp of 16384 squared": b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + SEEDS["webp"][12:],
     "bmp of 2^31 rows": SEEDS["bmp"][:18] + struct.pack("<ii", 2**31 - 1, -(2**31)) + SEEDS["bmp"][26:],
@@ -126,7 +128,9 @@ def test_the_image_store(fuzz, tmp_path):
 
 def test_jpegs_from_a_server(fuzz, tmp_path):
     jpegs = st.sampled_from(["jpeg", "progressive", "cmyk", "mpo"]).flatmap(lambda name: bytes_of(SEEDS[name]))
-    fuzz("Photographs from a server").run(st.one_of(jpegs, jpegs, ANY), lambda case: check_jpeg(file(tmp_path, case), *SIZE))
+    fuzz("Photographs from a server").run(
+        st.one_of(jpegs, jpegs, ANY), lambda case: check_jpeg(file(tmp_path, case), *SIZE)
+    )
 
 
 def test_own_images(fuzz, tmp_path):

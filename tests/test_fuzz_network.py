@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from fuzzing import EDITS, MB, RAW, VALUES, Fuzz, as_json, bytes_of, edited, json_of, places
+from fuzzing import MB, RAW, VALUES, Fuzz, as_json, bytes_of, json_of
 from hypothesis import strategies as st
 from servers import Handler, Site, model_hub, serving
 from test_hub import FILES, REPO, REVISION
@@ -15,7 +15,15 @@ from har.photographs import find
 
 BOUND = 64 * MB
 BODY = bytes(range(256)) * 8
-NUMBERS = [str(v) for v in VALUES if isinstance(v, int | float)] + [RAW["\0int"], RAW["\0digits"], "²", "١", "1e3", "", "*"]
+NUMBERS = [str(v) for v in VALUES if isinstance(v, int | float)] + [
+    RAW["\0int"],
+    RAW["\0digits"],
+    "²",
+    "١",
+    "1e3",
+    "",
+    "*",
+]
 HEADERS = {
     "Content-Length": NUMBERS,
     "Content-Range": [f"bytes {a}-{b}/{c}" for a in NUMBERS[:6] + NUMBERS[-7:] for b in ("2047", "x") for c in ("2048", "*", *NUMBERS[-6:])],
@@ -39,9 +47,19 @@ HEADERS = {
 STATUSES = [b"HTTP/1.1 %d X" % n for n in (200, 200, 200, 206, 206, 204, 301, 302, 304, 308, 401, 403, 404, 416, 429, 500, 503, 99, 999)] + [
     b"HTTP/1.1 200", b"HTTP/9.9 200 OK", b"HTTP/1.1 -1 x", b"HTTP/1.1 2000000 x", b"", b"\0", b"ICY 200 OK", b"HTTP/1.1 200 " + b"x" * 70_000,
 ]  # fmt: skip
-CHUNKS = [b"800\r\n" + BODY + b"\r\n0\r\n\r\n", b"fffffffffffffffff\r\nx", b"-1\r\n", b"zz\r\n", b"800;x=" + b"y" * 9000 + b"\r\n" + BODY]
+CHUNKS = [
+    b"800\r\n" + BODY + b"\r\n0\r\n\r\n",
+    b"fffffffffffffffff\r\nx",
+    b"-1\r\n",
+    b"zz\r\n",
+    b"800;x=" + b"y" * 9000 + b"\r\n" + BODY,
+]
 LINES = st.sampled_from([(name, value) for name, values in HEADERS.items() for value in values])
-ANSWER = st.tuples(st.sampled_from(STATUSES), st.lists(LINES, max_size=4), st.sampled_from([BODY, BODY, b"", BODY[:100], BODY * 3, *CHUNKS]))
+ANSWER = st.tuples(
+    st.sampled_from(STATUSES),
+    st.lists(LINES, max_size=4),
+    st.sampled_from([BODY, BODY, b"", BODY[:100], BODY * 3, *CHUNKS]),
+)
 
 
 def raw(answer) -> bytes:
@@ -150,7 +168,9 @@ def test_a_hub(tmp_path):
     def read(case):
         now["case"] = case
         here = tmp_path / f"{next(count)}"
-        fetch_hub(REPO, REVISION, here / "out", cache_dir=here / "cache", max_bytes=10**7, endpoint=site.url, attempts=1)
+        fetch_hub(
+            REPO, REVISION, here / "out", cache_dir=here / "cache", max_bytes=10**7, endpoint=site.url, attempts=1
+        )
         assert {p.name for p in (here / "out").iterdir()} == set(FILES)
 
     with serving(site):
@@ -187,6 +207,26 @@ def test_names_on_standard_input(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     for name in ("a.jpg", "sub/b.png", "[x].jpg"):
         (tmp_path / name).write_bytes(b"")
-    words = st.sampled_from([b"a.jpg", b"sub", b"*", b"**", b"[x].jpg", b"[", b"-", b"..", b"/dev/null", b"\0", b"\xff", b"x" * 5000, b"\r", b"\n", b"\n", b"sub/*", b"~"])
+    words = st.sampled_from(
+        [
+            b"a.jpg",
+            b"sub",
+            b"*",
+            b"**",
+            b"[x].jpg",
+            b"[",
+            b"-",
+            b"..",
+            b"/dev/null",
+            b"\0",
+            b"\xff",
+            b"x" * 5000,
+            b"\r",
+            b"\n",
+            b"\n",
+            b"sub/*",
+            b"~",
+        ]
+    )
     cases = st.one_of(st.lists(words, max_size=8).map(b"".join), bytes_of(b"a.jpg\nsub\n*.jpg\n"))
     Fuzz("Names on standard input", tmp_path, BOUND).run(cases, lambda case: list(find(["-"], io.BytesIO(case))))

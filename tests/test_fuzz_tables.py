@@ -155,13 +155,45 @@ def shaped(text):
     return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + b"\0" * 24
 
 
-HEADERS = [
-    shaped("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }" % shape)
-    for shape in ("1000000000000,", "-1,", "3, 2", "2, 3", "0,", "", "10**9,", "9" * 400 + ",", "'a',", "1.5,", "True,")
-] + [
-    shaped("{'descr': %s, 'fortran_order': False, 'shape': (2, 3), }" % kind)
-    for kind in ("'|O'", "'<U1'", "'<f8'", "'<c8'", "'|V4'", "[('a', '<f4')]", "'<M8[s]'", "'|b1'", "'nonsense'", "5")
-] + [shaped("(" * 300 + ")" * 300), shaped("__import__('os').system('true')"), pickled(), npy(np.full((3, 2), np.nan))]
+HEADERS = (
+    [
+        shaped("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }" % shape)
+        for shape in (
+            "1000000000000,",
+            "-1,",
+            "3, 2",
+            "2, 3",
+            "0,",
+            "",
+            "10**9,",
+            "9" * 400 + ",",
+            "'a',",
+            "1.5,",
+            "True,",
+        )
+    ]
+    + [
+        shaped("{'descr': %s, 'fortran_order': False, 'shape': (2, 3), }" % kind)
+        for kind in (
+            "'|O'",
+            "'<U1'",
+            "'<f8'",
+            "'<c8'",
+            "'|V4'",
+            "[('a', '<f4')]",
+            "'<M8[s]'",
+            "'|b1'",
+            "'nonsense'",
+            "5",
+        )
+    ]
+    + [
+        shaped("(" * 300 + ")" * 300),
+        shaped("__import__('os').system('true')"),
+        pickled(),
+        npy(np.full((3, 2), np.nan)),
+    ]
+)
 
 
 def arrays_of(array):
@@ -195,7 +227,11 @@ def test_embeddings(fuzz, tmp_path):
 def test_maps_of_the_page(fuzz, tmp_path):
     values = np.linspace(0, 1, 2 * 2 * 9, dtype=np.float16).reshape(2, 2, 3, 3)
     about = {"classes": ["a", "b"], "side": 3, "fit": "crop", "crop_pct": 0.9, "method": "legrad"}
-    good = {"about.json": as_json(about), "index.csv": table(index := [["image_id"], [1], [2]]), "maps.npy": npy(values)}
+    good = {
+        "about.json": as_json(about),
+        "index.csv": table(index := [["image_id"], [1], [2]]),
+        "maps.npy": npy(values),
+    }
     cases = {"about.json": json_of(about), "index.csv": csv_of(index), "maps.npy": arrays_of(values)}
 
     def read(case):
