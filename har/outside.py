@@ -181,8 +181,8 @@ def listed(names: Iterable[object]) -> str:
 def read_array(path: str | Path, expected: str, shape: tuple[int | None, ...], mapped: bool = False) -> np.ndarray:
     """The numbers in the .npy file `path`; None in `shape` stands for any length. mapped: left on disk until used.
 
-    Raises HarError for pickled objects, another shape, other than floats, a header that tells more than the file holds, and NaN
-    or infinity (where not `mapped`).
+    Raises HarError for pickled objects, another shape, other than floats, a header that tells more than the file
+    holds, and NaN or infinity (where not `mapped`).
     """
     try:
         # mapped, a header can't ask for memory that the file does not fill

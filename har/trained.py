@@ -60,9 +60,9 @@ def _metrics(root: Path, profile: str, name: str) -> dict:
         return {}
     metrics = read_json(path, "the metrics of a model")
     for split in SPLITS:
-        for key in ("accuracy", "ci_low", "ci_high", "f1") if split in metrics else ():
-            scores = metrics[split]
-            if not isinstance(scores, dict) or not is_number(scores.get(key), 1):
+        scores = metrics.get(split, {"accuracy": 0, "f1": 0})
+        for key in ("accuracy", "f1", "ci_low", "ci_high"):
+            if not isinstance(scores, dict) or not is_number(scores.get(key, 0 if key.startswith("ci") else None), 1):
                 raise HarError(f"{path}: {split}.{key} is no number of 0 to 1")
     for key in ("parameters", "kept_seed"):
         if key in metrics and not is_whole(metrics[key]):
