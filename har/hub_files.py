@@ -31,9 +31,11 @@ SMALL_FILES = (
 MAX_SMALL = 64 << 20  # bytes; the largest tokenizer.json in use has about 35 MB
 MAX_HEADER = 25_000_000  # bytes; a safetensors header of CLIP has 50 kB
 LARGE_FILES = ("tokenizer.json", "vocab.json", "added_tokens.json", INDEX)
-# Keys of config.json whose number says how often something is built.
-LAYERS, CLASSES = re.compile("layer|depth|block|stage"), re.compile("num_(labels|classes)")
-MAX_LAYERS, MAX_CLASSES = 1000, 1_000_000
+# By key, the most that a number may be: how often something is built, and pixels of a processor (True).
+LIMITS = {
+    False: ((re.compile("layer|depth|block|stage"), 1000), (re.compile("num_(labels|classes)"), 1_000_000)),
+    True: ((re.compile("edge|height|width|size|pinpoints"), 10_000),),
+}
 PICKLES = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".pkl")
 # bits an element, https://huggingface.co/docs/safetensors
 DTYPES = {
@@ -109,10 +111,10 @@ def _check_json(label: str, name: str, path: Path) -> dict:
                 stack.extend((above, v) for v in value)
             elif "attn_implementation" in above and "/" in str(value):  # a repository of compiled kernels
                 raise HarError(f"{label}: {name} has {above}: it wants to run code from {one_line(str(value), 60)}")
-            elif type(value) is int and name == "config.json":
-                most = MAX_LAYERS if LAYERS.search(above) else MAX_CLASSES if CLASSES.search(above) else math.inf
-                if value > most:
-                    raise HarError(f"{label}: {name}: {above:.60} is {value!r:.30}, at most {most:,} allowed")
+            elif type(value) is int:
+                for keys, most in LIMITS["processor" in name]:
+                    if keys.search(above) and value > most:
+                        raise HarError(f"{label}: {name}: {above:.60} is {value!r:.30}, at most {most:,} allowed")
     return data
 
 
@@ -142,10 +144,11 @@ def check_model(folder: Path) -> int | None:
     return held
 
 
-def check_tokenizer(folder: Path) -> None:
-    """HarError where a JSON file of the tokenizer in `folder` is none, too large, or asks for code of its own."""
+def check_small_files(folder: Path) -> None:
+    """HarError where a JSON file of processor or tokenizer in `folder` is none, too large, or asks for code of its
+    own."""
     for name in SMALL_FILES:
-        if "token" in name and name.endswith(".json") and (folder / name).exists():
+        if name.endswith(".json") and (folder / name).exists():
             _check_json(str(folder), name, folder / name)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -13,7 +14,7 @@ from transformers import (
     ProcessorMixin,
 )
 
-from har.hub_files import check_model, check_tokenizer
+from har.hub_files import check_model, check_small_files
 from har.models.sound import check_finite, check_size, opening
 from har.trained import read_config
 
@@ -43,7 +44,7 @@ def load(folder: str | Path, dtype: str, device: str, spread: bool = False) -> T
             raise ValueError(f"model_type is {kind!r:.60}, expected one of {', '.join(CLASSES)}")
         if (held := check_model(folder)) is None:
             raise ValueError("it has no weights as safetensors")
-        check_tokenizer(folder)
+        check_small_files(folder)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         check_size(lambda: CLASSES[kind](config), held)
         model, told = CLASSES[kind].from_pretrained(
@@ -68,6 +69,8 @@ def load(folder: str | Path, dtype: str, device: str, spread: bool = False) -> T
         tokenizer.padding_side = "right"
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
+        # what does not fit together is told now, not after the weights have found their device
+        processor(images=[Image.new("RGB", (32, 32))], text=[processor.image_token], return_tensors="pt")
     if not spread:
         model = model.to(device)
     return Talker(model.eval(), processor)

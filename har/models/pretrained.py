@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageClassification,
 from transformers.utils import logging
 
 from har.errors import HarError
-from har.hub_files import check_model, check_tokenizer
+from har.hub_files import check_model, check_small_files
 from har.models.preprocess import from_folder
 from har.models.sound import check_answers, check_finite, check_size, opening
 
@@ -202,7 +202,7 @@ class Encoder:
         """Texts to embeddings [n, width], not normalised. Raises HarError for an encoder without text."""
         if not self.has_text:
             raise HarError(f"{self.folder}: this encoder has no text tower")
-        check_tokenizer(self.folder)
+        check_small_files(self.folder)
         with opening(self.folder, "a tokenizer and text tower that fit each other"):
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
             length = self.model.config.text_config.max_position_embeddings
