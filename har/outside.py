@@ -10,12 +10,13 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from har.errors import HarError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd  # what reads no table does not pay for it
 
 MB = 1 << 20
 # Memory that a file may take, in bytes.
@@ -122,13 +123,15 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
 
 
-def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = TABLE) -> pd.DataFrame:
+def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = TABLE) -> "pd.DataFrame":
     """The CSV file `path`, UTF-8 with or without a byte order mark. text: every cell is text and an empty one '';
     otherwise numbers where a column holds nothing else, read back to the same bits.
 
     Raises HarError for what is no table: no header, a column named twice, rows longer than the header, over 1,000
     columns, or more memory than allowed.
     """
+    import pandas as pd
+
     data = read_bytes(path, expected, memory // 2)
     size = len(data) * (2 if data.isascii() else 6) + (data.count(b",") + data.count(b"\n")) * CELL
     if size > memory:
@@ -154,7 +157,7 @@ def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = T
 
 def read_table(
     path: str | Path, columns: dict[str, str], optional: dict[str, str] | None = None, unique: bool = True
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """A CSV file between two stages: exactly typed `columns`, those of `optional` that it has, and, if `unique`, no
     image id twice. HarError names file and column."""
     frame = read_csv(path, f"a table with {', '.join(columns)}, as its stage makes it")
@@ -178,12 +181,14 @@ def listed(names: Iterable[object]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
 
 
-def read_array(path: str | Path, expected: str, shape: tuple[int | None, ...], mapped: bool = False) -> np.ndarray:
+def read_array(path: str | Path, expected: str, shape: tuple[int | None, ...], mapped: bool = False) -> "np.ndarray":
     """The numbers in the .npy file `path`; None in `shape` stands for any length. mapped: left on disk until used.
 
     Raises HarError for pickled objects, another shape, other than floats, a header that tells more than the file
     holds, and NaN or infinity (where not `mapped`).
     """
+    import numpy as np
+
     try:
         # mapped, a header can't ask for memory that the file does not fill
         array = np.load(path, mmap_mode="r", allow_pickle=False)

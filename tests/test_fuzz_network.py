@@ -171,7 +171,7 @@ def test_a_hub(tmp_path):
         fetch_hub(
             REPO, REVISION, here / "out", cache_dir=here / "cache", max_bytes=10**7, endpoint=site.url, attempts=1
         )
-        assert {p.name for p in (here / "out").iterdir()} == set(FILES)
+        assert {"config.json", "model.safetensors"} <= {p.name for p in (here / "out").iterdir()} <= set(FILES)
 
     with serving(site):
         Fuzz("Model hub", tmp_path, BOUND).run(st.one_of(lies, answers), read, few=12)
