@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-all gate readme lint lock
+.PHONY: repro test test-all gate bench readme lint lock
 
 repro: $(VENV)/.installed
 	@dvc repro
@@ -23,7 +23,11 @@ gate: $(VENV)/.installed
 	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
 	    reports/$$profile/metrics-baselines
 
-# what the README quotes: the result table of the committed sample, and the deviations from the paper
+# how fast, against what else one would take: ten minutes on two cores; make bench OPTIONS="--full" or "--help"
+bench: $(VENV)/.installed
+	@python -m har.bench $(OPTIONS)
+
+# what the README quotes: the result table of the committed sample, the deviations from the paper, `make bench`
 readme: $(VENV)/.installed
 	@python -m har.readme
 
