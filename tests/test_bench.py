@@ -24,7 +24,7 @@ LONGER = Comparison("`dvc repro`", "empty", "s", "longer", [3.0], [2.0])
 
 class TestMeasure:
     def test_memory_is_that_of_the_command_and_its_children(self, tmp_path):
-        child = "import time; x = bytearray(150_000_000); time.sleep(1.5)"
+        child = "import time; x = b'x' * 150_000_000; time.sleep(1.5)"
         command = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
         spent = measure.run([sys.executable, "-c", command], tmp_path)
         assert 150e6 < spent.bytes < 300e6
@@ -148,7 +148,7 @@ class TestWork:
 @pytest.mark.slow
 class TestSections:
     def test_both_sides_train_and_tell_the_same_images(self, given):
-        folder, made = given
+        folder, _ = given
         (row,), (note,) = sections.training(folder, 1, 2, None)
         told = pd.read_csv(folder / "ours.csv")
         assert told.groupby("seed").size().tolist() == [12, 12]
@@ -161,7 +161,7 @@ class TestSections:
         assert "Accuracy on 6 images" in note
 
     def test_ours_and_the_plain_loop_embed_alike(self, given, checkpoints):
-        folder, made = given
+        folder, _ = given
         rows, (note,) = sections.embeddings(folder, 1, 2, checkpoints["clip"])
         assert [row.said for row in rows] == ["faster", "share"]
         assert float(note.rsplit(" ", 1)[1].rstrip(".")) > 0.99

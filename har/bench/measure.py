@@ -32,18 +32,25 @@ def run(command: Sequence[str], folder: str | Path, logs: str | Path | None = No
     with open(log, "wb") as out:
         start, most = time.perf_counter(), 0
         process = psutil.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        while True:
-            most = max(most, _memory(process))
-            try:
-                code = process.wait(EVERY)
-                break
-            except psutil.TimeoutExpired:
-                continue
+        try:
+            while (code := _ended(process)) is None:
+                most = max(most, _memory(process))
+        finally:
+            if process.is_running():  # whoever waited was interrupted
+                process.kill()
         seconds = time.perf_counter() - start
     if code:
         said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
         raise HarError(f"{' '.join(map(str, command))}: failed with exit code {code}, and said last: {said[-1]}")
     return Spent(seconds, most)
+
+
+def _ended(process: psutil.Popen) -> int | None:
+    """The exit code, None after EVERY seconds without one."""
+    try:
+        return process.wait(EVERY)
+    except psutil.TimeoutExpired:
+        return None
 
 
 def _memory(process: psutil.Process) -> int:
