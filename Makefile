@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-all faults gate readme lint lock
+.PHONY: repro test test-all bench faults gate readme lint lock
 
 # first what a killed DVC may have left, such as half a dvc.lock
 repro: $(VENV)/.installed
@@ -30,7 +30,11 @@ gate: $(VENV)/.installed
 	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
 	    reports/$$profile/metrics-baselines
 
-# what the README quotes: the result table of the committed sample, and the deviations from the paper
+# how fast, against what else one would take: ten minutes on two cores; make bench OPTIONS="--full" or "--help"
+bench: $(VENV)/.installed
+	@python -m har.bench $(OPTIONS)
+
+# what the README quotes: the result table of the committed sample, the deviations from the paper, `make bench`
 readme: $(VENV)/.installed
 	@python -m har.readme
 

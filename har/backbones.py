@@ -1,11 +1,11 @@
 """The backbone door: one folder in the hub's format, whatever its source."""
 
-import json
 import shutil
 from pathlib import Path
 
 from har.errors import HarError
 from har.hub import fetch_folder, fetch_hub
+from har.outside import one_line, read_json
 from har.params.schema import Backbone
 
 # More than any base or large image-text encoder weighs, and far below a full disk.
@@ -35,6 +35,6 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path, cache:
 
 
 def _describe(folder: Path) -> str:
-    kind = json.loads((folder / "config.json").read_text()).get("model_type", "?")
+    kind = one_line(str(read_json(folder / "config.json", "a model").get("model_type", "?")), 60)
     size = sum((folder / name).stat().st_size for name in WEIGHTS if (folder / name).exists())
     return f"{kind}, {size / 1e6:.1f} MB of weights"

@@ -5,25 +5,28 @@ An exported folder is complete: `har.json` keeps what a checkpoint of the pipeli
 side to which photographs are decoded first), `encoder/` and `texts.safetensors` what an MLP looks through.
 """
 
-import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
-from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
 from har import embeddings
 from har.errors import HarError
-from har.models.builders import build, logits
-from har.models.preprocess import Preprocess, from_folder
+from har.hub_files import check_safetensors
+from har.models.builders import logits
+from har.models.kept import labels_of, load_own
+from har.models.preprocess import Preprocess, from_folder, hub_config
+from har.models.sound import check_answers, opening
+from har.outside import is_text, is_whole, read_json
 from har.params.schema import Mlp, Model
+from har.store import read_index
 from har.trained import read_config
 
 SETTINGS, ENCODER, TEXTS = "har.json", "encoder", "texts.safetensors"
@@ -49,9 +52,14 @@ class Network:
 
         if not hasattr(self.model, "config"):
             raise HarError(f"{self.folder}: not in the hub's format, so transformers can't read photographs for it")
-        self._processor = AutoImageProcessor.from_pretrained(
-            self.folder, do_rescale=False, do_normalize=False, local_files_only=True
-        )
+        hub_config(self.folder)  # no code of its own
+        with opening(self.folder, "an image processor"):
+            self._processor = AutoImageProcessor.from_pretrained(
+                self.folder, do_rescale=False, do_normalize=False, local_files_only=True, trust_remote_code=False
+            )
+        size = self.preprocess.size
+        with opening(self.folder, f"an image processor that gives {size} x {size} pixels"):
+            check_answers(torch.from_numpy(self.square(Image.new("RGB", (size, size)))), (3, size, size))
 
     def square(self, image: Image.Image) -> np.ndarray:
         if self._processor is None:
@@ -83,38 +91,36 @@ class OnEmbeddings(Network):
 
 
 def open_checkpoint(folder: str | Path) -> Network:
-    """The trained model in `folder`; HarError says what is missing or not understood."""
+    """The trained model in `folder`; HarError says what is missing or not understood, or that it does not compute."""
     folder = Path(folder)
     config = read_config(folder)
-    return _own(folder, config) if "classes" in config and "config" in config else _hub(folder, config)
+    network = _own(folder, config) if "classes" in config and "config" in config else _hub(folder, config)
+    with opening(folder, "a model that works"), torch.inference_mode():
+        grey = torch.full((1, 3, network.preprocess.size, network.preprocess.size), 128, dtype=torch.uint8)
+        check_answers(network.logits(grey), (1, len(network.classes)))
+    return network
 
 
 def _hub(folder: Path, config: dict) -> Network:
-    labels = config.get("id2label") or {}
-    if not labels or "model_type" not in config:
+    if not config.get("id2label") or "model_type" not in config:
         raise HarError(f"{folder}: not an image classifier: config.json names no classes (id2label)")
     if config.get("problem_type") not in (None, "single_label_classification"):
-        raise HarError(f"{folder}: problem_type is {config['problem_type']}, expected one class per photograph")
+        raise HarError(f"{folder}: problem_type is {config['problem_type']!r:.60}, expected one class per photograph")
     from har.models import pretrained  # transformers costs seconds: only where it is used
 
     model = pretrained.finetuned(folder)
-    classes = [label for _, label in sorted(model.config.id2label.items())]
-    return Network(folder, model, classes, from_folder(folder))
+    return Network(folder, model, labels_of(model, folder), from_folder(folder))
 
 
 def _own(folder: Path, described: dict) -> Network:
     classes = described["classes"]
-    try:
+    if not isinstance(classes, list) or not all(map(is_text, classes)) or not 2 <= len(set(classes)) == len(classes):
+        raise HarError(f"{folder}/config.json: classes must be a list of two or more different names")
+    with opening(folder, "a trained model of this project"):
         config = TypeAdapter(Model).validate_python(described["config"])
-        weights = load_file(folder / "model.safetensors")
-        # the width of an MLP's input is that of its standardisation
-        width = weights["0.mean"].numel() if config.kind == "mlp" else 0
         if config.kind == "finetune":
             raise ValueError("kind finetune is kept in the hub's format")
-        model, preprocess = build(config, classes, features=width)
-        model.load_state_dict(weights)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, ValidationError) as error:
-        raise HarError(f"{folder}: not a trained model of this project: {str(error).splitlines()[0]}") from None
+    model, preprocess = load_own(folder, config, classes)
     if config.kind != "mlp":
         return Network(folder, model, classes, preprocess)
     from har.models.pretrained import Encoder
@@ -126,6 +132,8 @@ def _own(folder: Path, described: dict) -> Network:
 
 def encoder_folder(folder: Path, config: Mlp) -> Path:
     """Where the frozen encoder of an MLP's checkpoint lies: within it, or in its profile's backbones."""
+    if not re.fullmatch(r"\w[\w.-]*", config.backbone):
+        raise HarError(f"{folder}/config.json: backbone {config.backbone!r:.60} is no name of a folder")
     places = (folder / ENCODER, folder.parent.parent / "backbones" / config.backbone)
     for place in places:
         if (place / "config.json").exists():
@@ -137,7 +145,11 @@ def _texts(folder: Path, config: Mlp, classes: Sequence[str]) -> torch.Tensor | 
     if config.features == "image":
         return None
     if (folder / TEXTS).exists():
-        return load_file(folder / TEXTS)["texts"]
+        with opening(folder / TEXTS, "the text embeddings of the classes"):
+            check_safetensors(folder / TEXTS)
+            texts = load_file(folder / TEXTS)["texts"]
+            check_answers(texts, (len(classes), texts.shape[-1]))
+        return texts
     return torch.from_numpy(embeddings.texts(folder.parent.parent / "embeddings" / config.backbone, classes))
 
 
@@ -146,19 +158,18 @@ def stored_short_side(folder: str | Path) -> int | None:
     the export noted it, else as the image store of its profile has it. None for a model from elsewhere."""
     folder = Path(folder)
     if (folder / SETTINGS).exists():
-        try:
-            return json.loads((folder / SETTINGS).read_text())["short_side"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise HarError(f"{folder / SETTINGS}: cannot be read: {error!r}") from None
+        side = read_json(folder / SETTINGS, "what an export notes").get("short_side")
+        if side is not None and not is_whole(side, 1, 10_000):
+            raise HarError(f"{folder / SETTINGS}: short_side {side!r:.60} is not a number of pixels, 1 to 10,000")
+        return side
     index = folder.resolve().parent.parent / "store" / "index.csv"
-    try:
-        row = pd.read_csv(index, nrows=1).iloc[0]
-        return int(min(row.height, row.width))
-    except FileNotFoundError:
+    if not index.exists():
         if folder.resolve().parent.name == "models":  # a guess would give slightly other numbers and not say so
             raise HarError(
                 f"{index}: missing; it tells how the training images were decoded: dvc pull images"
             ) from None
         return None
-    except (ValueError, IndexError, AttributeError):
-        raise HarError(f"{index}: not the index of an image store") from None
+    sides = read_index(index)[["height", "width"]]
+    if sides.empty:
+        raise HarError(f"{index}: holds no image")
+    return int(sides.iloc[0].min())

@@ -21,6 +21,7 @@ import pandas as pd
 from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes
+from har.outside import read_csv
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
@@ -120,13 +121,7 @@ def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> 
 
 def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
     """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
-    try:
-        frame = pd.read_csv(path, float_precision="round_trip")
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such predictions file") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise HarError(f"{path}: not a CSV file of predictions ({str(error).strip()})") from None
-    return validate(frame, path)
+    return validate(read_csv(path, "a CSV file of predictions", text=False), path)
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:

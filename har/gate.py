@@ -15,7 +15,6 @@ all runs. Better than allowed is a breach as well: the committed numbers are the
 """
 
 import argparse
-import json
 import math
 import os
 import subprocess
@@ -25,11 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from har.errors import HarError, told_in_one_line
+from har.outside import is_number, parse_json, read_json
 
 FLOOR = 0.01
 # metric -> the key of its deviation over seeds
 JUDGED = {"accuracy": "sd", "f1": "f1_sd"}
 EXACT = ("n", "runs", "parameters")
+METRICS = "metrics of a model"
 # Everything else (intervals, deviations, the epoch and seed kept) moves with these and is only required to be there.
 
 
@@ -72,7 +73,7 @@ def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
             if name in EXACT:
                 allowed = 0.0
             elif name in JUDGED:
-                allowed = allowed_change(before[file][path[0]] if path else before[file], name)
+                allowed = allowed_change({k[-1]: v for k, v in old.items() if list(k[:-1]) == path}, name)
             else:
                 continue
             change = new[key] - old[key]
@@ -86,10 +87,10 @@ def _flat(metrics: Mapping, file: str, path: tuple[str, ...] = ()) -> dict[tuple
     for key, value in metrics.items():
         if isinstance(value, dict):
             flat |= _flat(value, file, (*path, key))
-        elif isinstance(value, (int, float)) and math.isfinite(value):
+        elif is_number(value):
             flat[*path, key] = value
         else:
-            raise HarError(f"{file}: {'.'.join((*path, key))} is {value!r}, expected a finite number")
+            raise HarError(f"{file}: {'.'.join((*path, key))} is {value!r:.60}, expected a finite number")
     return flat
 
 
@@ -126,30 +127,25 @@ def _table(rows: Sequence[Row]) -> str:
 def read_now(folders: Sequence[str]) -> dict[str, dict]:
     """The metrics files in `folders`, path to content."""
     paths = [path.as_posix() for folder in folders for path in sorted(Path(folder).rglob("*.json"))]
-    return {path: _parse(Path(path).read_text(encoding="utf-8"), path) for path in paths}
+    return {path: read_json(path, METRICS) for path in paths}
 
 
 def read_committed(folders: Sequence[str], revision: str) -> dict[str, dict]:
     """The same files as they are in git at `revision`. HarError where it holds none."""
     folders = [Path(folder).as_posix() for folder in folders]
-    names = _git("ls-tree", "-r", "-z", "--name-only", revision, "--", *folders).split("\0")
-    found = {n: _parse(_git("show", f"{revision}:./{n}"), f"{revision}:{n}") for n in names if n.endswith(".json")}
+    names = _git("ls-tree", "-r", "-z", "--name-only", revision, "--", *folders).split(b"\0")
+    names = [os.fsdecode(name) for name in names]
+    found = {
+        name: parse_json(_git("show", f"{revision}:./{name}"), f"{revision}:{name}", METRICS)
+        for name in names
+        if name.endswith(".json")
+    }
     if not found:
         raise HarError(f"{revision} holds no metrics in {', '.join(folders)}: nothing to compare with")
     return found
 
 
-def _parse(text: str, name: str) -> dict:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise HarError(f"{name}: not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise HarError(f"{name}: expected an object of metrics")
-    return data
-
-
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> bytes:
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, check=True, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
@@ -157,7 +153,7 @@ def _git(*arguments: str) -> str:
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode(errors="replace").strip().splitlines()
         raise HarError(f"git {arguments[0]}: {reason[0] if reason else 'failed'}") from None
-    return done.stdout.decode()
+    return done.stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

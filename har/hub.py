@@ -6,19 +6,26 @@ gets its name.
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from har.errors import HarError
 from har.files import replacing_folder, write_json
 from har.hub_files import WEIGHTS, check_safetensors, choose_files
+from har.outside import MB, is_text, is_whole, one_line, read_json
+
+MAX_FILES = 10_000  # of a repository's root
+# What the library makes file names of: hashes, quoted or not.
+ETAG = re.compile(r'(W/)?"?[\w+=-]{1,200}"?', re.ASCII)
+COMMIT = re.compile("[0-9a-f]{40}")
+MAX_ANSWERS = 2000  # of a hub for one model
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,13 @@ def fetch_hub(
             try_hard(
                 name,
                 lambda: hub.hf_hub_download(
-                    repo_id, name, revision=revision, cache_dir=cache_dir, force_download=force, **options
+                    repo_id,
+                    name,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force,
+                    tqdm_class=_bounded(4 * entries[name].size + MB),  # a few times from the start, at worst
+                    **options,
                 ),
             )
         )
@@ -102,7 +115,9 @@ def fetch_hub(
         cache_dir / f"models--{repo_id.replace('/', '--')}" / "har-listings" / f"{revision}.json",
         lambda: try_hard(
             "list of files",
-            lambda: list(hub.HfApi(**options).list_repo_tree(repo_id, revision=revision, recursive=False)),
+            lambda: _entries(
+                islice(hub.HfApi(**options).list_repo_tree(repo_id, revision=revision, recursive=False), MAX_FILES)
+            ),
         ),
     )
     chosen = choose_files(label, {n: e.size for n, e in entries.items()}, fetch_verified, sha256, max_bytes, weights)
@@ -177,18 +192,30 @@ def _assemble(label: str, files: Mapping[str, Path], dest_dir: str | Path, addre
     return rows
 
 
-def _listing(memo: Path, ask: Callable[[], list]) -> dict[str, _Entry]:
+def _listing(memo: Path, ask: Callable[[], dict[str, _Entry]]) -> dict[str, _Entry]:
     """The repository's files at its root. A commit never changes, so the answer is kept for later runs."""
     try:
-        return {name: _Entry(**entry) for name, entry in json.loads(memo.read_text()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        return {name: _Entry(**entry) for name, entry in read_json(memo, "a list of files").items()}
+    except (HarError, TypeError):
         pass
-    entries = {}
-    for item in ask():
-        if hasattr(item, "size") and "/" not in item.path:  # folders have no size
-            sha256 = item.lfs.sha256 if item.lfs else None
-            entries[item.path] = _Entry(item.lfs.size if item.lfs else item.size, item.blob_id, sha256)
+    entries = ask()
     write_json(memo, {name: asdict(entry) for name, entry in entries.items()})
+    return entries
+
+
+def _entries(items: Iterable[Any]) -> dict[str, _Entry]:
+    """The files among what the hub lists; ValueError for one that is not described as a hub describes it."""
+    entries = {}
+    for item in items:
+        if not hasattr(item, "size"):  # a folder
+            continue
+        size, sha256 = (item.lfs.size, item.lfs.sha256) if item.lfs else (item.size, None)
+        if not is_text(item.path) or not is_whole(size) or not re.fullmatch("[0-9a-f]{40}", str(item.blob_id)):
+            raise ValueError(f"the hub lists {item.path!r:.60} without a size or a hash")
+        if item.lfs and not re.fullmatch("[0-9a-f]{64}", str(sha256)):
+            raise ValueError(f"the hub lists {item.path!r:.60} without a sha256")
+        if "/" not in item.path:
+            entries[item.path] = _Entry(size, item.blob_id, sha256)
     return entries
 
 
@@ -200,7 +227,54 @@ def _quiet_hub():
 
     # Xet is a second way to the same bytes that our tests cannot stand in for
     constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_TELEMETRY = True
+    if _guard not in huggingface_hub.get_session().event_hooks["response"]:
+        huggingface_hub.set_client_factory(_guarded_client)
+    _guard.answers = 0
     return huggingface_hub
+
+
+class _Guard:
+    """Looks at each answer of the hub. Its library makes names of files of ETags and commits, and follows pages of a
+    list without end."""
+
+    answers = 0
+
+    def __call__(self, response) -> None:
+        """HarError for headers that are no hashes, and after too many answers."""
+        self.answers += 1
+        if self.answers > MAX_ANSWERS:
+            raise HarError(f"more than {MAX_ANSWERS:,} answers, the hub does not come to an end")
+        for name, pattern in (("ETag", ETAG), ("X-Linked-ETag", ETAG), ("X-Repo-Commit", COMMIT)):
+            value = response.headers.get(name)
+            if value is not None and not pattern.fullmatch(value):
+                raise HarError(f"the server's {name} is {value!r:.60}, which is no hash")
+
+
+_guard = _Guard()
+
+
+def _guarded_client():
+    from huggingface_hub.utils._http import default_client_factory
+
+    client = default_client_factory()
+    client.event_hooks = {**client.event_hooks, "response": [_guard]}
+    return client
+
+
+def _bounded(most: int) -> type:
+    """A progress bar that stops a transfer after so many bytes: HarError where a file does not come to its end."""
+    from huggingface_hub.utils import tqdm
+
+    class Bounded(tqdm):
+        received = 0
+
+        def update(self, n=1):
+            self.received += n
+            if self.received > most:
+                raise HarError(f"more than {most:,} bytes come, the hub listed fewer")
+            return super().update(n)
+
+    return Bounded
 
 
 def _try_hard(label: str, action: Callable[[], Any], attempts: int, backoff: float) -> Any:
@@ -217,6 +291,8 @@ def _try_hard(label: str, action: Callable[[], Any], attempts: int, backoff: flo
     for attempt in range(1, attempts + 1):
         try:
             return action()
+        except HarError as error:
+            raise HarError(f"{label}: {error}") from None
         except Exception as error:  # httpx's, requests' and the library's own errors have no common base
             cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
             for known in (error, cause):
@@ -226,6 +302,5 @@ def _try_hard(label: str, action: Callable[[], Any], attempts: int, backoff: flo
             response = getattr(error, "response", None)
             code = getattr(response, "status_code", None)
             if attempt == attempts or (code is not None and code < 500 and code not in (408, 429)):
-                text = " ".join(str(cause or error).split()) or type(error).__name__
-                raise HarError(f"{label}: cannot be fetched ({text[:300]})") from None
+                raise HarError(f"{label}: cannot be fetched ({one_line(cause or error, 300)})") from None
             time.sleep(backoff * 2 ** (attempt - 1))

@@ -4,7 +4,6 @@ Each check compares all pairs of images of all splits and lists those that are c
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pandas as pd
 from har.errors import HarError
 from har.evaluate import SPLITS
 from har.markdown import NONE, Table, plain_frame
+from har.outside import ANNOTATIONS, is_text, is_whole, read_json
 from har.store import Store
 
 BLOCK = 512  # rows of the pair matrix at a time: 5,000 images stay under 100 MB
@@ -178,12 +178,10 @@ def flickr_check(urls: Sequence[str]) -> Check:
 
 def read_dates(captions_json: str | Path) -> dict[int, str]:
     """`date_captured` of the images in a COCO file that have one, by image id."""
-    try:
-        images = json.loads(Path(captions_json).read_text(encoding="utf-8"))["images"]
-        dates = {image["id"]: image.get("date_captured") for image in images}
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise HarError(f"{captions_json}: not a COCO file with images") from None
-    return {image_id: date for image_id, date in dates.items() if isinstance(date, str)}
+    images = read_json(captions_json, "a COCO file with images", memory=ANNOTATIONS).get("images")
+    if not isinstance(images, list) or not all(isinstance(one, dict) and is_whole(one.get("id")) for one in images):
+        raise HarError(f"{captions_json}: not a COCO file with images")
+    return {one["id"]: date for one in images if is_text(date := one.get("date_captured"))}
 
 
 def find_pairs(

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from har.errors import HarError
-from har.store import opened, shrink
+from har.store import MAX_BYTES, opened, shrink
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm")
 # EXIF's orientation tag and what turns such an image upright (CIPA DC-008, 4.6.5)
@@ -51,6 +51,8 @@ def find(arguments: Iterable[str | Path], stdin: BinaryIO | None = None) -> Iter
     for argument in map(str, arguments):
         if argument == "-":
             yield from _from_stdin(stdin)
+        elif "\0" in argument:
+            yield Photograph(argument, None, f"{argument!r:.200}: no name of a file")
         elif os.path.isdir(argument):
             yield from _within(argument)
         elif os.path.lexists(argument):
@@ -88,7 +90,9 @@ def _from_stdin(stdin: BinaryIO | None) -> Iterator[Photograph]:
     first = stdin.readline(1 << 16)
     # all formats here open with a byte or a word that no list of paths opens with
     if first.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")) or b"\0" in first:
-        yield Photograph("-", first + stdin.read())
+        data = first + stdin.read(MAX_BYTES)
+        large = len(data) > MAX_BYTES
+        yield Photograph("-", None if large else data, f"-: more than {MAX_BYTES:,} bytes" if large else None)
         return
     while first:
         path = os.fsdecode(first.rstrip(b"\r\n"))
@@ -105,25 +109,20 @@ def read(photograph: Photograph, short_side: int | None) -> Image.Image:
     if photograph.source is None:
         raise HarError(photograph.error)
     name, source = photograph.name, photograph.source
-    try:
-        with opened(io.BytesIO(source) if isinstance(source, bytes) else source, name) as image:
-            turn = UPRIGHT.get(_orientation(image))
-            image = _eight_bit(image, name)
-            image = image.convert("RGB") if short_side is None else shrink(image, short_side, name)
-            return image if turn is None else image.transpose(turn)
-    except HarError:
-        raise
-    except Exception as error:  # decoders of a dozen formats meet a damaged file with all sorts of exceptions
-        raise HarError(
-            f"{name}: not a readable image: {' '.join(str(error).split()) or type(error).__name__}"
-        ) from None
+    with opened(io.BytesIO(source) if isinstance(source, bytes) else source, name) as image:
+        seen = _eight_bit(image, name)
+        seen = seen.convert("RGB") if short_side is None else shrink(seen, short_side, name)
+        turn = UPRIGHT.get(orientation(image))  # a PNG may tell it behind its pixels
+        return seen if turn is None else seen.transpose(turn)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """EXIF's way of lying of a decoded image, 1 (upright) to 8; 5 to 8 swap the sides."""
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        way = image.getexif().get(ORIENTATION, 1)
     except Exception:  # damaged metadata leave the picture as it is
         return 1
+    return way if isinstance(way, int) and 1 <= way <= 8 else 1
 
 
 def _eight_bit(image: Image.Image, name: str) -> Image.Image:

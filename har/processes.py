@@ -12,6 +12,8 @@ from collections.abc import Callable
 
 import psutil
 
+from har import warm
+
 SECONDS = 0.25  # between two looks
 SHELLS = ("sh", "dash", "bash", "zsh", "fish", "ksh")
 
@@ -21,8 +23,9 @@ _forking = [0]  # the number of the process that forks
 def end_with_starter() -> None:
     """Kill this process as soon as the one that started it has gone, and let all that it forks do the same. Forked
     workers pass over Ctrl-C, which this process answers for them."""
-    above = starter()
-    _end_without(lambda: is_alive(above))
+    if not warm.forked:  # then the kernel sees to it
+        above = starter()
+        _end_without(lambda: is_alive(above))
     os.register_at_fork(before=lambda: _forking.__setitem__(0, os.getpid()), after_in_child=_in_worker)
 
 

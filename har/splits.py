@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from har.coco.manifest import read_csv
 from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes, require_whole, split_groups
+from har.outside import read_table
 
 SPLITS = ("train", "validation", "test", "extended")
 SPLIT_COLUMNS = {"image_id": "int64", "label": "str", "split": "str"}
@@ -137,7 +137,7 @@ def write_split(frame: pd.DataFrame, path: str | Path) -> None:
 
 def read_split(path: str | Path) -> pd.DataFrame:
     """The split at `path`; HarError names the file and what is wrong with it."""
-    frame = read_csv(path, SPLIT_COLUMNS, OWN_COLUMNS)
+    frame = read_table(path, SPLIT_COLUMNS, OWN_COLUMNS)
     if not frame["split"].isin(SPLITS).all():
         raise HarError(f"{path}: column 'split' may hold only {', '.join(SPLITS)}")
     return frame

@@ -17,10 +17,12 @@ from tqdm import tqdm
 
 from har.errors import HarError
 from har.files import replacing, write_csv
+from har.outside import one_line, ordinary_size, read_table
 from har.resume import kept_calls, lasting
 
 # COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
 MAX_PIXELS = 50_000_000
+MAX_BYTES = 200_000_000  # of one file
 # What Pillow may take a file for, whatever its name: others of its readers start programs (EPS) or are seldom tried.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
@@ -32,15 +34,19 @@ def opened(source: str | Path | BinaryIO, name: str | Path) -> Iterator[Image.Im
     """The image file `source`, not yet decoded, called `name` in messages.
 
     Raises HarError, also from within the block, for a file that is no image, is truncated or has over 50 million
-    pixels.
+    pixels or 200 million bytes.
     """
+    if isinstance(source, str | Path):
+        ordinary_size(Path(source), "an image", MAX_BYTES, str(name))
     try:
         with Image.open(source, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise HarError(f"{name}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
             yield image
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise HarError(f"{name}: not a readable image: {error}") from None
+    except HarError:
+        raise
+    except Exception as error:  # decoders of a dozen formats meet a damaged file with all sorts of exceptions
+        raise HarError(f"{name}: not a readable image: {one_line(error)}") from None
 
 
 def shrink(image: Image.Image, short_side: int, name: str | Path) -> Image.Image:
@@ -57,10 +63,25 @@ def shrink(image: Image.Image, short_side: int, name: str | Path) -> Image.Image
 def decode(path: str | Path, short_side: int) -> np.ndarray:
     """An image file as uint8 RGB [height, width, 3], its short side `short_side` pixels.
 
-    Raises HarError for a file that is no image, is truncated or has over 50 million pixels.
+    Raises HarError for a file that is no image, is truncated or has over 50 million pixels or 200 million bytes.
     """
     with opened(path, path) as image:
         return np.asarray(shrink(image, short_side, path))
+
+
+def read_index(path: str | Path) -> pd.DataFrame:
+    """A store's index.csv by image_id: offset, height, width. HarError names what is wrong with it."""
+    index = read_table(path, dict.fromkeys(("image_id", "offset", "height", "width"), "int64")).set_index("image_id")
+    sides = index[["height", "width"]]
+    if ((sides < 1) | (sides > MAX_PIXELS)).any(axis=None) or (index.height * index.width > MAX_PIXELS).any():
+        raise HarError(f"{path}: height and width are no sizes of images in pixels")
+    return index
+
+
+def whole(path: str | Path) -> np.ndarray:
+    """An image file as uint8 RGB [height, width, 3] at its full size; HarError as `decode` raises it."""
+    with opened(path, path) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def build(
@@ -106,13 +127,13 @@ class Store:
 
     def __init__(self, folder: str | Path):
         folder = Path(folder)
+        self.index = read_index(folder / "index.csv")
         try:
-            self.index = pd.read_csv(folder / "index.csv").set_index("image_id")
             self._pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
-            expected = int((self.index.height * self.index.width * 3).sum())
-        except (OSError, ValueError, KeyError, AttributeError) as error:
-            raise HarError(f"{folder}: not an image store: {error}") from None
-        if expected != self._pixels.size:
+        except (OSError, ValueError) as error:
+            raise HarError(f"{folder}: not an image store: {one_line(error)}") from None
+        ends = (self.index.height * self.index.width * 3).cumsum()
+        if ends.iloc[-1:].sum() != self._pixels.size or (self.index.offset != ends.shift(fill_value=0)).any():
             raise HarError(f"{folder}: pixels.bin has {self._pixels.size:,} bytes, index.csv tells another size")
 
     def image(self, image_id: int) -> np.ndarray:

@@ -1,12 +1,12 @@
 """What a project has trained: where the models lie, and how good they are (light: no torch, no pandas)."""
 
 import difflib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from har.errors import HarError
+from har.outside import is_number, is_whole, read_json
 
 SPLITS = ("validation", "test", "extended")
 
@@ -44,13 +44,7 @@ class Trained:
 
 def read_config(folder: Path) -> dict:
     """A checkpoint's config.json; HarError where there is none."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise HarError(f"{folder}/config.json: cannot be read: {error}") from None
-    if not isinstance(config, dict):
-        raise HarError(f"{folder}/config.json: expected a mapping")
-    return config
+    return read_json(folder / "config.json", "the configuration of a model")
 
 
 def trained(profile: str, root: str | Path = ".") -> list[Trained]:
@@ -62,12 +56,18 @@ def trained(profile: str, root: str | Path = ".") -> list[Trained]:
 
 def _metrics(root: Path, profile: str, name: str) -> dict:
     path = root / "reports" / profile / "metrics" / f"{name}.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise HarError(f"{path}: cannot be read: {error}") from None
+    metrics = read_json(path, "the metrics of a model")
+    for split in SPLITS:
+        scores = metrics.get(split, {"accuracy": 0, "f1": 0})
+        for key in ("accuracy", "f1", "ci_low", "ci_high"):
+            if not isinstance(scores, dict) or not is_number(scores.get(key, 0 if key.startswith("ci") else None), 1):
+                raise HarError(f"{path}: {split}.{key} is no number of 0 to 1")
+    for key in ("parameters", "kept_seed"):
+        if key in metrics and not is_whole(metrics[key]):
+            raise HarError(f"{path}: {key} is no whole number of 0 or more")
+    return metrics
 
 
 def named(name: str, profile: str, root: str | Path = ".") -> Trained:

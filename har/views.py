@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from har.coco.annotations import ImageRecord
-from har.coco.manifest import read_csv
 from har.errors import HarError
 from har.files import write_csv
+from har.outside import read_table
 from har.store import Store
 
 EDGES = ["left", "top", "right", "bottom"]
@@ -41,7 +41,7 @@ def write_boxes(path: str | Path, boxes: pd.DataFrame) -> None:
 
 def read_boxes(path: str | Path) -> pd.DataFrame:
     """The table at `path`; HarError names the file and the image whose box is none."""
-    boxes = read_csv(path, {"image_id": "int64", **dict.fromkeys(EDGES, "float64")})
+    boxes = read_table(path, {"image_id": "int64", **dict.fromkeys(EDGES, "float64")})
     edges = boxes[EDGES].to_numpy()
     good = (edges >= 0).all(1) & (edges <= 1).all(1) & (edges[:, :2] < edges[:, 2:]).all(1)
     if not good.all():

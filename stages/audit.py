@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from har.coco.manifest import read_csv, read_manifest
+from har.coco.manifest import read_manifest
 from har.embeddings import read
 from har.label_noise import label_tables, vcoco_reference, world_reference
 from har.leakage import (
@@ -15,6 +15,7 @@ from har.leakage import (
     pixel_check,
     read_dates,
 )
+from har.outside import read_table
 from har.splits import read_split
 from har.store import Store
 from har.tables import profile_header, write_tables
@@ -27,7 +28,7 @@ def audit(context: Context) -> None:
     images = read_split(data / "split.csv")
     ids = images.image_id
     manifest = read_manifest(data / "manifest.csv").set_index("image_id")
-    files = read_csv(data / "provenance.csv", {"image_id": "int64", "sha256": "str"}).set_index("image_id")
+    files = read_table(data / "provenance.csv", {"image_id": "int64", "sha256": "str"}).set_index("image_id")
     dates, store = read_dates(data / "annotations/captions.json"), Store(data / "store")
     drawn = "the images are drawn, not photographed: their dates follow from their ids" if world else ""
     checks = [

@@ -19,18 +19,19 @@ def augment(context: Context, *, keep: Path) -> None:
     # policies are compared, and chosen, on validation alone: no test image is predicted here
     split = split[split.split.isin(["train", "validation"])].reset_index(drop=True)
     images = experiment.images(base, Store(context.data / "store"), split.image_id, None)
-    # in one stage, so that the processes that train load torch once for all policies
-    for policy in context.params.run.policies:
-        predictions, curves, description = experiment.run(
-            base.model_copy(update={"augmentation": profile.policies[policy]}),
-            profile.tasks["activity"],
-            split,
-            images,
-            training=profile.training,
-            strength=profile.augmentation,
-            name=f"augment {policy}",
-            keep=keep / policy,
-        )
+    found = experiment.run_all(
+        {
+            name: base.model_copy(update={"augmentation": profile.policies[name]})
+            for name in context.params.run.policies
+        },
+        profile.tasks["activity"],
+        split,
+        images,
+        training=profile.training,
+        strength=profile.augmentation,
+        keep=keep,
+    )
+    for policy, (predictions, curves, description) in found:
         write_predictions(out / "predictions" / f"{policy}.csv", predictions)
         write_csv(out / "curves" / f"{policy}.csv", curves)
         metrics = scalars(predictions, profile.report) | description

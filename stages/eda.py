@@ -1,10 +1,9 @@
 """Table 1, Figures 1 and 2, and the test of the claim that no class differs in size."""
 
-from PIL import Image
-
 from har import eda as look
 from har.coco.manifest import read_manifest
 from har.files import write_csv
+from har.store import whole
 from stages.context import Context, stage
 
 
@@ -20,7 +19,7 @@ def eda(context: Context) -> None:
     look.figure_examples(
         manifest,
         classes,
-        lambda image_id: Image.open(files[image_id]),
+        lambda image_id: whole(files[image_id]),
         out / "figure1_examples.png",
         f"Examples, profile {name}",
         seed=seed,

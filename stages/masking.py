@@ -39,11 +39,10 @@ def masking(context: Context, *, keep: Path) -> None:
     for model, frame in predictions.items():
         write_masking(data / "masking" / f"{model}.csv", frame)
     sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    report, out = profile.report, context.reports / "masking"
-    options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
-    tables = build_tables(predictions, config.kinds, config.shares, profile_header(name, sources), **options)
+    level, out = profile.report.confidence, context.reports / "masking"
+    tables = build_tables(predictions, config.kinds, config.shares, profile_header(name, sources), level=level)
     write_tables(tables, out)
-    draw(predictions, config.kinds, config.shares, out, name, **options)
+    draw(predictions, config.kinds, config.shares, out, name, level=level)
     print(tables["masking"].markdown(), tables["context"].markdown(), sep="\n")
 
 

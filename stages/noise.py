@@ -49,7 +49,7 @@ def noise(context: Context, *, keep: Path) -> None:
     tables = build_tables(found, classes, masks.shares, config.model, header, **options)
     write_tables(tables, reports)
     title = f"Class-specific noise, profile {context.params.profile}"
-    draw(found, classes, masks.shares, reports / "noise.png", title, **options)
+    draw(found, classes, masks.shares, reports / "noise.png", title, report.confidence)
     print(tables["noise"].markdown())
 
 

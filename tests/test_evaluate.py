@@ -366,10 +366,10 @@ def test_a_label_that_changes_between_runs_is_an_error():
 
 
 def test_files_that_are_no_predictions(tmp_path):
-    with pytest.raises(HarError, match="no such predictions file"):
+    with pytest.raises(HarError, match=r"none\.csv: no such file; expected a CSV file of predictions"):
         read_predictions(tmp_path / "none.csv")
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(HarError, match="not a CSV file"):
+    with pytest.raises(HarError, match=r"empty\.csv: cannot be read as CSV"):
         read_predictions(tmp_path / "empty.csv")
     with pytest.raises(HarError, match="shape"):
         predictions_frame([1], ["sitting"], ["test"], np.ones((1, 2)), CLASSES)

@@ -230,7 +230,7 @@ def test_a_model_needs_its_configuration(tmp_path):
     message, _ = refused(tmp_path, {"model.safetensors": MODEL})
     assert "config.json is missing" in message
     message, _ = refused(tmp_path / "second", {**FILES, "config.json": b"{"})
-    assert "config.json cannot be read as JSON" in message
+    assert "config.json: cannot be read as JSON" in message
 
 
 def test_shards_arrive_with_their_index(tmp_path):

@@ -157,7 +157,7 @@ class TestRegions:
 
         def write(annotation):
             data = {
-                "images": [{"id": 5, "width": 8, "height": 8}],
+                "images": [{"id": 5, "file_name": "5.jpg", "width": 8, "height": 8}],
                 "categories": [{"id": 1, "name": "person"}],
                 "annotations": [annotation],
             }

@@ -280,7 +280,9 @@ def same(one, other) -> None:
 
 class TestExperiment:
     def seeds(self, strength, keep, **settings):
-        training = Training(**({"seeds": [0, 1, 2], "jobs": 2, "backend": "processes", "device": "cpu"} | settings))
+        ray = {"address": "", "cpus": 1, "gpus": 0.0}
+        given = {"seeds": [0, 1, 2], "jobs": 2, "backend": "processes", "ray": ray, "device": "cpu"}
+        training = Training(**(given | settings))
         inputs = images(28)
         return experiment.run(
             STOPPING, CLASSES, split_of(inputs), inputs.x, training=training, strength=strength, name="test",

@@ -131,11 +131,14 @@ def test_pixels_that_do_not_fit_their_index_are_told(tmp_path, photos):
     with pytest.raises(HarError, match="index"):
         store.Store(tmp_path)
     index.drop(columns="height").to_csv(tmp_path / "index.csv", index=False)
-    with pytest.raises(HarError, match="not an image store"):
+    with pytest.raises(HarError, match=r"index\.csv: column 'height' is missing"):
         store.Store(tmp_path)
 
 
 def test_what_is_no_store_or_not_in_it_is_told(tmp_path, store):
+    with pytest.raises(HarError, match=r"index\.csv: no such file"):
+        type(store)(tmp_path)
+    (tmp_path / "index.csv").write_text("image_id,offset,height,width\n")
     with pytest.raises(HarError, match="not an image store"):
         type(store)(tmp_path)
     with pytest.raises(HarError, match="image 404 is not in the store"):

@@ -45,7 +45,10 @@ def run(options) -> int:
 
 
 def _score(found: dict | None) -> str:
-    return f"{found['accuracy']:.3f} [{found['ci_low']:.3f}, {found['ci_high']:.3f}]" if found else "-"
+    if not found:
+        return "-"
+    interval = f" [{found['ci_low']:.3f}, {found['ci_high']:.3f}]" if {"ci_low", "ci_high"} <= set(found) else ""
+    return f"{found['accuracy']:.3f}{interval}"
 
 
 def _described(one) -> dict:

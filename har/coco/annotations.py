@@ -6,8 +6,6 @@ reported by file and row, and a file name can never leave the folder it is writt
 
 import contextlib
 import io
-import json
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from har.errors import HarError
+from har.outside import ANNOTATIONS, is_number, is_text, is_whole, read_json
 
 # COCO's own names are 12 digits; letters are allowed for other people's images in the same format.
 # No slash, no leading dot, one extension: such a name stays inside its folder on every file system.
 SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpe?g|png|webp|bmp|gif|tiff?)", re.ASCII)
+# COCO's images are at most 640 x 640; other people's photographs may be larger, bombs are larger still.
+MAX_SIDE, MAX_PIXELS = 100_000, 64_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ImageRecord:
 def safe_file_name(name: object, *, where: str) -> str:
     """`name` if it is a plain image file name; raises HarError (starting with `where`) otherwise."""
     if not isinstance(name, str) or not SAFE_FILE_NAME.fullmatch(name):
-        raise HarError(f"{where}: file_name {name!r:.120} is not a plain image name such as 000000000139.jpg")
+        raise HarError(f"{where}: file_name {_shown(name)} is not a plain image name such as 000000000139.jpg")
     return name
 
 
@@ -108,55 +109,68 @@ def load(path: Path, *, kind: str):
     """A pycocotools COCO object over checked rows."""
     from pycocotools.coco import COCO
 
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such file; expected COCO {kind} in JSON") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise HarError(f"{path}: cannot be read as JSON ({error})") from None
-    if not isinstance(data, dict):
-        raise HarError(f"{path}: expected a JSON object with 'images' and 'annotations'")
-
-    images = _rows(data, "images", path)
-    ids = _unique_ids(images, "images", path)
-    for row, image in enumerate(images):
-        where = f"{path}: images[{row}]"
-        safe_file_name(image.get("file_name"), where=where)
-        for key in ("width", "height"):
-            if not _is_int(image.get(key)) or image[key] <= 0:
-                raise HarError(f"{where}: {key} {image.get(key)!r:.60} is not a positive whole number")
-        if not _is_int(image.get("license", 0)):
-            raise HarError(f"{where}: license {image['license']!r:.60} is not a whole number")
-        for key in ("coco_url", "flickr_url"):
-            if not isinstance(image.get(key, ""), str):
-                raise HarError(f"{where}: {key} is not text")
-
-    annotations = _rows(data, "annotations", path)
+    data = read_json(path, f"COCO {kind} in JSON", memory=ANNOTATIONS)
+    images = checked_images(data, path)
+    ids = {image["id"] for image in images}
+    annotations = rows_of(data, "annotations", path)
     _unique_ids(annotations, "annotations", path)
     for row, annotation in enumerate(annotations):
         where = f"{path}: annotations[{row}]"
-        if not _is_int(annotation.get("image_id")) or annotation["image_id"] not in ids:
-            raise HarError(f"{where}: image_id {annotation.get('image_id')!r:.60} is not among the images")
+        if not is_whole(annotation.get("image_id")) or annotation["image_id"] not in ids:
+            raise HarError(f"{where}: image_id {_shown(annotation.get('image_id'))} is not among the images")
         if kind == "captions":
-            if not isinstance(annotation.get("caption"), str):
+            if not is_text(annotation.get("caption")):
                 raise HarError(f"{where}: caption is missing or not text")
         else:
             _check_box(annotation, where)
 
-    if kind == "instances":
-        categories = _rows(data, "categories", path)
-        _unique_ids(categories, "categories", path)
-        if sum(category.get("name") == "person" for category in categories) != 1:
-            raise HarError(f"{path}: categories must hold 'person' exactly once")
-
     coco = COCO()
-    coco.dataset = data
+    coco.dataset = {"images": images, "annotations": annotations}  # what else there is has not been checked
+    if kind == "instances":
+        coco.dataset["categories"] = checked_categories(data, path)
+        if sum(category["name"] == "person" for category in coco.dataset["categories"]) != 1:
+            raise HarError(f"{path}: categories must hold 'person' exactly once")
     with contextlib.redirect_stdout(io.StringIO()):  # createIndex prints its progress
         coco.createIndex()
     return coco
 
 
-def _rows(data: dict, key: str, path: Path) -> list[dict]:
+def checked_images(data: dict, path: Path) -> list[dict]:
+    """The checked rows of 'images'."""
+    images = rows_of(data, "images", path)
+    _unique_ids(images, "images", path)
+    names: set[str] = set()
+    for row, image in enumerate(images):
+        where = f"{path}: images[{row}]"
+        name = safe_file_name(image.get("file_name"), where=where).lower()  # some file systems do not tell case apart
+        if name in names:
+            raise HarError(f"{where}: file_name {image['file_name']} occurs twice")
+        names.add(name)
+        for key in ("width", "height"):
+            if not is_whole(image.get(key), 1, MAX_SIDE):
+                raise HarError(f"{where}: {key} {_shown(image.get(key))} is not a number of pixels, 1 to {MAX_SIDE:,}")
+        if image["width"] * image["height"] > MAX_PIXELS:
+            raise HarError(f"{where}: {image['width']} x {image['height']} pixels, at most {MAX_PIXELS:,} allowed")
+        if not is_whole(image.get("license", 0)):
+            raise HarError(f"{where}: license {_shown(image['license'])} is not a whole number of 0 or more")
+        for key in ("coco_url", "flickr_url"):
+            if not is_text(image.get(key, "")):
+                raise HarError(f"{where}: {key} is not text")
+    return images
+
+
+def checked_categories(data: dict, path: Path) -> list[dict]:
+    """The checked rows of 'categories', each with id and name."""
+    rows = rows_of(data, "categories", path)
+    _unique_ids(rows, "categories", path)
+    for row, category in enumerate(rows):
+        if not is_text(category.get("name")):
+            raise HarError(f"{path}: categories[{row}]: name is missing or not text")
+    return rows
+
+
+def rows_of(data: dict, key: str, path: Path) -> list[dict]:
+    """The list of objects that `data` has under `key`."""
     rows = data.get(key)
     if not isinstance(rows, list):
         raise HarError(f"{path}: '{key}' is missing or not a list")
@@ -170,8 +184,8 @@ def _unique_ids(rows: list[dict], key: str, path: Path) -> set[int]:
     ids: set[int] = set()
     for row, value in enumerate(rows):
         identity = value.get("id")
-        if not _is_int(identity) or identity < 0:
-            raise HarError(f"{path}: {key}[{row}]: id {identity!r:.60} is not a whole number of 0 or more")
+        if not is_whole(identity):
+            raise HarError(f"{path}: {key}[{row}]: id {_shown(identity)} is not a whole number of 0 to 2^63 - 1")
         if identity in ids:
             raise HarError(f"{path}: {key}[{row}]: id {identity} occurs twice")
         ids.add(identity)
@@ -179,19 +193,20 @@ def _unique_ids(rows: list[dict], key: str, path: Path) -> set[int]:
 
 
 def _check_box(annotation: dict, where: str) -> None:
-    if not _is_int(annotation.get("category_id")):
+    if not is_whole(annotation.get("category_id")):
         raise HarError(f"{where}: category_id is missing or not a whole number")
     if annotation.get("iscrowd", 0) not in (0, 1):
-        raise HarError(f"{where}: iscrowd {annotation['iscrowd']!r:.60} is neither 0 nor 1")
-    box = annotation.get("bbox")
-    numbers = (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in box)
-    )
-    if not numbers or box[2] < 0 or box[3] < 0:
-        raise HarError(f"{where}: bbox {box!r:.80} is not [x, y, width, height] in pixels")
+        raise HarError(f"{where}: iscrowd {_shown(annotation['iscrowd'])} is neither 0 nor 1")
+    if not is_box(annotation.get("bbox")):
+        raise HarError(f"{where}: bbox {_shown(annotation.get('bbox'))} is not [x, y, width, height] in pixels")
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def is_box(box: object) -> bool:
+    """Whether a value from JSON is x, y, width, height in pixels; a box may overhang its image."""
+    numbers = isinstance(box, list) and len(box) == 4 and all(is_number(v, MAX_SIDE) for v in box)
+    return numbers and box[2] >= 0 and box[3] >= 0
+
+
+def _shown(value: object) -> str:
+    """A value from JSON as a message quotes it; a list is not written out for its first characters."""
+    return f"[{len(value)} values]" if isinstance(value, list | dict) and len(value) > 8 else f"{value!r:.60}"

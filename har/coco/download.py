@@ -18,9 +18,11 @@ from urllib.request import url2pathname
 
 import requests
 from tqdm import tqdm
+from urllib3.exceptions import HTTPError
 
 from har.coco.partial import Partial
 from har.errors import HarError
+from har.outside import one_line
 
 CHUNK = 1 << 16
 # 408 timeout, 425 too early, 429 too many requests; every 5xx is retried as well
@@ -139,7 +141,8 @@ def _persist(
             reason = str(error)
         except _Again as error:
             reason, wait = str(error), error.wait
-        except requests.RequestException as error:
+        # a redirect to an impossible address is told by urllib3 itself or by the codec of host names
+        except (requests.RequestException, HTTPError, UnicodeError) as error:
             reason = _explain(wanted.url, error)
         failures += 1
         if part.size() >= reached + PROGRESS:
@@ -165,7 +168,7 @@ def _transfer(wanted: _Wanted, part: Partial, timeout: tuple[float, float], prog
         offset = 0
     with _session().get(url, headers=headers, timeout=timeout, stream=True) as response:
         if url.startswith("https:") and not response.url.startswith("https:"):
-            raise HarError(f"{url}: the server redirects to {response.url}, which is not encrypted")
+            raise HarError(f"{url}: the server redirects to {one_line(response.url)}, which is not encrypted")
         total = _accept(url, response, part, offset)
         if total is not None and total > max_bytes:
             raise HarError(f"{url}: holds {total} bytes, more than the {max_bytes} allowed")
@@ -186,20 +189,21 @@ def _transfer(wanted: _Wanted, part: Partial, timeout: tuple[float, float], prog
 
 def _accept(url: str, response: requests.Response, part: Partial, offset: int) -> int | None:
     """Judge status and headers, make `part` ready for the body; the file's length where it is told."""
-    status = response.status_code
+    status, said = response.status_code, one_line(response.reason or " ", 100)
     if status in RETRIED_STATUSES or status >= 500:
         wait = _retry_after(response.headers.get("Retry-After"))
-        raise _Again(f"the server answered {status} {response.reason}".rstrip(), wait)
+        raise _Again(f"the server answered {status} {said}".rstrip(), wait)
     if status == 416 and offset:
         raise _Bad("the partial file is longer than the server's")
     if status not in (200, 206) or (status == 206 and not offset):
-        raise HarError(f"{url}: the server answered {status} {response.reason}".rstrip())
+        raise HarError(f"{url}: the server answered {status} {said}".rstrip())
     if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
         raise _Bad("the server sends a compressed body though none was asked for")
     if status == 206:
-        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
+        told = response.headers.get("Content-Range", "")
+        found = re.fullmatch(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", told, re.ASCII)
         if not found or int(found[1]) != offset:
-            raise _Bad(f"the server resumed at another place ({response.headers.get('Content-Range')})")
+            raise _Bad(f"the server resumed at another place ({one_line(told or 'not told', 60)})")
         part.stream.seek(offset)
         return int(found[3]) if found[3] != "*" else None
     # 200: the file from its start, also where the server ignores Range or has another version by now
@@ -208,7 +212,7 @@ def _accept(url: str, response: requests.Response, part: Partial, offset: int) -
     # If-Range takes only a strong ETag (RFC 9110, 13.1.5)
     part.remember(etag if etag.startswith('"') else response.headers.get("Last-Modified"))
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+    return int(length) if re.fullmatch(r"\d{1,18}", length, re.ASCII) else None
 
 
 def _verify(wanted: _Wanted, part: Partial) -> Receipt:
@@ -275,25 +279,25 @@ def _retry_after(value: str | None) -> float:
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):  # no date, or one beyond the year 9999 here
         return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-def _explain(url: str, error: requests.RequestException) -> str:
+def _explain(url: str, error: Exception) -> str:
     """The cause in one line; raises HarError where trying again is no use."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error).lower():
         return "the server did not answer or stalled"
-    text = " ".join(str(error).split())
+    text = one_line(error, 300)
     hopeless = (requests.TooManyRedirects, requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
     if isinstance(error, hopeless) or "CERTIFICATE_VERIFY_FAILED" in text:
-        raise HarError(f"{url}: {text[:300]}")
+        raise HarError(f"{url}: {text}")
     if "refused" in text:
         return "the connection was refused"
     if "reset" in text or "aborted" in text or "broken" in text.lower():
         return "the connection broke"
     if "resolve" in text or "Name or service" in text:
         return "the server's name is unknown here (is there a network?)"
-    return text[:300]
+    return text

@@ -17,15 +17,13 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from har.coco.annotations import safe_file_name
+from har.coco.annotations import MAX_PIXELS, safe_file_name
 from har.coco.download import CHUNK, Receipt, download, file_sha256
 from har.errors import HarError
 from har.files import link_or_copy, replacing
 
 __all__ = ["check_jpeg", "download", "fetch_annotations", "fetch_images"]
 
-# COCO's images are at most 640 x 640; other people's photographs may be larger, bombs are larger still.
-MAX_PIXELS = 64_000_000
 MAX_IMAGE_BYTES = 32 << 20
 
 

@@ -4,14 +4,17 @@ Polygons and run-length codes (crowds, and the generated world's own masks) beco
 annotation has neither, its box stands in.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from har.coco.annotations import MAX_SIDE, checked_categories, checked_images, is_box, rows_of
 from har.errors import HarError
+from har.outside import ANNOTATIONS, is_number, is_whole, read_json
+
+MAX_OUTLINE = 1_000_000  # pixels along an outline: pycocotools walks every one of them
 
 
 @dataclass(frozen=True)
@@ -58,18 +61,13 @@ def read_instances(path: str | Path, image_ids: Sequence[int]) -> dict[int, Inst
     Raises HarError, naming file and row, for what is not laid out as COCO's.
     """
     path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        names = {c["id"]: c["name"] for c in data["categories"]}
-        sizes = {i["id"]: (i["width"], i["height"]) for i in data["images"]}
-        rows = data["annotations"]
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such file; expected COCO instances in JSON") from None
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise HarError(f"{path}: not a COCO instances file ({type(error).__name__}: {error})") from None
+    data = read_json(path, "COCO instances in JSON", memory=ANNOTATIONS)
+    names = {c["id"]: c["name"] for c in checked_categories(data, path)}
+    sizes = {i["id"]: (i["width"], i["height"]) for i in checked_images(data, path)}
     found = {i: Instances(*sizes[i]) for i in image_ids if i in sizes}
-    for row, annotation in enumerate(rows):
-        image = found.get(annotation.get("image_id"))
+    for row, annotation in enumerate(rows_of(data, "annotations", path)):
+        image_id = annotation.get("image_id")
+        image = found.get(image_id) if is_whole(image_id) else None
         if image is None:
             continue
         if wrong := _wrong(annotation, names, image):
@@ -81,29 +79,52 @@ def read_instances(path: str | Path, image_ids: Sequence[int]) -> dict[int, Inst
 
 def _wrong(annotation: dict, names: dict[int, str], image: Instances) -> str:
     """What pycocotools would trip over, or ''."""
-    if annotation.get("category_id") not in names:
-        return f"category_id {annotation.get('category_id')!r:.40} is not among the categories"
-    if not _numbers(annotation.get("bbox"), 4):
+    category = annotation.get("category_id")
+    if not is_whole(category) or category not in names:
+        return f"category_id {category!r:.40} is not among the categories"
+    if not is_box(annotation.get("bbox")):
         return f"bbox {annotation.get('bbox')!r:.80} is not [x, y, width, height] in pixels"
     outline = annotation.get("segmentation")
     if not outline:
         return ""
     if isinstance(outline, list):
-        if all(_numbers(polygon) and len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in outline):
-            return ""
-        return "segmentation has a polygon that is not x, y, x, y, ... of three corners or more"
+        if not all(map(_is_polygon, outline)):
+            return "segmentation has a polygon that is not x, y, x, y, ... of three corners or more"
+        return f"segmentation is longer than {MAX_OUTLINE:,} pixels" if _length(outline) > MAX_OUTLINE else ""
     if isinstance(outline, dict) and outline.get("size") == [image.height, image.width]:
         counts = outline.get("counts")
-        if isinstance(counts, str) and counts.isascii():
-            return ""
-        if isinstance(counts, list) and all(isinstance(c, int) and c >= 0 for c in counts):
-            return "" if sum(counts) == image.height * image.width else "segmentation counts other pixels than its size"
+        runs = _runs(counts) if isinstance(counts, str) else counts
+        if isinstance(runs, list) and all(is_whole(run) for run in runs):
+            return "" if sum(runs) == image.height * image.width else "segmentation counts other pixels than its size"
     return "segmentation is neither polygons nor a run-length code of the image's size"
 
 
-def _numbers(values: object, length: int | None = None) -> bool:
-    return (
-        isinstance(values, list)
-        and (length is None or len(values) == length)
-        and all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in values)
-    )
+def _is_polygon(points: object) -> bool:
+    flat = isinstance(points, list) and len(points) >= 6 and len(points) % 2 == 0
+    return flat and all(is_number(v, MAX_SIDE) for v in points)
+
+
+def _length(polygons: Sequence[Sequence[float]]) -> float:
+    corners = (np.array(polygon, dtype=float).reshape(-1, 2) for polygon in polygons)
+    return sum(float(np.abs(np.roll(xy, 1, 0) - xy).sum()) for xy in corners)
+
+
+def _runs(code: str) -> list[int] | None:
+    """The run lengths of COCO's compressed code, None where it is none: pycocotools reads on behind an open end.
+
+    Six bits a character from "0" on: five of the number, the lowest first, and one that says that more follow. From
+    the fourth on a number is the difference from the one before the last (maskApi.c, rleFrString).
+    """
+    runs: list[int] = []
+    value = shift = 0
+    for c in code:
+        bits = ord(c) - 48
+        if not 0 <= bits < 64 or shift > 30:
+            return None
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+            value = shift = 0
+    return None if shift else runs

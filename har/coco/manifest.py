@@ -6,6 +6,7 @@ import pandas as pd
 
 from har.errors import HarError
 from har.files import write_csv
+from har.outside import read_table
 
 MANIFEST_COLUMNS = {
     "image_id": "int64",
@@ -44,7 +45,7 @@ def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
 
 def read_manifest(path: str | Path) -> pd.DataFrame:
     """The manifest at `path` with typed columns; HarError names the file and what is wrong with it."""
-    frame = read_csv(path, MANIFEST_COLUMNS, OWN_COLUMNS)
+    frame = read_table(path, MANIFEST_COLUMNS, OWN_COLUMNS)
     if not frame["part"].isin(PARTS).all():
         raise HarError(f"{path}: column 'part' may hold only {' and '.join(PARTS)}")
     return frame
@@ -52,30 +53,4 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
 
 def read_evidence(path: str | Path) -> pd.DataFrame:
     """The captions at `path`, a row each, and the classes that each fires for, joined by '+'."""
-    return read_csv(path, EVIDENCE_COLUMNS, unique=False)
-
-
-def read_csv(
-    path: str | Path, columns: dict[str, str], optional: dict[str, str] | None = None, unique: bool = True
-) -> pd.DataFrame:
-    """A CSV file with exactly typed `columns`, those of `optional` that it has, and, if `unique`, no image id twice;
-    HarError names file and column."""
-    try:
-        # keep_default_na off: a caption or label "None" is text, and an empty url stays ''
-        frame = pd.read_csv(path, dtype="str", keep_default_na=False, encoding="utf-8")
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such file; run the stage that makes it") from None
-    except (OSError, ValueError) as error:
-        raise HarError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
-    columns = columns | {name: dtype for name, dtype in (optional or {}).items() if name in frame.columns}
-    for column, dtype in columns.items():
-        if column not in frame.columns:
-            raise HarError(f"{path}: column {column!r} is missing; expected {', '.join(columns)}")
-        try:
-            frame[column] = frame[column].astype(dtype)
-        except (ValueError, OverflowError):
-            raise HarError(f"{path}: column {column!r} holds something else than {dtype}") from None
-    twice = frame["image_id"][frame["image_id"].duplicated()]
-    if unique and len(twice):
-        raise HarError(f"{path}: image_id {twice.iloc[0]} occurs twice")
-    return frame[list(columns)]
+    return read_table(path, EVIDENCE_COLUMNS, unique=False)

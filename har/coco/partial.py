@@ -5,13 +5,18 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from har.errors import HarError
 from har.files import replacing
+from har.outside import read_json
+
+VALIDATOR = re.compile(r"[\x20-\x7e]{1,1000}")  # an ETag or a date, as it goes into a header
 
 
 class Partial:
@@ -23,8 +28,10 @@ class Partial:
         self.validator: str | None = None
         if keep and self.memo.exists():
             try:
-                self.validator = json.loads(self.memo.read_text())["validator"]
-            except (OSError, ValueError, KeyError, TypeError):
+                self.validator = read_json(self.memo, "the version of an unfinished download").get("validator")
+            except HarError:
+                pass
+            if not isinstance(self.validator, str) or not VALIDATOR.fullmatch(self.validator):
                 self.discard()
 
     @classmethod
@@ -59,10 +66,10 @@ class Partial:
         self.memo.unlink(missing_ok=True)
 
     def remember(self, validator: str | None) -> None:
-        self.validator = validator
-        if self.keep and validator:
+        self.validator = validator if validator and VALIDATOR.fullmatch(validator) else None
+        if self.keep and self.validator:
             with replacing(self.memo) as temporary:
-                temporary.write_text(json.dumps({"validator": validator}))
+                temporary.write_text(json.dumps({"validator": self.validator}))
 
     def publish(self, dest: Path) -> None:
         self.stream.flush()

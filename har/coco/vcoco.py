@@ -5,7 +5,6 @@ with `action_name` and the parallel arrays `image_id`, `ann_id` (the person's an
 1). What the person acts upon (`role_name`, `role_object_id`) is not needed here.
 """
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +12,11 @@ import pandas as pd
 from har.coco.download import download, file_sha256
 from har.coco.fetch import cache_folder
 from har.errors import HarError
+from har.outside import MB, is_text, is_whole, read_json
 
 ACTIVITY_OF = {"walk": "walking_running", "run": "walking_running", "sit": "sitting", "stand": "standing"}
-MAX_BYTES = 64 << 20  # ten times the largest of V-COCO's own files
+MAX_BYTES = 64 * MB  # ten times the largest of V-COCO's own files
+MEMORY = 1024 * MB  # that such a file may take, as Python's numbers
 _ARRAYS = ("image_id", "ann_id", "label")
 
 
@@ -58,20 +59,10 @@ def activities(verbs: set[str]) -> list[str]:
 
 def _read_actions(path: Path) -> dict[str, tuple[list, list, list]]:
     """Checked image_id, ann_id and label of each action, by its name."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise HarError(f"{path}: larger than the {MAX_BYTES} bytes allowed for V-COCO")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise HarError(f"{path}: no such file; expected V-COCO in JSON") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise HarError(f"{path}: cannot be read as JSON ({' '.join(str(error).split())[:120]})") from None
-    if not isinstance(data, list):
-        raise HarError(f"{path}: expected V-COCO's list of actions")
-    actions = {}
-    for row, action in enumerate(data):
+    actions: dict[str, tuple] = {}
+    for row, action in enumerate(read_json(path, "V-COCO's list of actions in JSON", list, MEMORY)):
         name = action.get("action_name") if isinstance(action, dict) else None
-        if not isinstance(name, str):
+        if not is_text(name):
             raise HarError(f"{path}: action {row} is no object with an action_name")
         if name in actions:
             raise HarError(f"{path}: action {name!r:.60} occurs twice")
@@ -85,8 +76,7 @@ def _read_actions(path: Path) -> dict[str, tuple[list, list, list]]:
 
 def _array(path: Path, name: str, key: str, values: object) -> list[int]:
     most = 1 if key == "label" else 2**63 - 1
-    # type, not isinstance: JSON's true is no number
-    if not isinstance(values, list) or not all(type(value) is int and 0 <= value <= most for value in values):
+    if not isinstance(values, list) or not all(is_whole(value, 0, most) for value in values):
         kind = "of 0 and 1" if key == "label" else "of whole numbers of 0 or more"
         raise HarError(f"{path}: action {name!r:.60}: {key} is no list {kind}")
     return values

@@ -71,7 +71,8 @@ def study(
     work = (
         delayed(_predict)(
             model, images, list(classes), store, drawing, regions.get(view_of(model.preprocess), {}), training.device,
-            (explanations or {}).get(model.name), relevance_share,
+            # an encoder may go by the name of the model that was fine-tuned from it, but has no maps
+            (explanations or {}).get(model.name) if isinstance(model, Trained) else None, relevance_share,
         )
         for model in models
     )  # fmt: skip

@@ -1,15 +1,18 @@
 """The trained models that stage train keeps, read back: weights, classes and preprocessing of one folder."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
 
 from har.errors import HarError
+from har.hub_files import check_safetensors
 from har.models.builders import build
 from har.models.preprocess import Preprocess, from_folder
+from har.models.sound import check_finite, check_shapes, opening
+from har.outside import is_text, listed
 from har.params.schema import Model
+from har.trained import read_config
 
 
 def load_kept(folder: str | Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:
@@ -18,29 +21,49 @@ def load_kept(folder: str | Path, config: Model, classes: Sequence[str]) -> tupl
     config: the block of params.yaml that it was trained by. Raises HarError where the folder holds no such model or
     one of other classes.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     folder = Path(folder)
     if config.kind == "finetune":
         from har.models.pretrained import finetuned
 
         model = finetuned(folder)
-        known = [name for _, name in sorted(model.config.id2label.items())]
+        known = labels_of(model, folder)
     else:
-        try:
-            known = json.loads((folder / "config.json").read_text()).get("classes", [])
-            weights = load_file(folder / "model.safetensors")
-        except (OSError, ValueError, SafetensorError) as error:
-            raise HarError(f"{folder}: not a trained model: {' '.join(str(error).split())}") from None
+        known = read_config(folder).get("classes")
     if known != list(classes):
-        raise HarError(f"{folder}: a model of {', '.join(known) or 'no classes'}, expected {', '.join(classes)}")
+        had = listed(known) if isinstance(known, list) and known else "no classes"
+        raise HarError(f"{folder}: a model of {had}, expected {', '.join(classes)}")
     if config.kind == "finetune":
         return model, from_folder(folder)
-    features = weights["0.mean"].numel() if config.kind == "mlp" else 0
-    model, preprocess = build(config, classes, features=features)
-    try:
+    return load_own(folder, config, classes)
+
+
+def load_own(folder: Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:
+    """One of the project's own networks, as `load_kept` gives it; HarError where its weights are not those that
+    `config` describes, or hold NaN."""
+    from safetensors.torch import load_file
+
+    path = folder / "model.safetensors"
+    with opening(folder, "a trained model"):
+        try:
+            check_safetensors(path)
+        except HarError as error:
+            raise ValueError(f"{path.name} {error}") from None
+        weights = load_file(path)
+        # the width of an MLP's input is that of its standardisation
+        width = weights["0.mean"].numel() if config.kind == "mlp" else 0
+        try:
+            check_shapes(lambda: build(config, classes, features=width)[0], weights)
+        except ValueError as error:
+            raise ValueError(f"its weights do not fit its configuration: {error}") from None
+        model, preprocess = build(config, classes, features=width)
         model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise HarError(f"{folder}: its weights do not fit params.yaml: {str(error).splitlines()[0]}") from None
+        check_finite(model)
     return model.eval(), preprocess
+
+
+def labels_of(model: nn.Module, folder: Path) -> list[str]:
+    """The classes of a classifier in the hub's format, in their order; HarError unless they are different names."""
+    names = [name for _, name in sorted(model.config.id2label.items())]
+    if not names or not all(map(is_text, names)) or len(set(names)) < len(names):
+        raise HarError(f"{folder}/config.json: id2label must hold a different name for each class")
+    return names

@@ -1,6 +1,5 @@
 """How a model wants its photographs: size, geometry and normalisation, as data."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from har.errors import HarError
+from har.outside import is_number, is_whole, read_json
 from har.store import Store, square
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Preprocess:
 
 # Kinds to which a single number as size means the short side; to the others it means both sides.
 SHORT_SIDE = ("CLIP", "Bit", "ConvNext", "ConvNeXT", "Levit", "PoolFormer")
+MAX_SIDE = 1024  # pixels; of the encoders in use none takes more, and attention grows with the fourth power
 LARGE = 384  # ConvNeXt's processor squashes from this size on, and crops below
 
 
@@ -56,16 +57,14 @@ def hub_config(folder: str | Path) -> dict:
     folder = Path(folder)
     path = folder / "preprocessor_config.json"
     whole = folder / "processor_config.json"
-    try:
-        if not path.exists() and whole.exists():
-            path = whole
-            config = json.loads(path.read_text(encoding="utf-8"))["image_processor"]
-        else:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarError(f"{path}: not a preprocessor config: {error}") from None
+    if path.exists() or not whole.exists():
+        config = read_json(path, "a preprocessor config")
+    else:
+        path, config = whole, read_json(whole, "a preprocessor config").get("image_processor")
+    if not isinstance(config, dict):
+        raise HarError(f"{path}: not a preprocessor config: image_processor is missing or no object")
+    if code := [key for key in ("auto_map", "custom_pipelines") if config.get(key)]:
+        raise HarError(f"{path}: has {code[0]}: it wants to run code from the repository")
     return config
 
 
@@ -80,18 +79,31 @@ def from_hub_config(config: dict, where: str) -> Preprocess:
     Raises HarError for a size that is not square, and for steps that a Preprocess has no name for.
     """
     kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
-    for step in ("do_flip_channel_order", "rescale_offset"):
+    for step in ("do_flip_channel_order", "rescale_offset", "do_pad"):
         if config.get(step):
             raise HarError(f"{where}: {step} is on, which this project's preprocessing does not do")
 
     def side(value, key: str) -> tuple[int, str]:
-        if isinstance(value, int):
-            return value, "crop" if kind.startswith(SHORT_SIDE) else "squash"
+        found = value, "crop" if kind.startswith(SHORT_SIDE) else "squash"
         if isinstance(value, dict) and "shortest_edge" in value:
-            return value["shortest_edge"], "crop"
-        if isinstance(value, dict) and value.get("height") == value.get("width") is not None:
-            return value["height"], "squash"
-        raise HarError(f"{where}: {key} is {value!r}, expected a square size or a shortest_edge")
+            found = value["shortest_edge"], "crop"
+        elif isinstance(value, dict) and value.get("height") == value.get("width"):
+            found = value.get("height"), "squash"
+        if not is_whole(found[0], 1, MAX_SIDE):
+            told = f"expected a square size or a shortest_edge, 1 to {MAX_SIDE} pixels"
+            raise HarError(f"{where}: {key} is {value!r:.80}, {told}")
+        return found
+
+    def channels(key: str, otherwise: float, least: float) -> tuple[float, float, float]:
+        values = config.get(key)
+        values = [otherwise] * 3 if values is None else [values] * 3 if is_number(values) else values
+        if (
+            not isinstance(values, list)
+            or len(values) != 3
+            or not all(is_number(v, 1e6) and v >= least for v in values)
+        ):
+            raise HarError(f"{where}: {key} is {values!r:.80}, expected three numbers of at least {least:g}")
+        return tuple(float(v) for v in values)
 
     size, fit = side(config.get("size"), "size")
     crop_pct = 1.0
@@ -102,12 +114,17 @@ def from_hub_config(config: dict, where: str) -> Preprocess:
         size, crop_pct = cropped, cropped / size
     elif kind.startswith("ConvN"):  # also ResNet's: scales to size / crop_pct and keeps the centre
         fit, crop_pct = ("crop", config.get("crop_pct") or 224 / 256) if size < LARGE else ("squash", 1.0)
+    if not is_number(crop_pct, 1) or crop_pct <= 0:
+        raise HarError(f"{where}: crop_pct is {crop_pct!r:.60}, expected a share above 0 and up to 1")
+    resample = config.get("resample", 3)
+    if not is_whole(resample, 0, 5):
+        raise HarError(f"{where}: resample is {resample!r:.60}, expected a filter of Pillow, 0 to 5")
     plain = config.get("do_normalize") is False
     return Preprocess(
         size=size,
         fit=fit,
-        mean=(0.0, 0.0, 0.0) if plain else tuple(config.get("image_mean") or (0.5, 0.5, 0.5)),
-        std=(1.0, 1.0, 1.0) if plain else tuple(config.get("image_std") or (0.5, 0.5, 0.5)),
-        resample=config.get("resample", 3),
+        mean=(0.0, 0.0, 0.0) if plain else channels("image_mean", 0.5, -1e6),
+        std=(1.0, 1.0, 1.0) if plain else channels("image_std", 0.5, 1e-6),
+        resample=resample,
         crop_pct=crop_pct,
     )

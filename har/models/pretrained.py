@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification, AutoTokenizer
 from transformers.utils import logging
 
 from har.errors import HarError
+from har.hub_files import check_model, check_small_files
 from har.models.preprocess import Preprocess, from_folder
+from har.models.sound import check_answers, check_finite, check_size, opening
 
 # A new head on an old backbone is what we ask for; transformers would warn about it at each load.
 logging.set_verbosity_error()
@@ -29,10 +30,13 @@ BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|b
 
 
 def _load(auto, folder: str | Path, **options) -> nn.Module:
-    folder = Path(folder)
-    files = ("model.safetensors", "model.safetensors.index.json") if options.pop("weights", True) else ()
-    try:
-        if any((folder / name).exists() for name in files):
+    folder, weights = Path(folder), options.pop("weights", True)
+    held = check_model(folder)
+    with opening(folder, "a model in the hub's format"):
+        named = {key: value for key, value in options.items() if key != "ignore_mismatched_sizes"}
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **named)
+        check_size(lambda: auto.from_config(config), held if weights else None)
+        if held is not None and weights:
             model, told = auto.from_pretrained(
                 folder,
                 dtype=torch.float32,
@@ -48,13 +52,9 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
             lacking = [key for key in lacking if not key.startswith(new)]
             if lacking:
                 raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
+            check_finite(model)
             return model
-        options.pop("ignore_mismatched_sizes", None)
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **options)
         return auto.from_config(config).float()
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HarError(f"{folder}: not a model in the hub's format: {reason}") from None
 
 
 def classifier(folder: str | Path, classes: Sequence[str], weights: bool = True) -> nn.Module:
@@ -227,15 +227,19 @@ class Encoder:
         """Texts to embeddings [n, width], not normalised. Raises HarError for an encoder without text."""
         if not self.has_text:
             raise HarError(f"{self.folder}: this encoder has no text tower")
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False)
-        length = self.model.config.text_config.max_position_embeddings
-        # SigLIP pools the last position, so it needs the padding that it was trained with
-        padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
-        tokens = tokenizer(list(texts), padding=padding, truncation=True, max_length=length, return_tensors="pt")
-        inputs = {"input_ids": tokens["input_ids"].to(self.device)}
-        if padding is True:
-            inputs["attention_mask"] = tokens["attention_mask"].to(self.device)
-        return self.model.get_text_features(**inputs).pooler_output
+        check_small_files(self.folder)
+        with opening(self.folder, "a tokenizer and text tower that fit each other"):
+            tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
+            length = self.model.config.text_config.max_position_embeddings
+            # SigLIP pools the last position, so it needs the padding that it was trained with
+            padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
+            tokens = tokenizer(list(texts), padding=padding, truncation=True, max_length=length, return_tensors="pt")
+            inputs = {"input_ids": tokens["input_ids"].to(self.device)}
+            if padding is True:
+                inputs["attention_mask"] = tokens["attention_mask"].to(self.device)
+            found = self.model.get_text_features(**inputs).pooler_output
+            check_answers(found, (len(texts), found.shape[-1]))
+        return found
 
     @property
     def logit_scale(self) -> float:

@@ -1,6 +1,5 @@
 """A linear head that starts as CLIP's zero-shot classifier (Radford et al. 2021, §3.1.4)."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,9 @@ import torch
 from torch import nn
 
 from har.errors import HarError
+from har.hub_files import check_model
+from har.models.sound import opening
+from har.outside import TOKENIZER, read_json
 
 PROJECTION, SCALE = "visual_projection.weight", "logit_scale"
 
@@ -53,16 +55,15 @@ def text_head(model: nn.Module, features: torch.Tensor, texts: np.ndarray, folde
 
 def _tensor(folder: Path, name: str) -> torch.Tensor | None:
     """One tensor of a checkpoint, None where it has none of that name."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     index, file = Path(folder) / "model.safetensors.index.json", "model.safetensors"
-    try:
+    check_model(Path(folder))
+    with opening(folder, f"a checkpoint with {name}"):
         if index.exists():
-            file = json.loads(index.read_text())["weight_map"].get(name, "")
+            file = read_json(index, "the shards of a model", memory=TOKENIZER)["weight_map"].get(name, "")
         path = Path(folder) / Path(file).name  # a name from the index never leaves the folder
         if not path.is_file():
             return None
         with safe_open(path, "pt") as weights:
             return weights.get_tensor(name) if name in weights.keys() else None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
-        raise HarError(f"{folder}: {name} cannot be read: {error}") from None

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from joblib import Parallel, delayed
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from har.errors import HarError
 from har.files import replacing
-from har.store import FORMATS
+from har.photographs import UPRIGHT, orientation
+from har.store import opened
 
 
 def copy_files(
@@ -34,11 +34,12 @@ def _copy(image_id: int, target: Path, turned: bool, source: Path, name: str) ->
     try:
         with replacing(target) as temporary:
             if turned:
-                with Image.open(source, formats=FORMATS) as image:
-                    ImageOps.exif_transpose(image).convert("RGB").save(temporary, "PNG")
+                with opened(source, source) as image:
+                    pixels = image.convert("RGB")
+                    pixels.transpose(UPRIGHT[orientation(image)]).save(temporary, "PNG")
             else:
                 shutil.copyfile(source, temporary)
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, KeyError) as error:  # KeyError: not to be turned any more
         raise HarError(f"{source}: cannot be copied ({error})") from None
     data = target.read_bytes()
     digest = hashlib.sha256(data).hexdigest()

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from har.errors import HarError
+from har.outside import listed, read_csv
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 ID_BYTES = 6  # 48 bits: below 2**53, so an id survives any program's floats, and a million images rarely collide
@@ -98,16 +99,11 @@ def find_in_table(
     leads out of `root`, an image named twice, an unknown split, or a group in two splits.
     """
     file = Path(file).expanduser()
-    try:
-        frame = pd.read_csv(file, dtype="str", keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise HarError(f"{file}: no such file; expected a CSV file with a row for each image") from None
-    except (OSError, ValueError) as error:
-        raise HarError(f"{file}: cannot be read as CSV ({' '.join(str(error).split())})") from None
+    frame = read_csv(file, "a CSV file with a row for each image")
     columns = {"image": image, "label": label, "group": group, "split": split}
     for key, column in columns.items():
         if column and column not in frame.columns:
-            raise HarError(f"{file}: column {column!r} ({key}) is missing; it has {', '.join(frame.columns)}")
+            raise HarError(f"{file}: column {column!r} ({key}) is missing; it has {listed(frame.columns)}")
     top = Path(root).expanduser() if str(root) else file.parent
     home, found = top.resolve(), []
     for number, row in enumerate(frame.to_dict("records"), 2):

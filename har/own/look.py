@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 from joblib import Parallel, delayed
-from PIL import Image
 from tqdm import tqdm
 
-from har.coco.manifest import read_csv
 from har.errors import HarError
 from har.files import write_csv, write_json
+from har.outside import read_table
 from har.own.find import Found
-from har.store import FORMATS, decode
+from har.photographs import orientation
+from har.store import opened, shrink
 
-MAX_BYTES = 200_000_000  # of one file
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif", "TIFF": "tif"}
 COLUMNS = {
     "image_id": "int64",
@@ -31,7 +30,6 @@ COLUMNS = {
     "height": "int64",
     "turned": "int64",  # 1: the file tells viewers to turn it (EXIF); our copy is upright
 }
-ORIENTATION = 0x0112  # EXIF tag; 5 to 8 swap the sides
 LOOK = 32  # pixels of the short side: a JPEG decodes at an eighth of its size
 
 
@@ -55,18 +53,14 @@ def examine(found: Sequence[Found], jobs: int, unreadable: str) -> tuple[pd.Data
 
 def _examine(one: Found) -> tuple | str:
     try:
-        if (size := one.path.stat().st_size) > MAX_BYTES:
-            raise HarError(f"{one.path}: {size:,} bytes, at most {MAX_BYTES:,} allowed")
-        decode(one.path, LOOK)  # all of it: a header alone does not tell that a file is cut off
-        with Image.open(one.path, formats=FORMATS) as image:
+        with opened(one.path, one.path) as image:
             width, height = image.size
-            way = image.getexif().get(ORIENTATION, 1)
             extension = EXTENSIONS.get(image.format or "", "png")
+            shrink(image, LOOK, one.path)  # all of it: a header alone does not tell that a file is cut off
+            way = orientation(image)
     except HarError as error:
         return str(error)
-    except (OSError, SyntaxError, ValueError) as error:
-        return f"{one.path}: not a readable image: {error}"
-    turned = isinstance(way, int) and 2 <= way <= 8
+    turned = way > 1
     if turned:
         extension = "png"  # written anew, without loss
         width, height = (height, width) if way >= 5 else (width, height)
@@ -91,4 +85,4 @@ def write_annotations(images: pd.DataFrame, unreadable: pd.DataFrame, folder: Pa
 
 def read_images(folder: Path) -> pd.DataFrame:
     """images.csv of a folder of annotations."""
-    return read_csv(folder / "images.csv", COLUMNS)
+    return read_table(folder / "images.csv", COLUMNS)

@@ -9,16 +9,14 @@ import pandas as pd
 from har import paper
 from har.errors import HarError
 from har.markdown import interval, number
+from har.outside import read_csv
 
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """A table of the reports as CSV; HarError names a column that is missing."""
-    try:
-        frame = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise HarError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from None
+    frame = read_csv(path, "a table of the reports", text=False)
     if missing := [name for name in columns if name not in frame.columns]:
         raise HarError(f"{path}: column {missing[0]!r} is missing, expected {', '.join(columns)}")
     return frame

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from har import paper
-from har.coco.manifest import read_csv
 from har.errors import HarError
 from har.evaluate import classes_of
+from har.outside import read_table
 from har.page.licences import licence, photo_page
 from har.page.markup import safe_address
 from har.page.scripts import packed
@@ -29,7 +29,7 @@ def read_traits(path: Path) -> pd.DataFrame | None:
     row for each model and image; None where no stage wrote it. HarError names what is wrong."""
     if not path.exists():
         return None
-    frame = read_csv(path, {"image_id": "int64", **dict.fromkeys(TRAITS, "str")}, unique=False)
+    frame = read_table(path, {"image_id": "int64", **dict.fromkeys(TRAITS, "str")}, unique=False)
     frame = frame.drop_duplicates("image_id", ignore_index=True)
     return frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in TRAITS})
 

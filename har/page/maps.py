@@ -1,6 +1,5 @@
 """LeGrad maps as the explain stage leaves them, packed for the browser, which draws them over the photograph."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from har.errors import HarError
+from har.outside import is_number, is_whole, read_array, read_json, read_table
 from har.page.scripts import packed
 
 METHODS = {"legrad": "LeGrad", "rollout": "attention rollout"}
@@ -21,22 +21,17 @@ def read_maps(folder: Path, image_ids: Sequence[int], classes: Sequence[str]) ->
     `folder` holds maps.npy float [n, classes, side, side] from 0 to 1, index.csv (image_id) and about.json; HarError
     names the file that does not fit.
     """
-    try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-        values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
-        ids = pd.read_csv(folder / "index.csv")["image_id"].to_numpy()
-    except (OSError, ValueError, KeyError) as error:
-        raise HarError(f"{folder}: not the maps of a model ({' '.join(str(error).split())})") from None
-    names, side = about.get("classes", []), about.get("side")
-    if values.shape != (len(ids), len(names), side, side):
-        raise HarError(
-            f"{folder}/maps.npy: shape {values.shape}, expected ({len(ids)}, {len(names)}, {side}, {side}) by "
-            "index.csv and about.json"
-        )
+    about = read_json(folder / "about.json", "what the maps of a model show")
+    names, side = about.get("classes"), about.get("side")
+    if not isinstance(names, list) or not is_whole(side, 1, 1000):
+        raise HarError(f"{folder}/about.json: classes must be a list, side a whole number of 1 or more")
     if unknown := [name for name in names if name not in classes]:
-        raise HarError(f"{folder}/about.json: classes names {unknown[0]!r}, which no image shows")
+        raise HarError(f"{folder}/about.json: classes names {unknown[0]!r:.60}, which no image shows")
+    ids = read_table(folder / "index.csv", {"image_id": "int64"})["image_id"].to_numpy()
+    shape = (len(ids), len(names), side, side)
+    values = read_array(folder / "maps.npy", "as index.csv and about.json tell", shape, mapped=True)
     fit, share = about.get("fit"), about.get("crop_pct", 1.0)
-    if fit not in ("crop", "squash") or not isinstance(share, int | float) or not 0 < share <= 1:
+    if fit not in ("crop", "squash") or not is_number(share) or not 0 < share <= 1:
         raise HarError(f"{folder}/about.json: fit must be crop or squash, crop_pct a share of 0 to 1")
     place = pd.Series(range(len(image_ids)), index=image_ids)
     shown = np.isin(ids, place.index)

@@ -7,10 +7,9 @@ from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
-from har.errors import HarError
 from har.files import replacing
 from har.params.schema import Page
-from har.store import MAX_PIXELS
+from har.store import opened
 
 
 def write_photographs(files: Mapping[int, Path], folder: Path, settings: Page) -> None:
@@ -26,14 +25,9 @@ def write_photographs(files: Mapping[int, Path], folder: Path, settings: Page) -
 
 
 def _write(image_id: int, path: Path, folder: Path, settings: Page) -> None:
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise HarError(f"{path}: {opened.width} x {opened.height} pixels, at most {MAX_PIXELS:,} allowed")
-            opened.draft("RGB", (settings.image, settings.image))
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise HarError(f"{path}: not a readable image: {error}") from None
+    with opened(path, path) as photograph:
+        photograph.draft("RGB", (settings.image, settings.image))
+        image = photograph.convert("RGB")
     for name, side in (("images", settings.image), ("thumbnails", settings.thumbnail)):
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
         with replacing(folder / name / f"{image_id}.jpg", sync=False) as temporary:

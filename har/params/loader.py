@@ -1,18 +1,23 @@
 """Read a YAML file into a frozen pydantic model; what is not understood is an error that names the key."""
 
 import difflib
+import math
 import types
 import typing
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from har.errors import HarError
+from har.outside import one_line, read_bytes
 
 # A params file is a page of text. A larger one, or one with aliases, is not ours.
 MAX_BYTES = 1_000_000
+MAX_DEPTH, MAX_EVENTS, MAX_NAME = 20, 100_000, 200
+NESTING = {"MappingStartEvent": 1, "SequenceStartEvent": 1, "MappingEndEvent": -1, "SequenceEndEvent": -1}
 
 
 class Block(BaseModel):
@@ -27,27 +32,52 @@ M = typing.TypeVar("M", bound=Block)
 def read_yaml(path: str | Path) -> dict:
     """The file's mapping, read as YAML 1.2 (so `1e-06` is a number, unlike in PyYAML).
 
-    Raises HarError for a missing file, one over 1 MB, aliases, tags, duplicate keys or broken YAML.
+    Raises HarError for a missing file, one over 1 MB, aliases, tags, duplicate keys, broken YAML, more than
+    MAX_DEPTH levels, dates, and numbers that are not finite or need more than 64 bits.
     """
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise HarError(f"{path}: {path.stat().st_size:,} bytes, expected at most {MAX_BYTES:,}")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HarError(f"{path}: cannot be read: {error}") from None
+    text = read_bytes(path, "parameters in YAML", MAX_BYTES)
     yaml = YAML(typ="safe")  # with ruamel.yaml.clib eight times as fast; the same values (YAML 1.2)
     try:
-        for event in yaml.parse(text):
+        depth = 0
+        for number, event in enumerate(yaml.parse(text.decode("utf-8"))):
+            depth += NESTING.get(type(event).__name__, 0)
+            refused = ""
             if type(event).__name__ == "AliasEvent":
-                line = event.start_mark.line + 1
-                raise HarError(f"{path}, line {line}: aliases (*name) are not used here, write the value out")
-        data = YAML(typ="safe").load(text)
-    except YAMLError as error:
-        raise HarError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+                refused = "aliases (*name) are not used here, write the value out"
+            elif getattr(event, "tag", None) is not None:
+                refused = f"tags ({one_line(str(event.tag), 60)}) are not used here, write the value alone"
+            elif depth > MAX_DEPTH or number > MAX_EVENTS:
+                refused = f"more than {MAX_DEPTH} levels or {MAX_EVENTS:,} values, parameters have fewer"
+            if refused:
+                raise HarError(f"{path}, line {event.start_mark.line + 1}: {refused}")
+        data = YAML(typ="safe").load(text.decode("utf-8"))
+    except HarError:
+        raise
+    except (YAMLError, ValueError, TypeError) as error:  # ValueError: no UTF-8, no such date; TypeError: a list as key
+        raise HarError(f"{path}: not valid YAML: {one_line(error)}") from None
     if not isinstance(data, dict):
         raise HarError(f"{path}: expected a mapping of keys to values")
+    _check_values(data, str(path))
     return data
+
+
+def _check_values(data: Any, where: str, key: str = "") -> None:
+    """HarError, naming the key, unless `data` is made of texts, whole numbers of 64 bits, finite numbers, true and
+    false, and lists and mappings of these."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            if not isinstance(name, str) or not name.isprintable() or len(name) > MAX_NAME:
+                raise HarError(f"{where}: key {key}{name!r:.60}: expected a name of at most {MAX_NAME} characters")
+            _check_values(value, where, f"{key}{name}.")
+    elif isinstance(data, list):
+        for value in data:
+            _check_values(value, where, key)
+    elif type(data) is int and not -(2**63) <= data < 2**63:
+        raise HarError(f"{where}: {key[:-1]}: a whole number of more than 64 bits")
+    elif type(data) is float and not math.isfinite(data):
+        raise HarError(f"{where}: {key[:-1]}: {data} is no number to work with")
+    elif not isinstance(data, str | int | float | None):
+        raise HarError(f"{where}: {key[:-1]}: {type(data).__name__} is not used here; quote it if it is text")
 
 
 def validate(model: type[M], data: dict, where: str) -> M:
@@ -56,7 +86,7 @@ def validate(model: type[M], data: dict, where: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise HarError(f"{where}: {explain(model, error)}") from None
+        raise HarError(f"{where}: {one_line(explain(model, error), 500)}") from None
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:

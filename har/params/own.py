@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from har.errors import HarError, told_in_one_line
 from har.files import replacing
 from har.groups import group_codes
+from har.outside import read_csv
 from har.own.find import Found, find_in_folder, find_in_table
 from har.params.loader import read_yaml, validate
 from har.params.schema import Params, load_params
@@ -86,7 +87,7 @@ def write_profile(path: Path, name: str, images: str, like: str = "sample") -> l
     if like not in params.profiles:
         raise HarError(f"{path}: no profile {like}; expected one of {', '.join(params.profiles)}")
     if images.lower().endswith(".csv"):
-        header = pd.read_csv(images, nrows=0).columns if Path(images).is_file() else []
+        header = read_csv(images, "a CSV file with a row for each image").columns
         table = {"file": images, "image": "image", "label": "label"}
         table |= {column: column if column in header else "" for column in ("group", "split")}
         source = {"source": "csv", "csv": table}

@@ -26,6 +26,10 @@ from har.params.pretrain import Pretrain
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator of random numbers takes
+# Exported models bring such numbers from elsewhere: a network must not take more than a machine has.
+Side = Annotated[int, Field(ge=1, le=1024)]  # pixels
+Widths = Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(min_length=1, max_length=64)]
 Words = Annotated[list[str], Field(min_length=1)]
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Op = Literal[
@@ -59,7 +63,7 @@ class Run(Block):
 
 
 class World(Block):
-    seed: NonNegativeInt
+    seed: Seed
     first_id: PositiveInt
     images: PositiveInt
 
@@ -84,7 +88,7 @@ class Folder(Block):
     def _groups_is_a_pattern(self):
         try:
             re.compile(self.groups)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"groups is no regular expression: {error}") from None
         return self
 
@@ -136,7 +140,7 @@ class Curate(Block):
     precedence: list[str]
     require_person: bool
     extended: NonNegativeInt
-    seed: NonNegativeInt
+    seed: Seed
 
     @model_validator(mode="after")
     def _precedence_names_classes(self):
@@ -149,7 +153,7 @@ class Split(Block):
     train: Fraction
     validation: Fraction
     test: Fraction
-    seed: NonNegativeInt
+    seed: Seed
 
     @model_validator(mode="after")
     def _fractions_sum_to_one(self):
@@ -184,10 +188,17 @@ class Embed(Block):
     prompts: dict[str, Words]
 
 
+class Ray(Block):
+    address: str
+    cpus: PositiveInt
+    gpus: NonNegativeFloat
+
+
 class Training(Block):
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     jobs: PositiveInt
-    backend: Literal["processes", "loky", "sequential"]  # threads would share one random state
+    backend: Literal["processes", "loky", "sequential", "ray"]  # threads would share one random state
+    ray: Ray
     device: Literal["auto", "cpu", "cuda", "mps"]
 
     @model_validator(mode="after")
@@ -212,10 +223,10 @@ class Fit(Block):
 
 class Cnn(Fit):
     kind: Literal["cnn"]
-    input_size: PositiveInt
+    input_size: Side
     fit: Literal["crop", "squash"]
-    channels: Annotated[list[PositiveInt], Field(min_length=1)]
-    hidden: PositiveInt
+    channels: Widths
+    hidden: Annotated[int, Field(ge=1, le=65_536)]
     batch_norm: bool
     conv_dropout: Share
     dropout: Share
@@ -229,9 +240,9 @@ class Cnn(Fit):
 
 class Dense(Fit):
     kind: Literal["dense"]
-    input_size: PositiveInt
+    input_size: Side
     fit: Literal["crop", "squash"]
-    hidden: Annotated[list[PositiveInt], Field(min_length=1)]
+    hidden: Widths
     dropout: Share
 
 
@@ -260,7 +271,7 @@ class Mlp(Fit):
     kind: Literal["mlp"]
     backbone: str
     features: Literal["image", "similarity"]
-    hidden: Annotated[list[PositiveInt], Field(min_length=1)]
+    hidden: Widths
     dropout: Share
 
 
@@ -280,7 +291,7 @@ class Augmentation(Block):
 class Report(Block):
     confidence: Fraction
     resamples: Annotated[int, Field(ge=100)]
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class Probe(Block):
@@ -297,14 +308,14 @@ class Resampling(Block):
     folds: Annotated[int, Field(ge=2)]
     repeats: PositiveInt
     runs: PositiveInt
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class LearningCurve(Block):
     models: list[str]
     sizes: Annotated[list[PositiveInt], Field(min_length=1)]
     runs: PositiveInt
-    seed: NonNegativeInt
+    seed: Seed
 
 
 Setting = bool | int | float | str | list[str]
@@ -318,7 +329,7 @@ class Variant(Block):
 
 
 class Ablation(Block):
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
     reference: str
     variants: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Variant]
 
@@ -388,7 +399,7 @@ class Explain(Block):
     steps: PositiveInt
     batch_size: PositiveInt
     examples: PositiveInt
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class Page(Block):
@@ -423,7 +434,7 @@ class Masking(Block):
     stripes: PositiveInt
     cues: dict[str, list[str]]
     relevance: Relevance
-    seed: NonNegativeInt
+    seed: Seed
 
     @model_validator(mode="after")
     def _no_mask_twice(self):
@@ -461,7 +472,7 @@ class Noise(Block):
     checks: PositiveInt
     variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], NoiseTerms]
     erasing: Annotated[list[PositiveFloat], Field(min_length=1)]
-    seed: NonNegativeInt
+    seed: Seed
 
     @model_validator(mode="after")
     def _has_variants(self):
@@ -559,7 +570,7 @@ class Profile(Block):
 class Simulation(Block):
     """Predictions with known truth, to test the statistics themselves."""
 
-    seed: NonNegativeInt
+    seed: Seed
     experiments: Annotated[int, Field(ge=100)]
     resamples: Annotated[int, Field(ge=100)]
 

@@ -17,7 +17,9 @@ import psutil
 
 from faults.project import recover, snapshot, start, started
 
-VICTIMS = ("dvc", "stage", "worker", "group")  # group: as Ctrl-C, or a machine that goes down
+# worker: also the process that a stage was forked into (har.warm); server: which it was forked from; group: as Ctrl-C,
+# or a machine that goes down
+VICTIMS = ("dvc", "stage", "worker", "server", "group")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 GRACE = 15.0  # seconds in which all that was started must have ended
 
@@ -123,7 +125,7 @@ def attempt(folder: Path, arguments: list[str], pending: dict, truth: dict) -> t
         try:
             said = lines.get(timeout=None if due is None else max(0.0, due - time.monotonic()))
         except queue.Empty:
-            one = strike(process, waiting.popleft())
+            one = strike(process, waiting.popleft(), folder)
             struck.append(one)
             if one.ended:
                 break
@@ -139,7 +141,7 @@ def attempt(folder: Path, arguments: list[str], pending: dict, truth: dict) -> t
             due = time.monotonic() + waiting[0].share * waiting[0].seconds
     code = process.wait()
     if struck:
-        struck[-1].left = clear(process.pid)
+        struck[-1].left = clear(process.pid, folder)
         struck[-1].torn = torn(folder, truth)
         struck[-1].recovered = recover(folder)
     return struck, code
@@ -161,28 +163,41 @@ def _read(process: subprocess.Popen, lines: queue.SimpleQueue, log: Path) -> Non
     lines.put(None)
 
 
-def strike(process: subprocess.Popen, moment: Moment) -> Struck:
+def warm(folder: Path) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """The server of `folder` that stages are forked from, and what it has forked."""
+    found = {}
+    for one in psutil.process_iter(["cmdline", "cwd", "ppid", "status"]):
+        ours = one.info["cwd"] == str(folder.resolve()) and "har.warm" in (one.info["cmdline"] or [])
+        if ours and one.info["status"] != psutil.STATUS_ZOMBIE:
+            found[one.pid] = one
+    servers = [one for one in found.values() if os.getsid(one.pid) == one.pid]
+    return servers, [one for one in found.values() if one not in servers]
+
+
+def strike(process: subprocess.Popen, moment: Moment, folder: Path) -> Struck:
     """Send the signal to the victim, or to what there is of it: a stage has no worker while it collects, and there is
     no stage while DVC stores what it made."""
     number = getattr(signal, moment.signal)
     try:
+        # some shells stay above the command that they run
         below = psutil.Process(process.pid).children(recursive=True)
-        stages = [one for one in below if any(word.startswith("stages.") for word in one.cmdline())]
+        stages = [one for one in below if {"-m", "stages"} <= set(one.cmdline())]
         stages = [one for one in stages if one.ppid() not in {other.pid for other in stages}]
-        workers = [one for stage in stages for one in stage.children(recursive=True)]
-    except psutil.Error:
-        stages, workers = [], []
+        servers, forked = warm(folder)
+        workers = [one for stage in stages for one in stage.children(recursive=True)] + forked
+    except (psutil.Error, ProcessLookupError):
+        stages, workers, servers = [], [], []
     victim = moment.victim
-    if victim == "worker" and not workers:
+    if (victim == "server" and not servers) or (victim == "worker" and not workers):
         victim = "stage"
     if victim == "stage" and not stages:
         victim = "dvc"
+    choice = {"dvc": [process], "stage": stages, "worker": workers, "server": servers}
     try:
         if victim == "group":
             os.killpg(process.pid, number)
         else:
-            pid = {"dvc": [process.pid], "stage": [one.pid for one in stages], "worker": [one.pid for one in workers]}
-            os.kill(random.Random(moment.number).choice(pid[victim]), number)
+            os.kill(random.Random(moment.number).choice(choice[victim]).pid, number)
     except ProcessLookupError:  # it was about to end
         pass
     try:
@@ -192,10 +207,11 @@ def strike(process: subprocess.Popen, moment: Moment) -> Struck:
     return Struck(moment, victim, ended=True)
 
 
-def clear(session: int) -> int:
-    """Wait until no process of the session is left; how many outlived the time they have (these are killed)."""
+def clear(session: int, folder: Path) -> int:
+    """Wait until no process of the session is left, and none that was forked for it; how many outlived the time they
+    have (these are killed)."""
     end = time.monotonic() + GRACE
-    while left := members(session):
+    while left := [*members(session), *warm(folder)[1]]:
         if time.monotonic() > end:
             for one in left:
                 one.kill()

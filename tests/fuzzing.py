@@ -1,0 +1,324 @@
+"""Hostile bytes for every reader, and a room that they cannot leave.
+
+`Fuzz.run` holds a reader to one property: whatever it is given, it returns or raises a HarError of one line. No other
+exception, no write outside its folder, no program started, no pickle opened, no address but this machine's, no hang,
+no memory beyond its bound. Each file test_fuzz_*.py describes readers; `make fuzz` runs 10,000 cases and more of each
+(FUZZ=10000) and keeps the counts in reports/fuzz.csv and reports/fuzz.md.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from har.errors import HarError
+from har.files import write_csv, write_text
+
+LONG = int(os.environ.get("FUZZ") or 0)  # cases of each reader; 0: a few, as a unit test
+REPORT = Path("reports/fuzz.csv")
+HANG = 60  # seconds after which a case hangs; none takes more than a second or two
+MESSAGE = 1500  # characters of a refusal, the path among them
+MB = 1 << 20
+
+
+# --- hostile values ----------------------------------------------------------------------------------------
+
+DEEP, HUGE_FLOAT, HUGE_INT, MANY_DIGITS = "\0deep", "\0float", "\0int", "\0digits"
+RAW = {DEEP: "[" * 3000 + "]" * 3000, HUGE_FLOAT: "1e999", HUGE_INT: str(10**400), MANY_DIGITS: "9" * 5000}
+VALUES = (
+    None, True, False, 0, 1, -1, 2, 7, 0.5, -0.0, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63) - 1, 10**18, 1e6,
+    1e300, 1e-300, -1e300, float("nan"), float("inf"), -float("inf"), HUGE_FLOAT, HUGE_INT, MANY_DIGITS, DEEP, "", "x",
+    " ", "0", "-1", "nan", "../../../../tmp/escaped", "/etc/passwd", "a/../../b.jpg", "..", ".", "con.jpg", "a\0b",
+    "a\nb", "\r\n", "\x1b[31m", "\u202e", "\ud800", "é" * 40, "💥", "x" * 5000, "__class__", "{0}", "%s%s%n",
+    "file:///etc/passwd", "javascript:alert(1)", "2024-13-45", [], {}, [[]], [None], {"": ""}, [1, 2, 3, 4], [0] * 600,
+    [1e300] * 6, ["a", "b"], {"a": {"a": {"a": 1}}}, {"id": 1},
+)  # fmt: skip
+EDITS = ("set", "set", "set", "set", "delete", "repeat", "move", "rename", "wrap", "many")
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """(container, key) of everything within a JSON value, in a fixed order."""
+    found: list[tuple[Any, Any]] = []
+    for container, key in ((value, k) for k in (value if isinstance(value, dict) else range(len(value)))):
+        found.append((container, key))
+        if isinstance(container[key], dict | list):
+            found += places(container[key])
+    return found
+
+
+def edited(value: Any, edits: Iterable[tuple[str, int, Any]]) -> Any:
+    """`value` with some of its parts replaced, removed, doubled or moved; edits: what, where, with what."""
+    value = json.loads(json.dumps(value))
+    for what, where, new in edits:
+        found = places(value)
+        if not found:
+            break
+        container, key = found[where % len(found)]
+        new = json.loads(json.dumps(new))
+        if what == "delete":
+            del container[key]
+        elif what == "repeat" and isinstance(container, list):
+            container.insert(key, json.loads(json.dumps(container[key])))
+        elif what == "move":
+            other, at = found[(where * 7 + 3) % len(found)]
+            container[key] = json.loads(json.dumps(other[at]))
+        elif what == "rename" and isinstance(container, dict):
+            container[str(new)] = container.pop(key)
+        elif what == "wrap":
+            container[key] = [container[key]]
+        elif what == "many" and isinstance(container, list):
+            container[key:key] = [container[key]] * 50
+        else:
+            container[key] = new
+    return value
+
+
+def as_json(value: Any) -> bytes:
+    """JSON, with what Python can't hold (depth, 1e999) put in as text, and lone surrogates as they are."""
+    text = json.dumps(value)
+    for mark, raw in RAW.items():
+        text = text.replace(json.dumps(mark), raw)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def json_of(valid: Any, most: int = 4) -> st.SearchStrategy[bytes]:
+    """The bytes of `valid` after up to `most` edits of its parts, at times damaged as bytes as well."""
+    edit = st.tuples(st.sampled_from(EDITS), st.integers(0, max(len(places(valid)) - 1, 0)), st.sampled_from(VALUES))
+    whole = st.lists(edit, min_size=1, max_size=most).map(lambda edits: as_json(edited(valid, edits)))
+    return st.one_of(whole, whole, whole, st.tuples(whole, damage(1 << 12)).map(lambda pair: damaged(*pair)))
+
+
+BYTES = st.one_of(
+    st.binary(min_size=1, max_size=8),
+    st.sampled_from([b"\0", b"\xff" * 4, b"\xff" * 8, b"\0" * 64, b"\x7f\xff\xff\xff", b'"', b",", b"\n", b"[" * 200]),
+)
+DAMAGE = ("flip", "flip", "over", "over", "insert", "cut", "truncate", "copy")
+
+
+def damage(size: int, most: int = 5) -> st.SearchStrategy[list]:
+    """What `damaged` does to so many bytes; headers and ends are hit more often than the rest."""
+    at = st.one_of(st.integers(0, size), st.integers(0, min(size, 64)), st.integers(max(0, size - 64), size))
+    return st.lists(st.tuples(st.sampled_from(DAMAGE), at, st.integers(1, 255), BYTES), min_size=1, max_size=most)
+
+
+def damaged(data: bytes, changes: Iterable[tuple[str, int, int, bytes]]) -> bytes:
+    """`data` with bits flipped, bytes written over, put in, taken out, cut off or copied elsewhere."""
+    for what, at, number, new in changes:
+        at = min(at, max(len(data) - 1, 0))
+        if what == "flip":
+            data = data[:at] + bytes(b ^ number for b in data[at : at + 1]) + data[at + 1 :]
+        elif what == "over":
+            data = data[:at] + new + data[at + len(new) :]
+        elif what == "insert":
+            data = data[:at] + new + data[at:]
+        elif what == "cut":
+            data = data[:at] + data[at + number :]
+        elif what == "truncate":
+            data = data[:at]
+        else:
+            to = at * number % (len(data) + 1)
+            data = data[:to] + data[at : at + number] + data[to:]
+    return data
+
+
+def bytes_of(valid: bytes, most: int = 5) -> st.SearchStrategy[bytes]:
+    return damage(len(valid), most).map(lambda changes: damaged(valid, changes))
+
+
+# --- the room ----------------------------------------------------------------------------------------------
+
+
+class Escape(BaseException):
+    """A reader did what none may do. No Exception, so that no reader takes it for a damaged file."""
+
+
+class Hang(BaseException):
+    pass
+
+
+@dataclass
+class _Watch:
+    folder: str
+    escapes: list[str] = field(default_factory=list)
+
+
+_watch: _Watch | None = None
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+# events of sys.addaudithook that change a path: the places of path and of the folder's descriptor in their arguments
+_CHANGES = {"os.remove": [(0, 1)], "os.rename": [(0, 2), (1, 3)], "os.mkdir": [(0, 2)], "os.rmdir": [(0, 1)],
+            "os.link": [(1, 3)], "os.symlink": [(1, 2)], "os.truncate": [(0, None)], "os.chmod": [(0, 2)]}  # fmt: skip
+_NEVER = ("os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "pickle.find_class", "builtins.input",
+          "webbrowser.open", "urllib.Request")  # fmt: skip
+
+
+def _hook(event: str, arguments: tuple) -> None:
+    watch = _watch
+    if watch is None:
+        return
+    paths: list[Any] = []
+    if event == "open":
+        path, _, flags = arguments
+        if isinstance(path, str | bytes) and (flags & _WRITES or os.fsdecode(path).startswith("/etc/passwd")):
+            paths = [path]
+    elif event in _CHANGES:
+        for place, folder in _CHANGES[event]:
+            above = -1 if folder is None else arguments[folder]
+            path = arguments[place]
+            # a name beside an open folder
+            paths.append(path if above == -1 else os.path.join(os.readlink(f"/proc/self/fd/{above}"), path))
+    elif event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "localhost", "::1"):
+        _escaped(watch, f"connects to {arguments[1]!r}")
+    elif event in _NEVER:
+        _escaped(watch, f"{event} {arguments!r:.200}")
+    for path in paths:
+        if isinstance(path, int) or os.fspath(path) == os.devnull:
+            continue
+        whole = os.path.realpath(os.fsdecode(path))
+        if not whole.startswith(watch.folder + os.sep) and whole != watch.folder:
+            _escaped(watch, f"{event} {whole}")
+
+
+def _escaped(watch: _Watch, what: str) -> None:
+    watch.escapes.append(what)
+    raise Escape(what)
+
+
+@contextlib.contextmanager
+def room(folder: Path, memory: int) -> Iterator[Callable[[], int]]:
+    """Guard what happens within; yields a function that tells the bytes of memory that it took at most so far.
+
+    memory: bytes above what the process has already; more raises MemoryError (Linux), which is an escape too."""
+    global _watch
+    if not _hooked:
+        sys.addaudithook(_hook)
+        _hooked.append(True)
+    before = _status("VmRSS")
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as reset:
+        reset.write("5")  # the peak starts anew
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    main = threading.current_thread() is threading.main_thread()
+    if main:
+        signal.signal(signal.SIGALRM, _hangs)
+        signal.setitimer(signal.ITIMER_REAL, HANG)
+    if size := _status("VmSize"):
+        resource.setrlimit(resource.RLIMIT_AS, (size + memory + 512 * MB, hard))  # threads reserve more than they use
+    _watch = watch = _Watch(os.path.realpath(folder))
+    try:
+        yield lambda: max(0, _status("VmHWM") - before)
+    finally:
+        _watch = None
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        if main:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    assert not watch.escapes, watch.escapes
+
+
+_hooked: list[bool] = []
+
+
+def _hangs(*_):
+    raise Hang(f"more than {HANG} s")
+
+
+def _status(key: str) -> int:
+    """A line of /proc/self/status in bytes; 0 where there is none."""
+    try:
+        with open("/proc/self/status") as lines:
+            return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":")), 0)
+    except OSError:
+        return 0
+
+
+# --- the property ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Fuzz:
+    """One reader under fire. folder: where it may write; memory: bytes that a case may take beside what there is."""
+
+    reader: str
+    folder: Path
+    memory: int = 256 * MB
+    inputs: int = 0
+    refused: int = 0
+    peak: int = 0
+
+    def attempt(self, read: Callable[[], Any]) -> str | None:
+        """`read()` under guard: None where it returns, the line where it refuses."""
+        told = None
+        self.inputs += 1
+        with room(self.folder, self.memory) as taken:
+            try:
+                read()
+            except HarError as error:
+                told = str(error)
+            peak = taken()
+        if told is not None:
+            self.refused += 1
+            assert "\n" not in told, f"not one line: {told!r}"
+            assert "\r" not in told, f"not one line: {told!r}"
+            assert len(told) <= MESSAGE, f"{len(told)} characters: {told[:300]!r}"
+        self.peak = max(self.peak, peak)
+        assert peak <= self.memory, f"{peak / MB:.0f} MB, at most {self.memory / MB:.0f} allowed"
+        return told
+
+    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], few: int = 25) -> None:
+        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one."""
+        read_once = time.monotonic()
+
+        @settings(
+            max_examples=LONG or few, deadline=None, database=None, derandomize=not LONG,
+            suppress_health_check=list(HealthCheck), phases=[Phase.generate, *([Phase.shrink] if LONG else [])],
+        )  # fmt: skip
+        @given(cases)
+        def holds(case):
+            self.attempt(lambda: read(case))
+
+        holds()
+        if LONG:
+            self.note(time.monotonic() - read_once)
+
+    def note(self, seconds: float) -> None:
+        """The counts of this run in the place of this reader's earlier ones."""
+        row = {"reader": self.reader, "inputs": self.inputs, "refused": self.refused,
+               "read": self.inputs - self.refused, "seconds": round(seconds),
+               "peak_mb": round(self.peak / MB), "bound_mb": round(self.memory / MB)}  # fmt: skip
+        known = pd.read_csv(REPORT).to_dict("records") if REPORT.exists() else []
+        rows = [one for one in known if one["reader"] != self.reader] + [row]
+        write_csv(REPORT, pd.DataFrame(sorted(rows, key=lambda one: one["reader"])))
+
+
+def report() -> str:
+    """reports/fuzz.md from reports/fuzz.csv."""
+    from har.markdown import markdown_table
+
+    frame = pd.read_csv(REPORT)
+    total = f"{len(frame)} readers, {frame.inputs.sum():,} inputs, at least {frame.inputs.min():,} each"
+    shown = pd.DataFrame({
+        "Reader": frame.reader, "Inputs": frame.inputs.map("{:,}".format), "Refused": frame.refused.map("{:,}".format),
+        "Read": frame["read"].map("{:,}".format), "Seconds": frame.seconds, "Memory, MB": frame.peak_mb,
+        "Bound, MB": frame.bound_mb,
+    })  # fmt: skip
+    text = (
+        f"# Hostile input\n\n{total}. Refused: by one line that names the file. Read: the damage left a file that means "
+        "something. Nothing else happened: no other exception, no write outside the reader's folder, no program, no "
+        f"hang, no memory beyond the bound. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
+    )
+    write_text(REPORT.with_suffix(".md"), text)
+    return text
+
+
+if __name__ == "__main__":
+    print(report())

@@ -1,0 +1,224 @@
+"""Checkpoints as anybody may have made them: configurations, weights, tokenizers and the files around them."""
+
+import json
+import shutil
+import struct
+
+import pytest
+import torch
+from conftest import CAPTIONS, picture
+from fuzzing import MB, Fuzz, bytes_of, json_of
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file, save
+
+from har.checkpoints import open_checkpoint, stored_short_side
+from har.export import export
+from har.hub_files import check_safetensors
+from har.models.preprocess import from_folder
+from har.models.pretrained import Encoder
+
+BOUND = 512 * MB
+TENSORS = {"a.weight": torch.arange(12.0).reshape(3, 4), "b": torch.zeros((), dtype=torch.float16)}
+HEADER = {
+    "a.weight": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
+    "b": {"dtype": "F16", "shape": [], "data_offsets": [48, 50]},
+    "__metadata__": {"format": "pt"},
+}
+
+
+def with_header(header: bytes) -> bytes:
+    return struct.pack("<Q", len(header)) + header + b"\0" * 50
+
+
+def test_safetensors(tmp_path):
+    """What our check lets through, the library reads; what it reads is as large as the file."""
+
+    def read(case):
+        path = tmp_path / "model.safetensors"
+        path.write_bytes(case)
+        shapes = check_safetensors(path)
+        found = load_file(path)
+        assert {name: list(tensor.shape) for name, tensor in found.items()} == shapes
+
+    lengths = st.integers(0, 2**64 - 1).map(lambda n: struct.pack("<Q", n) + save(TENSORS)[8:])
+    cases = st.one_of(
+        json_of(HEADER).map(with_header), json_of(HEADER).map(with_header), bytes_of(save(TENSORS)), lengths
+    )
+    Fuzz("Safetensors", tmp_path, BOUND).run(cases, read)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    return Image.fromarray(picture(5, 70, 50))
+
+
+def weights_of(file):
+    """Its bytes damaged, or tensors with other numbers, shapes, names and types."""
+    tensors = load_file(file)
+    names = sorted(tensors)
+
+    def changed(changes):
+        found = dict(tensors)
+        for what, at, value in changes:
+            name = names[at % len(names)]
+            tensor = found.get(name, torch.zeros(1))
+            if what == "value" and tensor.numel():
+                found[name] = tensor.clone()
+                found[name].view(-1)[at % tensor.numel()] = value if tensor.is_floating_point() else 0
+            elif what == "all":
+                found[name] = torch.full_like(tensor, value if tensor.is_floating_point() else 1)
+            elif what == "shape":
+                found[name] = tensor.reshape(-1)[: at % (tensor.numel() + 1)].clone()
+            elif what == "transpose":
+                found[name] = tensor.transpose(0, -1).contiguous() if tensor.ndim else tensor
+            elif what == "type":
+                found[name] = tensor.to([torch.float16, torch.int64, torch.bool, torch.float64, torch.bfloat16][at % 5])
+            elif what == "name":
+                found[f"{name}.more"] = found.pop(name, tensor)
+            elif what == "empty":
+                found[name] = torch.zeros(0)
+            else:
+                found.pop(name, None)
+        return save(found)
+
+    one = st.tuples(
+        st.sampled_from(["value", "all", "shape", "transpose", "type", "name", "empty", "drop"]), st.integers(0, 10**6),
+        st.sampled_from([float("nan"), float("inf"), -float("inf"), 1e38, -1e38, 0.0, 1e-45]),
+    )  # fmt: skip
+    return st.one_of(st.lists(one, min_size=1, max_size=3).map(changed), bytes_of(file.read_bytes()))
+
+
+def files_of(folder, names):
+    """(name, content) with one file of a checkpoint changed or gone."""
+    kinds = []
+    for name in names:
+        file = folder / name
+        changed = weights_of(file) if name.endswith(".safetensors") else json_of(json.loads(file.read_text()))
+        kinds.append(st.tuples(st.just(name), changed))
+    return st.one_of(*kinds, st.tuples(st.sampled_from(names), st.none()))
+
+
+def put(source, target, name, content):
+    """`target` as `source`, but with that content of one file."""
+    (target / name).parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        (target / name).unlink(missing_ok=True)
+    else:
+        (target / name).write_bytes(content)
+    return lambda: shutil.copyfile(source / name, target / name)
+
+
+def exported(project, name, tmp_path):
+    """A trained model as `har export` leaves it, and a copy to be changed."""
+    export(name, tmp_path / "source", root=project, profile="sample")
+    shutil.copytree(tmp_path / "source", tmp_path / "models" / "one")
+    return tmp_path / "source", tmp_path / "models" / "one"
+
+
+OPENED = {
+    "vit": ["config.json", "preprocessor_config.json", "model.safetensors", "har.json"],
+    "clip": ["config.json", "preprocessor_config.json", "model.safetensors", "har.json"],
+    "cnn_base": ["config.json", "model.safetensors", "har.json"],
+    "feature": ["config.json", "model.safetensors", "texts.safetensors", "encoder/config.json",
+                "encoder/preprocessor_config.json", "encoder/model.safetensors"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", OPENED)
+def test_trained_models(project, tmp_path, photo, model):
+    """What `har predict --model FOLDER` opens predicts finite shares, or is refused before the photographs."""
+    source, target = exported(project, f"activity-{model}", tmp_path)
+
+    def read(case):
+        undo = put(source, target, *case)
+        try:
+            with torch.inference_mode():
+                network = open_checkpoint(target)
+                scores = network.logits(torch.from_numpy(network.preprocess.square(photo))[None])
+            assert scores.shape == (1, len(network.classes))
+            stored_short_side(target)
+        finally:
+            undo()
+
+    Fuzz(f"Trained model, {model}", tmp_path, BOUND).run(files_of(source, OPENED[model]), read, few=6)
+
+
+def test_image_processors(project, tmp_path, photo):
+    """The checkpoint's own image processor, as `har predict --as-hub` takes it."""
+    source, target = exported(project, "activity-clip", tmp_path)
+
+    def read(case):
+        undo = put(source, target, *case)
+        try:
+            network = open_checkpoint(target)
+            network.read_as_hub()
+            assert network.square(photo).shape == (3, network.preprocess.size, network.preprocess.size)
+        finally:
+            undo()
+
+    Fuzz("Image processor", tmp_path, BOUND).run(files_of(source, ["preprocessor_config.json"]), read, few=6)
+
+
+PROCESSOR = {
+    "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": 224}, "resample": 3,
+    "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "do_normalize": True,
+    "image_mean": [0.48, 0.45, 0.4], "image_std": [0.27, 0.26, 0.28], "crop_pct": 0.9,
+}  # fmt: skip
+
+
+def test_preprocessing(tmp_path, photo):
+    def read(case):
+        name, content = case
+        for file in ("preprocessor_config.json", "processor_config.json"):
+            (tmp_path / file).unlink(missing_ok=True)
+        (tmp_path / name).write_bytes(content)
+        preprocess = from_folder(tmp_path)
+        pixels = preprocess.square(photo)
+        assert pixels.shape == (3, preprocess.size, preprocess.size)
+        assert torch.isfinite(preprocess.normalise(torch.from_numpy(pixels)[None])).all()
+
+    cases = st.one_of(
+        st.tuples(st.just("preprocessor_config.json"), json_of(PROCESSOR)),
+        st.tuples(st.just("processor_config.json"), json_of({"image_processor": PROCESSOR})),
+    )
+    Fuzz("Preprocessing", tmp_path, BOUND).run(cases, read)
+
+
+@pytest.mark.parametrize("model", ["clip", "siglip2"])
+def test_encoders_with_text(checkpoints, tmp_path, photo, model):
+    """A backbone from a folder: images and prompts."""
+    source, target = checkpoints[model], tmp_path / "one"
+    shutil.copytree(source, target)
+    names = ["config.json", "preprocessor_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+
+    def read(case):
+        undo = put(source, target, *case)
+        try:
+            encoder = Encoder(target)
+            assert torch.isfinite(encoder.texts(CAPTIONS)).all()
+            encoder.images(torch.from_numpy(encoder.preprocess.square(photo))[None])
+        finally:
+            undo()
+
+    Fuzz(f"Backbone with tokenizer, {model}", tmp_path, BOUND).run(files_of(source, names), read, few=6)
+
+
+def test_generative_models(tmp_path, photo):
+    from test_generative import tiny
+
+    from har.generative import model
+
+    source, target = tiny("llava", tmp_path / "source"), tmp_path / "one"
+    shutil.copytree(source, target)
+    names = sorted(path.name for path in source.iterdir() if path.suffix in (".json", ".safetensors"))
+
+    def read(case):
+        undo = put(source, target, *case)
+        try:
+            talker = model.load(target, "float32", "cpu")
+            talker.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
+        finally:
+            undo()
+
+    Fuzz("Generative model", tmp_path, BOUND).run(files_of(source, names), read, few=4)
