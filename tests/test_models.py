@@ -268,25 +268,14 @@ def test_a_full_size_clip_fine_tunes_saves_and_opens(tmp_path, strength):
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
-@pytest.mark.parametrize(
-    ("change", "pixels"),
-    [
-        ({"size": {"height": 48, "width": 48}, "crop_size": {"height": 48, "width": 48}}, 48),
-        ({"image_mean": [0.5], "image_std": [0.5, 0.5]}, 32),
-    ],
-    ids=["size", "channels"],
-)
-def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(
-    checkpoints, tmp_path, name, change, pixels
-):
+def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(checkpoints, tmp_path, name):
     folder = tmp_path / name
     shutil.copytree(checkpoints[name], folder)
     config = folder / "preprocessor_config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    larger = {"size": {"height": 48, "width": 48}, "crop_size": {"height": 48, "width": 48}}
+    config.write_text(json.dumps(json.loads(config.read_text()) | larger))
     for load in (lambda: build(FINETUNE, CLASSES, folder), lambda: Encoder(folder)):
-        with pytest.raises(
-            HarError, match=f"{name}: its preprocessing, images of {pixels} pixels, does not fit its network: "
-        ):
+        with pytest.raises(HarError, match=f"{name}: its preprocessing, images of 48 pixels, does not fit its network: "):
             load()
 
 
