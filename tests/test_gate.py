@@ -171,4 +171,4 @@ class TestCommand:
         (checkout / "metrics" / "cnn.json").write_text("{")
         done = run(checkout, "metrics")
         assert done.returncode == 1
-        assert done.stderr.startswith("gate: metrics/cnn.json: not JSON")
+        assert done.stderr.startswith("gate: metrics/cnn.json: cannot be read as JSON")

@@ -224,9 +224,9 @@ class TestKept:
         folder = world[0][0].folder
         with pytest.raises(HarError, match="a model of walking, sitting, standing, expected sitting, walking"):
             load_kept(folder, CNN, ["sitting", "walking"])
-        with pytest.raises(HarError, match=r"do not fit params\.yaml"):
+        with pytest.raises(HarError, match=r"do not fit its configuration"):
             load_kept(folder, CNN.model_copy(update={"hidden": 17}), CLASSES)
-        with pytest.raises(HarError, match="not a trained model"):
+        with pytest.raises(HarError, match="no such file; expected the configuration of a model"):
             load_kept(tmp_path, CNN, CLASSES)
 
     def test_a_backbone_without_its_head_is_no_trained_model(self, checkpoints, tmp_path):

@@ -195,7 +195,7 @@ class TestContract:
             validate_resampled(frame)
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path):
-        with pytest.raises(HarError, match="no such predictions file"):
+        with pytest.raises(HarError, match="no such file"):
             read_checked(tmp_path / "none.csv", validate_resampled)
 
 

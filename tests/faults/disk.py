@@ -58,7 +58,7 @@ def endure(
         lines = process.stdout.read().splitlines()
         process.wait()
         broken += torn(folder, truth)
-        if clear(process.pid):
+        if clear(process.pid, folder):
             raise RuntimeError(f"a process outlived the full disk: {lines[-5:]}")
         if process.returncode == 0:
             break
