@@ -275,7 +275,9 @@ def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(che
     larger = {"size": {"height": 48, "width": 48}, "crop_size": {"height": 48, "width": 48}}
     config.write_text(json.dumps(json.loads(config.read_text()) | larger))
     for load in (lambda: build(FINETUNE, CLASSES, folder), lambda: Encoder(folder)):
-        with pytest.raises(HarError, match=f"{name}: its preprocessing, images of 48 pixels, does not fit its network: "):
+        with pytest.raises(
+            HarError, match=f"{name}: its preprocessing, images of 48 pixels, does not fit its network: "
+        ):
             load()
 
 
