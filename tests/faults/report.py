@@ -52,7 +52,7 @@ def summary(found: Found) -> str:
     count, size = found.results
     rows = [
         {
-            "Fault": f"killed at a random moment ({', '.join(SIGNALS)}; DVC, a stage, a worker, the warm server, or all)",
+            "Fault": f"killed at a random moment ({', '.join(SIGNALS)}; {', '.join(VICTIMS)})",
             "Tried": f"{len(found.struck):,} moments, {ended:,} ended DVC",
             "Survived": f"{0 if found.lost else sum(not (one.torn or one.left) for one in found.struck):,}",
             "Bytes lost": f"{sum(found.lost.values()):,} of {size:,} in {count:,} files; half written: {half}",
