@@ -312,8 +312,8 @@ def report() -> str:
         "Bound, MB": frame.bound_mb,
     })  # fmt: skip
     text = (
-        f"# Hostile input\n\n{total}. Refused: by one line that names the file. Read: the damage left a file that means "
-        "something. Nothing else happened: no other exception, no write outside the reader's folder, no program, no "
+        f"# Hostile input\n\n{total}. Refused: by one line. Read: the damage left a file that means something. "
+        "Nothing else happened: no other exception, no write outside the reader's folder, no program, no "
         f"hang, no memory beyond the bound. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
     )
     write_text(REPORT.with_suffix(".md"), text)
