@@ -5,9 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-all gate readme lint lock
+.PHONY: repro test test-all bench faults gate readme lint lock
 
+# first what a killed DVC may have left, such as half a dvc.lock
 repro: $(VENV)/.installed
+	@python -m stages.recover
 	@dvc repro
 	@echo "Done. Open reports/$$(python -m har.params profile)/index.html in a browser: results and images."
 
@@ -17,13 +19,22 @@ test: $(VENV)/.installed
 test-all: $(VENV)/.installed
 	@python -m pytest -m "slow or not slow"
 
+# the pipeline killed at MOMENTS random moments, on a full disk and from a server that breaks; writes reports/faults.md
+MOMENTS ?= 100
+faults: $(VENV)/.installed
+	@PYTHONPATH=tests python -m faults --moments $(MOMENTS)
+
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
 gate: $(VENV)/.installed
 	@profile=$$(python -m har.params profile) && \
 	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
 	    reports/$$profile/metrics-baselines
 
-# what the README quotes: the result table of the committed sample, and the deviations from the paper
+# how fast, against what else one would take: ten minutes on two cores; make bench OPTIONS="--full" or "--help"
+bench: $(VENV)/.installed
+	@python -m har.bench $(OPTIONS)
+
+# what the README quotes: the result table of the committed sample, the deviations from the paper, `make bench`
 readme: $(VENV)/.installed
 	@python -m har.readme
 

@@ -1,6 +1,5 @@
 """Frozen image and text embeddings of one encoder, computed once (see har.embeddings for the files)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from joblib import Parallel, delayed
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
+from har.errors import HarError
+from har.files import replacing, write_json, write_text
 from har.models.pretrained import Encoder
 from har.store import Store
 from har.training import pick_device
@@ -58,15 +59,24 @@ def embed(
             chunks.append(chunk)
             progress.update(len(some))
     images = torch.cat(chunks)
-    np.save(out / "images.npy", images.numpy())
-    (out / "index.csv").write_text("image_id\n" + "".join(f"{i}\n" for i in ids))
+    if not torch.isfinite(images).all():
+        raise HarError(
+            f"{folder}: gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
+        )
+    _save(out / "images.npy", images.numpy())
+    write_text(out / "index.csv", "image_id\n" + "".join(f"{i}\n" for i in ids))
     if encoder.has_text:
         texts = prompt_ensemble(encoder, prompts)
-        np.save(out / "texts.npy", texts.cpu().numpy())
-        np.save(out / "similarities.npy", (normalize(images, dim=-1) @ texts.cpu().T).numpy())
+        _save(out / "texts.npy", texts.cpu().numpy())
+        _save(out / "similarities.npy", (normalize(images, dim=-1) @ texts.cpu().T).numpy())
     about = {
         "classes": list(prompts),
         "logit_scale": encoder.logit_scale if encoder.has_text else None,
         "width": images.shape[1],
     }
-    (out / "about.json").write_text(json.dumps(about, indent=2) + "\n")
+    write_json(out / "about.json", about)
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with replacing(path) as temporary:
+        np.save(temporary, array)

@@ -3,9 +3,10 @@
 This module starts no torch of its own; the processes that train do.
 """
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,14 +14,17 @@ from joblib import delayed
 from tqdm import tqdm
 
 from har.evaluate import predictions_frame
+from har.files import link_or_copy, replacing_folder
 from har.groups import with_groups
 from har.models.preprocess import Preprocess, from_folder
 from har.params.schema import Augmentation, Model, Training
+from har.resume import kept_calls, lasting
 from har.runs import Inputs, Outcome, loaded_by, side_by_side
 from har.splits import require_classes
 from har.store import Store
 from har.views import PersonStore
 
+WEIGHTS = "weights"  # of a run, in its folder
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
@@ -35,63 +39,89 @@ def images(
     return preprocess.load(store, image_ids)
 
 
-def run(
-    config: Model,
+class Trained(NamedTuple):
+    """Predictions of validation, test and extended images, learning curves (CURVE_COLUMNS), and {parameters,
+    kept_seed, epochs}."""
+
+    predictions: pd.DataFrame
+    curves: pd.DataFrame
+    description: dict
+
+
+def run(config: Model, classes: Sequence[str], split: pd.DataFrame, x: np.ndarray, *, name: str, **options) -> Trained:
+    """One configuration: as `run_all` of it alone."""
+    ((_, found),) = run_all({name: config}, classes, split, x, **options)
+    return found
+
+
+def run_all(
+    configs: Mapping[str, Model],
     classes: Sequence[str],
     split: pd.DataFrame,
     x: np.ndarray,
     *,
     training: Training,
     strength: Augmentation,
-    name: str,
     backbone: Path | None = None,
     checkpoint: Path | None = None,
     texts: np.ndarray | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
-    """Train `config` once per seed and predict validation, test and extended images.
+    keep: Path | None = None,
+) -> Iterator[tuple[str, Trained]]:
+    """Train each of `configs` once per seed, all runs in one pool; name and outcome of each, in their order.
 
-    split: image_id, label, split of the images in the rows of `x`. Returns the predictions, the learning
-    curves (CURVE_COLUMNS) and a description {parameters, kept_seed, epochs, seconds}. texts: for head "text" (see
-    har.training.train). The run with the
-    lowest validation loss leaves its weights in `checkpoint`. Raises HarError where a class is missing
-    from train or validation.
+    split: image_id, label, split of the images in the rows of `x`. texts: for head "text" (see har.training.train).
+    The run with the lowest validation loss leaves its weights in `checkpoint` (one configuration only). keep: a
+    folder in which finished runs and how far the others have come outlive an interruption (har.resume). Raises
+    HarError where a class is missing from train or validation.
     """
     classes = list(classes)
-    require_classes(split, classes, name)
+    require_classes(split, classes, " ".join(configs))
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
+    inputs = (x, y, rows["train"], rows["validation"])  # one object: a cluster is sent it once
     work = (
         delayed(_run)(
             config,
             classes,
-            (x, y, rows["train"], rows["validation"]),
+            inputs,
             seed,
             strength=strength,
             device=training.device,
             backbone=backbone,
-            checkpoint=checkpoint and checkpoint / f"seed-{seed}",
             texts=texts,
+            weights=checkpoint is not None,
         )
+        for config in configs.values()
         for seed in training.seeds
     )
-    outcomes = []
-    progress = tqdm(total=len(training.seeds), desc=name, unit="run")
-    for outcome in side_by_side(training, len(training.seeds), loaded_by([config]))(work):
-        outcomes.append(outcome)
-        progress.update()
-        last = outcome.history[outcome.epoch - 1]
-        progress.write(
-            f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation loss "
-            f"{outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, {outcome.seconds:.0f} s"
-        )
-    progress.close()
+    count, title = len(training.seeds), " ".join(configs) if len(configs) == 1 else "train"
+    with lasting(keep) as room, tqdm(total=len(configs) * count, desc=title, unit="run") as progress:
+        calls, folders = kept_calls(work, room, [Outcome], own_folder=True)
+        done = zip(side_by_side(training, len(calls), loaded_by(configs.values()))(calls), folders, strict=True)
+        for name in configs:
+            runs = []
+            for outcome, folder in islice(done, count):
+                runs.append((outcome, folder))
+                progress.update()
+                last = outcome.history[outcome.epoch - 1]
+                progress.write(
+                    f"{name} seed {outcome.seed}: kept epoch {outcome.epoch} of {len(outcome.history)}, validation "
+                    f"loss {outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, "
+                    f"{outcome.seconds:.0f} s"
+                )
+            yield name, _trained(runs, classes, split, checkpoint)
 
-    kept = min(outcomes, key=lambda o: (o.validation_loss, o.seed))
+
+def _trained(
+    runs: list[tuple[Outcome, Path]], classes: list[str], split: pd.DataFrame, checkpoint: Path | None
+) -> Trained:
+    """runs: what came of each, and the folder with its weights."""
+    outcomes = [outcome for outcome, _ in runs]
+    kept, folder = min(runs, key=lambda run: (run[0].validation_loss, run[0].seed))
     if checkpoint is not None:
-        for file in (checkpoint / f"seed-{kept.seed}").iterdir():
-            file.replace(checkpoint / file.name)
-        for outcome in outcomes:
-            shutil.rmtree(checkpoint / f"seed-{outcome.seed}")
+        with replacing_folder(checkpoint) as fresh:
+            for file in sorted((folder / WEIGHTS).iterdir()):
+                link_or_copy(file, fresh / file.name)
     told = (split.split != "train").to_numpy()
     parts = split[told]
     predictions = pd.concat(
@@ -110,10 +140,20 @@ def run(
         "kept_seed": kept.seed,
         "epochs": float(np.mean([outcome.epoch for outcome in outcomes])),
     }
-    return predictions, curves.round(6), description
+    return Trained(predictions, curves.round(6), description)
 
 
-def _run(config: Model, classes: list[str], inputs: tuple[np.ndarray, ...], seed: int, **options) -> Outcome:
+def _run(
+    config: Model,
+    classes: list[str],
+    inputs: tuple[np.ndarray, ...],
+    seed: int,
+    *,
+    weights: bool,
+    keep: Path,
+    **options,
+) -> Outcome:
     from har.training import train  # torch takes seconds to load: in the process that trains, not before
 
-    return train(config, classes, Inputs(*inputs), seed, **options)
+    checkpoint = keep / WEIGHTS if weights else None
+    return train(config, classes, Inputs(*inputs), seed, checkpoint=checkpoint, keep=keep, **options)

@@ -2,32 +2,79 @@
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd  # what starts often and writes no table does not pay for it
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name beside `path` that no other thread or process takes: `.stem.process-thread.part.suffix`.
+
+    DVC, git and our own readers pass over such names (.dvcignore, .gitignore), so what a killed process leaves is
+    never taken for data; `make repro` removes it. It is not made by `tempfile`, whose files are readable by their
+    owner alone, and keeps the suffix, which some writers look at.
+    """
+    return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part{path.suffix}")
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replacing(path: Path | str, sync: bool = True) -> Iterator[Path]:
     """A temporary path beside `path`, moved onto it when the block ends well and removed when it fails.
 
-    The name is in the same folder, as `os.replace` is atomic within one file system only. It is not made by
-    `tempfile`, whose files are readable by their owner alone, and keeps the suffix, which some writers look
-    at.
+    It is in the same folder, as `os.replace` is atomic within one file system only. sync: whether the bytes are on
+    the disk before the name is, which a pulled plug asks for and which takes milliseconds; False for the many files of
+    a folder that is nothing before it is whole.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())  # otherwise the name may reach the disk before the bytes do
+        if sync:
+            sync_file(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path | str) -> Iterator[Path]:
+    """A new folder beside `path` that takes its place when the block ends well and is removed when it fails."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    room = temporary_beside(path)
+    try:
+        (room / "new").mkdir(parents=True)
+        yield room / "new"
+        for file in (room / "new").rglob("*"):
+            if file.is_file():
+                sync_file(file)
+        if path.exists():  # a folder cannot be renamed onto one that holds something
+            path.rename(room / "old")
+        (room / "new").rename(path)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until the file's bytes are on the disk; otherwise its name may get there before they do."""
+    with open(path, "rb") as written:
+        os.fsync(written.fileno())
+
+
+def link_or_copy(source: Path, dest: Path) -> None:
+    """`dest` as a second name of the file `source`, or a copy where file systems allow no such name."""
+    with replacing(dest, sync=False) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(source, temporary)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -44,7 +91,7 @@ def write_json(path: Path | str, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
+def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
     """`frame` without its index. Floats are written in the shortest form that reads back to the same bits
     (with `pandas.read_csv(..., float_precision="round_trip")`); None is an empty cell."""
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))

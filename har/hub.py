@@ -9,17 +9,15 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from har.errors import HarError
-from har.files import write_json
+from har.files import replacing_folder, write_json
 from har.hub_files import WEIGHTS, check_safetensors, choose_files
 from har.outside import MB, is_text, is_whole, one_line, read_json
 
@@ -182,7 +180,7 @@ def _digest(path: Path, digest) -> str:
 def _assemble(label: str, files: Mapping[str, Path], dest_dir: str | Path, address: str) -> list[dict]:
     """Copy the files into a folder beside `dest_dir`, which then takes its name."""
     rows = []
-    with _replacing_folder(Path(dest_dir)) as folder:
+    with replacing_folder(dest_dir) as folder:
         for name, source in files.items():
             try:
                 shutil.copyfile(source, folder / name)
@@ -192,21 +190,6 @@ def _assemble(label: str, files: Mapping[str, Path], dest_dir: str | Path, addre
             digest = _digest(folder / name, hashlib.sha256())
             rows.append({"file": name, "bytes": size, "sha256": digest, "url": f"{address}/{name}"})
     return rows
-
-
-@contextmanager
-def _replacing_folder(dest: Path) -> Iterator[Path]:
-    dest.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(dir=dest.parent, prefix=f".{dest.name}."))
-    try:
-        fresh = room / "new"
-        fresh.mkdir()
-        yield fresh
-        if dest.exists():  # a folder cannot be renamed onto one that holds something
-            dest.rename(room / "old")
-        fresh.rename(dest)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
 
 
 def _listing(memo: Path, ask: Callable[[], dict[str, _Entry]]) -> dict[str, _Entry]:

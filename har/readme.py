@@ -5,7 +5,8 @@ from pathlib import Path
 from har.errors import HarError, told_in_one_line
 from har.files import write_text
 
-# The result table of the committed sample, and where the project leaves the paper: mark before, mark after, source.
+# The result table of the committed sample, where the project leaves the paper, and how fast it is on each machine that
+# was measured: mark before, mark after, source (of a folder: each .md in it, in order of their names).
 RESULTS = (
     "<!-- results: written by `make readme` -->",
     "<!-- end of results -->",
@@ -16,6 +17,16 @@ DEVIATIONS = (
     "<!-- end of deviations -->",
     Path("har/page/deviations.md"),
 )
+BENCH = (
+    "<!-- bench: written by `make bench readme` -->",
+    "<!-- end of bench -->",
+    Path("reports/bench"),
+)
+
+
+def content(source: Path) -> str:
+    files = [source] if source.suffix else sorted(source.glob("*.md"))
+    return "\n\n".join(file.read_text(encoding="utf-8").strip() for file in files)
 
 
 def between(text: str, start: str, end: str, content: str) -> str:
@@ -28,8 +39,8 @@ def between(text: str, start: str, end: str, content: str) -> str:
 
 def quoted(text: str) -> str:
     """README.md's `text` with all that it quotes brought up to date."""
-    for start, end, source in (RESULTS, DEVIATIONS):
-        text = between(text, start, end, source.read_text(encoding="utf-8"))
+    for start, end, source in (RESULTS, DEVIATIONS, BENCH):
+        text = between(text, start, end, content(source))
     return text
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from har import probe
 from har.errors import HarError
 from har.params.schema import Augmentation, Model, Probe, Training
+from har.resume import kept_calls, lasting
 from har.runs import Inputs, loaded_by, side_by_side
 
 
@@ -65,11 +66,13 @@ def fit_all(
     training: Training,
     strength: Augmentation,
     name: str,
+    keep: Path | None = None,
 ) -> list[Fitted]:
     """What comes of each of `fits`, in their order.
 
     y: class index of each image. All fits go through one pool of processes, so that each loads torch once. What
-    comes out does not depend on the number of jobs. Raises HarError where a loss is not finite, or where a
+    comes out does not depend on the number of jobs. keep: a folder in which finished fits outlive an interruption
+    (har.resume). Raises HarError where a loss is not finite, or where a
     fine-tuned model has no training image of a class.
     """
     # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
@@ -81,12 +84,16 @@ def fit_all(
     )
     # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
     modules = loaded_by(recipes[fit.model].config for fit in fits)
-    found = side_by_side(training, len(fits), modules, batch_size=1)(work)
-    by_place = dict(zip(order, tqdm(found, total=len(fits), desc=name, unit="fit"), strict=True))
+    with lasting(keep) as room:
+        calls, _ = kept_calls(work, room, [Fitted], own_folder=True)
+        found = side_by_side(training, len(fits), modules, batch_size=1)(calls)
+        by_place = dict(zip(order, tqdm(found, total=len(fits), desc=name, unit="fit"), strict=True))
     return [by_place[place] for place in range(len(fits))]
 
 
-def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str):
+def _fit(
+    recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str, keep: Path
+) -> Fitted:
     """One fit, on a copy of the images that it needs and no others."""
     if isinstance(recipe.config, Probe):
         groups = None if recipe.groups is None else recipe.groups[fit.train]
@@ -110,5 +117,6 @@ def _fit(recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strengt
         device=device,
         backbone=recipe.backbone,
         texts=recipe.texts,
+        keep=keep,
     )
     return Fitted(outcome.probabilities[at_told], outcome.parameters)

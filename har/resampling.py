@@ -143,11 +143,12 @@ def resample(
     *,
     training: Training,
     strength: Augmentation,
+    keep: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Resampled predictions of each of `recipes` and of the majority class.
 
     images: image_id and label (and group where there are any) of the rows of each recipe's `x`, in order of image_id
-    so that the folds do not depend on anything else.
+    so that the folds do not depend on anything else. keep: see har.refit.fit_all.
     """
     classes = list(classes)
     if not images["image_id"].is_monotonic_increasing:
@@ -170,7 +171,7 @@ def resample(
         add(MAJORITY, repeat, fold, 0, np.flatnonzero(test), probabilities)
     y = pd.Index(classes).get_indexer(images["label"])
     fits = [fit for _, _, fit in planned]
-    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="resampling")
+    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="resampling", keep=keep)
     for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
         add(fit.model, repeat, fold, fit.seed, fit.told, fitted.probabilities)
     return {name: validate_resampled(pd.concat(each, ignore_index=True), name) for name, each in parts.items()}

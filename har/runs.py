@@ -15,7 +15,7 @@ from joblib import Parallel
 from har.params.schema import Model, Probe, Training
 
 # by work on trained models; torch's optimisers load _dynamo, for 2 s, when the first one is made
-LOADED = ("har.models.pretrained", "har.training", "torch._dynamo")
+LOADED = ("har.models.pretrained", "har.training", "torch._dynamo", "transformers.modeling_utils")
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,13 @@ def side_by_side(
     other, in the order of the calls. batch_size: as in joblib.Parallel.
 
     modules: what the calls import. Backend "processes" imports these once and forks, where that is safe (Linux):
-    torch and transformers take each fresh process 3 to 4 s to load. Elsewhere it is joblib's loky.
+    torch and transformers take each fresh process 3 to 4 s to load. Elsewhere it is joblib's loky. Backend "ray" leaves
+    it to the cluster how many go side by side (see har.cluster).
     """
+    if training.backend == "ray":
+        from har.cluster import on_ray
+
+        return partial(on_ray, training.ray)
     jobs = max(1, min(training.jobs, tasks))
     if training.backend == "sequential" or jobs == 1:
         return Parallel(n_jobs=1, return_as="generator")
@@ -63,15 +68,29 @@ def side_by_side(
 
 
 def _forked(jobs: int, work: Iterable) -> Iterator:
-    """joblib's own fork-based backend gives all results at the end, or none."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
-        waiting = deque(pool.submit(call, *args, **options) for call, args, options in work)
+    """joblib's own fork-based backend gives all results at the end, or none. Forked processes have the calls and
+    their arrays already; only which one, and its result, goes through a pipe."""
+    calls = list(work)
+    with ProcessPoolExecutor(jobs, get_context("fork"), initializer=_inherit, initargs=(calls,)) as pool:
+        waiting = deque(pool.submit(_inherited, place) for place in range(len(calls)))
         try:
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+_calls: list = []  # of the pool that a forked process works for
+
+
+def _inherit(calls: list) -> None:
+    _calls[:] = calls
+
+
+def _inherited(place: int):
+    call, args, options = _calls[place]
+    return call(*args, **options)
 
 
 def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
@@ -81,7 +100,7 @@ def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
         kind = getattr(config, "kind", "probe")
         modules |= {"sklearn.linear_model"} if kind == "probe" else {"har.training", "torch._dynamo"}
         if kind == "finetune":
-            modules.add("har.models.pretrained")
+            modules |= {"har.models.pretrained", "transformers.modeling_utils"}
             if config.head == "probe":
                 modules.add("sklearn.linear_model")
     return sorted(modules)

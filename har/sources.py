@@ -42,14 +42,19 @@ def imports(file: Path, root: Path, packages: tuple[str, ...]) -> frozenset[Path
     return frozenset(found)
 
 
-def closure(script: Path, root: Path = Path(), packages: tuple[str, ...] = ("har", "stages")) -> set[Path]:
-    """All files of `packages` below `root` whose content can change what `script` does, itself included."""
+def closure(
+    script: Path, root: Path = Path(), packages: tuple[str, ...] = ("har", "stages"), leave_out: Iterable[Path] = ()
+) -> set[Path]:
+    """All files of `packages` below `root` whose content can change what `script` does, itself included.
+
+    leave_out: folders whose files do not count, nor what only they import.
+    """
     seen: set[Path] = set()
-    todo = {script}
+    todo, leave_out = {script}, set(leave_out)
     while todo:
         now = todo.pop()
         seen.add(now)
-        todo |= imports(now, root, packages) - seen
+        todo |= {file for file in imports(now, root, packages) if not leave_out & set(file.parents)} - seen
     for package in [file.parent for file in seen if file.name == "__init__.py"]:
         # templates and styles live in folders without modules of their own
         seen |= {f for f in package.glob("*/*") if f.is_file() and not any(f.parent.glob("*.py"))}
@@ -60,13 +65,10 @@ def closure(script: Path, root: Path = Path(), packages: tuple[str, ...] = ("har
 def fingerprint(script: Path, root: Path = Path(), leave_out: Iterable[Path] = ()) -> str:
     """A line for each file of the closure, in order of its path: sha256 of its `substance`, and the path.
 
-    leave_out: folders (below `root`) whose files do not count.
+    leave_out: as for `closure`.
     """
-    leave_out = set(leave_out)
     lines = []
-    for file in sorted(closure(script, root)):
-        if leave_out & set(file.parents):
-            continue
+    for file in sorted(closure(script, root, leave_out=leave_out)):
         lines.append(f"{digest(file)}  {file.relative_to(root).as_posix()}\n")
     return "".join(lines)
 

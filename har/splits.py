@@ -122,8 +122,10 @@ def _own_split(drawn: pd.DataFrame, fractions: dict[str, float], mode: str, seed
 
 
 def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> None:
-    """HarError, for `name`, unless train and validation of `frame` (label, split) have an image of each class."""
-    for part in ("train", "validation"):
+    """HarError, for `name`, unless train, validation and, where there is one, test of `frame` (label, split) have an
+    image of each class: a class that test lacks would count as an F1 of 0 in every mean."""
+    parts = ("train", "validation", "test") if (frame["split"] == "test").any() else ("train", "validation")
+    for part in parts:
         if missing := set(classes) - set(frame["label"][frame["split"] == part]):
             raise HarError(f"{name}: no {part} image of class {min(missing)}; change split or curate.classes")
 

@@ -4,7 +4,7 @@ A store is a folder with `pixels.bin`, the RGB bytes of all images one after the
 with one row an image: image_id, offset (bytes), height, width (pixels).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -18,12 +18,15 @@ from tqdm import tqdm
 from har.errors import HarError
 from har.files import replacing, write_csv
 from har.outside import one_line, ordinary_size, read_table
+from har.resume import kept_calls, lasting
 
 # COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 200_000_000  # of one file
 # What Pillow may take a file for, whatever its name: others of its readers start programs (EPS) or are seldom tried.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+CHUNK = 32  # images, of which none is kept before all are decoded
 
 
 @contextmanager
@@ -81,26 +84,42 @@ def whole(path: str | Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def build(images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1) -> pd.DataFrame:
+def build(
+    images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1, keep: Path | None = None
+) -> pd.DataFrame:
     """Decode `images` (image_id to file) into a store at `folder`; returns its index.
 
-    Raises HarError naming the first file that cannot be decoded.
+    keep: a folder in which what is decoded outlives an interruption (har.resume). Raises HarError naming the first
+    file that cannot be decoded.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ids = sorted(images)
-    arrays = Parallel(n_jobs=jobs, return_as="generator")(delayed(decode)(images[i], short_side) for i in ids)
+    files = [Path(images[image_id]) for image_id in ids]
+    work = (delayed(_decoded)(files[start : start + CHUNK], short_side) for start in range(0, len(ids), CHUNK))
     rows, offset = [], 0
     # without its index a folder is no store: a pulled plug leaves the old one, none, or the new one
-    with replacing(folder / "pixels.bin") as partial, open(partial, "wb") as out:
-        for image_id, array in zip(ids, tqdm(arrays, total=len(ids), desc="decode", unit="image"), strict=True):
-            out.write(array.tobytes())
-            rows.append((image_id, offset, array.shape[0], array.shape[1]))
-            offset += array.nbytes
+    with (
+        lasting(keep) as room,
+        replacing(folder / "pixels.bin") as partial,
+        open(partial, "wb") as out,
+        tqdm(total=len(ids), desc="decode", unit="image") as progress,
+    ):
+        calls, _ = kept_calls(work, room, [])
+        for chunk in Parallel(n_jobs=jobs, return_as="generator")(calls):
+            for array in chunk:
+                out.write(array.tobytes())
+                rows.append((ids[len(rows)], offset, array.shape[0], array.shape[1]))
+                offset += array.nbytes
+                progress.update()
         (folder / "index.csv").unlink(missing_ok=True)
     index = pd.DataFrame(rows, columns=["image_id", "offset", "height", "width"])
     write_csv(folder / "index.csv", index)
     return index
+
+
+def _decoded(files: Sequence[Path], short_side: int) -> list[np.ndarray]:
+    return [decode(file, short_side) for file in files]
 
 
 class Store:

@@ -6,6 +6,7 @@ steps, as for a reader who has only these images.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -70,11 +71,13 @@ def learn(
     *,
     training: Training,
     strength: Augmentation,
+    keep: Path | None = None,
 ) -> pd.DataFrame:
     """Predictions of each of `recipes` after each number of training images, on validation and the larger test
     set, in order of model, size, run and image.
 
-    split: image_id, label and split of the rows of each recipe's `x`, in order of image_id.
+    split: image_id, label and split of the rows of each recipe's `x`, in order of image_id. keep: see
+    har.refit.fit_all.
     """
     classes = list(classes)
     if not split["image_id"].is_monotonic_increasing:
@@ -84,7 +87,7 @@ def learn(
     y = pd.Index(classes).get_indexer(split["label"])
     fits = [fit for _, _, fit in planned]
     parts = {}
-    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve")
+    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve", keep=keep)
     for (size, run, fit), fitted in zip(planned, found, strict=True):
         part = with_groups(split.iloc[fit.told][["image_id", "split", "label"]].reset_index(drop=True), split)
         for place, (key, value) in enumerate(zip(KEYS, (fit.model, size, run), strict=True)):

@@ -73,12 +73,17 @@ def _metrics(root: Path, profile: str, name: str) -> dict:
 def named(name: str, profile: str, root: str | Path = ".") -> Trained:
     """The trained model `name` of `profile`; HarError tells what there is."""
     found = {one.name: one for one in trained(profile, root)}
+    if name in found:
+        return found[name]
+    from har.recovery import maker  # only where something is missing
+
+    folder = Path(root) / "data" / profile / "models" / name
+    if now := maker(Path(root), folder):
+        raise HarError(f"{folder} is not there yet: {now}")
     if not found:
         raise HarError(f"profile {profile} has no trained model: run `dvc repro` or `dvc pull` first")
-    if name not in found:
-        near = difflib.get_close_matches(name, found, n=1, cutoff=0)[0]
-        raise HarError(f"no trained model {name!r} in profile {profile}, the nearest is {near}; of {', '.join(found)}")
-    return found[name]
+    near = difflib.get_close_matches(name, found, n=1, cutoff=0)[0]
+    raise HarError(f"no trained model {name!r} in profile {profile}, the nearest is {near}; of {', '.join(found)}")
 
 
 def best(profile: str, root: str | Path = ".", task: str = "activity") -> Trained:

@@ -19,7 +19,11 @@ from har.files import write_json
 from har.models.builders import build, logits, parameter_count
 from har.models.preprocess import hub_config
 from har.params.schema import Augmentation, Model
+from har.progress import Progress
+from har.resume import RUNNING
 from har.runs import Inputs, Outcome
+
+DIVERGED = 5.0  # times the loss of guessing: above that, and above its first epoch, no training works
 
 
 def pick_device(device: str) -> str:
@@ -42,13 +46,15 @@ def train(
     backbone: Path | None = None,
     checkpoint: Path | None = None,
     texts: np.ndarray | None = None,
+    keep: Path | None = None,
 ) -> Outcome:
     """Train one model with one seed and predict all of `inputs.x`.
 
     The seed sets initial weights, order, dropout and augmentation. checkpoint: a folder for the kept
     weights, in the hub's format where transformers has the class. texts: the classes' unit text embeddings
-    [classes, width], for head "text". Raises HarError when the loss is not
-    finite.
+    [classes, width], for head "text". keep: a folder in which the state after an epoch outlives an
+    interruption: a later call goes on from there. Raises HarError when the loss is not finite or training
+    diverges.
     """
     start = time.perf_counter()
     # one thread a run: sums come out the same however many runs share the machine
@@ -70,13 +76,14 @@ def train(
     train_rows, validation_rows = torch.as_tensor(inputs.train), torch.as_tensor(inputs.validation)
 
     groups = _prepare_parameters(model, config, prepare, x, y, train_rows, backbone, texts)
+    parameters = list(model.parameters())  # a walk through all modules costs a small network a tenth of its step
     optimizer = torch.optim.AdamW(groups, fused=device in ("cpu", "cuda"))
     steps = config.epochs * len(_batches(train_rows, config.batch_size))
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
 
-    history: list[dict] = []
-    best, kept = math.inf, None
-    for epoch in range(config.epochs):
+    progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer, schedule=schedule)
+    history, best, kept = progress.resume([], math.inf, None)
+    for epoch in range(len(history), config.epochs):
         model.train()
         order = train_rows[torch.randperm(len(train_rows))]
         total = 0.0
@@ -85,20 +92,17 @@ def train(
             if augment is not None:
                 images = augment(images)
             loss = cross_entropy(logits(model, prepare(images)), y[rows], label_smoothing=config.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
+            for parameter in parameters:
+                parameter.grad = None
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * len(rows)
         scores = predict(model, x[validation_rows], prepare)
         validation_loss, accuracy = _validation(scores, y[validation_rows])
-        # the step after a finite training loss may still blow up: the validation loss tells
-        if not (math.isfinite(total) and math.isfinite(validation_loss)):
-            raise HarError(
-                f"seed {seed}: the loss is not finite in epoch {epoch + 1}; lower learning_rate "
-                f"(now {config.learning_rate:g})"
-            )
+        first = history[0]["train_loss"] if history else None
+        _check_loss(total / len(train_rows), validation_loss, first, len(classes), seed, epoch + 1, config)
         history.append(
             {
                 "seed": seed,
@@ -115,11 +119,12 @@ def train(
                 kept = (epoch, {k: v.detach().clone() for k, v in model.state_dict().items()})
             elif epoch - kept[0] >= config.patience:
                 break
+        progress.save(history, best, kept)
     if kept is not None:
         model.load_state_dict(kept[1])
     epoch = kept[0] if kept is not None else len(history) - 1
     probabilities = torch.softmax(predict(model, x, prepare).double(), dim=1).numpy()
-    parameters = parameter_count(model)  # before saving, which merges low-rank updates away
+    trainable = parameter_count(model)  # before saving, which merges low-rank updates away
     if checkpoint is not None:
         save(model, config, classes, checkpoint, backbone)
     return Outcome(
@@ -128,9 +133,26 @@ def train(
         history=history,
         epoch=epoch + 1,
         validation_loss=history[epoch]["validation_loss"],
-        parameters=parameters,
+        parameters=trainable,
         seconds=time.perf_counter() - start,
     )
+
+
+def _check_loss(
+    loss: float, validation_loss: float, first: float | None, classes: int, seed: int, epoch: int, config: Model
+) -> None:
+    """HarError where a run has failed, so that no table averages it in. first: the training loss of epoch 1."""
+    hint = f"lower learning_rate (now {config.learning_rate:g})"
+    # the step after a finite training loss may still blow up: the validation loss tells
+    if not (math.isfinite(loss) and math.isfinite(validation_loss)):
+        raise HarError(f"seed {seed}: the loss is not finite in epoch {epoch}; {hint}")
+    guessing = math.log(classes)
+    # a first epoch may start from anywhere; dropout alone takes the training loss a third above guessing
+    if first is not None and loss > max(DIVERGED * guessing, first):
+        raise HarError(
+            f"seed {seed}: training diverges, the loss is {loss:.3g} in epoch {epoch} (guessing gives {guessing:.3g}, "
+            f"epoch 1 gave {first:.3g}); {hint}"
+        )
 
 
 def _prepare_parameters(model, config: Model, prepare, x, y, rows, backbone, texts) -> list[dict]:

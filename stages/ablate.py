@@ -1,5 +1,7 @@
 """Variants of a model, one setting replaced at a time, on the three activities: table and forest plot."""
 
+from pathlib import Path
+
 from har.ablation.fits import ablate as fit_variants
 from har.ablation.fits import changes
 from har.ablation.report import ablation_table, forest, scores
@@ -8,9 +10,11 @@ from har.splits import read_split
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
 from stages.recipes import variants
+from stages.resumed import resumed
 
 
-def ablate(context: Context) -> None:
+@resumed
+def ablate(context: Context, *, keep: Path) -> None:
     profile, out, name = context.profile, context.reports / "ablation", context.params.profile
     settings, classes = profile.ablation, profile.tasks["activity"]
     split = read_split(context.data / "split.csv")
@@ -22,6 +26,7 @@ def ablate(context: Context) -> None:
         settings.seeds,
         training=profile.training,
         strength=profile.augmentation,
+        keep=keep,
     )
     changed = {}
     for key, one in settings.variants.items():

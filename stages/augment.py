@@ -1,5 +1,7 @@
 """Train CNN_base under each augmentation policy (Table 3)."""
 
+from pathlib import Path
+
 from har import experiment
 from har.evaluate import write_predictions
 from har.files import write_csv, write_json
@@ -7,25 +9,29 @@ from har.metrics import scalars
 from har.splits import read_split
 from har.store import Store
 from stages.context import Context, stage
+from stages.resumed import resumed
 
 
-def augment(context: Context) -> None:
+@resumed
+def augment(context: Context, *, keep: Path) -> None:
     profile, out = context.profile, context.data / "augment"
     base, split = profile.models["cnn_base"], read_split(context.data / "split.csv")
     # policies are compared, and chosen, on validation alone: no test image is predicted here
     split = split[split.split.isin(["train", "validation"])].reset_index(drop=True)
     images = experiment.images(base, Store(context.data / "store"), split.image_id, None)
-    # in one stage, so that the processes that train load torch once for all policies
-    for policy in context.params.run.policies:
-        predictions, curves, description = experiment.run(
-            base.model_copy(update={"augmentation": profile.policies[policy]}),
-            profile.tasks["activity"],
-            split,
-            images,
-            training=profile.training,
-            strength=profile.augmentation,
-            name=f"augment {policy}",
-        )
+    found = experiment.run_all(
+        {
+            name: base.model_copy(update={"augmentation": profile.policies[name]})
+            for name in context.params.run.policies
+        },
+        profile.tasks["activity"],
+        split,
+        images,
+        training=profile.training,
+        strength=profile.augmentation,
+        keep=keep,
+    )
+    for policy, (predictions, curves, description) in found:
         write_predictions(out / "predictions" / f"{policy}.csv", predictions)
         write_csv(out / "curves" / f"{policy}.csv", curves)
         metrics = scalars(predictions, profile.report) | description

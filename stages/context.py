@@ -1,18 +1,24 @@
-"""What every stage starts from: the parameters of the active profile and where its files lie."""
+"""What every stage starts from: its settings and where its files lie."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from har.errors import told_in_one_line
-from har.params.schema import Params, Profile, load_params
+from har.params.schema import Params, Profile
+from har.params.settings import read
 
+# What stage check cut out of params.yaml for each stage.
+SETTINGS = Path("data/settings")
 # Downloads and rendered scenes that outlive a stage: DVC empties a stage's outs before it runs.
 CACHE = Path("data/.cache")
 
 
 @dataclass(frozen=True)
 class Context:
+    """params and profile hold what stages.settings names for the stage, no more."""
+
     params: Params
     profile: Profile
     data: Path
@@ -21,7 +27,11 @@ class Context:
 
 def stage(run: Callable[..., None], *arguments: str) -> None:
     """Call `run(context, *arguments)`; a user's mistake ends the stage with one line, not a traceback."""
-    with told_in_one_line(run.__module__ if run.__module__ != "__main__" else run.__name__):
-        params = load_params()
+    script = Path(sys.argv[0]).stem
+    with told_in_one_line(script):
+        # one of several processes of a stage has further arguments
+        names = ["-".join([script, *arguments[:count]]) for count in range(len(arguments), -1, -1)]
+        files = [SETTINGS / f"{name}.json" for name in names]
+        params, profile = read(next(filter(Path.exists, files), files[0]))
         name = params.profile
-        run(Context(params, params.active, Path("data") / name, Path("reports") / name), *arguments)
+        run(Context(params, profile, Path("data") / name, Path("reports") / name), *arguments)

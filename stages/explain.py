@@ -1,5 +1,7 @@
 """Where the fine-tuned models look: maps of every class, their scores beside maps that know less, Figure 4."""
 
+from pathlib import Path
+
 import numpy as np
 from joblib import delayed
 from tqdm import tqdm
@@ -8,14 +10,17 @@ from har.coco.annotations import read_records
 from har.explain import run
 from har.explain.figures import choose_examples, figure_curves, figure_maps
 from har.explain.report import build_tables
+from har.resume import kept_calls
 from har.runs import side_by_side
 from har.splits import read_split
 from har.store import Store
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
+from stages.resumed import resumed
 
 
-def explain(context: Context) -> None:
+@resumed
+def explain(context: Context, *, keep: Path) -> None:
     profile, data, name = context.profile, context.data, context.params.profile
     settings, out = profile.explain, context.reports / "explain"
     split = read_split(data / "split.csv")
@@ -38,7 +43,8 @@ def explain(context: Context) -> None:
     )
     (data / "explain").mkdir(parents=True, exist_ok=True)  # DVC expects it also where nothing is explained
     found = {}
-    results = side_by_side(profile.training, len(runs), ["har.models.pretrained"])(work)
+    calls, _ = kept_calls(work, keep, [run.Explanation])
+    results = side_by_side(profile.training, len(runs), ["har.models.pretrained"])(calls)
     for (key, one), result in zip(
         runs.items(), tqdm(results, total=len(runs), desc="explain", unit="model"), strict=True
     ):

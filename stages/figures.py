@@ -1,20 +1,32 @@
 """Confusion matrices, learning curves, accuracies with their intervals, and the augmentation study."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
+from joblib import delayed
+from tqdm import tqdm
 
 from har import figures as draw
 from har.comparison import is_the_papers
 from har.evaluate import classes_of, summarise
 from har.files import write_csv
 from har.paper import model_name
+from har.runs import side_by_side
 from stages.context import Context, stage
 from stages.results import augmented, trained
 
 
 def figures(context: Context) -> None:
+    work = list(drawings(context, trained(context)))
+    for _ in tqdm(side_by_side(context.profile.training, len(work))(work), total=len(work), desc="draw", unit="figure"):
+        pass
+
+
+def drawings(context: Context, every: dict) -> Iterator:
+    """What is to be drawn; the tables beside it are written at once."""
     profile, out, name = context.profile, context.reports / "figures", context.params.profile
-    every, report = trained(context), profile.report
+    report = profile.report
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
     for task in context.params.run.tasks:
         mine = {model: frame for (t, model), frame in every.items() if t == task}
@@ -22,9 +34,9 @@ def figures(context: Context) -> None:
         for split in ("test", "extended"):
             if any((f.split == split).any() for f in shown.values()):
                 title = f"Confusion, {task}, {split} images, profile {name}"
-                draw.confusion_matrices(shown, split, out / f"confusion_{task}_{split}.png", title)
+                yield delayed(draw.confusion_matrices)(shown, split, out / f"confusion_{task}_{split}.png", title)
         summaries = {m: summarise(f, ("test", "extended"), **options) for m, f in mine.items()}
-        draw.accuracy_overview(
+        yield delayed(draw.accuracy_overview)(
             summaries,
             out / f"accuracy_{task}.png",
             f"Accuracy, {task}, profile {name}",
@@ -34,10 +46,10 @@ def figures(context: Context) -> None:
     if ("posture", "vit") in every:
         one = {"ViT": every["posture", "vit"]}
         title = f"Sitting or standing, test, profile {name}"
-        draw.confusion_matrices(one, "test", out / "figure3_vit_posture.png", title)
+        yield delayed(draw.confusion_matrices)(one, "test", out / "figure3_vit_posture.png", title)
     for run, what in context.params.run.train.items():
         curves = pd.read_csv(context.data / "curves" / f"{run}.csv")
-        draw.learning_curves(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
+        yield delayed(draw.learning_curves)(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
         # for `dvc plots show` and `dvc plots diff`
         losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()
         write_csv(context.data / "plots/losses" / f"{run}.csv", losses)
@@ -47,7 +59,7 @@ def figures(context: Context) -> None:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = f"Augmentation of CNN_base, profile {name}"
         papers = is_the_papers(profile.tasks["activity"])
-        draw.augmentation_study(policies, out / "augmentation.png", title, report.confidence, papers)
+        yield delayed(draw.augmentation_study)(policies, out / "augmentation.png", title, report.confidence, papers)
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,13 @@
-"""Ask a generative model what people do, as it comes and with LoRA: `python -m stages.generative llava`."""
+"""Ask a generative model what people do, as it comes and with LoRA: `python -m stages.generative llava`.
+
+With a seed as further argument it trains this seed's low-rank updates and no more: so `accelerate launch` starts it.
+"""
 
 import shutil
 import sys
+from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -16,32 +21,37 @@ from har.store import decode
 from stages.context import CACHE, Context, stage
 
 
-def generative(context: Context, name: str) -> None:
-    from har.generative import model, score, tune  # torch and transformers take seconds to load
-    from har.training import pick_device
-
-    profile, config = context.profile, context.profile.generative[name]
-    folder, out = CACHE / "generative" / name, context.data / "generative" / name
-    if config.source == "hub":
-        options = {"cache_dir": CACHE / "hub", "max_bytes": config.max_bytes}
-        fetch_hub(config.id, config.revision, folder, **options)
-    else:
-        fetch_folder(config.folder, folder, max_bytes=config.max_bytes)
-
-    classes = profile.tasks["activity"]
-    labels = {label: config.answers[label] for label in classes}
+def given(context: Context, name: str) -> tuple[dict[str, str], pd.DataFrame, Callable[[int], Image.Image]]:
+    """The answer that stands for each class; image_id, label, split; the image of an id."""
+    classes = context.profile.tasks["activity"]
+    labels = {label: context.profile.generative[name].answers[label] for label in classes}
     split = read_split(context.data / "split.csv")
-    split = split[split.label.isin(classes)].reset_index(drop=True)
-    train, told = split[split.split == "train"], split[split.split != "train"]
     manifest = read_manifest(context.data / "manifest.csv").set_index("image_id")
 
     def opened(image_id: int) -> Image.Image:
         row = manifest.loc[image_id]
         return Image.fromarray(decode(context.data / "images" / row.file_name, min(row.width, row.height)))
 
+    return labels, split[split.label.isin(classes)].reset_index(drop=True), opened
+
+
+def generative(context: Context, name: str) -> None:
+    from har.generative import model, score, tune  # torch and transformers take seconds to load
+    from har.generative.launch import launch
+    from har.training import pick_device
+
+    profile, config = context.profile, context.profile.generative[name]
+    folder, out = CACHE / "generative" / name, context.data / "generative" / name
+    if config.source == "hub":
+        fetch_hub(config.id, config.revision, folder, cache_dir=CACHE / "hub", max_bytes=config.max_bytes)
+    else:
+        fetch_folder(config.folder, folder, max_bytes=config.max_bytes)
+    labels, split, opened = given(context, name)
+    told = split[split.split != "train"]
+
     def ask(talker, seed: int) -> pd.DataFrame:
         found = score.probabilities(talker, told.image_id.tolist(), opened, labels, config)
-        return predictions_frame(told.image_id, told.label, told.split, found, classes, seed=seed)
+        return predictions_frame(told.image_id, told.label, told.split, found, list(labels), seed=seed)
 
     def load():
         return model.load(folder, config.dtype, pick_device(profile.training.device), config.spread)
@@ -55,14 +65,34 @@ def generative(context: Context, name: str) -> None:
     frames, parameters = [], 0
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    for seed in config.lora.seeds:
-        tuned, history = tune.tune(load(), train.image_id.tolist(), train.label.tolist(), opened, labels, config, seed)
-        print(f"{name} seed {seed}: loss {', '.join(f'{loss:.3f}' for loss in history)}")
-        tune.save(tuned, out / f"seed-{seed}", config)
-        frames.append(ask(tuned, seed))
+    for seed in map(str, config.lora.seeds):
+        if config.lora.launch:
+            launch(config.lora.launch, "stages.generative", name, seed)
+        else:
+            lora(context, name, seed)
+        tuned = tune.updated(load(), out / f"seed-{seed}")
+        frames.append(ask(tuned, int(seed)))
         parameters = tune.trained_parameters(tuned)
     write(f"{name}_lora", pd.concat(frames, ignore_index=True), parameters)
 
 
+def lora(context: Context, name: str, seed: str) -> None:
+    """One seed's updates, by this process or by it and others."""
+    from accelerate import Accelerator
+
+    from har.generative import model, tune
+    from har.training import pick_device
+
+    config, folder = context.profile.generative[name], CACHE / "generative" / name
+    labels, split, opened = given(context, name)
+    accelerator = Accelerator(cpu=pick_device(context.profile.training.device) == "cpu")
+    spread = config.spread and accelerator.num_processes == 1  # several share the devices in another way
+    talker, train = model.load(folder, config.dtype, "cpu", spread), split[split.split == "train"]
+    ids, targets = train.image_id.tolist(), train.label.tolist()
+    tuned, history = tune.tune(talker, ids, targets, opened, labels, config, int(seed), accelerator)
+    tune.save(tuned, history, context.data / "generative" / name / f"seed-{seed}", config, accelerator)
+    accelerator.print(f"{name} seed {seed}, processes {accelerator.num_processes}: loss", *np.round(history, 3))
+
+
 if __name__ == "__main__":
-    stage(generative, *sys.argv[1:])
+    stage(lora if len(sys.argv) > 2 else generative, *sys.argv[1:])

@@ -1,14 +1,18 @@
 """Get the selected photographs, note where each came from, and decode them once."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from har import store
 from har.coco.manifest import read_manifest
 from har.files import write_csv
 from stages.context import CACHE, Context, stage
+from stages.resumed import resumed
 
 
-def images(context: Context) -> None:
+@resumed
+def images(context: Context, *, keep: Path) -> None:
     data, jobs = context.profile.data, context.profile.store.jobs
     manifest = read_manifest(context.data / "manifest.csv")
     folder = context.data / "images"
@@ -16,7 +20,7 @@ def images(context: Context) -> None:
     if data.source == "world":
         from har.world.files import draw_files
 
-        provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs)
+        provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs, keep / "drawn")
     elif data.own:
         from har.own.copy import copy_files
         from har.own.look import read_images
@@ -36,7 +40,7 @@ def images(context: Context) -> None:
         )
     write_csv(context.data / "provenance.csv", pd.DataFrame(provenance))
     files = {row.image_id: folder / row.file_name for row in manifest.itertuples()}
-    store.build(files, context.data / "store", context.profile.store.short_side, jobs)
+    store.build(files, context.data / "store", context.profile.store.short_side, jobs, keep / "decoded")
 
 
 if __name__ == "__main__":

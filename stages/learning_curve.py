@@ -1,21 +1,24 @@
 """Models fitted on ever more training images, three activities; the statistics stage tells their accuracy."""
 
+from pathlib import Path
+
 from har.learning_curve import write_curve
 from har.splits import read_split
 from har.subsets import learn, told_splits
 from stages.context import Context, stage
 from stages.recipes import recipes
+from stages.resumed import resumed
 
 
-def learning_curve(context: Context) -> None:
+@resumed
+def learning_curve(context: Context, *, keep: Path) -> None:
     profile, classes = context.profile, context.profile.tasks["activity"]
     split = read_split(context.data / "split.csv")
     needed = split.label.isin(classes) & split.split.isin(["train", *told_splits(split)])
     split = split[needed].sort_values("image_id", ignore_index=True)
     models = recipes(context, profile.learning_curve.models, split, classes)
-    frame = learn(
-        models, split, classes, profile.learning_curve, training=profile.training, strength=profile.augmentation
-    )
+    options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
+    frame = learn(models, split, classes, profile.learning_curve, **options)
     write_curve(context.data / "learning_curve.csv", frame)
 
 

@@ -17,9 +17,11 @@ from har.masking.study import Explanation, choose_images, study, view_of, write_
 from har.splits import read_split
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
+from stages.resumed import resumed
 
 
-def masking(context: Context) -> None:
+@resumed
+def masking(context: Context, *, keep: Path) -> None:
     profile, name, data = context.profile, context.params.profile, context.data
     config, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     images = choose_images(split, classes, config.images, config.seed)
@@ -28,24 +30,19 @@ def masking(context: Context) -> None:
     labels = dict(zip(images.image_id.tolist(), images.label, strict=True))
     instances = read_instances(data / "annotations/instances.json", list(labels))
     predictions = study(
-        models,
-        images,
-        classes,
-        data / "store",
+        models, images, classes, data / "store",
         Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes),
         region_masks(instances, labels, config.cues, views),
-        training=profile.training,
+        training=profile.training, relevance_share=config.relevance.share, keep=keep,
         explanations={model: explanation(data, model) for model in config.relevance.models},
-        relevance_share=config.relevance.share,
-    )
+    )  # fmt: skip
     for model, frame in predictions.items():
         write_masking(data / "masking" / f"{model}.csv", frame)
     sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    report, out = profile.report, context.reports / "masking"
-    options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
-    tables = build_tables(predictions, config.kinds, config.shares, profile_header(name, sources), **options)
+    level, out = profile.report.confidence, context.reports / "masking"
+    tables = build_tables(predictions, config.kinds, config.shares, profile_header(name, sources), level=level)
     write_tables(tables, out)
-    draw(predictions, config.kinds, config.shares, out, name, **options)
+    draw(predictions, config.kinds, config.shares, out, name, level=level)
     print(tables["masking"].markdown(), tables["context"].markdown(), sep="\n")
 
 

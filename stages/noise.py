@@ -1,5 +1,7 @@
 """Class-specific noise for a trained model, and what it is compared with: nothing, ablations, training on masks."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -12,9 +14,11 @@ from har.masking.study import choose_images, write_masking
 from har.splits import read_split, require_classes
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
+from stages.resumed import resumed
 
 
-def noise(context: Context) -> None:
+@resumed
+def noise(context: Context, *, keep: Path) -> None:
     profile, data, config = context.profile, context.data, context.profile.noise
     masks, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     require_classes(split, classes, "noise")
@@ -29,6 +33,7 @@ def noise(context: Context) -> None:
         Drawing(masks.kinds, masks.shares, masks.seed, masks.grid, masks.stripes),
         config,
         profile.training,
+        keep,
     )
     out, reports = data / "noise", context.reports / "noise"
     for method, learnt in found.best.items():
@@ -44,7 +49,7 @@ def noise(context: Context) -> None:
     tables = build_tables(found, classes, masks.shares, config.model, header, **options)
     write_tables(tables, reports)
     title = f"Class-specific noise, profile {context.params.profile}"
-    draw(found, classes, masks.shares, reports / "noise.png", title, **options)
+    draw(found, classes, masks.shares, reports / "noise.png", title, report.confidence)
     print(tables["noise"].markdown())
 
 

@@ -1,20 +1,23 @@
 """Repeated stratified k-fold over the drawn images, three activities: predictions, scores and their pairs."""
 
+from pathlib import Path
+
 from har.resampling import resample, resampling_tables, write_resampled
 from har.splits import read_split
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
 from stages.recipes import recipes
+from stages.resumed import resumed
 
 
-def resampling(context: Context) -> None:
+@resumed
+def resampling(context: Context, *, keep: Path) -> None:
     profile, classes = context.profile, context.profile.tasks["activity"]
     split = read_split(context.data / "split.csv")
     drawn = split[(split.split != "extended") & split.label.isin(classes)].sort_values("image_id", ignore_index=True)
     models = recipes(context, profile.resampling.models, drawn, classes)
-    frames = resample(
-        models, drawn, classes, profile.resampling, training=profile.training, strength=profile.augmentation
-    )
+    options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
+    frames = resample(models, drawn, classes, profile.resampling, **options)
     for name, frame in frames.items():
         write_resampled(context.data / "resampling" / f"{name}.csv", frame)
     sources = {name: profile.backbones[name].source for name in context.params.run.encoders}

@@ -1,8 +1,8 @@
 """Split the drawn images into train, validation and test; the others are the extended test set."""
 
 from har.coco.manifest import read_manifest
+from har.splits import require_classes, write_split
 from har.splits import split as assign
-from har.splits import write_split
 from stages.context import Context, stage
 
 
@@ -14,8 +14,13 @@ def split(context: Context) -> None:
         mode=params.mode,
         seed=params.seed,
     )
+    classes = list(context.profile.curate.classes)
+    require_classes(parts, classes, "split")  # at once, not after an hour of training
     write_split(parts, context.data / "split.csv")
-    print(parts.groupby(["split", "label"]).size().unstack().to_string())
+    counts = parts.groupby(["split", "label"]).size().unstack(fill_value=0)
+    print(counts.to_string())
+    if "extended" in counts.index and (missing := set(classes) - set(parts.label[parts.split == "extended"])):
+        print(f"extended has no image of class {min(missing)}: a mean over classes counts it as 0 there")
 
 
 if __name__ == "__main__":

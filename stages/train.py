@@ -1,6 +1,7 @@
 """Train one model for one task with all seeds: `python -m stages.train activity clip`."""
 
 import sys
+from pathlib import Path
 
 from har import experiment
 from har.evaluate import write_predictions
@@ -9,9 +10,11 @@ from har.metrics import scalars
 from har.splits import read_split
 from stages.context import Context, stage
 from stages.inputs import inputs
+from stages.resumed import resumed
 
 
-def train(context: Context, task: str, model: str) -> None:
+@resumed
+def train(context: Context, task: str, model: str, *, keep: Path) -> None:
     profile, name = context.profile, f"{task}-{model}"
     config, classes = profile.models[model], profile.tasks[task]
     split = read_split(context.data / "split.csv")
@@ -28,6 +31,7 @@ def train(context: Context, task: str, model: str) -> None:
         backbone=given.backbone,
         texts=given.texts,
         checkpoint=context.data / "models" / name,
+        keep=keep,
     )
     write_predictions(context.data / "predictions" / f"{name}.csv", predictions)
     write_csv(context.data / "curves" / f"{name}.csv", curves)

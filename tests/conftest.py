@@ -7,10 +7,16 @@ import pytest
 from PIL import Image
 
 from har.params.pretrain import Miniature
-from har.params.schema import Augmentation, load_params
+from har.params.schema import Augmentation, Training, load_params
 
 CLASSES = ["walking", "sitting", "standing"]
 CAPTIONS = ["a person walking", "two people sitting on a bench", "a person standing near a dog"]
+
+
+def one_by_one(**changes) -> Training:
+    """The sample's settings but for `changes`, seed 0 alone and no runs side by side."""
+    alone = {"seeds": [0], "jobs": 1, "backend": "sequential", "device": "cpu"}
+    return Training(**(load_params("params.yaml").sample.training.model_dump() | alone | changes))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import CLASSES, picture
+from conftest import CLASSES, one_by_one, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,7 +26,7 @@ from har.masking.readers import Trained
 from har.masking.scores import per_image
 from har.models.builders import build, logits
 from har.params.loader import read_yaml
-from har.params.schema import Noise, NoiseTerms, Training, load_params
+from har.params.schema import Noise, NoiseTerms, load_params
 from har.training import save
 
 DRAWING = Drawing(["patches", "ellipse"], [0.1, 0.5], seed=5)
@@ -181,7 +181,7 @@ class TestLearning:
 @pytest.fixture(scope="module")
 def whole(task) -> Study:
     model, split, folder = task
-    alone = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
+    alone = one_by_one()
     return study(model, split, CLASSES, folder, DRAWING, SETTINGS, alone)
 
 
@@ -205,7 +205,7 @@ class TestReport:
         assert frame.chosen.sum() == 1
         for table in tables.values():
             assert "nan" not in table.markdown()
-        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise", resamples=200)
+        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise")
         assert (tmp_path / "noise.png").stat().st_size > 1000
 
     @pytest.mark.parametrize(

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 from pydantic import BaseModel
 
+from har.errors import HarError
+from har.files import write_json
 from har.params import schema
+from har.params.settings import read, subset
 from har.sources import fingerprint
+from stages.settings import keys
 
 GRAPH = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
 STAGES = {name: s.get("do", s) for name, s in GRAPH.items()}
@@ -43,17 +48,18 @@ def imports(file: Path) -> set[Path]:
 
 
 def closure(file: Path) -> set[Path]:
+    """Without har/params, which decides whether a run starts and not what comes out."""
     seen, todo = set(), {file}
     while todo:
         now = todo.pop()
         seen.add(now)
-        todo |= imports(now) - seen
+        todo |= {used for used in imports(now) if Path("har/params") not in used.parents} - seen
     # empty packages carry no behaviour
     return {f for f in seen if f.name != "__init__.py" or len(ast.parse(f.read_text()).body) > 1}
 
 
 def script_of(name: str) -> Path:
-    return Path(STAGES[name]["cmd"].split()[2].replace(".", "/")).with_suffix(".py")
+    return Path("stages", STAGES[name]["cmd"].split()[3]).with_suffix(".py")
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
@@ -62,15 +68,90 @@ def test_deps_cover_the_import_closure(name):
     noted = f"data/code/{script_of(name).stem}.txt"
     assert noted in STAGES[name]["deps"], f"dvc.yaml, stage {name}: deps lack {noted}"
     named = {Path(line.split()[1]) for line in Path(noted).read_text().splitlines()}
-    # what params.yaml may hold is `check`'s concern; what it holds is in each stage's params
-    code = {file for file in closure(script_of(name)) if Path("har/params") not in file.parents}
+    # what params.yaml may hold is `check`'s concern; what it holds is in each stage's settings
+    code = closure(script_of(name))
     assert not code - named, f"{noted} lacks {', '.join(map(str, sorted(code - named)))}: run `dvc repro check`"
     assert Path(noted).read_text() == fingerprint(script_of(name), leave_out=[Path("har/params")]), "dvc repro check"
 
 
 def test_check_sees_all_code_and_writes_all_hashes():
     assert {"params.yaml", "har", "stages"} <= set(STAGES["check"]["deps"])
-    assert "data/code" in [next(iter(out)) if isinstance(out, dict) else out for out in STAGES["check"]["outs"]]
+    outs = [next(iter(out)) if isinstance(out, dict) else out for out in STAGES["check"]["outs"]]
+    assert {"data/code", "data/settings"} <= set(outs)
+
+
+def test_each_stage_waits_for_its_settings_and_no_other():
+    noted = keys(schema.load_params())
+    with Repo() as repo:
+        for stage in repo.index.stages:
+            if stage.addressing == "check":
+                continue
+            name = "-".join(stage.cmd.split()[3:])
+            assert [d for d in map(str, stage.deps) if "settings" in d] == [f"data/settings/{name}.json"]
+            assert name in noted
+            assert not stage.params, f"{stage.addressing}: dvc.yaml has params; put them into stages/settings.py"
+
+
+class TestSettings:
+    """A stage sees the part of params.yaml that it names, and no more."""
+
+    params = schema.load_params()
+
+    def restricted(self, tmp_path, *names):
+        write_json(tmp_path / "one.json", subset(self.params, names))
+        return read(tmp_path / "one.json")
+
+    def test_what_is_named_comes_back_as_it_was(self, tmp_path):
+        for name, wanted in keys(self.params).items():
+            params, profile = self.restricted(tmp_path, *wanted)
+            for key in wanted:
+                top, *path = key.split(".")
+                found, expected = (params, self.params) if hasattr(self.params, top) else (profile, self.params.active)
+                for part in [top, *path]:
+                    found, expected = (v[part] if isinstance(v, dict) else getattr(v, part) for v in (found, expected))
+                assert found == expected, f"{name}: {key}"
+
+    def test_nothing_else_is_seen(self, tmp_path):
+        params, profile = self.restricted(
+            tmp_path, "profile", "models.clip", "run.encoders", "data.source", "tasks.activity"
+        )
+        assert list(profile.models) == ["clip"]
+        assert not profile.data.own
+        assert list(profile.tasks) == ["activity"]
+        for block, name in (
+            (profile, "training"),
+            (profile.data, "server"),
+            (params, "simulation"),
+            (params.run, "train"),
+        ):
+            with pytest.raises(AttributeError, match=name):
+                getattr(block, name)
+
+    def test_another_model_changes_nothing(self):
+        changed = self.params.model_copy(deep=True)
+        object.__setattr__(changed.active.models["clip"], "learning_rate", 0.5)
+        before, after = ({n: subset(p, k) for n, k in keys(p).items()} for p in (self.params, changed))
+        rerun = {name for name in before if before[name] != after[name]}
+        assert {"train-activity-clip", "train-posture-clip", "cards", "masking"} <= rerun
+        assert not rerun & {"train-activity-vit", "embed-clip", "tables", "augment", "images"}
+
+    def test_another_profile_changes_all_but_what_is_the_same_for_each(self):
+        other = next(name for name in self.params.profiles if name != self.params.profile)
+        changed = self.params.model_copy(update={"profile": other})
+        before, after = ({n: subset(p, k) for n, k in keys(p).items()} for p in (self.params, changed))
+        same = {name for name in before if before[name] == after.get(name)}
+        assert same == {"simulate", *(f"pretrain-{name}" for name in self.params.pretrain.models)}
+
+    def test_a_key_that_does_not_exist_is_a_mistake_of_the_table(self):
+        with pytest.raises(KeyError, match="modles"):
+            subset(self.params, ["modles.clip"])
+
+    def test_a_missing_file_says_what_writes_it(self, tmp_path):
+        with pytest.raises(HarError, match="dvc repro check"):
+            read(tmp_path / "none.json")
+        (tmp_path / "half.json").write_text("{")
+        with pytest.raises(HarError, match="dvc repro -f check"):
+            read(tmp_path / "half.json")
 
 
 def test_no_parameter_has_a_default():
@@ -109,8 +190,6 @@ def test_har_imports_point_one_way():
 
 
 def test_dvc_itself_reads_the_graph():
-    from dvc.repo import Repo
-
     with Repo() as repo:
         names = {stage.addressing for stage in repo.index.stages}
     assert {"check", "pretrain@clip", "train@activity-clip", "augment", "tables"} <= names

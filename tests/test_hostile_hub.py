@@ -63,10 +63,18 @@ def test_a_list_without_end_is_stopped(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"size": None}, {"size": "5"}, {"size": -1}, {"size": 10**400}, {"path": None}, {"path": 5}, {"oid": None},
-     {"oid": "../x"}],
+    [
+        {"size": None},
+        {"size": "5"},
+        {"size": -1},
+        {"size": 10**400},
+        {"path": None},
+        {"path": 5},
+        {"oid": None},
+        {"oid": "../x"},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_list_that_does_not_describe_its_files_is_told(tmp_path, change):
     site = model_hub(REPO, REVISION, FILES)
     tree = json.loads(site.files[LISTING])

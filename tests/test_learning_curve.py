@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CLASSES
+from conftest import CLASSES, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import MLP
@@ -13,11 +13,11 @@ from test_models import MLP
 from har.errors import HarError
 from har.evaluate import read_checked
 from har.learning_curve import curve_table, draw_curve, scores, validate_curve, with_all_of_train, write_curve
-from har.params.schema import LearningCurve, Probe, Training
+from har.params.schema import LearningCurve, Probe
 from har.refit import Recipe
 from har.subsets import learn, nested_order, plan
 
-ALONE = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
+ALONE = one_by_one()
 SETTINGS = LearningCurve(models=[], sizes=[6, 18], runs=2, seed=3)
 PROBE = Probe(c=[0.01, 1.0], folds=2)
 STOPPED = MLP.model_copy(update={"patience": 2})
@@ -118,7 +118,7 @@ class TestPredictions:
 
     def test_jobs_company_and_the_order_of_sizes_change_no_byte(self, strength, frame):
         split, x = images()
-        pool = Training(seeds=[0], jobs=2, backend="loky", device="cpu")
+        pool = one_by_one(jobs=2, backend="loky")
         beside = learnt(strength, {"feature": Recipe(STOPPED, x)}, split, pool, sizes=[18, 6, 6])
         alone = frame[frame.model == "feature"].reset_index(drop=True)
         pd.testing.assert_frame_equal(beside, alone, check_exact=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CLASSES
+from conftest import CLASSES, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import CNN, FINETUNE, MLP
@@ -29,12 +29,10 @@ from har.masking.study import (
 )
 from har.models.builders import build, logits
 from har.models.kept import load_kept
-from har.params.schema import Training
 from har.training import save
 
-ALONE = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
+ALONE = one_by_one()
 DRAWING = Drawing(["patches", "stripes"], [0.1, 0.5], seed=3)
-FEW = {"resamples": 200}
 
 
 def frame(told: dict[str, list[int]], label: int = 0) -> pd.DataFrame:
@@ -79,15 +77,15 @@ class TestScores:
     @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
     @settings(max_examples=30, deadline=None)
     def test_an_interval_holds_its_mean_and_stays_in_bounds(self, values):
-        found = mean_with_interval(values, **FEW)
+        found = mean_with_interval(values)
         assert 0 <= found["ci_low"] <= found["mean"] <= found["ci_high"] <= 1
 
     def test_a_difference_is_paired_over_the_images_that_both_have(self):
         a = pd.Series([1.0, 1.0, 0.0, 1.0], index=[1, 2, 3, 4])
         b = pd.Series([0.0, 0.0, 1.0, 1.0], index=[9, 1, 2, 3])
-        found = difference(a, b, **FEW)
+        found = difference(a, b)
         assert (found["n"], found["mean"]) == (3, 0.0)
-        assert difference(a, a - 0.25, **FEW)["ci_low"] == pytest.approx(0.25)  # the same in each image
+        assert difference(a, a - 0.25)["ci_low"] == pytest.approx(0.25)  # the same in each image
 
 
 class TestImages:
@@ -176,7 +174,7 @@ class TestStudy:
         np.testing.assert_allclose(whole, expected, atol=2e-6)
 
     def test_a_second_time_and_in_two_processes_nothing_changes(self, predictions, world):
-        pool = Training(seeds=[0], jobs=2, backend="loky", device="cpu")
+        pool = one_by_one(jobs=2, backend="loky")
         for name, again in told(world, pool).items():
             pd.testing.assert_frame_equal(again, predictions[name], check_exact=True)
 
@@ -189,7 +187,7 @@ class TestStudy:
         np.testing.assert_allclose(relevant.covered, 77 / 256, atol=1e-4)  # 0.3 of 16 x 16 pixels
 
     def test_tables_and_figures_come_from_predictions_alone(self, predictions, tmp_path):
-        tables = build_tables(predictions, DRAWING.kinds, DRAWING.shares, "profile test", **FEW)
+        tables = build_tables(predictions, DRAWING.kinds, DRAWING.shares, "profile test")
         assert set(tables) == {"masking", "kinds", "context", "cues", "classes", "conditions"}
         for table in tables.values():
             assert "profile test" in table.markdown()
@@ -197,12 +195,12 @@ class TestStudy:
         row = tables["context"].frame.iloc[0]
         assert row.person_minus_context == pytest.approx(row.keep_box - row.hide_box)
         assert set(tables["cues"].frame.condition) == {"hide_cues", "keep_cues", "hide_things"}
-        draw(predictions, DRAWING.kinds, DRAWING.shares, tmp_path, "test", **FEW)
+        draw(predictions, DRAWING.kinds, DRAWING.shares, tmp_path, "test")
         assert {p.name for p in tmp_path.iterdir()} == {"curves.png", "context.png"}
 
     def test_without_annotations_the_tables_say_so(self, predictions):
         bare = {name: found[~found.condition.str.contains("_")] for name, found in predictions.items()}
-        tables = build_tables(bare, DRAWING.kinds, DRAWING.shares, "profile test", **FEW)
+        tables = build_tables(bare, DRAWING.kinds, DRAWING.shares, "profile test")
         assert "No image of the study has an annotated thing" in tables["cues"].markdown()
         assert (tables["context"].frame.n == 0).all()
 

@@ -112,7 +112,7 @@ class TestMaps:
     @pytest.mark.parametrize(
         ("change", "said"),
         [
-            ({"side": 5}, "maps.npy: shape"),
+            ({"side": 5}, "maps.npy: holds"),
             ({"fit": "stretch"}, "fit must be crop or squash"),
             ({"crop_pct": 0}, "crop_pct a share of 0 to 1"),
             ({"classes": ["walking_running", "sitting", "flying"]}, "names 'flying', which no image shows"),

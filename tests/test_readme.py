@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from har.errors import HarError
-from har.readme import DEVIATIONS, RESULTS, between, quoted
+from har.readme import DEVIATIONS, RESULTS, between, content, quoted
 
 
 def test_the_readme_holds_what_it_quotes():
@@ -19,3 +19,9 @@ def test_marks_are_needed(start, end, source):
     assert between(f"a\n{start}\nold\n{end}\nb", start, end, "new") == f"a\n{start}\n\nnew\n\n{end}\nb"
     with pytest.raises(HarError, match="expected one line"):
         between("no marks", start, end, "table")
+
+
+def test_of_a_folder_every_machine_is_quoted(tmp_path):
+    for name in ("b.md", "a.md", "a.csv"):
+        (tmp_path / name).write_text(f"{name}\n")
+    assert content(tmp_path) == "a.md\n\nb.md"

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CLASSES
+from conftest import CLASSES, one_by_one
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -15,7 +15,7 @@ from test_models import CNN, FINETUNE, MLP
 from har import probe, refit
 from har.errors import HarError
 from har.evaluate import read_checked
-from har.params.schema import Probe, Resampling, Training
+from har.params.schema import Probe, Resampling
 from har.refit import Fit, Recipe, fit_all
 from har.resampling import (
     MAJORITY,
@@ -31,7 +31,7 @@ from har.resampling import (
     write_resampled,
 )
 
-ALONE = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
+ALONE = one_by_one()
 SETTINGS = Resampling(models=[], folds=3, repeats=2, runs=2, seed=5)
 PROBE = Probe(c=[0.01, 1.0], folds=2)
 STOPPED = MLP.model_copy(update={"patience": 2})
@@ -122,7 +122,7 @@ class TestFits:
         table, x = images()
         recipes = {"probe": Recipe(PROBE, x.astype(float)), "mlp": Recipe(MLP, x)}
         alone = resampled(strength, recipes, table, repeats=1, folds=2)
-        pool = Training(seeds=[0], jobs=2, backend="loky", device="cpu")
+        pool = one_by_one(jobs=2, backend="processes")
         beside = resampled(strength, recipes, table, pool, repeats=1, folds=2)
         assert list(alone) == list(beside) == [MAJORITY, "probe", "mlp"]
         for name in alone:

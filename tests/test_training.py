@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import CLASSES, picture
+from conftest import CLASSES, one_by_one, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import CNN, DENSE, FINETUNE, MLP
@@ -15,7 +15,6 @@ from test_models import CNN, DENSE, FINETUNE, MLP
 from har import experiment, training
 from har.errors import HarError
 from har.models.builders import build, logits
-from har.params.schema import Training
 from har.training import Inputs, train
 
 PROBE = FINETUNE.model_copy(update={"head": "probe"})
@@ -187,13 +186,13 @@ def split_of(inputs: Inputs) -> pd.DataFrame:
 
 class TestExperiment:
     def all_seeds(self, config, inputs, strength, checkpoint=None, backbone=None, **training):
-        settings = Training(**({"seeds": [0, 1, 2], "jobs": 1, "backend": "sequential", "device": "cpu"} | training))
+        settings = one_by_one(**({"seeds": [0, 1, 2]} | training))
         return experiment.run(
             config, CLASSES, split_of(inputs), inputs.x, training=settings, strength=strength, name="activity-test",
             backbone=backbone, checkpoint=checkpoint,
         )  # fmt: skip
 
-    @pytest.mark.parametrize("backend", ["processes", "loky"])
+    @pytest.mark.parametrize("backend", ["processes", pytest.param("loky", marks=pytest.mark.slow)])
     def test_side_by_side_gives_the_same_bytes_as_one_by_one(self, strength, backend):
         one = self.all_seeds(AUGMENTED, images(28), strength)
         two = self.all_seeds(AUGMENTED, images(28), strength, jobs=2, backend=backend)
@@ -241,7 +240,7 @@ class TestExperiment:
         inputs = images(28)
         split = split_of(inputs)
         split.loc[(split.split == part) & (split.label == "sitting"), "label"] = "standing"
-        settings = Training(seeds=[0], jobs=1, backend="sequential", device="cpu")
+        settings = one_by_one()
         with pytest.raises(HarError, match=f"activity-cnn: no {part} image of class sitting"):
             experiment.run(CNN, CLASSES, split, inputs.x, training=settings, strength=strength, name="activity-cnn")
 

@@ -1,6 +1,7 @@
 """Variants of a model trained and told side by side."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,13 @@ def ablate(
     *,
     training: Training,
     strength: Augmentation,
+    keep: Path | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Predictions of each variant, trained on train with each of `seeds`, on all other images, and the number of
     parameters that it trained.
 
     split: image_id, label and split of the rows of each recipe's `x`. All variants of a seed see the same order of
-    images. Raises HarError where a class is missing from train or validation.
+    images. keep: see har.refit.fit_all. Raises HarError where a class is missing from train or validation.
     """
     classes = list(classes)
     require_classes(split, classes, "ablation")
@@ -33,7 +35,7 @@ def ablate(
     told = np.flatnonzero(split["split"] != "train")
     fits = [Fit(name, rows["train"], rows["validation"], told, seed) for name in variants for seed in seeds]
     y = pd.Index(classes).get_indexer(split["label"])
-    found = fit_all(fits, variants, y, classes, training=training, strength=strength, name="ablation")
+    found = fit_all(fits, variants, y, classes, training=training, strength=strength, name="ablation", keep=keep)
     images, frames, parameters = split.iloc[told], {name: [] for name in variants}, {}
     for fit, fitted in zip(fits, found, strict=True):
         parameters[fit.model] = fitted.parameters

@@ -44,7 +44,7 @@ def build_tables(
     study: Study, classes: Sequence[str], shares: Sequence[float], model: str, header: str, **options
 ) -> dict[str, Table]:
     """noise (accuracy and confidence), effects (class bias, against erasing), validation (what was chosen from).
-    `options` as in har.masking.scores.mean_with_interval."""
+    options: level of intervals; resamples and seed of the bootstrap of class bias."""
     images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
     table, rows = noise_table(study, images, shares, model, header, **options)
     built = [table, effect_table(images, classes, shares, header, **options), validation_table(study, header)]
@@ -57,7 +57,7 @@ def noise_table(
     study: Study, images: Images, shares: Sequence[float], model: str, header: str, **options
 ) -> tuple[Table, dict[str, dict]]:
     """A row for each method: accuracy and probability of the true class, whole and masked, and their paired change."""
-    rows, text, level = {}, [], f"{options.get('level', 0.95):.0%}"
+    rows, text, level = {}, [], options.get("level", 0.95)
     whole = {m: {k: of_condition(i, NONE, k) for k in ("accuracy", "true_class")} for m, i in images.items()}
     hidden = {m: {k: masked_mean(i, shares, k) for k in ("accuracy", "true_class")} for m, i in images.items()}
     for method in images:
@@ -67,7 +67,7 @@ def noise_table(
         for where, values in (("whole", whole), ("masked", hidden)):
             for measure, said in (("accuracy", "accuracy"), ("true_class", "true class")):
                 mean = float(values[method][measure].mean())
-                gap = difference(values[method][measure], values[NOTHING][measure], **options)
+                gap = difference(values[method][measure], values[NOTHING][measure], level=level)
                 row |= {f"{where}_{measure}": mean, f"{where}_{measure}_change": gap["mean"]}
                 row |= {f"{where}_{measure}_low": gap["ci_low"], f"{where}_{measure}_high": gap["ci_high"]}
                 cells[f"{where.capitalize()}: {said}"] = number(mean)
@@ -82,7 +82,7 @@ def noise_table(
     notes = (
         f"{paper.model_name(model)}, its kept run; {rows[NOTHING]['n']:,} test and extended images. Masked: mean over "
         f"{percents} hidden, one mask an image and share, kinds taking turns. True class: its probability. Changes: "
-        f"from nothing, paired, with {level} interval over images.",
+        f"from nothing, paired, with {level:.0%} interval over images.",
         "Noise is added to the masked image at inference, without the label; the weights are frozen. Trained on masked "
         "images: no noise, all weights trained on with random erasing, as many forward and backward passes.",
     )
@@ -130,7 +130,7 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
         against = None
         if method != ERASING:
             pair = masked_mean(found, shares), masked_mean(images[ERASING], shares)
-            against = difference(*pair, **options)
+            against = difference(*pair, level=level)
             row |= {"minus_erasing": against["mean"], "minus_erasing_low": against["ci_low"]}
             row |= {"minus_erasing_high": against["ci_high"]}
         cells = {"Method": method_name(method), "Class bias, masked": number(row["bias"])}
@@ -180,7 +180,7 @@ def validation_table(study: Study, header: str) -> Table:
 
 
 def draw(
-    study: Study, classes: Sequence[str], shares: Sequence[float], path: Path, title: str, **options
+    study: Study, classes: Sequence[str], shares: Sequence[float], path: Path, title: str, level: float = 0.95
 ) -> None:  # fmt: skip
     """Left: accuracy against share for nothing, the first variant, shared noise and erasing. Right: the patterns of
     the first variant, grey is 0."""
@@ -191,7 +191,7 @@ def draw(
         grid = figure.add_gridspec(1, 1 + len(classes), width_ratios=[2.6, *[1] * len(classes)])
         axis = figure.add_subplot(grid[0])
         for place, (method, found) in enumerate(images.items()):
-            every = [mean_with_interval(by_share(found, [ANY], share), **options) for share in points]
+            every = [mean_with_interval(by_share(found, [ANY], share), level=level) for share in points]
             strong = method in (NOTHING, main, ERASING)
             colour = INK if method == NOTHING else CLASS_COLOURS[(place - 1) % len(CLASS_COLOURS)]
             mean = [f["mean"] for f in every]

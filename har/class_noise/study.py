@@ -11,7 +11,8 @@ from tqdm import tqdm
 from har.class_noise.runs import ERASING, NOTHING, Learnt, Run
 from har.masking.conditions import Drawing
 from har.masking.readers import Trained
-from har.params.schema import Noise, Training
+from har.params.schema import Noise, NoiseTerms, Training
+from har.resume import kept_calls, lasting
 from har.runs import LOADED, side_by_side
 
 
@@ -31,30 +32,32 @@ class Study:
 
 def study(
     model: Trained, images: pd.DataFrame, classes: Sequence[str], store: Path, drawing: Drawing, config: Noise,
-    training: Training,
+    training: Training, keep: Path | None = None,
 ) -> Study:  # fmt: skip
     """The first variant tries every bound; the others, its ablations, are learnt at the bound that serves it best, so
-    that they differ from it in one thing. Runs go side by side; the number of jobs changes nothing."""
+    that they differ from it in one thing. Runs go side by side; the number of jobs changes nothing. keep: a folder in
+    which finished runs outlive an interruption (har.resume)."""
     main, *others = config.variants
     first = [Run(main, config.variants[main], bound=bound) for bound in config.bounds]
     first += [Run(ERASING, rate=rate) for rate in config.erasing]
-    with tqdm(total=len(first) + len(others) + 1, desc="noise", unit="run") as progress:
+    with lasting(keep) as room, tqdm(total=len(first) + len(others) + 1, desc="noise", unit="run") as progress:
 
-        def done(runs: Sequence[Run]) -> list[Learnt]:
+        def done(step: str, runs: Sequence[Run]) -> list[Learnt]:
             work = (
                 delayed(_learn)(run, model, images, list(classes), store, drawing, config, training.device)
                 for run in runs
             )
             found = []
-            for learnt in side_by_side(training, len(runs), LOADED, batch_size=1)(work):
+            calls, _ = kept_calls(work, room / step, [Learnt, Run, NoiseTerms])
+            for learnt in side_by_side(training, len(runs), LOADED, batch_size=1)(calls):
                 found.append(learnt)
                 progress.update()
                 progress.write(f"noise: {_said(learnt)}")
             return found
 
-        learnt = done([*first, Run(NOTHING)])
+        learnt = done("bounds", [*first, Run(NOTHING)])
         bound = min((one for one in learnt if one.run.method == main), key=lambda one: one.loss).run.bound
-        learnt += done([Run(name, config.variants[name], bound=bound) for name in others])
+        learnt += done("variants", [Run(name, config.variants[name], bound=bound) for name in others])
     best: dict[str, Learnt] = {}
     for name in (NOTHING, main, *others, ERASING):
         best[name] = min((one for one in learnt if one.run.method == name), key=lambda one: one.loss)

@@ -6,9 +6,7 @@ images.cocodataset.org itself does not match). Images lie at {base}/val2017/{fil
 """
 
 import hashlib
-import os
 import re
-import shutil
 import threading
 import zipfile
 import zlib
@@ -22,7 +20,7 @@ from tqdm import tqdm
 from har.coco.annotations import MAX_PIXELS, safe_file_name
 from har.coco.download import CHUNK, Receipt, download, file_sha256, scheme_of
 from har.errors import HarError
-from har.files import replacing
+from har.files import link_or_copy, replacing
 from har.outside import one_line
 
 __all__ = ["check_jpeg", "download", "fetch_annotations", "fetch_images"]
@@ -80,7 +78,7 @@ def fetch_images(
                 check=lambda path: check_jpeg(path, width, height),
                 **options,
             )
-        _link_or_copy(cache / name, dest_dir / name)
+        link_or_copy(cache / name, dest_dir / name)
         found = {"image_id": image_id, "file_name": name, "bytes": receipt.bytes, "sha256": receipt.sha256}
         return {**found, "url": f"{address}/{name}"}, fresh
 
@@ -228,14 +226,6 @@ def _cached_image(path: Path, width: int, height: int) -> Receipt | None:
     except HarError:
         return None
     return Receipt(path.stat().st_size, file_sha256(path))
-
-
-def _link_or_copy(source: Path, dest: Path) -> None:
-    with replacing(dest) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:  # another file system, or one without hard links
-            shutil.copyfile(source, temporary)
 
 
 def _check_zip(path: Path) -> None:

@@ -33,6 +33,10 @@ class Talker:
     def device(self) -> torch.device:
         return next(self.model.parameters()).device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.model.parameters()).dtype
+
 
 def load(folder: str | Path, dtype: str, device: str, spread: bool = False) -> Talker:
     """The checkpoint in `folder`, its weights as `dtype` on `device` or, `spread`, over all that the machine has

@@ -33,7 +33,7 @@ def log_likelihoods(
     lengths = [answer_length(talker, before, answer) for before, answer in zip(befores, answers, strict=True)]
     texts = [f"{before} {answer}" for before, answer in zip(befores, answers, strict=True)]
     inputs = talker.processor(images=list(images), text=texts, padding=True, return_tensors="pt").to(talker.device)
-    inputs["pixel_values"] = inputs["pixel_values"].to(talker.model.dtype)
+    inputs["pixel_values"] = inputs["pixel_values"].to(talker.dtype)
     ends = inputs["attention_mask"].sum(1).tolist()
     total = inputs["input_ids"].shape[1]
     # logits over a vocabulary of 32,000 for each of up to 2,900 image tokens would take more room than the model

@@ -21,6 +21,7 @@ from har.masking.conditions import NONE, Drawing, Region, View, masked, relevanc
 from har.masking.readers import Frozen, Trained
 from har.models.preprocess import Preprocess
 from har.params.schema import Training
+from har.resume import kept_calls, lasting
 from har.runs import LOADED, side_by_side
 from har.store import Store
 
@@ -59,23 +60,28 @@ def study(
     training: Training,
     explanations: Mapping[str, Explanation] | None = None,
     relevance_share: float = 0.3,
+    keep: Path | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The predictions of each model, by name, under every condition.
 
     images: image_id, label, split; regions: for each model's view, see har.masking.conditions; explanations: for
     models that are also masked by their own relevance. Models go side by side; the number of jobs changes nothing.
+    keep: a folder in which a model's predictions outlive an interruption (har.resume).
     """
     work = (
         delayed(_predict)(
             model, images, list(classes), store, drawing, regions.get(view_of(model.preprocess), {}), training.device,
-            (explanations or {}).get(model.name), relevance_share,
+            # an encoder may go by the name of the model that was fine-tuned from it, but has no maps
+            (explanations or {}).get(model.name) if isinstance(model, Trained) else None, relevance_share,
         )
         for model in models
     )  # fmt: skip
     found: dict[str, pd.DataFrame] = {}
-    done = side_by_side(training, len(models), LOADED, batch_size=1)(work)
-    for frames in tqdm(done, total=len(models), desc="masking", unit="model"):
-        found |= frames
+    with lasting(keep) as room:
+        calls, _ = kept_calls(work, room, [])
+        done = side_by_side(training, len(models), LOADED, batch_size=1)(calls)
+        for frames in tqdm(done, total=len(models), desc="masking", unit="model"):
+            found |= frames
     return found
 
 

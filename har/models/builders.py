@@ -33,7 +33,9 @@ def build(
         case "finetune":
             from har.models import pretrained  # transformers costs seconds: only where it is used
 
-            return pretrained.classifier(backbone, classes, config.pretrained), from_folder(backbone)
+            model, preprocess = pretrained.classifier(backbone, classes, config.pretrained), from_folder(backbone)
+            pretrained.require_fit(backbone, model, preprocess, model)
+            return model, preprocess
     return model, Preprocess(size=config.input_size, fit=config.fit)
 
 

@@ -5,7 +5,7 @@ generator (`source: random`, the ablation of pre-training).
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from transformers.utils import logging
 
 from har.errors import HarError
 from har.hub_files import check_model, check_small_files
-from har.models.preprocess import from_folder
+from har.models.preprocess import Preprocess, from_folder
 from har.models.sound import check_answers, check_finite, check_size, opening
 
 # A new head on an old backbone is what we ask for; transformers would warn about it at each load.
@@ -178,6 +178,27 @@ def pooled(model: nn.Module, output) -> torch.Tensor:
     return hidden[:, 0] if token else hidden.mean(1)
 
 
+def require_fit(folder: str | Path, model: nn.Module, preprocess: Preprocess, forward: Callable) -> None:
+    """HarError unless `model` takes an image as the folder's own preprocessing makes it: `forward(pixels)` is tried on
+    a black one. Some networks are bound to their size, others scale what they learnt of places."""
+    training = model.training
+    device = next(model.parameters()).device
+    try:
+        with torch.no_grad():
+            model.eval()
+            forward(
+                preprocess.normalise(torch.zeros(1, 3, preprocess.size, preprocess.size, dtype=torch.uint8)).to(device)
+            )
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise HarError(
+            f"{folder}: its preprocessing does not fit its network: {reason}; take both of the same revision, or "
+            "correct size, crop_size, image_mean and image_std in preprocessor_config.json"
+        ) from None
+    finally:
+        model.train(training)
+
+
 class Encoder:
     """A frozen checkpoint: image embeddings and, where it has a text tower, text embeddings."""
 
@@ -187,12 +208,15 @@ class Encoder:
         self.preprocess = from_folder(folder)
         self.model = _load(AutoModel, folder).eval().to(device)
         self.has_text = hasattr(self.model, "get_text_features")
+        require_fit(folder, self.model, self.preprocess, self._embedded)
 
     @torch.inference_mode()
     def images(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 [n, 3, size, size] to embeddings [n, width]: the projected embedding of CLIP and SigLIP, what
         `pooled` says of others. Not normalised."""
-        x = self.preprocess.normalise(torch.as_tensor(pixels).to(self.device))
+        return self._embedded(self.preprocess.normalise(torch.as_tensor(pixels).to(self.device)))
+
+    def _embedded(self, x: torch.Tensor) -> torch.Tensor:
         if self.has_text:
             return self.model.get_image_features(pixel_values=x).pooler_output
         return pooled(self.model, self.model(pixel_values=x))

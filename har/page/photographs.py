@@ -7,6 +7,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
+from har.files import replacing
 from har.params.schema import Page
 from har.store import opened
 
@@ -29,4 +30,5 @@ def _write(image_id: int, path: Path, folder: Path, settings: Page) -> None:
         image = photograph.convert("RGB")
     for name, side in (("images", settings.image), ("thumbnails", settings.thumbnail)):
         image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        image.save(folder / name / f"{image_id}.jpg", "JPEG", quality=settings.quality, optimize=True)
+        with replacing(folder / name / f"{image_id}.jpg", sync=False) as temporary:
+            image.save(temporary, "JPEG", quality=settings.quality, optimize=True)

@@ -1,5 +1,6 @@
 """The block of params.yaml that describes generative models."""
 
+import shlex
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -14,11 +15,16 @@ class Lora(Block):
     epochs: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
+    launch: str
 
     @model_validator(mode="after")
     def _seeds_differ(self):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds repeats a number, expected different ones")
+        try:
+            shlex.split(self.launch)
+        except ValueError as error:
+            raise ValueError(f"launch is not a list of options: {error}") from None
         return self
 
 

@@ -188,10 +188,17 @@ class Embed(Block):
     prompts: dict[str, Words]
 
 
+class Ray(Block):
+    address: str
+    cpus: PositiveInt
+    gpus: NonNegativeFloat
+
+
 class Training(Block):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     jobs: PositiveInt
-    backend: Literal["processes", "loky", "sequential"]  # threads would share one random state
+    backend: Literal["processes", "loky", "sequential", "ray"]  # threads would share one random state
+    ray: Ray
     device: Literal["auto", "cpu", "cuda", "mps"]
 
     @model_validator(mode="after")

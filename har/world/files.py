@@ -1,32 +1,55 @@
 """Scenes as JPEG files with their provenance, as a download of photographs would leave them."""
 
 import hashlib
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
+from har.files import replacing
+from har.resume import kept_calls, lasting
 from har.world.render import render
 from har.world.sample import sample_scene
 
+CHUNK = 16  # scenes, of which none is kept before all are drawn
 
-def draw_files(seed: int, image_ids: Iterable[int], folder: str | Path, jobs: int = 1) -> list[dict]:
+
+def draw_files(
+    seed: int, image_ids: Iterable[int], folder: str | Path, jobs: int = 1, keep: Path | None = None
+) -> list[dict]:
     """Draw each scene at its own size to `folder`/{image_id:012d}.jpg.
 
-    Returns provenance, one dict for each image in order: image_id, file_name, bytes, sha256, url (of the
-    form world:seed/image_id).
+    keep: a folder in which what is drawn outlives an interruption (har.resume). Returns provenance, one dict for each
+    image in order: image_id, file_name, bytes, sha256, url (of the form world:seed/image_id).
     """
-    ids = list(image_ids)
-    rows = Parallel(n_jobs=jobs, return_as="generator")(delayed(_draw)(seed, i, Path(folder)) for i in ids)
-    return list(tqdm(rows, total=len(ids), desc="draw", unit="image"))
+    ids, rows = [int(image_id) for image_id in image_ids], []
+    work = (delayed(_draw)(seed, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
+    with lasting(keep) as room, tqdm(total=len(ids), desc="draw", unit="image") as progress:
+        calls, _ = kept_calls(work, room, [])
+        for chunk in Parallel(n_jobs=jobs, return_as="generator")(calls):
+            for data in chunk:
+                rows.append(_written(data.tobytes(), seed, ids[len(rows)], Path(folder)))
+                progress.update()
+    return rows
 
 
-def _draw(seed: int, image_id: int, folder: Path) -> dict:
+def _draw(seed: int, image_ids: list[int]) -> list[np.ndarray]:
+    found = []
+    for image_id in image_ids:
+        buffer = io.BytesIO()
+        Image.fromarray(render(sample_scene(seed, image_id))).save(buffer, "JPEG", quality=90)
+        found.append(np.frombuffer(buffer.getvalue(), np.uint8))
+    return found
+
+
+def _written(data: bytes, seed: int, image_id: int, folder: Path) -> dict:
     path = folder / f"{image_id:012d}.jpg"
-    Image.fromarray(render(sample_scene(seed, image_id))).save(path, quality=90)
-    data = path.read_bytes()
+    with replacing(path, sync=False) as temporary:
+        temporary.write_bytes(data)
     return {
         "image_id": image_id,
         "file_name": path.name,

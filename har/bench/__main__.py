@@ -1,0 +1,56 @@
+"""`python -m har.bench`: measure, print the table and write it to reports/bench. README.md says what is compared."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import joblib
+
+from har.bench import report, work
+from har.bench.sections import SECTIONS
+from har.errors import HarError, told_in_one_line
+from har.markdown import markdown_table
+from har.params.schema import load_params
+
+PROFILE = "sample"  # whose recipe and seeds are taken
+MODEL = "clip"  # of its models; the checkpoint too, unless another is named. The miniature ViT would learn nothing.
+IMAGES = 485  # scenes, where no photographs are named: 228 to train on, 28 for validation, 229 to compare accuracies
+REPEATS, FULL = 2, 5
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m har.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats instead of {REPEATS}")
+    parser.add_argument("--only", choices=SECTIONS, action="append", help="print this part, write nothing")
+    parser.add_argument("--checkpoint", type=Path, help="a folder in the hub's format, instead of the project's own")
+    parser.add_argument("--images", type=Path, help="a folder of photographs, FOLDER/<class>/..., instead of scenes")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parser().parse_args(arguments)
+    profile, jobs = getattr(load_params(), PROFILE), joblib.cpu_count()
+    if not Path("dvc.yaml").exists():
+        raise HarError("no dvc.yaml here: run it in the project's folder")
+    checkpoint = options.checkpoint or Path("data/pretrained") / MODEL
+    with tempfile.TemporaryDirectory(prefix="har-bench-") as name:
+        folder = Path(name)
+        sections = options.only or list(SECTIONS)
+        if sections != ["overhead"]:
+            images = options.images and work.found(options.images)
+            images = work.drawn(folder / "images", profile, IMAGES, jobs) if images is None else images
+            work.make(folder, profile, MODEL, checkpoint, images, jobs)
+        rows, notes = [], []
+        for section in sections:
+            print(f"{section} ...", flush=True)
+            found = SECTIONS[section](folder, FULL if options.full else REPEATS, jobs, options.checkpoint)
+            rows += found[0]
+            notes += found[1]
+    print("\n".join([markdown_table(report.table(rows)), "", *notes]))
+    if not options.only:
+        print(f"written to {report.write(rows, notes, Path('reports/bench'))}")
+
+
+if __name__ == "__main__":
+    with told_in_one_line("bench"):
+        main()

@@ -1,0 +1,55 @@
+"""Six seeds of this folder's work on COUNT local nodes of Ray with one core each: `python -m har.bench.nodes COUNT`.
+
+Writes nodes-COUNT.json, the seconds from the first call to the last result. The nodes have run before and their workers
+have loaded torch: that is the state of a cluster on which one model after the other is trained.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from har import experiment, store
+from har.bench import work
+from har.files import write_json
+
+SEEDS = 6  # three each for two nodes: five would leave one of them idle for a fifth of the time
+
+
+def main(count: int) -> None:
+    import ray
+    from ray.cluster_utils import Cluster
+
+    given, images = work.read(".")
+    checkpoint = Path(given.checkpoint)
+    store.build(dict(zip(images.image_id, images.file, strict=True)), "store", given.short_side, given.training.jobs)
+    x = experiment.images(given.model, store.Store("store"), images.image_id, checkpoint)
+    local = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(count):
+        local.add_node(num_cpus=1)
+    cluster = given.training.ray.model_copy(update={"address": local.address, "cpus": 1, "gpus": 0.0})
+    options = {"backend": "ray", "ray": cluster, "device": "cpu"}
+
+    def trained(seeds: int, epochs: int) -> float:
+        start = time.perf_counter()
+        experiment.run(
+            given.model.model_copy(update={"epochs": epochs}),
+            given.classes,
+            images,
+            x,
+            training=given.training.model_copy(update={**options, "seeds": list(range(seeds))}),
+            strength=given.strength,
+            name="bench",
+            backbone=checkpoint,
+        )
+        return time.perf_counter() - start
+
+    try:
+        trained(2 * count, 1)
+        write_json(Path(f"nodes-{count}.json"), {"seconds": trained(SEEDS, given.model.epochs)})
+    finally:
+        ray.shutdown()
+        local.shutdown()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

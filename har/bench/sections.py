@@ -1,0 +1,141 @@
+"""What is measured, each part with its commands in turn, so that what slows the machine for a while slows both."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.bench import graph, measure, work
+from har.bench.report import Comparison
+from har.evaluate import predictions_frame, read_predictions
+from har.metrics import scalars
+
+BATCH = 32  # images, when embedding
+Found = tuple[list[Comparison], list[str]]  # rows of the table, and what is to be said below it
+
+
+def training(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+    given, images = work.read(folder)
+    seeds, told = given.training.seeds, images[images.split != "train"]
+    ours, theirs = [], []
+    for _ in range(repeats):
+        ours.append(measure.run(_module("ours"), folder))
+        theirs.append([measure.run(_module("trainer", str(seed)), folder) for seed in seeds])
+    columns = (told.image_id, told.label, told.split)
+    frames = [
+        predictions_frame(*columns, np.load(folder / f"trainer-{seed}.npy"), given.classes, seed) for seed in seeds
+    ]
+    scores = {
+        "ours": scalars(read_predictions(folder / "ours.csv", given.classes), given.report)["test"],
+        "`Trainer`'s": scalars(pd.concat(frames), given.report)["test"],
+    }
+    said = " and ".join(
+        f"{name} {score['accuracy']:.3f} [{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
+        for name, score in scores.items()
+    )
+    sizes = images.split.value_counts()
+    note = (
+        "Fine-tuning: whole commands, from JPEG files to predictions and weights, with the same recipe; "
+        f"{sizes['train']} images, {given.model.epochs} epochs, batches of {given.model.batch_size}. Accuracy on "
+        f"{sizes['test']} images that neither saw, with an interval over images: {said}."
+    )
+    row = Comparison(
+        what=f"Fine-tuning `{Path(given.checkpoint).name}` with {len(seeds)} seeds",
+        beside=f"`Trainer`, {len(seeds)} commands",
+        unit="s",
+        said="faster",
+        ours=[one.seconds for one in ours],
+        other=[sum(one.seconds for one in some) for some in theirs],
+        bytes=(max(one.bytes for one in ours), max(one.bytes for some in theirs for one in some)),
+    )
+    return [row], [note]
+
+
+def embeddings(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+    if checkpoint is None:
+        from har.bench.encoder import clip
+
+        encoder, name, loops = clip(folder / "encoder"), "CLIP ViT-B/32", ["transformers", "open_clip"]
+    else:
+        encoder, name, loops = checkpoint, f"`{checkpoint.name}`", ["transformers"]
+    short_side = work.short_side(encoder, 0)
+    found: dict[str, list[float]] = {}
+    memory: dict[str, int] = {}
+    for _ in range(repeats):
+        for way in ("ours", *loops, "forward", "side_by_side"):
+            arguments = [way, str(encoder.resolve()), str(BATCH), str(jobs), str(short_side)]
+            spent = measure.run(_module("embedding", *arguments), folder)
+            memory[way] = max(memory.get(way, 0), spent.bytes)
+            rate = json.loads((folder / f"{way}.json").read_text())["images_per_second"]
+            found.setdefault(way, []).append(rate)
+    same = _cosine(np.load(folder / "ours.npy"), np.load(folder / "transformers.npy"))
+    bar = max(("forward", "side_by_side"), key=lambda way: np.median(found[way]))
+    beside = {way: (f"a plain loop, {way}", "faster") for way in loops} | {bar: ("the forward pass alone", "share")}
+    rows = [
+        Comparison(
+            f"Embedding by {name}", text, "images/s", said, found["ours"], found[way], (memory["ours"], memory[way])
+        )
+        for way, (text, said) in beside.items()
+    ]
+    how = {"forward": "cores sharing each batch", "side_by_side": "batches side by side, a core each"}[bar]
+    return rows, [
+        f"Embedding: from JPEG files, decoding included, batches of {BATCH}; the forward pass alone has its images in "
+        f"memory ({how}: the faster of two ways). Ours and transformers' agree to a cosine of {same:.4f}."
+    ]
+
+
+def overhead(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+    dvc, project = [sys.executable, "-m", "dvc"], Path.cwd()
+    places = {"ours": folder / "ours", "empty": folder / "empty"}
+    count = graph.hollow(project, places["ours"])
+    graph.empty(places["empty"], count)
+    cold, still = {}, {name: [] for name in places}
+    for name, place in places.items():
+        measure.run([*dvc, "init", "--no-scm", "--quiet"], place)
+        cold[name] = measure.run([*dvc, "repro", "--quiet"], place)
+    for _ in range(repeats):
+        for name, place in places.items():
+            still[name].append(measure.run([*dvc, "repro", "--quiet"], place))
+    what, beside = "`dvc repro` of this graph", f"an empty project of {count} stages"
+
+    def row(done: str, found: dict[str, list[measure.Spent]]) -> Comparison:
+        seconds = {name: [one.seconds for one in some] for name, some in found.items()}
+        memory = tuple(max(one.bytes for one in found[name]) for name in places)
+        return Comparison(f"{what}, {done}", beside, "s", "longer", seconds["ours"], seconds["empty"], memory)
+
+    rows = [row("nothing to do", still), row("all to do", {name: [one] for name, one in cold.items()})]
+    note = "Graph: DVC's own time, with commands that write a small file for each out."
+    if subprocess.run([*dvc, "status", "--quiet"], capture_output=True).returncode == 0:
+        with_data = {"ours": [measure.run([*dvc, "repro", "--quiet"], project, folder) for _ in range(repeats)]}
+        rows.append(row("nothing to do, with its data", with_data | {"empty": still["empty"]}))
+    else:
+        note += " With its data it was not timed: it was not up to date."
+    return rows, [note]
+
+
+def nodes(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+    if importlib.util.find_spec("ray") is None:
+        return [], ["Ray is not installed: a cluster was not measured."]
+    found: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(repeats):
+        for count, seconds in found.items():
+            measure.run(_module("nodes", str(count)), folder)
+            seconds.append(json.loads((folder / f"nodes-{count}.json").read_text())["seconds"])
+    row = Comparison("Six seeds on two local nodes of Ray", "one node", "s", "faster", found[2], found[1])
+    return [row], ["Ray: a core for each node."]
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"har.bench.{name}", *arguments]
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """The mean over rows."""
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).mean())
+
+
+SECTIONS = {"training": training, "embeddings": embeddings, "overhead": overhead, "nodes": nodes}

@@ -1,0 +1,62 @@
+"""What every stage does first, about faults of its machine: it ends with its DVC, and it ends with one line."""
+
+import errno
+import os
+import re
+import shutil
+import signal
+import sys
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from har.files import replacing
+from har.processes import end_with_starter
+
+LOCK = Path("dvc.lock")
+COPY = Path("data/.cache/dvc.lock")
+FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is too large",
+}
+
+
+def guard() -> None:
+    keep_lock(LOCK, COPY)
+    sys.excepthook = told
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stopped)
+    end_with_starter()
+
+
+def keep_lock(lock: Path, copy: Path) -> None:
+    """Copy dvc.lock, which nobody writes while a stage runs. DVC writes it in place, after each stage: killed in the
+    midst of that it leaves half a file, without what it knew of all stages (har.recovery puts it back)."""
+    if lock.exists() and not (copy.exists() and copy.stat().st_mtime_ns == lock.stat().st_mtime_ns):
+        with replacing(copy) as temporary:
+            shutil.copy2(lock, temporary)
+
+
+def say(line: str) -> None:
+    name = os.environ.get("DVC_STAGE", "")
+    print(f"{name}: {line}. What is finished is kept: run `dvc repro` again", file=sys.stderr, flush=True)
+
+
+def stopped(number: int, frame) -> None:
+    """Ctrl-C, or a system that shuts down: at once, as a killed process ends, since everything is made for that.
+    Python's own way would first wait for what the workers are at."""
+    say("stopped")
+    os._exit(128 + number)
+
+
+def told(kind: type[BaseException], error: BaseException, trace) -> None:
+    """One line for what is no fault of the program."""
+    number = getattr(error, "errno", None) or next(map(int, re.findall(r"\(os error (\d+)\)", str(error))), None)
+    if number in FULL:  # the second is how safetensors tells it
+        say(f"{FULL[number]}: {getattr(error, 'filename', None) or os.strerror(number)}")
+    elif issubclass(kind, MemoryError):
+        say("out of memory; lower <profile>.training.jobs or the batch size")
+    elif issubclass(kind, BrokenProcessPool):
+        say("one of its processes was killed (out of memory? then lower <profile>.training.jobs)")
+    else:
+        sys.__excepthook__(kind, error, trace)
