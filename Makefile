@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-all bench faults gate readme lint lock
+.PHONY: repro test test-all bench faults fuzz audit gate readme lint lock
 
 # first what a killed DVC may have left, such as half a dvc.lock
 repro: $(VENV)/.installed
@@ -23,6 +23,24 @@ test-all: $(VENV)/.installed
 MOMENTS ?= 100
 faults: $(VENV)/.installed
 	@PYTHONPATH=tests python -m faults --moments $(MOMENTS)
+
+# FUZZ hostile inputs to each reader of files from outside, hours on two cores; writes reports/fuzz.md.
+# READERS chooses tests by their names: make fuzz READERS="vcoco or params"
+FUZZ ?= 10000
+fuzz: $(VENV)/.installed
+	@FUZZ=$(FUZZ) python -m pytest -n 2 --dist load tests/test_fuzz_*.py $(if $(READERS),-k "$(READERS)"); \
+	  code=$$?; python tests/fuzzing.py && exit $$code
+
+# known vulnerabilities of the pinned packages: asks PyPI, by a tool in an environment of its own. Exit code 1: some are
+# known; 2: nothing could be asked.
+AUDIT := $(VENV)/audit
+audit:
+	@$(PYTHON) -m venv $(AUDIT) && rm -f $(AUDIT)/found && \
+	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3' 2> $(AUDIT)/log && \
+	  { $(AUDIT)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off \
+	    --output $(AUDIT)/found > $(AUDIT)/log 2>&1; code=$$?; [ $$code = 0 ] || [ -s $(AUDIT)/found ]; } || \
+	  { echo "audit: not done, as PyPI's advisories can't be had here: $$(tail -n 1 $(AUDIT)/log)" >&2; exit 2; }; \
+	  cat $(AUDIT)/log $(AUDIT)/found; exit $$code
 
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
 gate: $(VENV)/.installed

@@ -1,6 +1,5 @@
 """Where a training stands, in a file from which a later process goes on as if nothing had happened."""
 
-import pickle
 import time
 from pathlib import Path
 
@@ -32,8 +31,8 @@ class Progress:
             return carried
         try:
             state = torch.load(self.file, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError):
-            return carried  # spoilt by the disk: from the start
+        except Exception:  # spoilt by the disk, which torch tells in many ways: from the start
+            return carried
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         _set_random(state["random"])

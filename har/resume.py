@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from har.files import replacing, sync_file
@@ -66,8 +66,8 @@ def kept_calls(
 def _kept(folder: Path, types: Sequence[type], call: Callable, args: tuple, options: dict, own_folder: bool):
     try:
         return read(folder / RESULT, types)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        pass  # not there, or spoilt: done again
+    except Exception:  # not there, or spoilt in one of many ways: done again
+        pass
     folder.mkdir(parents=True, exist_ok=True)
     result = call(*args, **options, keep=folder) if own_folder else call(*args, **options)
     for file in folder.rglob("*"):

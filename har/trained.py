@@ -51,11 +51,13 @@ def trained(profile: str, root: str | Path = ".") -> list[Trained]:
     """The trained models of `profile` in the project at `root`, by name."""
     root = Path(root)
     folders = sorted(path.parent for path in (root / "data" / profile / "models").glob("*/config.json"))
-    return [Trained(profile, path.name, path, _metrics(root, profile, path.name)) for path in folders]
+    return [Trained(profile, path.name, path, metrics_of(root / "reports" / profile, path.name)) for path in folders]
 
 
-def _metrics(root: Path, profile: str, name: str) -> dict:
-    path = root / "reports" / profile / "metrics" / f"{name}.json"
+def metrics_of(reports: Path, name: str) -> dict:
+    """The metrics of the trained model `name` in a profile's reports, {} where there are none; HarError names what in
+    them is no score."""
+    path = reports / "metrics" / f"{name}.json"
     if not path.exists():
         return {}
     metrics = read_json(path, "the metrics of a model")

@@ -1,13 +1,11 @@
 """Every reported row again from its predictions, and the paper's rows under the same check."""
 
-import json
 from functools import cache
-
-import pandas as pd
 
 from har.comparison import is_the_papers
 from har.consistency import METRICS, check, paper_table, recompute, rows_table
 from har.evaluate import SPLITS
+from har.outside import read_csv, read_json
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
 from stages.results import augmented, trained
@@ -24,7 +22,8 @@ def consistency(context: Context) -> None:
     for number in range(2, 8):
         path = context.reports / "tables" / f"table{number}.csv"
         task = {3: "augment", 5: "posture"}.get(number, "activity")
-        for row in pd.read_csv(path).to_dict("records") if path.exists() else []:
+        rows = read_csv(path, "a table of the reports", text=False).to_dict("records") if path.exists() else []
+        for row in rows:
             name = row["policy" if number == 3 else "model"]
             of = task if (task, name) in every else "activity"  # the majority class stands beside the policies
             gap = check(row, again(of, name, row["split"]), f"{path}: {name}")
@@ -33,7 +32,7 @@ def consistency(context: Context) -> None:
         where = {"augment": f"metrics-augment/{model}.json"}.get(task, f"metrics/{task}-{model}.json")
         for name in (where, where.replace("metrics/", "metrics-baselines/")):
             path = context.reports / name
-            found = json.loads(path.read_text()) if path.exists() else {}
+            found = read_json(path, "the metrics of a model") if path.exists() else {}
             for split in set(SPLITS) & set(found):
                 reported = {metric: found[split].get(metric) for metric in METRICS}
                 gap = check(reported, again(task, model, split), f"{path}: {split}")

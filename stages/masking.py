@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from har import embeddings, probe
 from har.coco.instances import read_instances
 from har.errors import HarError
-from har.evaluate import read_checked
 from har.masking.conditions import Drawing, region_masks
 from har.masking.figures import draw
 from har.masking.readers import Frozen, Head, Trained, ZeroShot
 from har.masking.report import build_tables
 from har.masking.study import Explanation, choose_images, study, view_of, write_masking
+from har.outside import read_array, read_table
 from har.splits import read_split
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
@@ -69,7 +68,7 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
         x = embedded.rows(train.image_id, "image", classes).astype(float)
         readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe)}
         if embedded.similarities is not None:
-            texts = np.load(folder / "texts.npy")[[embedded.classes.index(label) for label in classes]]
+            texts = embedded.text_rows(classes)
             readers["zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"] = ZeroShot(
                 texts, embedded.logit_scale
             )
@@ -87,8 +86,9 @@ def explanation(data: Path, model: str) -> Explanation:
     folder = data / "explain" / f"activity-{model}"
     if not (folder / "maps.npy").exists():
         raise HarError(f"{folder}: no maps.npy; run stage explain or empty masking.relevance.models")
-    index = read_checked(folder / "index.csv", lambda frame, source: frame)
-    return Explanation(np.load(folder / "maps.npy", mmap_mode="r"), index.image_id.tolist())
+    ids = read_table(folder / "index.csv", {"image_id": "int64"}).image_id.tolist()
+    maps = read_array(folder / "maps.npy", "maps of each image of index.csv", (len(ids), None, None, None), mapped=True)
+    return Explanation(maps, ids)
 
 
 if __name__ == "__main__":

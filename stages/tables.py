@@ -1,12 +1,11 @@
 """Tables 1 to 7 beside the paper's values, the paper's tests, and every model's distance from CNN_base."""
 
-import json
-
 from har.coco.manifest import read_manifest
 from har.comparison import for_task
 from har.eda import size_table, size_tests
 from har.files import write_text
 from har.tables import build_tables, profile_header, summary_markdown, write_tables
+from har.trained import metrics_of
 from stages.context import Context, stage
 from stages.results import augmented, trained
 
@@ -16,7 +15,7 @@ def tables(context: Context) -> None:
     manifest, classes = read_manifest(context.data / "manifest.csv"), profile.tasks["activity"]
     counts = {}
     for name, run in context.params.run.train.items():
-        counts[run.model] = json.loads((context.reports / "metrics" / f"{name}.json").read_text())["parameters"]
+        counts[run.model] = metrics_of(context.reports, name)["parameters"]
     sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
     built = build_tables(
         trained(context),

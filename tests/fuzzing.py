@@ -7,6 +7,7 @@ no memory beyond its bound. Each file test_fuzz_*.py describes readers; `make fu
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
@@ -25,9 +26,12 @@ from hypothesis import strategies as st
 
 from har.errors import HarError
 from har.files import write_csv, write_text
+from har.markdown import markdown_table
+from har.readme import between
 
 LONG = int(os.environ.get("FUZZ") or 0)  # cases of each reader; 0: a few, as a unit test
 REPORT = Path("reports/fuzz.csv")
+MARKS = ("<!-- fuzz: written by `make fuzz` -->", "<!-- end of fuzz -->")
 HANG = 60  # seconds after which a case hangs; none takes more than a second or two
 MESSAGE = 1500  # characters of a refusal, the path among them
 MB = 1 << 20
@@ -295,29 +299,41 @@ class Fuzz:
         row = {"reader": self.reader, "inputs": self.inputs, "refused": self.refused,
                "read": self.inputs - self.refused, "seconds": round(seconds),
                "peak_mb": round(self.peak / MB), "bound_mb": round(self.memory / MB)}  # fmt: skip
-        known = pd.read_csv(REPORT).to_dict("records") if REPORT.exists() else []
-        rows = [one for one in known if one["reader"] != self.reader] + [row]
-        write_csv(REPORT, pd.DataFrame(sorted(rows, key=lambda one: one["reader"])))
+        REPORT.parent.mkdir(exist_ok=True)
+        with open(REPORT.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # readers are tried side by side
+            known = pd.read_csv(REPORT).to_dict("records") if REPORT.exists() else []
+            rows = [one for one in known if one["reader"] != self.reader] + [row]
+            write_csv(REPORT, pd.DataFrame(sorted(rows, key=lambda one: one["reader"])))
+
+
+def total(frame: pd.DataFrame) -> str:
+    """What the README says of reports/fuzz.csv."""
+    return (
+        f"`make fuzz`: {len(frame)} readers, {frame.inputs.sum():,} hostile inputs, {frame.inputs.min():,} or more each; "
+        f"{frame.refused.sum():,} refused, {frame['read'].sum():,} read ([all of them](reports/fuzz.md))."
+    )
 
 
 def report() -> str:
-    """reports/fuzz.md from reports/fuzz.csv."""
-    from har.markdown import markdown_table
-
+    """Write reports/fuzz.md, and the counts into README.md, from reports/fuzz.csv."""
     frame = pd.read_csv(REPORT)
-    total = f"{len(frame)} readers, {frame.inputs.sum():,} inputs, at least {frame.inputs.min():,} each"
     shown = pd.DataFrame({
         "Reader": frame.reader, "Inputs": frame.inputs.map("{:,}".format), "Refused": frame.refused.map("{:,}".format),
         "Read": frame["read"].map("{:,}".format), "Seconds": frame.seconds, "Memory, MB": frame.peak_mb,
         "Bound, MB": frame.bound_mb,
     })  # fmt: skip
     text = (
-        f"# Hostile input\n\n{total}. Refused: by one line that names the file. Read: the damage left a file that means "
-        "something. Nothing else happened: no other exception, no write outside the reader's folder, no program, no "
-        f"hang, no memory beyond the bound. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
+        "# Hostile input\n\nValid files with parts changed, moved, doubled or taken out, values of other types, numbers "
+        "without measure, bits flipped and bytes cut, put to every reader of files from outside. Refused: by one line. "
+        "Read: the damage left a file that means something. Nothing else happened: no other exception, no write outside "
+        "the reader's folder, no program started, no pickle opened, no hang, no memory beyond the bound (the most that one "
+        f"input took beside what the process had). Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
     )
     write_text(REPORT.with_suffix(".md"), text)
-    return text
+    readme = Path("README.md")
+    write_text(readme, between(readme.read_text(encoding="utf-8"), *MARKS, total(frame)))
+    return f"{markdown_table(shown)}\n\n{total(frame)}"
 
 
 if __name__ == "__main__":

@@ -26,14 +26,40 @@ NUMBERS = [str(v) for v in VALUES if isinstance(v, int | float)] + [
 ]
 HEADERS = {
     "Content-Length": NUMBERS,
-    "Content-Range": [f"bytes {a}-{b}/{c}" for a in NUMBERS[:6] + NUMBERS[-7:] for b in ("2047", "x") for c in ("2048", "*", *NUMBERS[-6:])],
+    "Content-Range": [
+        f"bytes {a}-{b}/{c}"
+        for a in NUMBERS[:6] + NUMBERS[-7:]
+        for b in ("2047", "x")
+        for c in ("2048", "*", *NUMBERS[-6:])
+    ],
     "Content-Encoding": ["gzip", "identity", "br, gzip", "x" * 3000],
     "Transfer-Encoding": ["chunked", "gzip", "chunked, chunked", "identity"],
     "Content-Type": ["text/html; charset=\xff", "multipart/x; boundary=" + "x" * 500],
-    "Retry-After": [*NUMBERS, "Wed, 21 Oct 2015 07:28:00 GMT", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 32 Foo", "1 Jan 0001 00:00 +2359", ", , ,"],
+    "Retry-After": [
+        *NUMBERS,
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Mon, 32 Foo",
+        "1 Jan 0001 00:00 +2359",
+        ", , ,",
+    ],
     "ETag": ['"a"', 'W/"a"', "", "../../../escaped", '"../../../../escaped"', "x" * 5000, '"\xff\x01"'],
     "Last-Modified": ["never", "x" * 300],
-    "Location": ["file:///etc/passwd", "ftp://127.0.0.1/", "//", "http://", "http://[::1", "http://127.0.0.1:99999/", "/loop", "http://a..b/", "http://\xff/", "http://127.0.0.1:x/", "javascript:1", "?" * 300, "http://" + "a" * 300 + ".invalid/"],
+    "Location": [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/",
+        "//",
+        "http://",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "/loop",
+        "http://a..b/",
+        "http://\xff/",
+        "http://127.0.0.1:x/",
+        "javascript:1",
+        "?" * 300,
+        "http://" + "a" * 300 + ".invalid/",
+    ],
     "Set-Cookie": ["a=b; expires=" + "9" * 60, "x" * 3000],
     "Connection": ["close", "keep-alive, upgrade"],
     "X-Linked-ETag": ["../../../../../escaped", '"/tmp/escaped"', "x" * 300, "", '"' + "0" * 64 + '"'],
@@ -43,10 +69,20 @@ HEADERS = {
     "X-Error-Message": ["\x1b[31m", "a" * 5000],
     "X-Xet-Hash": ["../../x", "0" * 64],
     "Link": ['<http://127.0.0.1:9/x>; rel="next"', "<>; rel=next"],
-}  # fmt: skip
-STATUSES = [b"HTTP/1.1 %d X" % n for n in (200, 200, 200, 206, 206, 204, 301, 302, 304, 308, 401, 403, 404, 416, 429, 500, 503, 99, 999)] + [
-    b"HTTP/1.1 200", b"HTTP/9.9 200 OK", b"HTTP/1.1 -1 x", b"HTTP/1.1 2000000 x", b"", b"\0", b"ICY 200 OK", b"HTTP/1.1 200 " + b"x" * 70_000,
-]  # fmt: skip
+}
+STATUSES = [
+    b"HTTP/1.1 %d X" % n
+    for n in (200, 200, 200, 206, 206, 204, 301, 302, 304, 308, 401, 403, 404, 416, 429, 500, 503, 99, 999)
+] + [
+    b"HTTP/1.1 200",
+    b"HTTP/9.9 200 OK",
+    b"HTTP/1.1 -1 x",
+    b"HTTP/1.1 2000000 x",
+    b"",
+    b"\0",
+    b"ICY 200 OK",
+    b"HTTP/1.1 200 " + b"x" * 70_000,
+]
 CHUNKS = [
     b"800\r\n" + BODY + b"\r\n0\r\n\r\n",
     b"fffffffffffffffff\r\nx",
@@ -125,9 +161,12 @@ def test_downloads(tmp_path, monkeypatch):
 
         plain = raw((b"HTTP/1.1 200 OK", [("Content-Length", "2048"), ("ETag", '"a"')], BODY))
         cases = st.tuples(
-            ANSWER, st.one_of(st.none(), st.none(), bytes_of(plain)), st.booleans(),
-            st.one_of(st.just(b'{"validator": "\\"a\\""}'), json_of({"validator": "x"})), st.booleans(),
-        )  # fmt: skip
+            ANSWER,
+            st.one_of(st.none(), st.none(), bytes_of(plain)),
+            st.booleans(),
+            st.one_of(st.just(b'{"validator": "\\"a\\""}'), json_of({"validator": "x"})),
+            st.booleans(),
+        )
         Fuzz("Downloads", tmp_path, BOUND).run(cases, read)
 
 
@@ -160,10 +199,14 @@ def test_a_hub(tmp_path):
     lies = json_of(TREE).map(lambda tree: (listing, head + tree))
     count = iter(range(10**9))
     good = [("ETag", '"abc"'), ("X-Repo-Commit", REVISION), ("Content-Length", "2048")]
-    answers = st.tuples(st.sampled_from(places_of), st.tuples(
-        st.sampled_from(STATUSES), st.lists(LINES, max_size=3).map(lambda some: [*some, *(g for g in good if g[0] not in dict(some))]),
-        st.sampled_from([BODY, b"", b"{}"]),
-    ).map(raw))  # fmt: skip
+    answers = st.tuples(
+        st.sampled_from(places_of),
+        st.tuples(
+            st.sampled_from(STATUSES),
+            st.lists(LINES, max_size=3).map(lambda some: some + [g for g in good if g[0] not in dict(some)]),
+            st.sampled_from([BODY, b"", b"{}"]),
+        ).map(raw),
+    )
 
     def read(case):
         now["case"] = case

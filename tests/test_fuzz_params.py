@@ -13,13 +13,66 @@ TEXT = Path("params.yaml").read_text(encoding="utf-8")
 DATA = YAML(typ="safe").load(TEXT)
 LINES = TEXT.splitlines(keepends=True)
 SCALARS = (
-    "!!python/object/apply:os.system ['true']", "!!float x", "!!int x", "!!binary '%'", "!!timestamp 2024-13-45", "!x y",
-    "2024-13-45", "2024-99-99 25:61:61", "&a [*a]", "*nowhere", "&b b", "<<: {a: 1}", "? [1]", "? {a: b}", "{[1]: 2}",
-    "!!set {a}", "!!omap [a: 1]", "!!pairs [a: 1]", ".inf", "-.inf", ".nan", "1e999", "9" * 400, "9" * 5000, "0x" + "f" * 40,
-    "0o777", "1_000", "190:20:30", "yes", "~", "|", ">-", '"\\x00"', '"\\ud800"', "'", "[", "]", "{", "- - - -", "\t", "%YAML 1.1",
-    "---", "...", "[" * 3000 + "]" * 3000, "{a: " * 3000, "- " * 3000, "? " * 3000, "x" * 900_000, "[" + "1, " * 300_000 + "]",
-    "\u2028", "\ufeff", "💥", "!!null ''", "!!bool maybe", "2024-01-01", "=", "<<", "!!merge x", "!<tag:yaml.org,2002:int> z",
-)  # fmt: skip
+    "!!python/object/apply:os.system ['true']",
+    "!!float x",
+    "!!int x",
+    "!!binary '%'",
+    "!!timestamp 2024-13-45",
+    "!x y",
+    "2024-13-45",
+    "2024-99-99 25:61:61",
+    "&a [*a]",
+    "*nowhere",
+    "&b b",
+    "<<: {a: 1}",
+    "? [1]",
+    "? {a: b}",
+    "{[1]: 2}",
+    "!!set {a}",
+    "!!omap [a: 1]",
+    "!!pairs [a: 1]",
+    ".inf",
+    "-.inf",
+    ".nan",
+    "1e999",
+    "9" * 400,
+    "9" * 5000,
+    "0x" + "f" * 40,
+    "0o777",
+    "1_000",
+    "190:20:30",
+    "yes",
+    "~",
+    "|",
+    ">-",
+    '"\\x00"',
+    '"\\ud800"',
+    "'",
+    "[",
+    "]",
+    "{",
+    "- - - -",
+    "\t",
+    "%YAML 1.1",
+    "---",
+    "...",
+    "[" * 3000 + "]" * 3000,
+    "{a: " * 3000,
+    "- " * 3000,
+    "? " * 3000,
+    "x" * 900_000,
+    "[" + "1, " * 300_000 + "]",
+    "\u2028",
+    "\ufeff",
+    "💥",
+    "!!null ''",
+    "!!bool maybe",
+    "2024-01-01",
+    "=",
+    "<<",
+    "!!merge x",
+    "!<tag:yaml.org,2002:int> z",
+)
 
 
 def with_lines(changes):
@@ -44,8 +97,9 @@ def with_lines(changes):
 def yaml_text():
     change = st.tuples(
         st.sampled_from(["value", "value", "value", "line", "key", "repeat", "drop"]),
-        st.integers(0, len(LINES) - 1), st.sampled_from(SCALARS),
-    )  # fmt: skip
+        st.integers(0, len(LINES) - 1),
+        st.sampled_from(SCALARS),
+    )
     return st.lists(change, min_size=1, max_size=3).map(with_lines)
 
 

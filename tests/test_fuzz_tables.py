@@ -81,9 +81,9 @@ def manifest_rows():
 
 SIMPLE = {
     "manifest": (manifest_rows(), read_manifest),
-    "captions of images": ([["image_id", "caption_index", "caption", "fires"], [1, 0, "a man", "sitting"]] * 1
-                           + [[1, 1, "b, c", ""]], read_evidence),
-    "split": ([["image_id", "label", "split"], [1, "a", "train"], [2, "b", "test"], [3, "a", "validation"]], read_split),
+    "captions of images": ([["image_id", "caption_index", "caption", "fires"], [1, 0, "a man", "sitting"],
+                            [1, 1, "b, c", ""]], read_evidence),
+    "split": ([["image_id", "label", "split"], [1, "a", "train"], [2, "b", "test"]], read_split),
     "boxes": ([["image_id", "left", "top", "right", "bottom"], [1, 0.1, 0.1, 0.5, 0.5], [2, 0, 0, 1, 1]], read_boxes),
     "traits": ([["image_id", "labelled_joints", "hidden_joints", "overlap"], [1, 0.5, 0.1, ""]], read_traits),
 }  # fmt: skip
@@ -157,7 +157,7 @@ def shaped(text):
 
 HEADERS = (
     [
-        shaped("{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }" % shape)
+        shaped(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({shape}), }}")
         for shape in (
             "1000000000000,",
             "-1,",
@@ -173,7 +173,7 @@ HEADERS = (
         )
     ]
     + [
-        shaped("{'descr': %s, 'fortran_order': False, 'shape': (2, 3), }" % kind)
+        shaped(f"{{'descr': {kind}, 'fortran_order': False, 'shape': (2, 3), }}")
         for kind in (
             "'|O'",
             "'<U1'",

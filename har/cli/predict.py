@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from har.errors import HarError
+from har.outside import is_text, one_line
 
 
 def add(verbs):
@@ -43,6 +44,8 @@ def add(verbs):
 
 
 def run(options) -> int:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need be no UTF-8
     if options.batch < 1:
         raise HarError(f"--batch is {options.batch}, expected at least 1")
     from har import photographs
@@ -51,7 +54,7 @@ def run(options) -> int:
     found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None)))
     if not any(photograph.source is not None for photograph in found):
         for photograph in found:
-            print(f"har predict: {photograph.error}", file=sys.stderr)
+            print(f"har predict: {one_line(photograph.error, 1000)}", file=sys.stderr)
         raise HarError("no photograph to predict")
     models = list(_models(options))
     classes = list(dict.fromkeys(name for model in models for name in model.classes))
@@ -62,7 +65,7 @@ def run(options) -> int:
             if prediction.error is not None:
                 failed = True
                 if model is models[0]:  # once is enough
-                    _tell(f"har predict: {prediction.error}")
+                    _tell(f"har predict: {one_line(prediction.error, 1000)}")
             write(prediction, classes)
         if options.explain:
             failed |= not _explain(model, found, Path(options.explain))
@@ -114,7 +117,7 @@ def _writer(options, classes: list[str]):
 def _write_json(prediction, classes: list[str]) -> None:
     row = {"path": prediction.path, "model": prediction.model, "predicted": prediction.label}
     row |= {"probabilities": prediction.probabilities} if prediction.error is None else {"error": prediction.error}
-    print(json.dumps(row, ensure_ascii=False))
+    print(json.dumps(row, ensure_ascii=not is_text(prediction.path)))  # bytes that are no UTF-8 can only be escaped
 
 
 def _write_line(prediction, classes: list[str], width: int, several: bool) -> None:
@@ -122,7 +125,7 @@ def _write_line(prediction, classes: list[str], width: int, several: bool) -> No
         return
     shares = prediction.probabilities
     cells = [f"{shares[name]:>{width}.3f}" if name in shares else " " * width for name in classes]
-    name = f"{prediction.path}  [{prediction.model}]" if several else prediction.path
+    name = one_line(prediction.path, 1000) + (f"  [{prediction.model}]" if several else "")
     print("  ".join([f"{prediction.label:<{width}}", *cells, name]))
 
 

@@ -98,7 +98,7 @@ def download(
     """
     dest = Path(dest)
     wanted = _Wanted(url, sha256.lower() if sha256 else None, size, max_bytes, check)
-    scheme = urlsplit(url).scheme
+    scheme = scheme_of(url)
     if scheme not in ("http", "https", "file"):
         raise HarError(f"{url}: expected a URL that begins with https://, http:// or file://")
     try:
@@ -115,6 +115,14 @@ def download(
     except OSError as error:  # requests' own errors never get here
         raise HarError(f"{url}: cannot be written to {dest} ({error.strerror or error})") from None
     return receipt
+
+
+def scheme_of(url: str) -> str:
+    """https, http, file, ...; '' for what is no address."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:  # a bracket of an IPv6 address that is not closed
+        return ""
 
 
 def _persist(

@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from har.coco.annotations import MAX_PIXELS, safe_file_name
-from har.coco.download import CHUNK, Receipt, download, file_sha256
+from har.coco.download import CHUNK, Receipt, download, file_sha256, scheme_of
 from har.errors import HarError
 from har.files import link_or_copy, replacing
+from har.outside import one_line
 
 __all__ = ["check_jpeg", "download", "fetch_annotations", "fetch_images"]
 
 MAX_IMAGE_BYTES = 32 << 20
+MAX_ENTRIES, ENTRY = 10_000, b"PK\1\2"  # of an archive, and how each begins in its table of contents
 
 
 def fetch_images(
@@ -161,6 +163,7 @@ def fetch_annotations(
     cached = cache_folder(cache_dir, base_url) / archive
 
     def unpack(path: Path) -> list[dict]:
+        _check_zip(path)
         found = [(name, _unpack(path, name, Path(dest_dir) / name, max_member_bytes)) for name in members]
         return [{"file_name": n, "bytes": r.bytes, "sha256": r.sha256, "url": url} for n, r in found]
 
@@ -189,7 +192,7 @@ def fetch_annotations(
 def cache_folder(cache_dir: str | Path, base_url: str) -> Path:
     """Where files from `base_url` are kept: apart from other sources, so that provenance stays true."""
     base_url = base_url.rstrip("/")
-    if urlsplit(base_url).scheme not in ("https", "http", "file"):
+    if scheme_of(base_url) not in ("https", "http", "file"):
         raise HarError(f"{base_url!r} is no address of a server; expected https://, http:// or file:///folder")
     host = re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(base_url).netloc) or "local"
     return Path(cache_dir) / f"{host}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
@@ -228,6 +231,10 @@ def _cached_image(path: Path, width: int, height: int) -> Receipt | None:
 def _check_zip(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise HarError("is not a zip archive")
+    with open(path, "rb") as stream:  # zipfile keeps an object for each entry, in memory
+        entries = sum(chunk.count(ENTRY) for chunk in iter(lambda: stream.read(1 << 20), b""))
+    if entries > MAX_ENTRIES:
+        raise HarError(f"holds more than {MAX_ENTRIES:,} files")
 
 
 def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> Receipt:
@@ -237,6 +244,8 @@ def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> Receipt:
             infos = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == name]
             if len(infos) != 1:
                 raise HarError(f"the archive holds {name} {len(infos)} times, expected once")
+            if infos[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others ask for memory first
+                raise HarError(f"{name} is packed by another method than deflate")
             digest, length = hashlib.sha256(), 0
             with archive.open(infos[0]) as source, replacing(dest) as temporary:
                 with open(temporary, "wb") as target:
@@ -247,6 +256,6 @@ def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> Receipt:
                             raise HarError(f"{name} unpacks to more than the {max_bytes} bytes allowed")
                         digest.update(chunk)
                         target.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise HarError(f"{name} cannot be unpacked ({' '.join(str(error).split())})") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise HarError(f"{name} cannot be unpacked ({one_line(error)})") from None
     return Receipt(length, digest.hexdigest())

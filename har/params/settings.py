@@ -5,7 +5,6 @@ fails at once, instead of giving stale results later; an edit of params.yaml dur
 DVC compares one hash a stage rather than parse all of params.yaml for each.
 """
 
-import json
 import typing
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from har.errors import HarError
+from har.outside import one_line, read_json
 from har.params.loader import Block
 from har.params.schema import Params, Profile
 
@@ -51,15 +51,15 @@ def read(file: Path) -> tuple[Params, Profile]:
 
     Raises HarError where there is no such file.
     """
+    if not file.exists():
+        raise HarError(f"{file} is missing: `dvc repro check` writes it from params.yaml")
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise HarError(f"{file} is missing: `dvc repro check` writes it from params.yaml") from None
-    except ValueError as error:
-        raise HarError(f"{file}: broken ({error}); `dvc repro -f check` writes it again") from None
-    name = found.pop("profile", "")  # pre-training and simulation have none
-    profile = _partial(Profile, found.pop(name, {}))
-    blocks = {key: _partial(Params.model_fields[key].annotation, value) for key, value in found.items()}
+        found = read_json(file, "the parameters of a stage")
+        name = found.pop("profile", "")  # pre-training and simulation have none
+        profile = _partial(Profile, found.pop(name, {}))
+        blocks = {key: _partial(Params.model_fields[key].annotation, value) for key, value in found.items()}
+    except (HarError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise HarError(f"{file}: broken ({one_line(error)}); `dvc repro -f check` writes it again") from None
     return Params.model_construct(profile=name, **blocks), profile
 
 
