@@ -204,7 +204,7 @@ def draw(
         axis.set_xticks(points, [f"{share:.0%}" for share in points])
         axis.set(xlabel="share of the image that is black", ylabel="accuracy")
         axis.grid(axis="y")
-        axis.legend(fontsize=7)
+        figure.legend(loc="outside lower center", ncols=7, fontsize=7)
         learnt = study.best[main]
         for place, (name, pattern) in enumerate(zip(classes, learnt.patterns, strict=False)):
             panel = figure.add_subplot(grid[1 + place])
