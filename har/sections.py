@@ -167,6 +167,7 @@ SECTIONS = {
         [
             "funnel.md",
             "audit/leakage.md",
+            "audit/pairs.md",
             "audit/labels.md",
             "audit/label_confusion.md",
             "tables/size_tests.md",
@@ -231,10 +232,6 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
     rest = [figure(path, caption(path)) for path in others if path not in named]
     found.append(Section("More figures", "", rest))
     return [section for section in found if section.parts]
-
-
-def _of_all_classes(path: str, caption: str, *alt: str) -> tuple[str, ...]:
-    return path, caption.replace("three activities", "all classes"), *alt
 
 
 def figure(path: str, caption: str, alt: str = "") -> Figure:
