@@ -135,7 +135,9 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
             row |= {"minus_erasing": against["mean"], "minus_erasing_low": against["ci_low"]}
             row |= {"minus_erasing_high": against["ci_high"]}
         cells = {"Method": method_name(method), "Class bias, masked": number(row["bias"])}
-        cells["Change"] = BLANK if method == NOTHING else f"{number(gap[0], sign=True)} {interval(low, high, sign=True)}"
+        cells["Change"] = (
+            BLANK if method == NOTHING else f"{number(gap[0], sign=True)} {interval(low, high, sign=True)}"
+        )
         cells["Masked accuracy − trained on masked images"] = (
             f"{number(against['mean'], sign=True)} {interval(against['ci_low'], against['ci_high'], sign=True)}"
             if against

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 LONG = 30  # characters of a row's name that deserve room
+SLIM = 8  # characters of rows' names that need none
 SHORT = 24  # characters of a text that stays on one line
 WIDE = 8  # columns from which on a table is set closer
 IMAGES = ("Image", "Image a", "Image b")  # columns of image ids
@@ -116,19 +117,21 @@ def _table(tokens: Sequence[Token], caption: str, header: str) -> str:
         f'<th scope="col"{_class("n" if kind == "n" else "")}>{cell}</th>'
         for cell, kind in zip(rows[0], kinds, strict=True)
     )
+    slim = "slim" if all(len(html.unescape(row[0])) <= SLIM for row in rows[1:]) else ""
     body = []
     for row in rows[1:]:
         first, *others = (
             f'<a href="#images?image={cell}">{cell}</a>' if column in IMAGES and cell.isdecimal() else cell
             for cell, column in zip(row, rows[0], strict=True)
         )
-        long = "long" if len(html.unescape(row[0])) > LONG else ""
+        long = "long" if len(html.unescape(row[0])) > LONG else slim
         cells = "".join(f"<td{_class(kind)}>{cell}</td>" for cell, kind in zip(others, kinds[1:], strict=True))
         body.append(f'<tr><th scope="row"{_class(long)}>{first}</th>{cells}</tr>')
     wide = " wide" if len(kinds) >= WIDE else ""
+    label = html.escape(caption)
     return (
-        f'<div class="table{wide}" id="{name}" role="region" tabindex="0" aria-label="{html.escape(caption)}">\n<table>\n'
-        f"<caption>{html.escape(caption)}{small}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        f'<div class="table{wide}" id="{name}" role="region" tabindex="0" aria-label="{label}">\n<table>\n'
+        f"<caption>{label}{small}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
         f"{chr(10).join(body)}\n</tbody>\n</table>\n</div>"
     )
 
