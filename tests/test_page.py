@@ -140,10 +140,8 @@ class TestMarkup:
         told = markup.tables(TABLE, "fallback")
         assert "<caption>Table 7. Three activities <small>profile sample: generated</small></caption>" in told
         assert '<th scope="col">Model</th><th scope="col">Split</th><th scope="col" class="n">n</th>' in told
-        assert (
-            '<th scope="row" class="slim">CLIP</th><td class="short">test</td><td class="n">29</td><td class="n">0.710</td>'
-            in told
-        )
+        assert '<th scope="row" class="slim">CLIP</th><td class="short">test</td><td class="n">29</td>' in told
+        assert '<td class="n">29</td><td class="n">0.710</td>' in told
         assert '<ul class="notes">' in told
         assert "fallback" not in told
         assert "style=" not in told
