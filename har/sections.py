@@ -127,7 +127,8 @@ SECTIONS = {
             ),
             (
                 "explain/figure4.png",
-                "Figure 4. What speaks for each class, test images drawn at random",
+                "Figure 4. What speaks for each class, test images drawn at random. The brighter, the more relevant; "
+                "beside each class its probability, framed the predicted one",
                 "Test images, each beside its relevance maps for the three classes; the gallery draws them for every "
                 "image that has maps.",
             ),
