@@ -45,7 +45,7 @@ def _repeated(scores: Mapping[str, pd.Series | np.ndarray]) -> tuple[dict[str, n
     """The models with two runs or more, and a note that names the others."""
     values = {name: np.asarray(runs, dtype=float) for name, runs in scores.items()}
     groups = {name: runs for name, runs in values.items() if len(runs) > 1}
-    single = [name for name in values if name not in groups]
+    single = sorted(name for name in values if name not in groups)
     return groups, [f"Left out, with a single run: {', '.join(single)}."] if single else []
 
 
