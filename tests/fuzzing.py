@@ -3,7 +3,8 @@
 `Fuzz.run` holds a reader to one property: whatever it is given, it returns or raises a HarError of one line. No other
 exception, no write outside its folder, no program started, no pickle opened, no address but this machine's, no hang,
 no memory beyond its bound. Each file test_fuzz_*.py describes readers; `make fuzz` runs 10,000 cases and more of each
-(FUZZ=10000) and keeps the counts in reports/fuzz.csv and reports/fuzz.md. Stopped, it goes on where it was.
+(FUZZ=10000) and keeps the counts in reports/fuzz.csv and reports/fuzz.md. Stopped, it goes on where it was; without
+reports/fuzz.csv it starts anew.
 """
 
 import contextlib
@@ -325,12 +326,14 @@ class Fuzz:
 
     def note(self) -> None:
         """The counts so far in the place of this reader's earlier ones."""
-        row = {"reader": self.reader, **asdict(self.counts), "bound": self.memory, "code": code()}
+        row = {"reader": self.reader, **asdict(self.counts), "bound": self.memory}
         REPORT.parent.mkdir(exist_ok=True)
         with open(REPORT.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # readers are tried side by side
-            rows = [one for one in noted() if one["reader"] != self.reader] + [row]
-            write_csv(REPORT, pd.DataFrame(sorted(rows, key=lambda one: one["reader"])))
+            rows = {one["reader"]: one for one in noted()}
+            before = rows.get(self.reader, {}).get("code", "").split() if self.counts.inputs > BATCH else []
+            rows[self.reader] = row | {"code": " ".join(dict.fromkeys([*before, code()]))}
+            write_csv(REPORT, pd.DataFrame([rows[name] for name in sorted(rows)]))
 
 
 def noted() -> list[dict]:
@@ -338,9 +341,9 @@ def noted() -> list[dict]:
 
 
 def known(reader: str) -> Counts:
-    """The counts of this reader to go on with: none where the code is another, or the property was broken."""
+    """The counts of this reader to go on with: none where the property was broken."""
     for row in noted():
-        if row["reader"] == reader and row["code"] == code() and not row["failures"]:
+        if row["reader"] == reader and not row["failures"]:
             return Counts(**{name: row[name] for name in asdict(Counts())})
     return Counts()
 
@@ -377,8 +380,8 @@ def report() -> str:
         "without measure, bits flipped and bytes cut, put to every reader of files from outside. Refused: by one line. "
         "Read: the damage left a file that means something. A failure would be anything else: another exception, a write "
         "outside the reader's folder, a program started, a pickle opened, a hang, memory beyond the bound (the most that "
-        "one input took beside what the process had). Seconds are those of the processor; code is the commit of `har/` that "
-        f"was tried. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
+        "one input took beside what the process had). Seconds are those of the processor; code is the commits of `har/` that "
+        f"were tried. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
     )
     write_text(REPORT.with_suffix(".md"), text)
     readme = ROOT / "README.md"
