@@ -328,7 +328,7 @@ class Fuzz:
         """The counts so far in the place of this reader's earlier ones."""
         row = {"reader": self.reader, **asdict(self.counts), "bound": self.memory}
         REPORT.parent.mkdir(exist_ok=True)
-        with open(REPORT.with_suffix(".lock"), "w") as lock:
+        with open(REPORT.with_name(".fuzz.lock.part"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # readers are tried side by side
             rows = {one["reader"]: one for one in noted()}
             before = rows.get(self.reader, {}).get("code", "").split() if self.counts.inputs > BATCH else []
