@@ -151,7 +151,7 @@ def test_downloads(tmp_path, monkeypatch):
                 part.with_name(part.name + ".json").write_bytes(memo)
             options = {"sha256": hashlib.sha256(BODY).hexdigest(), "size": len(BODY)} if known else {}
             try:
-                download(url, out / "a", max_bytes=4000, partial_dir=parts, attempts=2, timeout=(1, 1), **options)
+                download(url, out / "a", max_bytes=4000, partial_dir=parts, attempts=2, timeout=(10, 10), **options)
                 assert not known or (out / "a").read_bytes() == BODY
             finally:
                 left = {p.name for p in out.iterdir()}

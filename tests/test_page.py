@@ -115,6 +115,7 @@ class TestMaps:
             ({"side": 5}, "maps.npy: holds"),
             ({"fit": "stretch"}, "fit must be crop or squash"),
             ({"crop_pct": 0}, "crop_pct a share of 0 to 1"),
+            ({"method": ["legrad"]}, "method is ['legrad'], expected a name"),
             ({"classes": ["walking_running", "sitting", "flying"]}, "names 'flying', which no image shows"),
         ],
     )
