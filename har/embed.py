@@ -65,7 +65,7 @@ def embed(
         for one, chunk in zip(batches, found, strict=True):
             chunks.append(chunk)
             progress.update(len(one))
-        store.forget()
+            store.forget()
         return torch.cat(chunks).numpy()
 
     given, texts, similarities = (Path(folder), store.folder), None, []
