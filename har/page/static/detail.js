@@ -244,7 +244,7 @@ har.detail = (() => {
         button("next", "Next image (right arrow)", "→", () => step(1), at === found.length - 1),
         button("close", "Close (Esc)", "✕", close)),
       el("div", { class: "dialog-body" },
-        el("div", { class: "left" }, photo, overlay(i, photo)),
+        el("div", { class: "left" }, photo, overlay(i, photo, told, asked)),
         el("div", { class: "right" }, facts(i, told), el("h3", {}, "Captions"), captions(told),
           el("p", { class: "quiet-text" }, "A chip marks a caption that names a person and the activity: the label comes from these.")),
         el("div", { class: "below" }, el("h3", { class: "unseen" }, "What the models say"),
