@@ -1,4 +1,4 @@
-"""What a stage does, on as many images as one likes: `python -m har.bench.stages PART IMAGES`, in a folder of its own.
+"""What a stage does, on as many images as one likes: `python -m har.bench.scaled PART IMAGES`, in a folder of its own.
 
 scenes      the profile's images of the generated world, as JPEG files with their annotations (IMAGES has no effect)
 given       annotations and predictions of IMAGES images, each the copy of a scene under an id of its own
