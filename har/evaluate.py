@@ -10,11 +10,13 @@ bootstrap). Where a further column `group` says that images belong together, as 
 drawn, for the same reason.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -362,9 +364,22 @@ def resample_blocks(
     if rows >= resamples:
         yield resample_counts(n, resamples, seed)
         return
-    random = np.random.default_rng(seed)  # goes on from block to block, so the draws are those of one
+    file = _drawn_file(n, resamples, seed).fileno()
     for start in range(0, resamples, rows):
-        yield _drawn(random, n, min(rows, resamples - start))
+        found = np.frombuffer(os.pread(file, min(rows, resamples - start) * n, start * n), dtype=np.uint8)
+        yield found.reshape(-1, n)
+
+
+@lru_cache(maxsize=4)
+def _drawn_file(n: int, resamples: int, seed: int) -> BinaryIO:
+    """`resample_counts` as bytes in a temporary file: every model shares them, as large as they are."""
+    random, rows = np.random.default_rng(seed), max(1, BLOCK // n)
+    file = TemporaryFile()
+    for start in range(0, resamples, rows):  # the generator goes on from block to block, so the draws are those of one
+        counts = _drawn(random, n, min(rows, resamples - start))
+        file.write(counts.astype(np.uint8))  # an image drawn over 255 times has a probability of 1e-500
+    file.flush()
+    return file
 
 
 def _drawn(random: np.random.Generator, n: int, samples: int) -> np.ndarray:

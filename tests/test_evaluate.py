@@ -273,6 +273,7 @@ def test_every_resample_draws_n_images():
 @pytest.mark.parametrize("block", [1, 17, 100, 1000])
 def test_blocks_are_the_same_draws(block, monkeypatch):
     monkeypatch.setattr(evaluate, "BLOCK", block)
+    evaluate._drawn_file.cache_clear()
     blocks = list(resample_blocks(17, 50, seed=3))
     assert max(map(len, blocks)) == min(max(1, block // 17), 50)
     np.testing.assert_array_equal(np.concatenate(blocks), resample_counts(17, 50, seed=3))
