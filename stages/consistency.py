@@ -12,7 +12,7 @@ from stages.results import augmented, trained
 
 
 def consistency(context: Context) -> None:
-    every = trained(context) | {("augment", policy): frame for policy, frame in augmented(context).items()}
+    every = dict(trained(context)) | {("augment", policy): frame for policy, frame in augmented(context).items()}
 
     @cache  # a model stands in several tables
     def again(task: str, model: str, split: str) -> dict[str, float]:

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 import pytest
 from pages import written
 
+from har.page import gallery
+
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -52,6 +54,7 @@ def driver(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "PART", 100)  # three, the last one smaller
         return written(tmp_path_factory.mktemp("small"), 288, patch)
 
 
@@ -143,7 +146,7 @@ class TestFromDisk:
         logged = (json.loads(entry["message"])["message"] for entry in driver.get_log("performance"))
         sent = [m["params"]["request"]["url"] for m in logged if m["method"] == "Network.requestWillBeSent"]
         root = page.parent.as_uri() + "/"
-        assert any(url.startswith(f"{root}page/data/predictions.js") for url in sent)
+        assert any(url.startswith(f"{root}page/data/answers/") for url in sent)
         assert any(url.startswith(f"{root}page/maps/") for url in sent)
         assert not [url for url in sent if not url.startswith((root, "about:", "data:"))]
 
