@@ -7,6 +7,7 @@ defined on this input and why. An undefined figure is None, never NaN.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -352,6 +353,7 @@ def mcnemar_power(n: int, discordant: float, difference: float, alpha: float = 0
     return _power(*_discordant(n, discordant, alpha), (discordant + difference) / (2 * discordant))
 
 
+@lru_cache(maxsize=1000)  # many pairs of models differ on as many images
 def minimum_detectable_difference(
     n: int, discordant: float, alpha: float = 0.05, power: float = 0.8
 ) -> tuple[float | None, str]:

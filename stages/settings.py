@@ -30,7 +30,7 @@ def keys(params: Params) -> dict[str, list[str]]:
         "masking": ["run", "tasks.activity", "training", "models", "probe", "masking", *intervals, *header],
         "noise": ["run.encoders", "tasks.activity", "training", "masking", "noise", *intervals, *header],
         "consistency": ["run", "tasks"],
-        "errors": ["run", "tasks", "data.source", "errors", *intervals, *header],
+        "errors": ["run", "tasks", "data.source", "training", "errors", *intervals, *header],
         "figures": ["run", "tasks", "training", *intervals],
         "report": ["tasks.activity"],
         "page": ["run", "tasks", "data.source", "page", *header],
