@@ -24,7 +24,7 @@ def keys(params: Params) -> dict[str, list[str]]:
         "resampling": ["run.encoders", "tasks.activity", "resampling", *training, *intervals, *header],
         "learning_curve": ["tasks.activity", "learning_curve", *training],
         "ablate": ["run.encoders", "tasks.activity", "ablation", *training, *intervals, *header],
-        "statistics": ["run", "tasks", *intervals, *header],
+        "statistics": ["run", "tasks", "training", *intervals, *header],
         "explain": ["run", "tasks", "training", "explain", *intervals, *header],
         "audit": ["tasks.activity", "audit", "data", f"backbones.{profile.audit.encoder}.source", *intervals],
         "masking": ["run", "tasks.activity", "training", "models", "probe", "masking", *intervals, *header],
