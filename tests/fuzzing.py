@@ -297,8 +297,10 @@ class Fuzz:
         assert peak <= self.memory, f"{peak / MB:.0f} MB, at most {self.memory / MB:.0f} allowed"
         return told
 
-    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], few: int = 25) -> None:
-        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one."""
+    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], good: Any, few: int = 25) -> None:
+        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one. good: a
+        case without a fault. It must be read, or all others would be refused for what they have in common."""
+        read(good)
         if not LONG:
             self._batch(cases, read, few)
             return
