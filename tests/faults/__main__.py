@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from faults import disk, kills, network, report
@@ -90,7 +89,7 @@ def once(place: Path, kind: type, suffer: Callable):
     memo = place.with_suffix(".json")
     if not memo.exists():
         shutil.rmtree(place, ignore_errors=True)
-        memo.write_text(json.dumps(asdict(suffer())))
+        memo.write_text(json.dumps(vars(suffer())))
     return kind(**json.loads(memo.read_text()))
 
 
