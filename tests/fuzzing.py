@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
@@ -37,9 +38,21 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORT = ROOT / "reports/fuzz.csv"
 MARKS = ("<!-- fuzz: written by `make fuzz` -->", "<!-- end of fuzz -->")
 BATCH = 500  # cases after which the counts are kept; each batch draws with a seed of its own
+TOGETHER = 20  # cases that hypothesis draws at once in the long run: half the time of one by one
 HANG, WAIT = 30, 600  # seconds at work, and in all, after which a case hangs; none works more than a second or two
 MESSAGE = 1500  # characters of a refusal, the path among them
 MB = 1 << 20
+
+
+def several(draw: Callable[[Random], Any], most: int) -> st.SearchStrategy[list]:
+    """One to `most` values that `draw` gives, few more often than many. hypothesis draws one number for all of them: a
+    tenth of the time, in long runs, of a strategy for each part."""
+
+    def values(number: int) -> list:
+        chance = Random(number)
+        return [draw(chance) for _ in range(min(chance.randint(1, most), chance.randint(1, most)))]
+
+    return st.integers(0, 2**64 - 1).map(values)
 
 
 # --- hostile values ----------------------------------------------------------------------------------------
@@ -104,22 +117,30 @@ def as_json(value: Any) -> bytes:
 
 def json_of(valid: Any, most: int = 4) -> st.SearchStrategy[bytes]:
     """The bytes of `valid` after up to `most` edits of its parts, at times damaged as bytes as well."""
-    edit = st.tuples(st.sampled_from(EDITS), st.integers(0, max(len(places(valid)) - 1, 0)), st.sampled_from(VALUES))
-    whole = st.lists(edit, min_size=1, max_size=most).map(lambda edits: as_json(edited(valid, edits)))
+    size = len(places(valid))
+
+    def edit(chance: Random) -> tuple[str, int, Any]:
+        return chance.choice(EDITS), chance.randrange(size), chance.choice(VALUES)
+
+    whole = several(edit, most).map(lambda edits: as_json(edited(valid, edits)))
     return st.one_of(whole, whole, whole, st.tuples(whole, damage(1 << 12)).map(lambda pair: damaged(*pair)))
 
 
-BYTES = st.one_of(
-    st.binary(min_size=1, max_size=8),
-    st.sampled_from([b"\0", b"\xff" * 4, b"\xff" * 8, b"\0" * 64, b"\x7f\xff\xff\xff", b'"', b",", b"\n", b"[" * 200]),
-)
+BYTES = (b"\0", b"\xff" * 4, b"\xff" * 8, b"\0" * 64, b"\x7f\xff\xff\xff", b'"', b",", b"\n", b"[" * 200)
 DAMAGE = ("flip", "flip", "over", "over", "insert", "cut", "truncate", "copy")
 
 
 def damage(size: int, most: int = 5) -> st.SearchStrategy[list]:
     """What `damaged` does to so many bytes; headers and ends are hit more often than the rest."""
-    at = st.one_of(st.integers(0, size), st.integers(0, min(size, 64)), st.integers(max(0, size - 64), size))
-    return st.lists(st.tuples(st.sampled_from(DAMAGE), at, st.integers(1, 255), BYTES), min_size=1, max_size=most)
+
+    def one(chance: Random) -> tuple[str, int, int, bytes]:
+        at = chance.choice(
+            (chance.randint(0, size), chance.randint(0, min(size, 64)), chance.randint(max(0, size - 64), size))
+        )
+        new = chance.choice((chance.choice(BYTES), chance.randbytes(chance.randint(1, 8))))
+        return chance.choice(DAMAGE), at, chance.randint(1, 255), new
+
+    return several(one, most)
 
 
 def damaged(data: bytes, changes: Iterable[tuple[str, int, int, bytes]]) -> bytes:
@@ -297,8 +318,10 @@ class Fuzz:
         assert peak <= self.memory, f"{peak / MB:.0f} MB, at most {self.memory / MB:.0f} allowed"
         return told
 
-    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], few: int = 25) -> None:
-        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one."""
+    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], good: Any, few: int = 25) -> None:
+        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one. good: a
+        case without a fault. It must be read, or all others would be refused for what they have in common."""
+        read(good)
         if not LONG:
             self._batch(cases, read, few)
             return
@@ -315,12 +338,16 @@ class Fuzz:
                 self.note()
 
     def _batch(self, cases: st.SearchStrategy, read: Callable[[Any], Any], number: int) -> None:
+        together = TOGETHER if LONG else 1
+
         @seed(self.counts.inputs)
-        @settings(max_examples=number, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+        @settings(max_examples=-(-number // together), deadline=None, database=None,
+                  suppress_health_check=list(HealthCheck),
                   phases=[Phase.generate, *([Phase.shrink] if LONG else [])])  # fmt: skip
-        @given(cases)
-        def holds(case):
-            self.attempt(lambda: read(case))
+        @given(st.lists(cases, min_size=together, max_size=together))
+        def holds(several_cases):
+            for case in several_cases:
+                self.attempt(lambda: read(case))  # noqa: B023 (called at once)
 
         holds()
 
