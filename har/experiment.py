@@ -28,13 +28,10 @@ WEIGHTS = "weights"  # of a run, in its folder
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
 
 
-def images(
-    config: Model, store: Store, image_ids: Sequence[int], backbone: Path | None, boxes: pd.DataFrame | None = None
-) -> np.ndarray:
-    """The store's images as the model of `config` wants them: uint8 [n, 3, size, size]. boxes: har.views' table of
-    persons, for a model that looks at these."""
+def images(config: Model, store: Store, image_ids: Sequence[int], backbone: Path | None) -> np.ndarray:
+    """The store's images as the model of `config` wants them: uint8 [n, 3, size, size]."""
     if getattr(config, "view", "image") == "person":
-        store = PersonStore(store, boxes, config.person_margin)
+        store = PersonStore(store.folder, config.person_margin)
     preprocess = from_folder(backbone) if config.kind == "finetune" else Preprocess(config.input_size, config.fit)
     return preprocess.load(store, image_ids)
 
@@ -78,7 +75,8 @@ def run_all(
     require_classes(split, classes, " ".join(configs))
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
-    inputs = (x, y, rows["train"], rows["validation"])  # one object: a cluster is sent it once
+    told = np.flatnonzero(split.split != "train")
+    inputs = (x, y, rows["train"], rows["validation"], told)  # one object: a cluster is sent it once
     work = (
         delayed(_run)(
             config,
@@ -122,12 +120,11 @@ def _trained(
         with replacing_folder(checkpoint) as fresh:
             for file in sorted((folder / WEIGHTS).iterdir()):
                 link_or_copy(file, fresh / file.name)
-    told = (split.split != "train").to_numpy()
-    parts = split[told]
+    parts = split[split.split != "train"]
     predictions = pd.concat(
         [
             predictions_frame(
-                parts.image_id, parts.label, parts.split, outcome.probabilities[told], classes, seed=outcome.seed
+                parts.image_id, parts.label, parts.split, outcome.probabilities, classes, seed=outcome.seed
             )
             for outcome in outcomes
         ],

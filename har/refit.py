@@ -107,11 +107,11 @@ def _fit(
     # where nothing is stopped early a training image stands in: the loop logs a loss, nothing is chosen by it
     validation = fit.validation if len(fit.validation) else fit.train[:1]
     rows, places = np.unique(np.concatenate([fit.train, validation, fit.told]), return_inverse=True)
-    at_train, at_validation, at_told = np.split(places, np.cumsum([len(fit.train), len(validation)]))
+    parts = np.split(places, np.cumsum([len(fit.train), len(validation)]))
     outcome = train(
         recipe.config,
         classes,
-        Inputs(recipe.x[rows], y[rows], at_train, at_validation),
+        Inputs(recipe.x[rows], y[rows], *parts),
         fit.seed,
         strength=strength,
         device=device,
@@ -119,4 +119,4 @@ def _fit(
         texts=recipe.texts,
         keep=keep,
     )
-    return Fitted(outcome.probabilities[at_told], outcome.parameters)
+    return Fitted(outcome.probabilities, outcome.parameters)

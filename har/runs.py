@@ -21,17 +21,18 @@ LOADED = ("har.models.pretrained", "har.training", "torch._dynamo", "transformer
 @dataclass(frozen=True)
 class Inputs:
     """What a run sees. x: uint8 images [n, 3, size, size] or float32 features [n, width]; y: class
-    indices [n], -1 where unknown; train, validation: row numbers of x."""
+    indices [n], -1 where unknown; train, validation, told: row numbers of x, told those to predict."""
 
     x: np.ndarray
     y: np.ndarray
     train: np.ndarray
     validation: np.ndarray
+    told: np.ndarray
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """seed; probabilities float64 [n, classes] for every row of x; history, one dict an epoch; the
+    """seed; probabilities float64 [n, classes] of the rows to predict; history, one dict an epoch; the
     epoch kept and its validation loss; trainable parameters; seconds."""
 
     seed: int

@@ -1,8 +1,8 @@
 """Which code a stage runs, as a file that DVC can watch: DVC follows no imports.
 
 The closure of a script is every module of the project that it imports, anywhere, also inside functions, and the
-data files of the packages among them. Its fingerprint has a line for each: the hash of what the file does, so that
-a comment or a docstring retrains nothing.
+data files of the packages among them. Its fingerprint has the hash of what each of these does, so that a
+comment or a docstring retrains nothing.
 """
 
 import ast
@@ -62,15 +62,10 @@ def closure(
     return {f for f in seen if "__pycache__" not in f.parts}
 
 
-def fingerprint(script: Path, root: Path = Path(), leave_out: Iterable[Path] = ()) -> str:
-    """A line for each file of the closure, in order of its path: sha256 of its `substance`, and the path.
-
-    leave_out: as for `closure`.
-    """
-    lines = []
-    for file in sorted(closure(script, root, leave_out=leave_out)):
-        lines.append(f"{digest(file)}  {file.relative_to(root).as_posix()}\n")
-    return "".join(lines)
+def fingerprint(script: Path, root: Path = Path(), leave_out: Iterable[Path] = ()) -> dict[str, str]:
+    """The path of each file of the closure, in order, to the sha256 of its `substance`. leave_out: as for `closure`."""
+    files = sorted(closure(script, root, leave_out=leave_out))
+    return {file.relative_to(root).as_posix(): digest(file) for file in files}
 
 
 @cache

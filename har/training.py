@@ -1,7 +1,7 @@
 """One training run: one configuration, one seed, one process.
 
 Selection (the epoch, where early stopping is on) looks at the validation images only; the caller gets
-probabilities for every image and evaluates them once.
+probabilities of the images it asked for and evaluates them once.
 """
 
 import json
@@ -49,7 +49,7 @@ def train(
     texts: np.ndarray | None = None,
     keep: Path | None = None,
 ) -> Outcome:
-    """Train one model with one seed and predict all of `inputs.x`.
+    """Train one model with one seed and predict `inputs.told`.
 
     The seed sets initial weights, order, dropout and augmentation. checkpoint: a folder for the kept
     weights, in the hub's format where transformers has the class. texts: the classes' unit text embeddings
@@ -122,7 +122,7 @@ def train(
     if kept is not None:
         model.load_state_dict(kept[1])
     epoch = kept[0] if kept is not None else len(history) - 1
-    probabilities = torch.softmax(predict(model, x, prepare).double(), dim=1).numpy()
+    probabilities = torch.softmax(predict(model, x[torch.as_tensor(inputs.told)], prepare).double(), dim=1).numpy()
     trainable = parameter_count(model)  # before saving, which merges low-rank updates away
     if checkpoint is not None:
         save(model, config, classes, checkpoint, backbone)

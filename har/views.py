@@ -1,7 +1,7 @@
 """What of an image a model looks at: all of it, or its largest person.
 
-`boxes.csv` has a row for each image with an annotated person: image_id and left, top, right, bottom of the largest
-box of a single person (no crowd), as shares of the image's width and height, so that they hold at every size.
+A store's `boxes.csv` has a row for each image with an annotated person: image_id and left, top, right, bottom of the
+largest box of a single person (no crowd), as shares of the image's width and height, so that they hold at every size.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from har.files import write_csv
 from har.outside import read_table
 from har.store import Store
 
+BOXES = "boxes.csv"  # in a store's folder
 EDGES = ["left", "top", "right", "bottom"]
 
 
@@ -67,10 +68,11 @@ def person_window(box: np.ndarray, width: int, height: int, margin: float) -> tu
 
 
 class PersonStore(Store):
-    """A store of which each image is its largest person, where `boxes` has one, and the whole image otherwise."""
+    """A store of which each image is its largest person, where its boxes have one, and the whole image otherwise."""
 
-    def __init__(self, store: Store, boxes: pd.DataFrame, margin: float):
-        self.index, self._pixels = store.index, store._pixels  # nothing is copied
+    def __init__(self, folder: str | Path, margin: float):
+        super().__init__(folder)
+        boxes = read_boxes(self.folder / BOXES)
         self._boxes = dict(zip(boxes.image_id, boxes[EDGES].to_numpy(), strict=True))
         self._margin = margin
 

@@ -1,4 +1,4 @@
-"""Train CNN_base under each augmentation policy (Table 3)."""
+"""Train CNN_base under each augmentation policy (Table 3), but for its own, with which `run` trains it."""
 
 from pathlib import Path
 
@@ -9,12 +9,13 @@ from har.metrics import scalars
 from har.splits import read_split
 from har.store import Store
 from stages.context import Context, stage
+from stages.results import trained_already
 from stages.resumed import resumed
 
 
 @resumed
 def augment(context: Context, *, keep: Path) -> None:
-    profile, out = context.profile, context.data / "augment"
+    profile, out, own = context.profile, context.data / "augment", trained_already(context)
     base, split = profile.models["cnn_base"], read_split(context.data / "split.csv")
     # policies are compared, and chosen, on validation alone: no test image is predicted here
     split = split[split.split.isin(["train", "validation"])].reset_index(drop=True)
@@ -23,6 +24,7 @@ def augment(context: Context, *, keep: Path) -> None:
         {
             name: base.model_copy(update={"augmentation": profile.policies[name]})
             for name in context.params.run.policies
+            if name not in own
         },
         profile.tasks["activity"],
         split,
@@ -31,6 +33,8 @@ def augment(context: Context, *, keep: Path) -> None:
         strength=profile.augmentation,
         keep=keep,
     )
+    for folder in (out, context.reports / "metrics-augment"):
+        folder.mkdir(parents=True, exist_ok=True)  # DVC wants both, also without a policy
     for policy, (predictions, curves, description) in found:
         write_predictions(out / "predictions" / f"{policy}.csv", predictions)
         write_csv(out / "curves" / f"{policy}.csv", curves)

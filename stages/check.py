@@ -4,18 +4,16 @@ from pathlib import Path
 
 from har import cluster
 from har.errors import told_in_one_line
-from har.files import write_json, write_text
+from har.files import write_json
 from har.params.schema import load_params
 from har.params.settings import subset
 from har.sources import fingerprint
-from stages.context import SETTINGS
+from stages.context import NOTED
 from stages.settings import keys
 
 # Types and checks of params.yaml decide whether a run starts, not what comes out: what a stage reads of params.yaml
 # stands in its settings, and nothing there has a default. So a new key reruns what uses it alone.
 NO_RESULT = [Path("har/params")]
-# what starts stages, and this one
-NO_STAGES = ("__main__", "check")
 
 
 def check() -> None:
@@ -23,10 +21,8 @@ def check() -> None:
     if params.active.training.backend == "ray":
         cluster.require()
     for name, read in keys(params).items():
-        write_json(SETTINGS / f"{name}.json", subset(params, read))
-    for script in sorted(Path("stages").glob("*.py")):
-        if '__name__ == "__main__"' in script.read_text(encoding="utf-8") and script.stem not in NO_STAGES:
-            write_text(Path("data/code") / f"{script.stem}.txt", fingerprint(script, leave_out=NO_RESULT))
+        code = fingerprint(Path("stages") / f"{name.split('-')[0]}.py", leave_out=NO_RESULT)
+        write_json(NOTED / f"{name}.json", {"settings": subset(params, read), "code": code})
 
 
 if __name__ == "__main__":

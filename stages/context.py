@@ -9,8 +9,8 @@ from har.errors import told_in_one_line
 from har.params.schema import Params, Profile
 from har.params.settings import read
 
-# What stage check cut out of params.yaml for each stage.
-SETTINGS = Path("data/settings")
+# What stage check notes of each stage: what it reads of params.yaml, and the hashes of its code.
+NOTED = Path("data/stages")
 # Downloads and rendered scenes that outlive a stage: DVC empties a stage's outs before it runs.
 CACHE = Path("data/.cache")
 
@@ -31,7 +31,7 @@ def stage(run: Callable[..., None], *arguments: str) -> None:
     with told_in_one_line(script):
         # one of several processes of a stage has further arguments
         names = ["-".join([script, *arguments[:count]]) for count in range(len(arguments), -1, -1)]
-        files = [SETTINGS / f"{name}.json" for name in names]
+        files = [NOTED / f"{name}.json" for name in names]
         params, profile = read(next(filter(Path.exists, files), files[0]))
         name = params.profile
         run(Context(params, profile, Path("data") / name, Path("reports") / name), *arguments)

@@ -15,7 +15,7 @@ from har.outside import read_csv
 from har.paper import model_name
 from har.runs import side_by_side
 from stages.context import Context, stage
-from stages.results import augmented, trained
+from stages.results import CURVES, augmented, trained
 
 
 def figures(context: Context) -> None:
@@ -49,7 +49,7 @@ def drawings(context: Context, every: dict) -> Iterator:
         title = f"Sitting or standing, test, profile {name}"
         yield delayed(draw.confusion_matrices)(one, "test", out / "figure3_vit_posture.png", title)
     for run, what in context.params.run.train.items():
-        curves = read_csv(context.data / "curves" / f"{run}.csv", "the curves of a training", text=False)
+        curves = read_csv(context.data / "models" / run / CURVES, "the curves of a training", text=False)
         yield delayed(draw.learning_curves)(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
         # for `dvc plots show` and `dvc plots diff`
         losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()

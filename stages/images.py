@@ -1,12 +1,14 @@
-"""Get the selected photographs, note where each came from, and decode them once."""
+"""Get the selected photographs, note where each came from, decode them once, and note where people are in them."""
 
 from pathlib import Path
 
 import pandas as pd
 
 from har import store
+from har.coco.annotations import read_records
 from har.coco.manifest import read_manifest
 from har.files import write_csv
+from har.views import BOXES, largest_persons, write_boxes
 from stages.context import CACHE, Context, stage
 from stages.resumed import resumed
 
@@ -41,6 +43,9 @@ def images(context: Context, *, keep: Path) -> None:
     write_csv(context.data / "provenance.csv", pd.DataFrame(provenance))
     files = {row.image_id: folder / row.file_name for row in manifest.itertuples()}
     store.build(files, context.data / "store", context.profile.store.short_side, jobs, keep / "decoded")
+    annotations = context.data / "annotations"
+    records = read_records(annotations / "captions.json", annotations / "instances.json")
+    write_boxes(context.data / "store" / BOXES, largest_persons(records, manifest.image_id))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import pandas as pd
 from har import embeddings, experiment
 from har.params.schema import Model
 from har.store import Store
-from har.views import read_boxes
 from stages.context import Context
 
 
@@ -28,11 +27,9 @@ def inputs(context: Context, config: Model, images: pd.DataFrame, classes: Seque
     if config.kind == "mlp":
         found = embeddings.read(context.data / "embeddings" / config.backbone)
         return Given(found.rows(images.image_id, config.features, classes), None, None)
-    store, backbone, boxes, texts = Store(context.data / "store"), None, None, None
+    store, backbone, texts = Store(context.data / "store"), None, None
     if config.kind == "finetune":
         backbone = context.data / "backbones" / config.backbone
-        if config.view == "person":
-            boxes = read_boxes(context.data / "boxes.csv")
         if config.head == "text":
             texts = embeddings.read(context.data / "embeddings" / config.backbone).text_rows(classes)
-    return Given(experiment.images(config, store, images.image_id, backbone, boxes), backbone, texts)
+    return Given(experiment.images(config, store, images.image_id, backbone), backbone, texts)

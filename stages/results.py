@@ -8,6 +8,9 @@ from har.evaluate import read_predictions
 from har.stored_predictions import StoredPredictions
 from stages.context import Context
 
+CNN_BASE = "activity-cnn_base"
+CURVES = "curves.csv"  # of a training, beside the weights
+
 
 def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
     """(task, model) to predictions: the models of params.yaml's `run`, then the baselines. Read when asked for."""
@@ -25,6 +28,19 @@ def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
 
 
 def augmented(context: Context) -> dict[str, pd.DataFrame]:
-    """policy to CNN_base's predictions under it."""
-    folder, classes = context.data / "augment/predictions", context.profile.tasks["activity"]
-    return {policy: read_predictions(folder / f"{policy}.csv", classes) for policy in context.params.run.policies}
+    """policy to CNN_base's predictions of validation under it."""
+    folder, classes, found = context.data / "augment/predictions", context.profile.tasks["activity"], {}
+    own = trained_already(context)
+    for policy in context.params.run.policies:
+        path = context.data / f"predictions/{own[policy]}.csv" if policy in own else folder / f"{policy}.csv"
+        frame = read_predictions(path, classes)
+        found[policy] = frame[frame.split == "validation"].reset_index(drop=True)
+    return found
+
+
+def trained_already(context: Context) -> dict[str, str]:
+    """Policies under which `run` trains CNN_base anyhow, as a model of its own, each with the name of that run."""
+    base = context.profile.models["cnn_base"].augmentation
+    same = [policy for policy in context.params.run.policies if context.profile.policies[policy] == base]
+    # stage augment sees this one run, if there is one
+    return dict.fromkeys(same, CNN_BASE) if CNN_BASE in getattr(context.params.run, "train", {}) else {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from har.params.schema import Params, Profile
+from stages.results import CNN_BASE
 
 
 def keys(params: Params) -> dict[str, list[str]]:
@@ -15,10 +16,9 @@ def keys(params: Params) -> dict[str, list[str]]:
         "curate": ["curate", "data.source"],
         "images": ["data", "store"],
         "split": ["split", "curate.classes"],
-        "boxes": [],
         "eda": ["tasks.activity", "report.seed"],
         "baselines": ["run", "tasks", "probe", *intervals],
-        "augment": ["run.policies", "tasks.activity", "models.cnn_base", *training, *intervals],
+        "augment": ["run.policies", "tasks.activity", *training, *intervals],
         "tables": ["run", "tasks", *intervals, *header],
         "cards": ["run", "tasks", "backbones", "curate", "data", "models", "split", "training", *intervals],
         "resampling": ["run.encoders", "tasks.activity", "resampling", *training, *intervals, *header],
@@ -35,7 +35,10 @@ def keys(params: Params) -> dict[str, list[str]]:
         "report": ["tasks.activity"],
         "page": ["run", "tasks", "data.source", "page", *header],
     }
-    found["augment"] += [f"policies.{name}" for name in run.policies]
+    policies = ["models.cnn_base", *(f"policies.{name}" for name in run.policies)]
+    for name in ("augment", "tables", "consistency", "figures"):
+        found[name] += policies
+    found["augment"] += [f"run.train.{name}" for name in run.train if name == CNN_BASE]
     found["resampling"] += fitted(profile, profile.resampling.models)
     found["learning_curve"] += fitted(profile, profile.learning_curve.models)
     found["ablate"] += fitted(profile, [variant.model for variant in profile.ablation.variants.values()])

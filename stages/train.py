@@ -10,6 +10,7 @@ from har.metrics import scalars
 from har.splits import read_split
 from stages.context import Context, stage
 from stages.inputs import inputs
+from stages.results import CURVES
 from stages.resumed import resumed
 
 
@@ -34,7 +35,7 @@ def train(context: Context, task: str, model: str, *, keep: Path) -> None:
         keep=keep,
     )
     write_predictions(context.data / "predictions" / f"{name}.csv", predictions)
-    write_csv(context.data / "curves" / f"{name}.csv", curves)
+    write_csv(context.data / "models" / name / CURVES, curves)
     write_json(context.reports / "metrics" / f"{name}.json", scalars(predictions, profile.report) | description)
 
 

@@ -103,7 +103,9 @@ class TestPredictions:
         split, x = images()
         part = {name: np.flatnonzero(split.split == name) for name in ("train", "validation")}
         y = pd.Index(CLASSES).get_indexer(split.label)
-        outcome = train(MLP, CLASSES, Inputs(x, y, part["train"], part["validation"]), 4, strength=strength)
+        outcome = train(
+            MLP, CLASSES, Inputs(x, y, part["train"], part["validation"], np.arange(len(x))), 4, strength=strength
+        )
         frame = fitted[0]["full"]
         told = frame[frame.seed == 4].set_index("image_id").filter(like="p_")
         expected = outcome.probabilities[(split.split != "train").to_numpy()]

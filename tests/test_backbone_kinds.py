@@ -111,7 +111,7 @@ def test_trains_saves_and_opens_again(folders, kind, strength, tmp_path):
     from transformers import pipeline
 
     x = np.stack([picture(i, 32, 32).transpose(2, 0, 1) for i in range(8)])
-    inputs = Inputs(x, np.arange(8) % 3, np.arange(6), np.arange(6, 8))
+    inputs = Inputs(x, np.arange(8) % 3, np.arange(6), np.arange(6, 8), np.arange(8))
     outcome = train(CONFIG, CLASSES, inputs, 0, strength=strength, backbone=folders[kind], checkpoint=tmp_path)
     assert outcome.probabilities.shape == (8, 3)
     again = pretrained.classifier(tmp_path, CLASSES).eval()

@@ -60,7 +60,7 @@ def test_a_training_half_done(tmp_path):
 
 
 def test_settings_of_a_stage(tmp_path):
-    found = json.loads(Path("data/settings/train-activity-clip.json").read_text())
+    found = json.loads(Path("data/stages/train-activity-clip.json").read_text())
 
     def load(case):
         (tmp_path / "stage.json").write_bytes(case)

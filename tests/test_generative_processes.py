@@ -67,7 +67,7 @@ def project(folder: Path, launched: str) -> Path:
 def stage(folder: Path) -> subprocess.CompletedProcess:
     params = load_params(folder / "params.yaml")
     settings = subset(params, keys(params)["generative-llava15"])
-    write_json(folder / "data/settings/generative-llava15.json", settings)
+    write_json(folder / "data/stages/generative-llava15.json", {"settings": settings})
     command = [sys.executable, "-m", "stages.generative", "llava15"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)

@@ -1,6 +1,8 @@
 """The graph: deps name all the code that a stage runs, and the stages stay thin."""
 
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -64,20 +66,25 @@ def script_of(name: str) -> Path:
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
 def test_deps_cover_the_import_closure(name):
-    """By way of data/code/<stage>.txt, which `check` writes: it names every file that the stage runs, with its hash."""
-    noted = f"data/code/{script_of(name).stem}.txt"
-    assert noted in STAGES[name]["deps"], f"dvc.yaml, stage {name}: deps lack {noted}"
-    named = {Path(line.split()[1]) for line in Path(noted).read_text().splitlines()}
+    """By way of data/stages/<stage>.json, which `check` writes: it names every file that the stage runs, with its
+    hash."""
+    stem = script_of(name).stem
+    noted = [dep for dep in STAGES[name]["deps"] if re.match(rf"data/stages/{stem}[.-]", dep)]
+    assert len(noted) == 1, f"dvc.yaml, stage {name}: deps lack data/stages/{stem}….json"
+    files = sorted(Path("data/stages").glob(Path(re.sub(r"\$\{[^}]*\}", "*", noted[0])).name))
+    now = fingerprint(script_of(name), leave_out=[Path("har/params")])
+    codes = [json.loads(file.read_text())["code"] for file in files] or [now]  # none where `run` lists none
+    named = set(map(Path, codes[0]))
     # what params.yaml may hold is `check`'s concern; what it holds is in each stage's settings
     code = closure(script_of(name))
     assert not code - named, f"{noted} lacks {', '.join(map(str, sorted(code - named)))}: run `dvc repro check`"
-    assert Path(noted).read_text() == fingerprint(script_of(name), leave_out=[Path("har/params")]), "dvc repro check"
+    assert all(one == now for one in codes), "dvc repro check"
 
 
 def test_check_sees_all_code_and_writes_all_hashes():
     assert {"params.yaml", "har", "stages"} <= set(STAGES["check"]["deps"])
     outs = [next(iter(out)) if isinstance(out, dict) else out for out in STAGES["check"]["outs"]]
-    assert {"data/code", "data/settings"} <= set(outs)
+    assert "data/stages" in outs
 
 
 def test_each_stage_waits_for_its_settings_and_no_other():
@@ -87,7 +94,7 @@ def test_each_stage_waits_for_its_settings_and_no_other():
             if stage.addressing == "check":
                 continue
             name = "-".join(stage.cmd.split()[3:])
-            assert [d for d in map(str, stage.deps) if "settings" in d] == [f"data/settings/{name}.json"]
+            assert [d for d in map(str, stage.deps) if "stages" in d] == [f"data/stages/{name}.json"]
             assert name in noted
             assert not stage.params, f"{stage.addressing}: dvc.yaml has params; put them into stages/settings.py"
 
@@ -98,7 +105,7 @@ class TestSettings:
     params = schema.load_params()
 
     def restricted(self, tmp_path, *names):
-        write_json(tmp_path / "one.json", subset(self.params, names))
+        write_json(tmp_path / "one.json", {"settings": subset(self.params, names)})
         return read(tmp_path / "one.json")
 
     def test_what_is_named_comes_back_as_it_was(self, tmp_path):

@@ -254,7 +254,7 @@ def test_a_full_size_clip_fine_tunes_saves_and_opens(tmp_path, strength):
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     x = np.stack([picture(i, 224, 224).transpose(2, 0, 1) for i in range(6)])
     rows = np.arange(4)
-    inputs = Inputs(x, np.arange(6) % 3, rows, np.arange(4, 6))
+    inputs = Inputs(x, np.arange(6) % 3, rows, np.arange(4, 6), np.arange(6))
     config = FINETUNE.model_copy(update={"epochs": 1, "batch_size": 2, "learning_rate": 1e-5})
     outcome = train(
         config, CLASSES, inputs, 0, strength=strength, backbone=folder, checkpoint=tmp_path / "saved", device="cpu"

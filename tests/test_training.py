@@ -25,14 +25,14 @@ def images(n: int = 20, size: int = 16, classes: int = 3) -> Inputs:
     y = np.arange(n) % classes
     x = np.stack([picture(i, size, size).transpose(2, 0, 1) // 2 + np.uint8(60 * y[i]) for i in range(n)])
     cut = n - n // 4
-    return Inputs(x, y, np.arange(cut), np.arange(cut, n))
+    return Inputs(x, y, np.arange(cut), np.arange(cut, n), np.arange(n))
 
 
 def features(n: int = 24, width: int = 6) -> Inputs:
     y = np.arange(n) % 3
     x = np.random.default_rng(0).normal(size=(n, width)).astype(np.float32)
     x[np.arange(n), y] += 1
-    return Inputs(x, y, np.arange(n - 6), np.arange(n - 6, n))
+    return Inputs(x, y, np.arange(n - 6), np.arange(n - 6, n), np.arange(n))
 
 
 def run(config, inputs, strength, seed=0, **options):
@@ -98,8 +98,8 @@ class TestSelection:
 
     def test_labels_outside_train_and_validation_change_nothing(self, strength):
         inputs = images(24)
-        part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation)
-        other = Inputs(inputs.x, np.where(np.arange(24) < 12, inputs.y, -1), part.train, part.validation)
+        part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation, inputs.told)
+        other = Inputs(inputs.x, np.where(np.arange(24) < 12, inputs.y, -1), part.train, part.validation, inputs.told)
         other.y[part.validation] = inputs.y[part.validation]
         first, second = (run(AUGMENTED, each, strength) for each in (part, other))
         assert first.probabilities.tobytes() == second.probabilities.tobytes()
@@ -121,7 +121,7 @@ class TestTrouble:
     @pytest.mark.parametrize("config", [AUGMENTED, MLP], ids=["cnn_gen", "mlp"])
     def test_a_single_left_over_image_does_not_break_batch_norm(self, strength, config, left):
         inputs = features() if config is MLP else images(24)
-        inputs = Inputs(inputs.x, inputs.y, inputs.train[: 8 + left], inputs.validation)
+        inputs = Inputs(inputs.x, inputs.y, inputs.train[: 8 + left], inputs.validation, inputs.told)
         assert np.isfinite(run(config, inputs, strength).probabilities).all()
 
     @given(st.integers(2, 60), st.integers(1, 20))

@@ -11,7 +11,7 @@ from har.coco.annotations import ImageRecord
 from har.errors import HarError
 from har.experiment import images
 from har.models.preprocess import from_folder
-from har.views import EDGES, PersonStore, largest_persons, person_window, read_boxes, write_boxes
+from har.views import BOXES, EDGES, PersonStore, largest_persons, person_window, read_boxes, write_boxes
 
 SHARE = st.floats(0, 1).map(lambda value: round(value, 6))
 
@@ -75,11 +75,12 @@ def test_a_box_that_is_none_names_the_file_and_the_image(tmp_path, edges):
 def test_a_model_sees_the_person_and_the_whole_image_where_none_is_annotated(store, checkpoints):
     table = pd.DataFrame([[7, 0.25, 0.25, 0.5, 0.75]], columns=["image_id", *EDGES])
     config = FINETUNE.model_copy(update={"view": "person", "person_margin": 0.0})
-    seen = images(config, store, [3, 7], checkpoints["vit"], table)
+    write_boxes(store.folder / BOXES, table)
+    seen = images(config, store, [3, 7], checkpoints["vit"])
     whole = images(FINETUNE, store, [3, 7], checkpoints["vit"])
     assert (seen[0] == whole[0]).all()
     assert (seen[1] != whole[1]).any()
-    persons = PersonStore(store, table, 0.0)
+    persons = PersonStore(store.folder, 0.0)
     height, width = store.image(7).shape[:2]
     left, top, right, bottom = person_window(table[EDGES].to_numpy()[0], width, height, 0.0)
     assert (persons.image(7) == store.image(7)[top:bottom, left:right]).all()

@@ -1,8 +1,8 @@
 """The part of params.yaml that a stage reads: cut out by `check` for DVC to watch, and all that the stage gets to see.
 
-A stage's settings are a small JSON file of params.yaml's own structure. So a stage that reads what it does not name
-fails at once, instead of giving stale results later; an edit of params.yaml during a run waits for the next one; and
-DVC compares one hash a stage rather than parse all of params.yaml for each.
+A stage's settings are part of a small JSON file, in params.yaml's own structure. So a stage that reads what it does
+not name fails at once, instead of giving stale results later; an edit of params.yaml during a run waits for the next
+one; and DVC compares one hash a stage rather than parse all of params.yaml for each.
 """
 
 import typing
@@ -47,14 +47,15 @@ def subset(params: Params, keys: Iterable[str]) -> dict:
 
 
 def read(file: Path) -> tuple[Params, Profile]:
-    """A file of `subset` as the objects it was cut from; what it leaves out is no attribute of these.
+    """The "settings" of a stage's file, of `subset`, as the objects they were cut from; what it leaves out is no
+    attribute of these.
 
     Raises HarError where there is no such file.
     """
     if not file.exists():
         raise HarError(f"{file} is missing: `dvc repro check` writes it from params.yaml")
     try:
-        found = read_json(file, "the parameters of a stage")
+        found = read_json(file, "the parameters of a stage")["settings"]
         name = found.pop("profile", "")  # pre-training and simulation have none
         profile = _partial(Profile, found.pop(name, {}))
         blocks = {key: _partial(Params.model_fields[key].annotation, value) for key, value in found.items()}
