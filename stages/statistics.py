@@ -43,11 +43,9 @@ def learning_curve(context: Context, predictions: Mapping, header: str, options:
     curve = read_curve(context.data / "learning_curve.csv")
     train = int((read_split(context.data / "split.csv").split == "train").sum())
     points = scores(with_all_of_train(curve, predictions, train), **options)
-    title, classes = (
-        f"Accuracy against training images, profile {context.params.profile}",
-        context.profile.tasks["activity"],
-    )
-    draw_curve(points, context.reports / "statistics/learning_curve.png", title, len(classes), options["level"])
+    title = f"Accuracy against training images, profile {context.params.profile}"
+    classes = len(context.profile.tasks["activity"])
+    draw_curve(points, context.reports / "statistics/learning_curve.png", title, classes, options["level"])
     return curve_table(points, header, options["level"])
 
 
