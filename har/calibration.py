@@ -9,10 +9,11 @@ very confidences scores if they are all true; only what exceeds that is a sign o
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
-from har.evaluate import EPSILON, Cells, negative_log_likelihood
+from har.evaluate import BLOCK, EPSILON, Cells, negative_log_likelihood
 
 MAX_BINS = 15
 DRAWS = 200  # of outcomes under which confidences are true: their mean error is known to 1 in 100
@@ -49,27 +50,34 @@ def ece(one: Cells) -> np.ndarray:
 
 def ece_of_calibrated(one: Cells, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
     """What `ece` expects of each run if its confidences were true, [S]: the mean over `draws` of outcomes."""
-    random, bins = np.random.default_rng(seed), bin_count(len(one.truth))
+    n = len(one.truth)
+    random, bins, rows = np.random.default_rng(seed), bin_count(n), max(1, BLOCK // n)
     found = []
     for confidence in one.probabilities.max(-1).T:
-        hits = random.random((draws, len(confidence))) < confidence
-        found.append(expected_calibration_error(confidence, hits, bins).mean())
+        errors = []
+        for start in range(0, draws, rows):  # a block of outcomes at a time
+            hits = random.random((min(rows, draws - start), n)) < confidence
+            errors.append(expected_calibration_error(confidence, hits, bins))
+        found.append(np.concatenate(errors).mean())
     return np.array(found)
 
 
-def reliability(one: Cells, counts: np.ndarray) -> dict[str, np.ndarray]:
+def reliability(one: Cells, blocks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Confidence and accuracy in equal-mass bins of the images of all runs together: confidence, accuracy,
-    images (runs counted) [bins], and accuracies under image `counts` [B, n], resampled [B, bins]; NaN where a
-    resample leaves a bin empty."""
+    images (runs counted) [bins], and accuracies under image counts (blocks [b, n] of B samples), resampled [B, bins];
+    NaN where a resample leaves a bin empty."""
     n, runs = one.guess.shape
-    confidence, hits = one.probabilities.max(-1), one.guess == one.truth[:, None]  # [n, S]
-    place = equal_mass_bins(confidence.ravel(), bin_count(n)).reshape(n, runs)
-    member = np.eye(place.max() + 1)[place]  # [n, S, bins]
-    right, total = (member * hits[..., None]).sum(1), member.sum(1)  # [n, bins]
+    confidence, hits = one.probabilities.max(-1).ravel(), (one.guess == one.truth[:, None]).ravel()  # [n * S]
+    place = equal_mass_bins(confidence, bin_count(n))
+    bins = place.max() + 1
+    cell = np.repeat(np.arange(n), runs) * bins + place
+    right, total = (np.bincount(cell, weights, n * bins).reshape(n, bins) for weights in (hits, None))
+    both = np.hstack([right, total]).astype(float)  # [n, 2 * bins]
+    drawn_right, drawn = np.hsplit(np.concatenate([counts.astype(float) @ both for counts in blocks]), 2)
     with np.errstate(invalid="ignore"):
-        resampled = (counts @ right) / (counts @ total)
+        resampled = drawn_right / drawn
     return {
-        "confidence": (member * confidence[..., None]).sum((0, 1)) / total.sum(0),
+        "confidence": np.bincount(place, confidence) / total.sum(0),
         "accuracy": right.sum(0) / total.sum(0),
         "images": total.sum(0).astype(int),
         "resampled": resampled,

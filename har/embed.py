@@ -1,6 +1,6 @@
 """Frozen image and text embeddings of one encoder, computed once (see har.embeddings for the files)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,11 @@ from tqdm import tqdm
 from har.errors import HarError
 from har.files import replacing, write_json, write_text
 from har.models.pretrained import Encoder
+from har.resume import kept_calls, lasting
 from har.store import Store
 from har.training import pick_device
+
+SHARD = 4096  # images, of which none is kept before all are embedded
 
 
 def prompt_ensemble(encoder: Encoder, prompts: Mapping[str, Sequence[str]]) -> torch.Tensor:
@@ -33,50 +36,79 @@ def embed(
     batch_size: int,
     jobs: int,
     device: str,
+    keep: Path | None = None,
 ) -> None:
     """Embed the store's images with the checkpoint in `folder` and, if it has a text tower, the prompts of
     each class; writes har.embeddings' files to `out`.
 
     jobs: batches side by side, each on one core, so that the numbers do not depend on how many cores there are
-    (and threads within a batch wait for each other: on a small encoder they cost more than they give).
+    (and threads within a batch wait for each other: on a small encoder they cost more than they give). keep: a folder
+    in which finished shards of images outlive an interruption (har.resume). Memory does not grow with the images.
     """
     torch.set_num_threads(1)
     torch.manual_seed(0)  # an architecture without weights (source: random) gets the same ones each time
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(folder, pick_device(device))
-    ids = list(image_ids)
-    batches = [ids[start : start + batch_size] for start in range(0, len(ids), batch_size)]
+    ids = list(map(int, image_ids))
+    progress = tqdm(total=len(ids), desc=f"embed {out.name}", unit="image")
 
     def images_of(some: list[int]) -> torch.Tensor:
         return encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))).cpu()
 
-    # threads: Pillow and torch let go of the interpreter while they work, and the encoder is in memory once
-    found = Parallel(jobs, prefer="threads", return_as="generator")(delayed(images_of)(some) for some in batches)
-    chunks = []
-    with tqdm(total=len(ids), desc=f"embed {out.name}", unit="image") as progress:
-        for some, chunk in zip(batches, found, strict=True):
+    def shard(checkpoint: Path, pixels: Path, some: list[int], size: int, on: str) -> np.ndarray:
+        """Embeddings of `some` images; what else is given says what they follow from."""
+        batches = [some[start : start + size] for start in range(0, len(some), size)]
+        chunks = []
+        # threads: Pillow and torch let go of the interpreter while they work, and the encoder is in memory once
+        found = Parallel(jobs, prefer="threads", return_as="generator")(delayed(images_of)(one) for one in batches)
+        for one, chunk in zip(batches, found, strict=True):
             chunks.append(chunk)
-            progress.update(len(some))
-    images = torch.cat(chunks)
-    if not torch.isfinite(images).all():
-        raise HarError(
-            f"{folder}: gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
-        )
-    _save(out / "images.npy", images.numpy())
-    write_text(out / "index.csv", "image_id\n" + "".join(f"{i}\n" for i in ids))
+            progress.update(len(one))
+            store.forget()
+        return torch.cat(chunks).numpy()
+
+    given, texts, similarities = (Path(folder), store.folder), None, []
     if encoder.has_text:
-        texts = prompt_ensemble(encoder, prompts)
-        _save(out / "texts.npy", texts.cpu().numpy())
-        _save(out / "similarities.npy", (normalize(images, dim=-1) @ texts.cpu().T).numpy())
+        texts = prompt_ensemble(encoder, prompts).cpu()
+    shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
+    with lasting(keep) as room, progress:
+        calls, _ = kept_calls([delayed(shard)(*given, some, batch_size, encoder.device) for some in shards], room, [])
+
+        def finished() -> Iterator[np.ndarray]:
+            done = 0
+            for some, (call, arguments, _) in zip(shards, calls, strict=True):
+                rows = call(*arguments)
+                if not np.isfinite(rows).all():
+                    wrong = "gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
+                    raise HarError(f"{folder}: {wrong}")
+                if texts is not None:
+                    similarities.append((normalize(torch.from_numpy(rows), dim=-1) @ texts.T).numpy())
+                done += len(some)
+                progress.update(done - progress.n)  # a kept shard's
+                yield rows
+
+        width = _save(out / "images.npy", len(ids), finished())
+    write_text(out / "index.csv", "image_id\n" + "".join(f"{i}\n" for i in ids))
+    if texts is not None:
+        _save(out / "texts.npy", len(texts), [texts.numpy()])
+        _save(out / "similarities.npy", len(ids), similarities)
     about = {
         "classes": list(prompts),
         "logit_scale": encoder.logit_scale if encoder.has_text else None,
-        "width": images.shape[1],
+        "width": width,
     }
     write_json(out / "about.json", about)
 
 
-def _save(path: Path, array: np.ndarray) -> None:
-    with replacing(path) as temporary:
-        np.save(temporary, array)
+def _save(path: Path, length: int, parts: Iterable[np.ndarray]) -> int:
+    """The rows of `parts`, `length` together, as numpy saves one array of them; the number of its columns."""
+    width = 0
+    with replacing(path) as temporary, open(temporary, "wb") as out:
+        for part in parts:
+            if not width:
+                width = part.shape[1]
+                about = {"descr": part.dtype.str, "fortran_order": False, "shape": (length, width)}
+                np.lib.format.write_array_header_1_0(out, about)
+            out.write(np.ascontiguousarray(part))
+    return width

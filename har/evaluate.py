@@ -10,10 +10,13 @@ bootstrap). Where a further column `group` says that images belong together, as 
 drawn, for the same reason.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +32,8 @@ LOSSES = ("nll", "brier")  # of the probabilities
 EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
 KEYS = ["seed", "image_id", "split", "label"]
 RESAMPLES = 2000
+# Counts of a bootstrap that are in memory at a time: all 2,000 samples of 1,000 images, or some of more images.
+BLOCK = 1 << 21
 
 
 # --- predictions -------------------------------------------------------------------------------------------
@@ -234,10 +239,10 @@ class Cells(NamedTuple):
         """How many images (of `rows`) are independent of each other: their groups, or all."""
         return len(self.truth[rows]) if self.groups is None else len(np.unique(self.groups[rows]))
 
-    def draws(self, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-        """How often each image is drawn in each bootstrap sample of images or of groups, [resamples, n]."""
-        counts = resample_counts(self.units(), resamples, seed)
-        return counts if self.groups is None else counts[:, self.groups]
+    def draws(self, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
+        """How often each image is drawn in each bootstrap sample of images or of groups: blocks of samples [b, n]."""
+        for counts in resample_blocks(self.units(), resamples, seed, len(self.truth)):
+            yield counts if self.groups is None else counts[:, self.groups]
 
     @property
     def guess(self) -> np.ndarray:
@@ -257,10 +262,11 @@ class Cells(NamedTuple):
         hot[np.arange(n)[:, None], np.arange(runs)[None, :], cell] = 1
         return hot.reshape(n, -1)
 
-    def confusions(self, counts: np.ndarray) -> np.ndarray:
-        """Confusion matrices of each run under image counts [B, n]: [B, S, C, C]."""
-        size = len(self.classes)
-        return (counts.astype(np.float32) @ self.one_hot()).reshape(len(counts), len(self.seeds), size, size)
+    def confusions(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        """Confusion matrices of each run under image counts, blocks [b, n] of B samples: [B, S, C, C]."""
+        hot, size = self.one_hot(), len(self.classes)
+        found = np.concatenate([counts.astype(np.float32) @ hot for counts in blocks])
+        return found.reshape(len(found), len(self.seeds), size, size)
 
     def losses(self) -> dict[str, np.ndarray]:
         """LOSSES of each image and run, each [n, S]. Brier is the sum over classes of squared errors, 0 to 2
@@ -272,16 +278,19 @@ class Cells(NamedTuple):
             "brier": ((self.probabilities - target) ** 2).sum(-1),
         }
 
-    def metrics(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """METRICS of each run under image counts [B, n]: each [B, S]."""
-        return metrics_from_confusion(self.confusions(counts))
-
-    def mean_losses(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """LOSSES of each run under image counts [B, n]: each [B, S]."""
+    def scores(self, blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Confusion matrices [B, S, C, C] and the mean LOSSES, each [B, S], of each run under image counts, blocks
+        [b, n] of B samples."""
         losses = self.losses()
-        sums = counts.astype(float) @ np.hstack([losses[name] for name in LOSSES])
-        means = sums / counts.sum(1, keepdims=True)
-        return dict(zip(LOSSES, np.hsplit(means, len(LOSSES)), strict=True))
+        values, found = np.hstack([losses[name] for name in LOSSES]), []
+
+        def passing() -> Iterator[np.ndarray]:
+            for counts in blocks:
+                found.append(counts.astype(float) @ values / counts.sum(1, keepdims=True))
+                yield counts
+
+        confusions = self.confusions(passing())
+        return confusions, dict(zip(LOSSES, np.hsplit(np.concatenate(found), len(LOSSES)), strict=True))
 
 
 def cells(predictions: pd.DataFrame, split: str) -> Cells:
@@ -306,7 +315,7 @@ def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
     for split in SPLITS:
         if (predictions["split"] == split).any():
             one = cells(predictions, split)
-            values = one.metrics(np.ones((1, len(one.truth))))
+            values = metrics_from_confusion(one.confusions([np.ones((1, len(one.truth)))]))
             rows += [
                 {
                     "split": split,
@@ -341,11 +350,43 @@ def confusion(predictions: pd.DataFrame, split: str) -> pd.DataFrame:
 @lru_cache(maxsize=4)  # every model on a split shares its draws
 def resample_counts(n: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
     """How often each of `n` images is drawn in each bootstrap sample, [resamples, n], read-only."""
-    drawn = np.random.default_rng(seed).integers(0, n, size=(resamples, n))
-    flat = (drawn + n * np.arange(resamples)[:, None]).ravel()  # 10 times as fast as rng.multinomial
-    counts = np.bincount(flat, minlength=resamples * n).reshape(resamples, n)
+    counts = _drawn(np.random.default_rng(seed), n, resamples)
     counts.flags.writeable = False
     return counts
+
+
+def resample_blocks(
+    n: int, resamples: int = RESAMPLES, seed: int = 0, width: int | None = None
+) -> Iterator[np.ndarray]:
+    """`resample_counts` in blocks of samples [b, n], each of a few samples where images are many, so that memory stays
+    flat; what fits into one block is kept for the next configuration. width: counts of a sample, if not `n`."""
+    rows = max(1, BLOCK // (width or n))
+    if rows >= resamples:
+        yield resample_counts(n, resamples, seed)
+        return
+    file = _drawn_file(n, resamples, seed).fileno()
+    for start in range(0, resamples, rows):
+        found = np.frombuffer(os.pread(file, min(rows, resamples - start) * n, start * n), dtype=np.uint8)
+        yield found.reshape(-1, n)
+
+
+@lru_cache(maxsize=4)
+def _drawn_file(n: int, resamples: int, seed: int) -> BinaryIO:
+    """`resample_counts` as bytes in a temporary file: every model shares them, as large as they are."""
+    random, rows = np.random.default_rng(seed), max(1, BLOCK // n)
+    file = TemporaryFile()
+    for start in range(0, resamples, rows):  # the generator goes on from block to block, so the draws are those of one
+        counts = _drawn(random, n, min(rows, resamples - start))
+        file.write(counts.astype(np.uint8))  # an image drawn over 255 times has a probability of 1e-500
+    file.flush()
+    return file
+
+
+def _drawn(random: np.random.Generator, n: int, samples: int) -> np.ndarray:
+    drawn = random.integers(0, n, size=(samples, n))
+    drawn += n * np.arange(samples)[:, None]
+    # 10 times as fast as rng.multinomial
+    return np.bincount(drawn.ravel(), minlength=samples * n).reshape(samples, n)
 
 
 def percentile_interval(estimate: float, values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -435,15 +476,15 @@ def estimates(
     `shares` "weighted_accuracy" (see there). Two configurations on the same images draw the same samples."""
     n = len(one.truth)
 
-    def scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-        confusions = one.confusions(counts)
-        found = metrics_from_confusion(confusions) | one.mean_losses(counts)
+    def scores(blocks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+        confusions, losses = one.scores(blocks)
+        found = metrics_from_confusion(confusions) | losses
         if shares is not None:
             weights = np.array([shares[name] for name in one.classes])
             found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
         return found
 
-    observed, resampled = scores(np.ones((1, n))), scores(one.draws(resamples, seed))
+    observed, resampled = scores([np.ones((1, n))]), scores(one.draws(resamples, seed))
     groups = None if one.groups is None else one.units()
     return {name: Estimate(name, n, observed[name][0], resampled[name].mean(1), groups) for name in observed}
 
@@ -497,7 +538,7 @@ def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: floa
     the resamples in which the figure is not defined.
     """
     n = len(one.truth)
-    confusions = one.confusions(np.vstack([np.ones((1, n)), one.draws(resamples, seed)]))  # [1+B, S, C, C]
+    confusions = one.confusions(chain([np.ones((1, n))], one.draws(resamples, seed)))  # [1+B, S, C, C]
     values = {name: found.mean(1) for name, found in class_metrics(confusions).items()}  # [1+B, C]
     occurs, predicted = confusions[:, 0].sum(-1) > 0, confusions.sum(-2) > 0  # [1+B, C], [1+B, S, C]
     defined = {"precision": predicted.any(1), "recall": occurs, "f1": occurs}

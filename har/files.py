@@ -94,4 +94,5 @@ def write_json(path: Path | str, value: object) -> None:
 def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
     """`frame` without its index. Floats are written in the shortest form that reads back to the same bits
     (with `pandas.read_csv(..., float_precision="round_trip")`); None is an empty cell."""
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")

@@ -43,7 +43,7 @@ def read_bytes(path: str | Path, expected: str, most: int, name: str = "") -> by
     """
     name = name or str(path)
     size = ordinary_size(Path(path), expected, most, name)
-    with _told(name, expected), open(path, "rb") as stream:
+    with reading(name, expected), open(path, "rb") as stream:
         data = stream.read(size + 1)
     if len(data) > size:
         raise HarError(f"{name}: longer than it says, somebody writes to it; expected {expected}")
@@ -52,7 +52,7 @@ def read_bytes(path: str | Path, expected: str, most: int, name: str = "") -> by
 
 def ordinary_size(path: Path, expected: str, most: int, name: str) -> int:
     """The bytes of the ordinary file `path`; HarError as `read_bytes` raises it."""
-    with _told(name, expected):
+    with reading(name, expected):
         about = path.stat()
     if not stat.S_ISREG(about.st_mode):
         raise HarError(f"{name}: not a file; expected {expected}")
@@ -62,7 +62,7 @@ def ordinary_size(path: Path, expected: str, most: int, name: str) -> int:
 
 
 @contextmanager
-def _told(name: str, expected: str) -> Iterator[None]:
+def reading(name: str, expected: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
@@ -99,13 +99,19 @@ def parse_json(data: bytes, name: str, expected: str, kind: type = dict, memory:
     if not isinstance(value, kind):
         wanted = "object" if kind is dict else "list"
         raise HarError(f"{name}: not a JSON {wanted}; expected {expected}")
-    level = [value]
+    if is_too_deep(value):
+        raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}")
+    return value
+
+
+def is_too_deep(value: object) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
     for _ in range(DEPTH):
         level = [v for one in level for v in (one.values() if isinstance(one, dict) else one)
                  if isinstance(v, dict | list)]  # fmt: skip
         if not level:
-            return value
-    raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}")
+            return False
+    return True
 
 
 def is_whole(value: object, least: int = 0, most: int = 2**63 - 1) -> bool:

@@ -126,15 +126,19 @@ class Store:
     """Read access to a store folder; the pixels stay on disk until asked for."""
 
     def __init__(self, folder: str | Path):
-        folder = Path(folder)
+        self.folder = folder = Path(folder)
         self.index = read_index(folder / "index.csv")
-        try:
-            self._pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
-        except (OSError, ValueError) as error:
-            raise HarError(f"{folder}: not an image store: {one_line(error)}") from None
+        self.forget()
         ends = (self.index.height * self.index.width * 3).cumsum()
         if ends.iloc[-1:].sum() != self._pixels.size or (self.index.offset != ends.shift(fill_value=0)).any():
             raise HarError(f"{folder}: pixels.bin has {self._pixels.size:,} bytes, index.csv tells another size")
+
+    def forget(self) -> None:
+        """Map the pixels anew: what was read of them counts as this process's memory until then."""
+        try:
+            self._pixels = np.memmap(self.folder / "pixels.bin", dtype=np.uint8, mode="r")
+        except (OSError, ValueError) as error:
+            raise HarError(f"{self.folder}: not an image store: {one_line(error)}") from None
 
     def image(self, image_id: int) -> np.ndarray:
         """One image, uint8 [height, width, 3]."""

@@ -1,14 +1,17 @@
 """Frozen embeddings of all images and, for an encoder with text, of the prompts: `... stages.embed clip`."""
 
 import sys
+from pathlib import Path
 
 from har.coco.manifest import read_manifest
 from har.embed import embed as extract
 from har.store import Store
 from stages.context import Context, stage
+from stages.resumed import resumed
 
 
-def embed(context: Context, name: str) -> None:
+@resumed
+def embed(context: Context, name: str, *, keep: Path) -> None:
     extract(
         context.data / "backbones" / name,
         Store(context.data / "store"),
@@ -18,6 +21,7 @@ def embed(context: Context, name: str) -> None:
         batch_size=context.profile.embed.batch_size,
         jobs=context.profile.training.jobs,
         device=context.profile.training.device,
+        keep=keep,
     )
 
 

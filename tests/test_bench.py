@@ -11,7 +11,7 @@ import pytest
 from conftest import CLASSES, picture
 from PIL import Image
 
-from har.bench import graph, measure, report, sections, work
+from har.bench import graph, measure, report, scaled, scaling, sections, work
 from har.bench.report import Comparison
 from har.errors import HarError
 from har.params.schema import load_params
@@ -75,6 +75,35 @@ class TestReport:
 
     def test_this_machine_has_a_name(self):
         assert report.processor().strip()
+
+
+class TestScaling:
+    def test_the_table_tells_time_and_memory_of_each_stage(self):
+        spent = {(part, size): measure.Spent(size / 10, 10**8 + size) for part in scaling.STAGES for size in (20, 200)}
+        shown = scaling.table(spent)
+        assert shown.iloc[:, 0].tolist() == ["20", "200"]
+        assert shown["curate"].tolist() == ["2 s, 100 MB", "20 s, 100 MB"]
+        assert scaling.growth(
+            spent
+        ) == "From 20 to 200 images (10 ×), time and memory grow: curate 10 × and 1.0 ×, " + (
+            "embed 10 × and 1.0 ×, statistics 10 × and 1.0 ×, page 10 × and 1.0 ×."
+        )
+
+    def test_copies_are_the_scenes_again_under_ids_of_their_own(self, tmp_path):
+        images = [{"id": i, "file_name": f"{i}.jpg", "width": 9} for i in (5, 7, 8)]
+        rows = [{"id": n, "image_id": i, "caption": str(i)} for n, i in enumerate((5, 7, 7, 8))]
+        scaled.copied({"info": {}, "images": images, "annotations": rows}, [7, 5], 5, tmp_path / "c.json")
+        found = json.loads((tmp_path / "c.json").read_text())
+        assert [one["id"] for one in found["images"]] == [1, 2, 3, 4, 5]
+        assert [(one["id"], one["image_id"], one["caption"]) for one in found["annotations"]] == [
+            (1, 1, "7"), (2, 1, "7"), (3, 2, "5"), (4, 3, "7"), (5, 3, "7"), (6, 4, "5"), (7, 5, "7"), (8, 5, "7"),
+        ]  # fmt: skip
+
+    @pytest.mark.slow
+    def test_all_stages_run(self, tmp_path):
+        spent = scaling.measured([285], tmp_path)
+        assert set(spent) == {(part, 285) for part in scaling.STAGES}
+        assert min(one.bytes for one in spent.values()) > 10e6
 
 
 class TestGraph:

@@ -71,7 +71,7 @@ def test_a_calibrated_model_scores_what_is_expected_of_it():
 
 def test_reliability_counts_every_run_and_averages_to_the_accuracy():
     one = simulate(100, 3)
-    found = calibration.reliability(one, resample_counts(100, 200))
+    found = calibration.reliability(one, [resample_counts(100, 200)])
     assert found["images"].sum() == 300
     hits = (one.guess == one.truth[:, None]).mean()
     assert np.average(found["accuracy"], weights=found["images"]) == pytest.approx(hits)

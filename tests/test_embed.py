@@ -1,15 +1,21 @@
 """Frozen embeddings: unit rows, cosines in the order of a task's classes, zero-shot by the nearest prompts."""
 
+import io
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import CLASSES
 
+import har.embed
 from har import embeddings
 from har.embed import embed, prompt_ensemble
 from har.errors import HarError
+from har.models.preprocess import Preprocess
 from har.models.pretrained import Encoder
+from har.store import Store
 
 PROMPTS = {
     "walking": ["a person walking", "two people walking"],
@@ -117,6 +123,62 @@ def test_embedding_again_with_other_jobs_gives_the_same_bytes(checkpoints, store
     embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, tmp_path, batch_size=3, jobs=2, device="cpu")
     for file in folders["clip"].iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
+def test_files_are_those_of_numpy(folders):
+    for name in ("images", "texts", "similarities"):
+        file = folders["clip"] / f"{name}.npy"
+        again = io.BytesIO()
+        np.save(again, np.load(file))
+        assert again.getvalue() == file.read_bytes()
+
+
+class TestShards:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """Shards of three images; what the encoder is asked for, which may be told to stop."""
+        monkeypatch.setattr(har.embed, "SHARD", 3)
+        load, seen = Preprocess.load, []
+
+        def told(self, store, ids):
+            if len(seen) == stop[0]:
+                raise KeyboardInterrupt
+            seen.append(list(ids))
+            return load(self, store, ids)
+
+        stop = [99]
+        monkeypatch.setattr(Preprocess, "load", told)
+        return seen, stop
+
+    def run(self, checkpoints, store, out, keep=None):
+        embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, out, batch_size=3, jobs=1, device="cpu", keep=keep)
+        return {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def test_an_interruption_costs_one(self, checkpoints, store, seen, tmp_path):
+        calls, stop = seen
+        whole = self.run(checkpoints, store, tmp_path / "whole")
+        calls.clear()
+        stop[0] = 1
+        with pytest.raises(KeyboardInterrupt):
+            self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep")
+        assert calls == [[3, 5, 7]]
+        assert not (tmp_path / "out/images.npy").exists()
+        calls.clear()
+        stop[0] = 99
+        assert self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep") == whole
+        assert calls == [[12]]
+
+    def test_what_was_kept_of_another_store_is_not_taken(self, checkpoints, store, seen, tmp_path):
+        calls, _ = seen
+        self.run(checkpoints, store, tmp_path / "a", tmp_path / "keep")
+        other = tmp_path / "store"
+        shutil.copytree(store.folder, other)
+        pixels = bytearray((other / "pixels.bin").read_bytes())
+        pixels[-1] ^= 1
+        (other / "pixels.bin").write_bytes(pixels)
+        calls.clear()
+        self.run(checkpoints, Store(other), tmp_path / "b", tmp_path / "keep")
+        assert calls == [[3, 5, 7], [12]]
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
+from har import evaluate
 from har.errors import HarError
 from har.evaluate import (
     METRICS,
@@ -25,6 +26,7 @@ from har.evaluate import (
     per_seed,
     predictions_frame,
     read_predictions,
+    resample_blocks,
     resample_counts,
     seed_scores,
     summarise,
@@ -266,6 +268,23 @@ def test_every_resample_draws_n_images():
     assert counts.shape == (50, 17)
     assert (counts.sum(1) == 17).all()
     assert counts.mean() == 1
+
+
+@pytest.mark.parametrize("block", [1, 17, 100, 1000])
+def test_blocks_are_the_same_draws(block, monkeypatch):
+    monkeypatch.setattr(evaluate, "BLOCK", block)
+    evaluate._drawn_file.cache_clear()
+    blocks = list(resample_blocks(17, 50, seed=3))
+    assert max(map(len, blocks)) == min(max(1, block // 17), 50)
+    np.testing.assert_array_equal(np.concatenate(blocks), resample_counts(17, 50, seed=3))
+
+
+def test_figures_do_not_depend_on_the_blocks(monkeypatch):
+    frame = simulate()
+    one = cells(frame, "test")
+    whole = summarise(frame), per_class(one, 200)
+    monkeypatch.setattr(evaluate, "BLOCK", 3 * len(one.truth))
+    assert (summarise(frame), per_class(one, 200)) == whole
 
 
 def test_no_rows_give_an_empty_summary():

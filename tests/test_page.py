@@ -29,7 +29,9 @@ from har.sections import SECTIONS, figure, path_of, sections_in
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return written(tmp_path_factory.mktemp("page"), 24)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "PART", 10)  # so that there are three
+        yield written(tmp_path_factory.mktemp("page"), 24)
 
 
 def read_script(path: Path):
@@ -60,37 +62,91 @@ class TestPacking:
 
     def test_predictions_are_those_of_the_frames(self, made):
         given, index = made
-        images = read_script(index.parent / "page/data/images.js")
-        for record in read_script(index.parent / "page/data/predictions.js"):
-            frame = given.predictions[record["task"], record["model"]]
-            rows = scripts.unpacked(record["rows"], "u4")
-            shape = len(record["seeds"]), len(rows), len(record["classes"])
-            packed = scripts.unpacked(record["probabilities"], "u2").reshape(shape) / gallery.STEPS
-            assert record["classes"] == [images["classes"].index(name) for name in TASKS[record["task"]]]
-            for s, seed in enumerate(record["seeds"]):
-                mine = frame[frame.seed == seed].set_index("image_id").loc[np.array(images["id"])[rows]]
-                truth = mine[[f"p_{name}" for name in TASKS[record["task"]]]].to_numpy()
-                assert packed[s] == pytest.approx(truth, abs=2e-5)
+        data = index.parent / "page/data"
+        images, about = read_script(data / "images.js"), read_script(data / "models.js")["models"]
+        assert [one["key"] for one in about] == ["activity-clip", "activity-probe_clip", "posture-clip"]
+        for model in about:
+            classes = TASKS[model["task"]]
+            frame = given.predictions[model["task"], model["model"]]
+            assert model["classes"] == [images["classes"].index(name) for name in classes]
+            seen = []
+            for number, first in enumerate(range(0, 24, gallery.PART)):
+                record = read_script(data / f"answers/{number}.js")[model["key"]]
+                rows = scripts.unpacked(record["rows"], "u4") + first
+                shape = len(model["seeds"]), len(rows), len(classes)
+                packed = scripts.unpacked(record["probabilities"], "u2").reshape(shape) / gallery.STEPS
+                for s, seed in enumerate(model["seeds"]):
+                    mine = frame[frame.seed == seed].set_index("image_id").loc[np.array(images["id"])[rows]]
+                    assert packed[s] == pytest.approx(mine[[f"p_{name}" for name in classes]].to_numpy(), abs=2e-5)
+                seen += rows.tolist()
+            assert np.array(images["id"])[seen].tolist() == sorted(frame.image_id.unique())
+
+    def test_a_models_summary_is_the_majority_of_its_runs(self, made):
+        given, index = made
+        data = index.parent / "page/data"
+        images = read_script(data / "images.js")
+        for (task, model), frame in given.predictions.items():
+            record = read_script(data / f"models/{task}-{model}.js")
+            says, agree, rows = (
+                scripts.unpacked(record[k], t) for k, t in (("says", "u2"), ("agree", "u1"), ("rows", "u4"))
+            )
+            sure, truth = (scripts.unpacked(record[name], "u2") / gallery.STEPS for name in ("sure", "truth"))
+            names = [f"p_{name}" for name in TASKS[task]]
+            for place, image_id in enumerate(np.array(images["id"])[rows]):
+                mine = frame[frame.image_id == image_id]
+                votes = (
+                    pd.Series(mine[names].to_numpy().argmax(1)).value_counts().reindex(range(len(names)), fill_value=0)
+                )
+                mean = mine[names].mean().to_numpy()
+                best = max(range(len(names)), key=lambda c, v=votes, m=mean: (v[c], m[c]))
+                assert images["classes"][says[place]] == TASKS[task][best]
+                assert agree[place] == votes[best]
+                assert sure[place] == pytest.approx(mean[best], abs=2e-5)
+                label = f"p_{mine.label.iloc[0]}"
+                assert truth[place] == pytest.approx(mine[label].mean(), abs=2e-5)
+
+    def test_tallies_count_the_models_that_are_right(self, made):
+        _, index = made
+        data = index.parent / "page/data"
+        images, found = read_script(data / "images.js"), read_script(data / "models.js")
+        for task in ("", *TASKS):
+            asked, right = np.zeros(24, int), np.zeros(24, int)
+            for model in found["models"]:
+                if task in ("", model["task"]):
+                    record = read_script(data / f"models/{model['key']}.js")
+                    rows = scripts.unpacked(record["rows"], "u4")
+                    asked[rows] += 1
+                    right[rows] += scripts.unpacked(record["says"], "u2") == np.array(images["label"])[rows]
+            assert scripts.unpacked(found["tallies"][task]["asked"], "u1").tolist() == asked.tolist()
+            assert scripts.unpacked(found["tallies"][task]["right"], "u1").tolist() == right.tolist()
 
     def test_images_carry_captions_licence_and_source(self, made):
         given, index = made
         images = read_script(index.parent / "page/data/images.js")
+        told = read_script(index.parent / "page/data/images/0.js")
         assert images["id"] == given.manifest.image_id.tolist()
-        assert images["captions"][0][1] == EVIL
-        assert [images["classes"][c] for c in images["fires"][0][1]] == ["sitting"]
-        assert images["fires"][0][0] == []
-        assert images["source"][:2] == ["http://example.org/a.jpg", FLICKR]  # javascript: is no source
-        assert images["author"][:2] == ["", "https://www.flickr.com/photo.gne?id=6255196340"]
+        assert told["captions"][0][1] == EVIL
+        assert [images["classes"][c] for c in told["fires"][0][1]] == ["sitting"]
+        assert told["fires"][0][0] == []
+        assert told["source"][:2] == ["http://example.org/a.jpg", FLICKR]  # javascript: is no source
+        assert told["author"][:2] == ["", "https://www.flickr.com/photo.gne?id=6255196340"]
         assert images["licences"]["4"] == ["CC BY 2.0", "https://creativecommons.org/licenses/by/2.0/"]
         assert images["maps"]["activity-clip"]["classes"] == [0, 1, 2]
+
+    def test_each_image_is_in_one_part(self, made):
+        given, index = made
+        parts = [read_script(index.parent / f"page/data/images/{n}.js") for n in range(-(-24 // gallery.PART))]
+        captions = [caption for part in parts for texts in part["captions"] for caption in texts]
+        assert captions == given.evidence.caption.tolist()
+        assert len(list((index.parent / "page/data/images").iterdir())) == len(parts)
 
     def test_an_image_without_a_split_is_named(self, tmp_path):
         made = source(tmp_path, 6)
         with pytest.raises(HarError, match=r"split\.csv: image 1000 of the manifest is missing"):
-            gallery.images(made.manifest, made.split.iloc[1:], made.evidence, TASKS)
+            gallery.images(made.manifest, made.split.iloc[1:], TASKS)
 
     def test_traits_are_those_of_the_errors_stage(self, made, tmp_path):
-        traits = read_script(made[1].parent / "page/data/images.js")["traits"]
+        traits = read_script(made[1].parent / "page/data/images/0.js")["traits"]
         assert traits["Largest person, of the image"][:2] == [0.25, 0.25]
         assert traits["Overlapped by others"][:2] == [None, 0.5]
         assert traits["Of these, hidden"][:2] == [None, None]
@@ -141,10 +197,21 @@ class TestMarkup:
         told = markup.tables(TABLE, "fallback")
         assert "<caption>Table 7. Three activities <small>profile sample: generated</small></caption>" in told
         assert '<th scope="col">Model</th><th scope="col">Split</th><th scope="col" class="n">n</th>' in told
-        assert '<th scope="row">CLIP</th><td>test</td><td class="n">29</td><td class="n">0.710</td>' in told
+        assert '<th scope="row" class="slim">CLIP</th><td class="short">test</td><td class="n">29</td>' in told
+        assert '<td class="n">29</td><td class="n">0.710</td>' in told
         assert '<ul class="notes">' in told
         assert "fallback" not in told
         assert "style=" not in told
+
+    def test_a_text_has_room_and_an_image_its_place_in_the_gallery(self):
+        told = markup.tables(
+            f"| Image | Label | Captions |\n|---|---|---|\n| 194 | standing | {'a man ' * 20}|\n", "Missed"
+        )
+        assert (
+            '<th scope="row" class="slim"><a href="#images?image=194">194</a></th><td class="short">standing</td>'
+            in told
+        )
+        assert '<td class="long">a man' in told
 
     def test_a_table_without_a_heading_takes_the_sections(self):
         assert "<caption>Results</caption>" in markup.tables("| a | b |\n|---|---|\n| 1 | 2 |\n", "Results")
@@ -254,7 +321,7 @@ class TestDocument:
             files = sorted(p for p in [folder / "index.html", *(folder / "page").rglob("*")] if p.is_file())
             return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
-        _, again = written(tmp_path, 24)
+        _, again = written(tmp_path, 24)  # in as many parts
         first = digests(made[1].parent)
         assert len(first) > 24 * 2
         assert digests(again.parent) == first
@@ -316,4 +383,4 @@ def test_an_installed_package_holds_the_pages_files():
 def test_predictions_that_miss_an_image_stop():
     frame = pd.DataFrame({"seed": [0, 0, 1], "image_id": [1, 2, 1], "p_a": 0.5, "p_b": 0.5})
     with pytest.raises(HarError, match="3 rows are not"):
-        gallery.predictions({("t", "m"): frame}, [1, 2], ["a", "b"])
+        gallery.answers({("t", "m"): frame}, [1, 2], [0, 1], ["a", "b"])

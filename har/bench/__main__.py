@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
             found = SECTIONS[section](folder, FULL if options.full else REPEATS, jobs, options.checkpoint)
             rows += found[0]
             notes += found[1]
-    print("\n".join([markdown_table(report.table(rows)), "", *notes]))
+            print("\n".join([markdown_table(report.table(found[0])), "", *found[1], ""]), flush=True)
     if not options.only:
         print(f"written to {report.write(rows, notes, Path('reports/bench'))}")
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 TEMPLATE = re.compile(r"\$\{[^}]*\}")
+OWN = re.compile(r"\$\{(item\b|key\})")  # which only the stage itself knows, one of several that its entry stands for
 KEPT = ("har", "stages", "params.yaml", ".dvcignore")
 
 
@@ -23,9 +24,10 @@ def hollow(project: Path, folder: Path) -> int:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    graph = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))
+    shutil.copy(project / "dvc.yaml", folder / "dvc.yaml")
+    graph = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
     listed = [stage.get("do", stage) for stage in graph["stages"].values()]
-    deps = {dep for stage in listed for dep in stage["deps"]}
+    deps = {dep for stage in listed for dep in stage["deps"] if not OWN.search(dep)} | asked_for(folder)
     for stage in listed:
         # one command: each line of a list would start a shell
         stage["cmd"] = " && ".join(line for out in stage["outs"] for line in written(name_of(out), deps))
@@ -55,6 +57,14 @@ def written(out: str, deps: set[str]) -> list[str]:
         files = sorted(dep for dep in deps if dep.startswith(f"{out}/")) or [f"{out}/one.txt"]
     folders = sorted({str(PurePosixPath(file).parent) for file in files})
     return [f"mkdir -p {' '.join(folders)}", *(f"echo > {file}" for file in files)]
+
+
+def asked_for(folder: Path) -> set[str]:
+    """The deps of all stages of the project in `folder`, templates filled in."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder), uninitialized=True) as repo:
+        return {dep.def_path for stage in repo.index.stages for dep in stage.deps}
 
 
 def stages(folder: Path) -> int:

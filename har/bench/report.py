@@ -79,13 +79,17 @@ def frame(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 def write(comparisons: Sequence[Comparison], notes: Sequence[str], folder: Path) -> Path:
     """NAME.md, which README.md quotes, and NAME.csv in `folder`; NAME tells the hardware. Returns the first."""
-    title = hardware()
-    name = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+    title, name = hardware(), file_name()
     used = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     lines = [f"**{title}** ({used})", "", markdown_table(table(comparisons)), "", *(f"- {note}" for note in notes)]
     write_csv(folder / f"{name}.csv", frame(comparisons))
     write_text(folder / f"{name}.md", "\n".join(lines) + "\n")
     return folder / f"{name}.md"
+
+
+def file_name() -> str:
+    """`hardware` as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", hardware().lower()).strip("-")
 
 
 def hardware() -> str:

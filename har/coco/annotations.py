@@ -7,12 +7,15 @@ reported by file and row, and a file name can never leave the folder it is writt
 import contextlib
 import io
 import re
+from array import array
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from har.errors import HarError
+from har.json_rows import read_rows
 from har.outside import ANNOTATIONS, is_number, is_text, is_whole, read_json
 
 # COCO's own names are 12 digits; letters are allowed for other people's images in the same format.
@@ -20,9 +23,10 @@ from har.outside import ANNOTATIONS, is_number, is_text, is_whole, read_json
 SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpe?g|png|webp|bmp|gif|tiff?)", re.ASCII)
 # COCO's images are at most 640 x 640; other people's photographs may be larger, bombs are larger still.
 MAX_SIDE, MAX_PIXELS = 100_000, 64_000_000
+NO_BOXES = np.empty((0, 4))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """What COCO says about one image.
 
@@ -68,41 +72,133 @@ def safe_file_name(name: object, *, where: str) -> str:
 def read_records(captions_json: str | Path, instances_json: str | Path) -> dict[int, ImageRecord]:
     """Captions and person boxes of every image of the captions file, by image id in ascending order.
 
-    Images that the instances file does not hold have no boxes. Raises HarError, naming file and row, for
-    unreadable JSON, missing keys, duplicate or unknown ids, unsafe file names, sizes that are not positive,
-    or two files that disagree about an image.
+    Images that the instances file does not hold have no boxes. The files are read row by row: outlines, most of their
+    bytes, are never in memory together. Raises HarError, naming file and row, for unreadable JSON, missing keys,
+    duplicate or unknown ids, unsafe file names, sizes that are not positive, or two files that disagree about an image.
     """
-    captions = load(Path(captions_json), kind="captions")
-    instances = load(Path(instances_json), kind="instances")
-    (person,) = instances.getCatIds(catNms=["person"])
-
-    records = {}
-    for image_id in sorted(captions.imgs):
-        image = captions.imgs[image_id]
-        other = instances.imgs.get(image_id)
-        if other is not None and any(image[k] != other[k] for k in ("file_name", "width", "height")):
-            raise HarError(f"{instances_json}: image {image_id} has another file_name or size than in {captions_json}")
-        texts = sorted(captions.imgToAnns.get(image_id, []), key=lambda a: a["id"])
-        people = [a for a in instances.imgToAnns.get(image_id, []) if a["category_id"] == person]
-        # ties broken by annotation id: the order must not depend on the order of rows in the file
-        people.sort(key=lambda a: (-a["bbox"][2] * a["bbox"][3], a["id"]))
-        records[image_id] = ImageRecord(
+    images, texts = _read_captions(Path(captions_json))
+    boxes, crowds = _read_people(Path(instances_json), images, str(captions_json))
+    return {
+        image_id: ImageRecord(
             image_id=image_id,
-            file_name=image["file_name"],
-            width=image["width"],
-            height=image["height"],
-            license=image.get("license", 0),
-            coco_url=image.get("coco_url", ""),
-            flickr_url=image.get("flickr_url", ""),
-            captions=tuple(a["caption"].strip() for a in texts),
-            boxes=_boxes(a for a in people if not a.get("iscrowd")),
-            crowds=_boxes(a for a in people if a.get("iscrowd")),
+            file_name=name,
+            width=width,
+            height=height,
+            license=licence,
+            coco_url=coco_url,
+            flickr_url=flickr_url,
+            captions=texts.get(image_id, ()),
+            boxes=boxes.get(image_id, NO_BOXES),
+            crowds=crowds.get(image_id, NO_BOXES),
         )
-    return records
+        for image_id, (name, width, height, licence, coco_url, flickr_url) in sorted(images.items())
+    }
 
 
-def _boxes(annotations) -> np.ndarray:
-    return np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4)
+def _read_captions(path: Path) -> tuple[dict[int, tuple], dict[int, tuple[str, ...]]]:
+    """Of a captions file, what is kept of each image, and its captions."""
+    images, names, rows, texts = {}, set(), _Rows(path), []
+    for key, row, value in _each(path, "captions", ("images", "annotations")):
+        where = f"{path}: {key}[{row}]"
+        if key == "images":
+            _check_image(value, where, names, images)
+            size = value["file_name"], value["width"], value["height"]
+            images[value["id"]] = *size, value.get("license", 0), value.get("coco_url", ""), value.get("flickr_url", "")
+            continue
+        rows.add(value, where)
+        if not is_text(value.get("caption")):
+            raise HarError(f"{where}: caption is missing or not text")
+        texts.append(value["caption"].strip())
+    ids = rows.checked(images)
+    return images, {i: tuple(texts[k] for k in places) for i, places in rows.by_image(np.argsort(ids))}
+
+
+def _read_people(path: Path, images: Mapping[int, tuple], captions: str) -> list[dict[int, np.ndarray]]:
+    """Of an instances file, the boxes of the persons in each image, and those of crowds. images: as the file `captions`
+    has them."""
+    found, names, rows, people, categories = set(), set(), _Rows(path), [], set()
+    kinds, boxes = array("q"), array("d")  # of each annotation: category and iscrowd; x, y, width, height
+    for key, row, value in _each(path, "instances", ("images", "annotations", "categories")):
+        where = f"{path}: {key}[{row}]"
+        if key == "images":
+            _check_image(value, where, names, found)
+            found.add(value["id"])
+            other = images.get(value["id"])
+            if other is not None and other[:3] != (value["file_name"], value["width"], value["height"]):
+                raise HarError(f"{path}: image {value['id']} has another file_name or size than in {captions}")
+        elif key == "annotations":
+            rows.add(value, where)
+            _check_box(value, where)
+            kinds.extend((value["category_id"], bool(value.get("iscrowd"))))
+            boxes.extend(value["bbox"])
+        else:
+            _check_id(value, where, categories)
+            categories.add(value["id"])
+            if not is_text(value.get("name")):
+                raise HarError(f"{where}: name is missing or not text")
+            people += [value["id"]] if value["name"] == "person" else []
+    if len(people) != 1:
+        raise HarError(f"{path}: categories must hold 'person' exactly once")
+    ids, table = rows.checked(found), np.array(boxes).reshape(-1, 4)
+    kind, crowd = np.array(kinds, dtype=np.int64).reshape(-1, 2).T
+    # the largest first; ties broken by annotation id: the order must not depend on the order of rows in the file
+    order = np.lexsort((ids, -table[:, 2] * table[:, 3]))
+    order = order[kind[order] == people[0]]
+    return [{i: table[places] for i, places in rows.by_image(order[crowd[order] == one])} for one in (0, 1)]
+
+
+class _Rows:
+    """The ids of a file's annotations and of their images, checked when all are known."""
+
+    def __init__(self, path: Path):
+        self.path, self.ids, self.images = path, array("q"), array("q")
+
+    def add(self, annotation: dict, where: str) -> None:
+        _check_id(annotation, where, ())
+        image_id = annotation.get("image_id")
+        if not is_whole(image_id):
+            raise HarError(f"{where}: image_id {_shown(image_id)} is not among the images")
+        self.ids.append(annotation["id"])
+        self.images.append(image_id)
+
+    def checked(self, known: Collection[int]) -> np.ndarray:
+        """The ids; HarError where one stands twice, or an image is not `known`."""
+        ids, images = np.array(self.ids, dtype=np.int64), np.array(self.images, dtype=np.int64)
+        order = np.argsort(ids, kind="stable")
+        twice = order[1:][ids[order][1:] == ids[order][:-1]]
+        if len(twice):
+            raise HarError(f"{self.path}: annotations[{twice.min()}]: id {ids[twice.min()]} occurs twice")
+        for image_id, row in zip(*np.unique(images, return_index=True), strict=True):
+            if int(image_id) not in known:
+                raise HarError(f"{self.path}: annotations[{row}]: image_id {image_id} is not among the images")
+        return ids
+
+    def by_image(self, order: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Each image and the places of its annotations, of those in `order` and in this order."""
+        images = np.array(self.images, dtype=np.int64)[order]
+        together = np.argsort(images, kind="stable")
+        order, images = order[together], images[together]
+        starts = np.flatnonzero(np.diff(images, prepend=-1))
+        ends = [*starts[1:], len(order)]
+        for start, end in zip(starts, ends, strict=False):
+            yield int(images[start]), order[start:end]
+
+
+def _each(path: Path, kind: str, keys: Sequence[str]) -> Iterator[tuple[str, int, dict]]:
+    """Key, place and object of the lists `keys` in a COCO file; HarError where one is missing or holds other things."""
+    missing = dict.fromkeys(keys)
+    for key, row, value in read_rows(path, f"COCO {kind} in JSON"):
+        if key not in keys:
+            continue
+        if row is None and value != []:
+            raise HarError(f"{path}: {key!r} is missing or not a list")
+        missing.pop(key, None)
+        if row is not None:
+            if not isinstance(value, dict):
+                raise HarError(f"{path}: {key}[{row}] is not an object")
+            yield key, row, value
+    for key in missing:
+        raise HarError(f"{path}: {key!r} is missing or not a list")
 
 
 def load(path: Path, *, kind: str):
@@ -138,25 +234,31 @@ def load(path: Path, *, kind: str):
 def checked_images(data: dict, path: Path) -> list[dict]:
     """The checked rows of 'images'."""
     images = rows_of(data, "images", path)
-    _unique_ids(images, "images", path)
     names: set[str] = set()
+    ids: set[int] = set()
     for row, image in enumerate(images):
-        where = f"{path}: images[{row}]"
-        name = safe_file_name(image.get("file_name"), where=where).lower()  # some file systems do not tell case apart
-        if name in names:
-            raise HarError(f"{where}: file_name {image['file_name']} occurs twice")
-        names.add(name)
-        for key in ("width", "height"):
-            if not is_whole(image.get(key), 1, MAX_SIDE):
-                raise HarError(f"{where}: {key} {_shown(image.get(key))} is not a number of pixels, 1 to {MAX_SIDE:,}")
-        if image["width"] * image["height"] > MAX_PIXELS:
-            raise HarError(f"{where}: {image['width']} x {image['height']} pixels, at most {MAX_PIXELS:,} allowed")
-        if not is_whole(image.get("license", 0)):
-            raise HarError(f"{where}: license {_shown(image['license'])} is not a whole number of 0 or more")
-        for key in ("coco_url", "flickr_url"):
-            if not is_text(image.get(key, "")):
-                raise HarError(f"{where}: {key} is not text")
+        _check_image(image, f"{path}: images[{row}]", names, ids)
+        ids.add(image["id"])
     return images
+
+
+def _check_image(image: dict, where: str, names: set[str], ids: Collection[int]) -> None:
+    """HarError for a row of 'images' that is malformed or has a name of `names`, which it joins, or an id of `ids`."""
+    _check_id(image, where, ids)
+    name = safe_file_name(image.get("file_name"), where=where).lower()  # some file systems do not tell case apart
+    if name in names:
+        raise HarError(f"{where}: file_name {image['file_name']} occurs twice")
+    names.add(name)
+    for key in ("width", "height"):
+        if not is_whole(image.get(key), 1, MAX_SIDE):
+            raise HarError(f"{where}: {key} {_shown(image.get(key))} is not a number of pixels, 1 to {MAX_SIDE:,}")
+    if image["width"] * image["height"] > MAX_PIXELS:
+        raise HarError(f"{where}: {image['width']} x {image['height']} pixels, at most {MAX_PIXELS:,} allowed")
+    if not is_whole(image.get("license", 0)):
+        raise HarError(f"{where}: license {_shown(image['license'])} is not a whole number of 0 or more")
+    for key in ("coco_url", "flickr_url"):
+        if not is_text(image.get(key, "")):
+            raise HarError(f"{where}: {key} is not text")
 
 
 def checked_categories(data: dict, path: Path) -> list[dict]:
@@ -180,16 +282,19 @@ def rows_of(data: dict, key: str, path: Path) -> list[dict]:
     return rows
 
 
-def _unique_ids(rows: list[dict], key: str, path: Path) -> set[int]:
+def _unique_ids(rows: list[dict], key: str, path: Path) -> None:
     ids: set[int] = set()
     for row, value in enumerate(rows):
-        identity = value.get("id")
-        if not is_whole(identity):
-            raise HarError(f"{path}: {key}[{row}]: id {_shown(identity)} is not a whole number of 0 to 2^63 - 1")
-        if identity in ids:
-            raise HarError(f"{path}: {key}[{row}]: id {identity} occurs twice")
-        ids.add(identity)
-    return ids
+        _check_id(value, f"{path}: {key}[{row}]", ids)
+        ids.add(value["id"])
+
+
+def _check_id(value: dict, where: str, ids: Collection[int]) -> None:
+    identity = value.get("id")
+    if not is_whole(identity):
+        raise HarError(f"{where}: id {_shown(identity)} is not a whole number of 0 to 2^63 - 1")
+    if identity in ids:
+        raise HarError(f"{where}: id {identity} occurs twice")
 
 
 def _check_box(annotation: dict, where: str) -> None:

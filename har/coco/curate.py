@@ -78,18 +78,19 @@ def curate(
     person = _phrase_pattern("person_words", person_words)
     patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c["keywords"]) for k, c in classes.items()}
 
-    # fired[image_id][k]: the classes that caption k fires for
-    fired = {i: [_fires(c, person, patterns) for c in record.captions] for i, record in records.items()}
-    support = {i: {label: sum(label in f for f in fires) for label in classes} for i, fires in fired.items()}
+    # fired[image_id][k]: the classes that caption k fires for; images without any such caption are left out
+    fired = {i: tuple(_fires(c, person, patterns) for c in record.captions) for i, record in records.items()}
+    fired = {i: fires for i, fires in fired.items() if any(fires)}
+
+    def supported(least: int) -> dict[int, list[str]]:
+        """The classes that at least so many captions of an image fire for, of the images with such a class."""
+        found = {i: [name for name in classes if sum(name in f for f in fires) >= least] for i, fires in fired.items()}
+        return {i: labels for i, labels in found.items() if labels}
 
     funnel = Funnel(list(classes))
-    funnel.add("images in the captions file", {i: () for i in records})
-    funnel.add(
-        "a caption names a person and an activity",
-        {i: [label for label in classes if n[label]] for i, n in support.items() if any(n.values())},
-    )
-    firing = {i: [label for label in classes if n[label] >= min_captions] for i, n in support.items()}
-    firing = {i: labels for i, labels in firing.items() if labels}
+    funnel.add("images in the captions file", dict.fromkeys(records, ()))
+    funnel.add("a caption names a person and an activity", supported(1))
+    firing = supported(min_captions)
     funnel.add(f"at least {min_captions} captions agree", firing)
     chosen = {i: _decide(labels, precedence) for i, labels in firing.items()}
     chosen = {i: label for i, label in chosen.items() if label is not None}

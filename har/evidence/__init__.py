@@ -12,7 +12,7 @@ from har.errors import HarError
 from har.evaluate import RESAMPLES
 from har.evidence.calibration import calibration_table, reliability_figure
 from har.evidence.pairs import pairs_table
-from har.evidence.rows import SPLITS, Key, population, score
+from har.evidence.rows import SPLITS, Key, outcomes, population, score
 from har.evidence.scores import per_class_table, scores_table
 from har.evidence.small_test import small_test_table
 from har.evidence.tests import honest_differences, tests_table
@@ -34,16 +34,17 @@ def build_evidence(
     `predictions` maps (task, model) to its frame; `labels` are those of all images that satisfy the caption
     rule, drawn or not. HarError if no model has predictions on test or extended.
     """
-    shares = population(labels, predictions)
-    scored = {split: score(predictions, split, shares, resamples, seed) for split in SPLITS}
+    found = outcomes(predictions)
+    shares = population(labels, found)
+    scored = {split: score(found[split], shares, resamples, seed) for split in SPLITS}
     if not any(scored.values()):
         raise HarError(f"statistics: no model has predictions on {' or '.join(SPLITS)}")
     honest = honest_differences(scored)
     return {
         "scores": scores_table(scored, shares, header, level),
         "per_class": per_class_table(scored, header, level, resamples, seed),
-        "calibration": calibration_table(predictions, scored, header, seed),
+        "calibration": calibration_table(found["validation"], scored, header, seed),
         "tests": tests_table(scored, honest, header, level),
         "pairs": pairs_table(scored, honest, header, level),
-        "small_test": small_test_table(predictions, scored, shares, header, level, resamples, seed),
+        "small_test": small_test_table(scored, shares, header, level, resamples, seed),
     }

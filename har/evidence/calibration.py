@@ -8,10 +8,7 @@ import pandas as pd
 
 from har import calibration, paper
 from har.errors import HarError
-from har.evaluate import (
-    RESAMPLES,
-    cells,
-)
+from har.evaluate import RESAMPLES, Cells, cells
 from har.evidence.rows import (
     FIRST,
     FIRST_SHOWN,
@@ -29,15 +26,12 @@ from har.markdown import Table, number
 
 
 def calibration_table(
-    predictions: Mapping[Key, pd.DataFrame], scored: Mapping[str, Mapping[Key, Scored]], header: str, seed: int
+    validation: Mapping[Key, Cells], scored: Mapping[str, Mapping[Key, Scored]], header: str, seed: int
 ) -> Table:
-    """Expected calibration error, and what a temperature fitted on validation makes of it."""
-    fitted, validated, notes = {}, {}, []
-    for key, frame in predictions.items():
-        if (frame["split"] == "validation").any():
-            validation = cells(frame, "validation")
-            fitted[key], validated[key] = calibration.fit_temperatures(validation), len(validation.truth)
-    rows = []
+    """Expected calibration error, and what a temperature fitted on `validation` makes of it."""
+    fitted = {key: calibration.fit_temperatures(one) for key, one in validation.items()}
+    validated = {key: len(one.truth) for key, one in validation.items()}
+    rows, notes = [], []
     for split, key, one in every_scored(scored):
         what = f"{paper.model_name(key[1])}, {key[0]}"
         row = first_columns(key, split, one.cells)
@@ -113,7 +107,8 @@ def reliability_figure(
     from har.figures import BLUE, GREY, drawing
 
     shown = {}
-    for key, frame in sorted(predictions.items(), key=lambda item: item[0][0]):  # task by task
+    for key in sorted(predictions, key=lambda key: key[0]):  # task by task
+        frame = predictions[key]
         split = next((split for split in SPLITS if (frame["split"] == split).any()), None)
         if split:
             shown[key] = split, cells(frame, split)
@@ -137,6 +132,8 @@ def reliability_figure(
                 axis.set_ylabel("accuracy", fontsize=8)
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
+        for axis in axes[: len(shown)][-columns:]:  # the lowest of each column
+            axis.tick_params(labelbottom=True)
         figure.supxlabel(
             f"confidence (bins of equally many images; line: {level:.0%} interval over images)", fontsize=8
         )

@@ -12,7 +12,6 @@ from har.evaluate import (
     Estimate,
     cells,
     class_shares,
-    classes_of,
     estimates,
 )
 from har.markdown import NONE, Table, interval, number, plain_frame
@@ -31,21 +30,26 @@ Key = tuple[str, str]  # task and model
 Shares = Mapping[str, Mapping[str, float]]  # task to the class shares of the population
 
 
-def score(
-    predictions: Mapping[Key, pd.DataFrame], split: str, shares: Shares, resamples: int = RESAMPLES, seed: int = 0
-) -> dict[Key, Scored]:
-    """Every model that has predictions on `split`, in their order."""
-    found = {}
-    for (task, model), frame in predictions.items():
-        if (frame["split"] == split).any():
-            one = cells(frame, split)
-            found[task, model] = Scored(one, estimates(one, resamples, seed, shares[task]))
+def outcomes(predictions: Mapping[Key, pd.DataFrame]) -> dict[str, dict[Key, Cells]]:
+    """Every model's outcomes on each split that it has predictions on, in their order. Each frame is looked at once:
+    where `predictions` reads them from files, one is in memory at a time."""
+    found = {split: {} for split in (*SPLITS, "validation")}
+    for key, frame in predictions.items():
+        for split, mine in found.items():
+            if (frame["split"] == split).any():
+                mine[key] = cells(frame, split)
     return found
 
 
-def population(labels: Sequence[str], predictions: Mapping[Key, pd.DataFrame]) -> Shares:
+def score(found: Mapping[Key, Cells], shares: Shares, resamples: int = RESAMPLES, seed: int = 0) -> dict[Key, Scored]:
+    """Each model of `outcomes` on one split."""
+    return {key: Scored(one, estimates(one, resamples, seed, shares[key[0]])) for key, one in found.items()}
+
+
+def population(labels: Sequence[str], found: Mapping[str, Mapping[Key, Cells]]) -> Shares:
     """Each task's class shares among `labels`, those of all images that satisfy the caption rule."""
-    return {task: class_shares(labels, classes_of(frame)) for (task, _), frame in predictions.items()}
+    classes = {task: one.classes for mine in found.values() for (task, _), one in mine.items()}
+    return {task: class_shares(labels, mine) for task, mine in classes.items()}
 
 
 def figure_columns(name: str, value: float | None, low: float | None = None, high: float | None = None) -> dict:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from har import paper
 from har.evaluate import (
@@ -29,7 +28,6 @@ from har.statistics import (
 
 
 def small_test_table(
-    predictions: Mapping[Key, pd.DataFrame],
     scored: Mapping[str, Mapping[Key, Scored]],
     shares: Shares,
     header: str,
@@ -39,7 +37,8 @@ def small_test_table(
 ) -> Table:
     """How far each model's accuracy on the small test set lies from that on the larger one."""
     # another seed: the two sets are independent, so the draws behind their difference must be
-    redrawn = score(predictions, "test", shares, resamples, seed + 1)
+    found = {key: one.cells for key, one in scored["test"].items()}
+    redrawn = score(found, shares, resamples, seed + 1)
     rows, mixes = [], {}
     for task in tasks_in(scored):
         for key, small in ranked(scored["test"], task).items():

@@ -62,8 +62,8 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     page. The same inputs give the same bytes."""
     out = reports / "page"
     shutil.rmtree(out, ignore_errors=True)  # nothing of another run stays
-    images = gallery.images(source.manifest, source.split, source.evidence, source.tasks, source.traits)
-    predictions = gallery.predictions(source.predictions, images["id"], images["classes"])
+    images = gallery.images(source.manifest, source.split, source.tasks)
+    answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
     write_photographs({i: source.photographs[i] for i in images["id"]}, out, settings)
     maps = {}
     for folder in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
@@ -72,13 +72,24 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
         maps[folder.name] = {"classes": found["classes"], "method": found["method"]}
     about = {"profile": source.profile, "generated": source.generated, "maps": maps}
     write_script(out / "data/images.js", "images", about | images)
-    write_script(out / "data/predictions.js", "predictions", predictions)
+    tallies = gallery.tallies(answers, list(source.tasks), len(images["id"]))
+    write_script(out / "data/models.js", "models", {"models": [one.about() for one in answers], "tallies": tallies})
+    for one in answers:
+        write_script(out / f"data/models/{one.key}.js", f"models/{one.key}", one.summary())
+    captions = []
+    parts = gallery.parts(source.manifest, source.evidence, images["classes"], source.traits)
+    for number, part in enumerate(parts):
+        write_script(out / f"data/images/{number}.js", f"images/{number}", part)
+        runs = {one.key: one.part(number * gallery.PART) for one in answers}
+        write_script(out / f"data/answers/{number}.js", f"answers/{number}", runs)
+        captions += [texts[0] if texts else "" for texts in part["captions"]]
     static = resources.files("har.page") / "static"
     for name in STATIC:
         write_bytes(out / name, (static / name).read_bytes())
     index = reports / "index.html"
     template = Template((static / "index.html").read_text(encoding="utf-8"))
-    write_text(index, template.substitute(document(source, images, sections_in(reports, source.papers), reports)))
+    first = images | {"caption": captions}
+    write_text(index, template.substitute(document(source, first, sections_in(reports, source.papers), reports)))
     return index
 
 
@@ -145,7 +156,7 @@ def _strip(images: Mapping) -> str:
     chosen = [column[k] for k in range(STRIP) for column in columns if k < len(column)]
     cells = []
     for i in chosen:
-        alt = html.escape(images["captions"][i][0] if images["captions"][i] else "")
+        alt = html.escape(images["caption"][i])
         name = html.escape(images["classNames"][images["label"][i]])
         image_id = images["id"][i]
         cells.append(

@@ -1,6 +1,11 @@
-"""Every image with its captions, licence and predictions, packed for the browser."""
+"""Every image with its captions, licence and predictions, packed for the browser.
 
-from collections.abc import Mapping, Sequence
+What filters and the grid need of all images is one record; what is looked at image by image comes in parts of PART
+images, of which the browser loads those that it shows: the page opens as fast with 100,000 images as with 285.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,7 @@ from har.page.scripts import packed
 from har.splits import SPLITS
 
 STEPS = 65535  # of a probability
+PART = 500  # images
 # what the errors stage measures of the largest person in an image
 TRAITS = {
     "labelled_joints": "Its joints labelled",
@@ -34,84 +40,154 @@ def read_traits(path: Path) -> pd.DataFrame | None:
     return frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in TRAITS})
 
 
-def images(
-    manifest: pd.DataFrame,
-    split: pd.DataFrame,
-    evidence: pd.DataFrame,
-    tasks: Mapping[str, Sequence[str]],
-    traits: pd.DataFrame | None = None,
-) -> dict:
-    """Columns over images in ascending image_id, each class and split as its number; `fires[i][k]` lists the classes
-    that caption k of image i fires for. HarError where an image has no split or an unknown class."""
+def images(manifest: pd.DataFrame, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
+    """What the grid and its filters need of all images: classes, splits, tasks and licences, and columns over images in
+    ascending image_id, each class and split as its number. HarError where an image has no split."""
     frame = manifest.sort_values("image_id", ignore_index=True)
     labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *sorted(set(frame.label))]))
     part = split.set_index("image_id").split.reindex(frame.image_id)
     if part.isna().any():
         raise HarError(f"split.csv: image {frame.image_id[part.isna().to_numpy().argmax()]} of the manifest is missing")
     numbers = {label: number for number, label in enumerate(labels)}
-    captions = {image_id: group for image_id, group in evidence.sort_values("caption_index").groupby("image_id")}
-    empty = evidence.iloc[:0]
-    of_image = [captions.get(image_id, empty) for image_id in frame.image_id]
-    fires = [[[numbers[c] for c in text.split("+") if c in numbers] for text in group.fires] for group in of_image]
-    known = sorted(set(frame.license))
     return {
         "classes": labels,
         "classNames": [paper.class_name(label) for label in labels],
         "splits": list(SPLITS),
         "tasks": {task: [numbers[name] for name in classes] for task, classes in tasks.items()},
-        "licences": {str(number): list(licence(number)) for number in known},
+        "licences": {str(number): list(licence(number)) for number in sorted(set(frame.license))},
+        "part": PART,
         "id": frame.image_id.tolist(),
         "label": [numbers[label] for label in frame.label],
         "split": [SPLITS.index(name) for name in part],
-        "width": frame.width.tolist(),
-        "height": frame.height.tolist(),
-        "persons": frame.persons.tolist(),
-        "traits": {
-            "Largest person, of the image": _shares(frame.person_area),
-            **({} if traits is None else _traits(traits, frame.image_id)),
-        },
-        "licence": frame.license.tolist(),
-        "author": [photo_page(url) for url in frame.flickr_url],
-        "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in frame.itertuples()],
-        "captions": [group.caption.tolist() for group in of_image],
-        "fires": fires,
     }
 
 
-def _traits(traits: pd.DataFrame, image_ids: pd.Series) -> dict[str, list]:
-    known = traits.set_index("image_id").reindex(image_ids)
-    return {title: _shares(known[name]) for name, title in TRAITS.items()}
+def parts(
+    manifest: pd.DataFrame, evidence: pd.DataFrame, classes: Sequence[str], traits: pd.DataFrame | None = None
+) -> Iterator[dict]:
+    """What is told of each image, PART images at a time in ascending image_id; `fires[i][k]` lists the classes (numbers
+    in `classes`) that caption k of image i fires for."""
+    frame = manifest.sort_values("image_id", ignore_index=True)
+    evidence = evidence.sort_values(["image_id", "caption_index"], ignore_index=True)
+    numbers = {label: number for number, label in enumerate(classes)}
+    known = {"Largest person, of the image": frame.person_area}
+    if traits is not None:
+        found = traits.set_index("image_id").reindex(frame.image_id)
+        known |= {title: found[name] for name, title in TRAITS.items()}
+    first, last = (np.searchsorted(evidence.image_id, frame.image_id, side) for side in ("left", "right"))
+    for start in range(0, len(frame), PART):
+        rows = frame[start : start + PART]
+        of_image = [evidence[first[i] : last[i]] for i in rows.index]
+        yield {
+            "width": rows.width.tolist(),
+            "height": rows.height.tolist(),
+            "persons": rows.persons.tolist(),
+            "traits": {title: _shares(values[start : start + PART]) for title, values in known.items()},
+            "licence": rows.license.tolist(),
+            "author": [photo_page(url) for url in rows.flickr_url],
+            "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in rows.itertuples()],
+            "captions": [told.caption.tolist() for told in of_image],
+            "fires": [[[numbers[c] for c in text.split("+") if c in numbers] for text in t.fires] for t in of_image],
+        }
 
 
 def _shares(values: pd.Series) -> list[float | None]:
     return [None if value != value else round(float(value), 4) for value in values]
 
 
-def predictions(frames: Mapping[tuple[str, str], pd.DataFrame], image_ids: Sequence[int], classes: list[str]) -> list:
-    """A record for each (task, model): key, task, model, name, classes (numbers in `classes`), seeds, `rows` (u4 [n],
-    places in `image_ids`) and `probabilities` (u2 [seeds, n, classes], in steps of 1/65535)."""
-    place = pd.Series(range(len(image_ids)), index=image_ids)
-    records = []
+@dataclass(frozen=True)
+class Answers:
+    """What one model's runs say of the images that it was asked about, n of them in ascending order.
+
+    Attributes:
+        task, model: of the predictions.
+        classes: numbers of the images' classes; C of them.
+        seeds: of the runs; S of them.
+        rows: [n] places among all images.
+        steps: uint16 [S, n, C], probabilities in steps of 1 / STEPS.
+        says: [n] the class (of `classes`) that most runs say; a tie goes to the larger mean probability.
+        agree: [n] how many runs say so.
+        sure, truth: uint16 [n], the mean probability of that class and of the label, in steps.
+        right: bool [n], whether it is the label.
+    """
+
+    task: str
+    model: str
+    classes: list[int]
+    seeds: list[int]
+    rows: np.ndarray
+    steps: np.ndarray
+    says: np.ndarray
+    agree: np.ndarray
+    sure: np.ndarray
+    truth: np.ndarray
+    right: np.ndarray
+
+    @property
+    def key(self) -> str:
+        return f"{self.task}-{self.model}"
+
+    def about(self) -> dict:
+        """What the page knows of every model from the start."""
+        told = {"key": self.key, "task": self.task, "model": self.model, "name": paper.model_name(self.model)}
+        return told | {"classes": self.classes, "seeds": self.seeds}
+
+    def summary(self) -> dict:
+        """What filters, the grid and the confusion matrix need of one model."""
+        return {"rows": packed(self.rows, "u4"), "agree": packed(self.agree, "u1"), **self._told(slice(None))}
+
+    def part(self, start: int) -> dict:
+        """Each run's probabilities for the PART images from `start` on; rows are places among these."""
+        mine = slice(*np.searchsorted(self.rows, [start, start + PART]))
+        probabilities = packed(self.steps[:, mine], "u2")
+        return {"rows": packed(self.rows[mine] - start, "u4"), "probabilities": probabilities, **self._told(mine)}
+
+    def _told(self, mine: slice) -> dict:
+        says = np.asarray(self.classes)[self.says[mine]]
+        return {
+            "says": packed(says, "u2"),
+            "sure": packed(self.sure[mine], "u2"),
+            "truth": packed(self.truth[mine], "u2"),
+        }
+
+
+def answers(
+    frames: Mapping[tuple[str, str], pd.DataFrame], image_ids: Sequence[int], labels: Sequence[int], classes: list[str]
+) -> list[Answers]:
+    """The `Answers` of each (task, model), from its predictions. labels: of the images, numbers in `classes`."""
+    ids, labels = np.asarray(image_ids), np.asarray(labels)
+    found = []
     for (task, model), frame in frames.items():
-        frame = frame[frame.image_id.isin(place.index)].sort_values(["seed", "image_id"])
+        frame = frame[frame.image_id.isin(ids)].sort_values(["seed", "image_id"])
         seeds, names = sorted(frame.seed.unique().tolist()), classes_of(frame)
-        rows = place[frame.image_id[frame.seed == seeds[0]]].to_numpy() if seeds else np.empty(0)
+        rows = np.searchsorted(ids, frame.image_id[frame.seed == seeds[0]]) if seeds else np.empty(0, dtype=int)
         values = frame[[f"p_{name}" for name in names]].to_numpy(float)
         if len(values) != len(seeds) * len(rows):
             raise HarError(f"predictions of {task}-{model}: {len(values)} rows are not {len(rows)} images x seeds")
-        records.append(
-            {
-                "key": f"{task}-{model}",
-                "task": task,
-                "model": model,
-                "name": paper.model_name(model),
-                "classes": [classes.index(name) for name in names],
-                "seeds": seeds,
-                "rows": packed(rows, "u4"),
-                "probabilities": packed(in_steps(values), "u2"),
-            }
-        )
-    return records
+        numbers, steps = [classes.index(name) for name in names], in_steps(values)
+        steps = steps.reshape(len(seeds), len(rows), len(names))
+        votes = (steps.argmax(2)[..., None] == np.arange(len(names))).sum(0)  # [n, C]
+        total = steps.sum(0, dtype=np.int64)
+        says = (votes * (STEPS * len(seeds) + 1) + total).argmax(1)
+        mean = np.rint(total / max(len(seeds), 1)).astype(np.uint16)
+        truth = np.where(labels[rows][:, None] == numbers, mean, 0).max(1)
+        at = np.arange(len(rows)), says
+        right = np.asarray(numbers)[says] == labels[rows]
+        found.append(Answers(task, model, numbers, seeds, rows, steps, says, votes[at], mean[at], truth, right))
+    return found
+
+
+def tallies(told: Sequence[Answers], tasks: Sequence[str], images: int) -> dict:
+    """For each task, and '' for all: how many models were asked about each image, and how many are right, u1 [n]."""
+    counts = {}
+    for task in ("", *tasks):
+        asked, right = np.zeros(images, dtype=int), np.zeros(images, dtype=int)
+        for one in told:
+            if task in ("", one.task):
+                asked[one.rows] += 1
+                right[one.rows] += one.right
+        counts[task] = {"asked": packed(asked, "u1"), "right": packed(right, "u1")}
+    return counts
 
 
 def in_steps(probabilities: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ har.detail = (() => {
   }
 
   /* The controls of the overlay and what they draw; nothing where no stage wrote maps. */
-  function overlay(i, photo) {
+  function overlay(i, photo, told, asked) {
     const { images, models } = har.gallery.data;
     const names = Object.keys(images.maps);
     if (!names.length) return null;
@@ -91,10 +91,11 @@ har.detail = (() => {
       if (shown !== now || select.value !== key) return;
       const r = found.row[i];
       if (r < 0) {
-        note.textContent = "There is no map of this image.";
+        const made = found.row.filter((row) => row >= 0).length.toLocaleString("en");
+        note.textContent = `No map of this image: maps were made of ${made} images that the model was not trained on.`;
         return;
       }
-      const model = models.get(key), says = model && model.row[i] >= 0 ? model.says[model.row[i]] : -1;
+      const model = asked.find((one) => one.key === key), says = model ? model.says[model.r] : -1;
       if (!found.classes.includes(chosen)) chosen = found.classes.includes(says) ? says : found.classes[0];
       classes.replaceChildren(...found.classes.map((k) => {
         const input = el("input", { type: "radio", name: "d-class", value: k });
@@ -102,12 +103,12 @@ har.detail = (() => {
         input.addEventListener("change", () => { chosen = k; keep(); apply().then(() => classes.querySelector(":checked")?.focus()); });
         return el("label", {}, input, images.classNames[k]);
       }));
-      const part = region(found, images.width[i], images.height[i]), size = found.side ** 2;
+      const part = region(found, told.width, told.height), size = found.side ** 2;
       for (const [name, value] of Object.entries(part)) canvas.style[name] = `${100 * value}%`;
       const at = (r * found.classes.length + found.classes.indexOf(chosen)) * size;
       paint(canvas, found.values.subarray(at, at + size), found.side);
       canvas.style.opacity = strength.value / 100;
-      canvas.setAttribute("aria-label", `${found.method} map of ${model?.name ?? key} for ${images.classNames[chosen]}`);
+      canvas.setAttribute("aria-label", `${found.method} map of ${models.get(key)?.name ?? key} for ${images.classNames[chosen]}`);
       canvas.hidden = false;
       note.textContent = part.width < 0.999 || part.height < 0.999
         ? "The outline is what the model sees; bright is most relevant." : "Bright is most relevant.";
@@ -147,12 +148,12 @@ har.detail = (() => {
     return drawing;
   }
 
-  function answers(i, task) {
-    const { images, models } = har.gallery.data, label = images.label[i];
-    const mine = [...models.values()].filter((model) => model.task === task && model.row[i] >= 0);
+  function answers(i, task, asked) {
+    const { images } = har.gallery.data, label = images.label[i];
+    const mine = asked.filter((model) => model.task === task);
     if (!mine.length) return null;
     const rows = mine.map((model) => {
-      const r = model.row[i], right = model.says[r] === label, size = model.classes.length;
+      const { r } = model, right = model.says[r] === label, size = model.classes.length;
       const runs = model.seeds.map((seed, s) => {
         const at = (s * model.n + r) * size, best = model.told[s * model.n + r], hit = model.classes[best] === label;
         const told = model.classes.map((k, c) => `${images.classNames[k]} ${percent(model.p[at + c] / 65535)}`).join(", ");
@@ -180,32 +181,32 @@ har.detail = (() => {
 
   /* ---- the dialog ---- */
 
-  function captions(i) {
+  function captions(told) {
     const { images } = har.gallery.data;
-    return el("ol", { class: "captions" }, images.captions[i].map((caption, k) => {
-      const fires = images.fires[i][k];
+    return el("ol", { class: "captions" }, told.captions.map((caption, k) => {
+      const fires = told.fires[k];
       return el("li", { class: fires.length ? "fires" : "silent" }, caption, fires.map((c) =>
         el("span", { class: "chip" }, el("i", { class: `dot c${c % 6}`, "aria-hidden": "true" }), images.classNames[c])));
     }));
   }
 
-  function facts(i) {
+  function facts(i, told) {
     const { images } = har.gallery.data;
-    const [licence, place] = images.licences[images.licence[i]] ?? ["Licence not told", ""];
+    const [licence, place] = images.licences[told.licence] ?? ["Licence not told", ""];
     const rights = el("dd", {}, outward(place, licence));
     if (images.generated) rights.append(" (drawn at random; the image is the project's own)");
     const rows = [
       ["Label", el("dd", {}, el("i", { class: `dot c${images.label[i] % 6}`, "aria-hidden": "true" }), images.classNames[images.label[i]])],
       ["Split", el("dd", {}, images.splits[images.split[i]])],
-      ["Size", el("dd", {}, `${images.width[i]} × ${images.height[i]} pixels`)],
-      ["Persons", el("dd", {}, `${images.persons[i]} annotated`)],
+      ["Size", el("dd", {}, `${told.width} × ${told.height} pixels`)],
+      ["Persons", el("dd", {}, `${told.persons} annotated`)],
     ];
-    for (const [name, values] of Object.entries(images.traits)) {
-      if (values[i] !== null) rows.push([name, el("dd", {}, `${Math.round(100 * values[i])} %`)]);
+    for (const [name, value] of told.traits) {
+      if (value !== null) rows.push([name, el("dd", {}, `${Math.round(100 * value)} %`)]);
     }
     rows.push(["Licence", rights]);
-    if (images.author[i]) rows.push(["Author", el("dd", {}, outward(images.author[i], "named on Flickr"))]);
-    if (images.source[i]) rows.push(["Source", el("dd", {}, outward(images.source[i], "the original file"))]);
+    if (told.author) rows.push(["Author", el("dd", {}, outward(told.author, "named on Flickr"))]);
+    if (told.source) rows.push(["Source", el("dd", {}, outward(told.source, "the original file"))]);
     return el("dl", { class: "facts-list" }, rows.map(([name, value]) => el("div", {}, el("dt", {}, name), value)));
   }
 
@@ -216,16 +217,25 @@ har.detail = (() => {
 
   const close = () => har.gallery.leave({ image: "", map: "", class: "", opacity: "" });
 
-  function show(i) {
-    if (dialog.open && shown === i) return;
-    const focused = dialog.contains(document.activeElement) && document.activeElement.dataset.key;
+  async function show(i) {
+    if (shown === i) return;
     shown = i;
+    let told, asked;
+    try {
+      [told, asked] = await Promise.all([har.gallery.about(i), har.gallery.asked(i)]);
+    } catch (error) {
+      document.getElementById("count").textContent = error.message;
+      shown = null;
+      return;
+    }
+    if (shown !== i) return;
+    const focused = dialog.contains(document.activeElement) && document.activeElement.dataset.key;
     const { images } = har.gallery.data, { found } = har.gallery, at = found.indexOf(i);
     const photo = el("div", { class: "photo" }, el("img", {
-      src: `page/images/${images.id[i]}.jpg`, alt: images.captions[i][0] ?? "", width: images.width[i], height: images.height[i],
+      src: `page/images/${images.id[i]}.jpg`, alt: told.captions[0] ?? "", width: told.width, height: told.height,
     }));
-    photo.style.setProperty("--ratio", images.width[i] / images.height[i]);
-    const tables = Object.keys(images.tasks).map((task) => answers(i, task)).filter(Boolean);
+    photo.style.setProperty("--ratio", told.width / told.height);
+    const tables = Object.keys(images.tasks).map((task) => answers(i, task, asked)).filter(Boolean);
     const button = (key, name, sign, action, off) => el("button", { type: "button", class: "round", "data-key": key, "aria-label": name, title: name, disabled: off, onclick: action }, sign);
     dialog.replaceChildren(
       el("div", { class: "dialog-head" },
@@ -235,8 +245,8 @@ har.detail = (() => {
         button("next", "Next image (right arrow)", "→", () => step(1), at === found.length - 1),
         button("close", "Close (Esc)", "✕", close)),
       el("div", { class: "dialog-body" },
-        el("div", { class: "left" }, photo, overlay(i, photo)),
-        el("div", { class: "right" }, facts(i), el("h3", {}, "Captions"), captions(i),
+        el("div", { class: "left" }, photo, overlay(i, photo, told, asked)),
+        el("div", { class: "right" }, facts(i, told), el("h3", {}, "Captions"), captions(told),
           el("p", { class: "quiet-text" }, "A chip marks a caption that names a person and the activity: the label comes from these.")),
         el("div", { class: "below" }, el("h3", { class: "unseen" }, "What the models say"),
           tables.length ? tables : el("p", { class: "quiet-text" }, "This image is in train: the models learnt from it and are not asked about it."))));

@@ -11,6 +11,7 @@ har.gallery = (() => {
   let found = []; // places of the images that fit, in order
   let previous = null; // the image that the dialog showed last
   let opening = false; // a card was activated
+  let fresh = false; // the view was entered since the grid was drawn
 
   /* ---- data ---- */
 
@@ -20,61 +21,100 @@ har.gallery = (() => {
     return new Kind(bytes.buffer);
   }
 
-  /* One model: per image the class that most runs say (a tie goes to the larger mean probability), how many runs say
-     so, the mean probability of that class and of the label. Arrays over the model's own rows; `row` leads to them. */
-  function derive(model, images) {
-    const rows = unpack(model.rows, Uint32Array), p = unpack(model.probabilities, Uint16Array);
-    const n = rows.length, size = model.classes.length, runs = model.seeds.length;
-    const row = new Int32Array(images.id.length).fill(-1);
-    const says = new Uint8Array(n), agree = new Uint8Array(n), sure = new Float32Array(n), truth = new Float32Array(n);
-    const told = new Uint8Array(n * runs);
-    for (let r = 0; r < n; r++) {
-      row[rows[r]] = r;
-      const votes = new Array(size).fill(0), mean = new Array(size).fill(0);
-      for (let s = 0; s < runs; s++) {
-        const at = (s * n + r) * size;
-        let best = 0;
-        for (let c = 0; c < size; c++) {
-          mean[c] += p[at + c] / 65535 / runs;
-          if (p[at + c] > p[at + best]) best = c;
-        }
-        votes[best]++;
-        told[s * n + r] = best;
+  /* A record once, when it is first asked for. */
+  function once(read) {
+    const made = new Map();
+    return (key) => {
+      if (!made.has(key)) made.set(key, read(key));
+      return made.get(key);
+    };
+  }
+
+  async function script(name) {
+    await load(`page/data/${name}.js`);
+    return harData[name];
+  }
+
+  /* What is told of the images of part k, and their captions as the search looks at them. */
+  const part = once(async (k) => {
+    const found = await script(`images/${k}`);
+    return { ...found, text: found.captions.map((captions) => captions.join("\n").toLowerCase()) };
+  });
+  const partOf = (i) => [Math.floor(i / data.images.part), i % data.images.part];
+
+  /* Everything about image i, one value a name. */
+  async function about(i) {
+    const [k, at] = partOf(i), { text, traits, ...columns } = await part(k);
+    const found = Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values[at]]));
+    return { ...found, traits: Object.entries(traits).map(([name, values]) => [name, values[at]]) };
+  }
+
+  /* A model's answers, unpacked. Per image the class that most runs say (a tie goes to the larger mean probability), how
+     many runs say so, the mean probability of that class and of the label. Arrays over the model's own rows; `row` leads
+     to them from `count` images. */
+  function opened(record, count) {
+    const rows = unpack(record.rows, Uint32Array), row = new Int32Array(count).fill(-1);
+    rows.forEach((i, r) => { row[i] = r; });
+    const share = (text) => Float32Array.from(unpack(text, Uint16Array), (steps) => steps / 65535);
+    return { n: rows.length, row, says: unpack(record.says, Uint16Array), sure: share(record.sure), truth: share(record.truth) };
+  }
+
+  const summary = once(async (key) => {
+    const record = await script(`models/${key}`), model = data.models.get(key);
+    Object.assign(model, opened(record, data.images.id.length), { agree: unpack(record.agree, Uint8Array) });
+  });
+
+  /* Each model's answers about the images of part k, with each run's probabilities p and the class that it tells. */
+  const answers = once(async (k) => {
+    const records = await script(`answers/${k}`);
+    return [...data.models.values()].map((model) => {
+      const mine = { ...model, ...opened(records[model.key], data.images.part) };
+      const p = unpack(records[model.key].probabilities, Uint16Array), size = model.classes.length;
+      const told = new Uint16Array(mine.n * model.runs);
+      for (let t = 0; t < told.length; t++) {
+        for (let c = 1; c < size; c++) if (p[t * size + c] > p[t * size + told[t]]) told[t] = c;
       }
-      let most = 0;
-      for (let c = 1; c < size; c++) {
-        if (votes[c] > votes[most] || (votes[c] === votes[most] && mean[c] > mean[most])) most = c;
-      }
-      says[r] = model.classes[most];
-      agree[r] = votes[most];
-      sure[r] = mean[most];
-      const own = model.classes.indexOf(images.label[rows[r]]);
-      truth[r] = own < 0 ? 0 : mean[own];
-    }
-    return { ...model, n, runs, row, p, told, says, agree, sure, truth };
+      return { ...mine, p, told };
+    });
+  });
+
+  /* Those models that were asked about image i, with its row in them. */
+  async function asked(i) {
+    const [k, at] = partOf(i);
+    return (await answers(k)).filter((model) => model.row[at] >= 0).map((model) => ({ ...model, r: model.row[at] }));
   }
 
   async function read() {
-    await Promise.all([load("page/data/images.js"), load("page/data/predictions.js")]);
-    const images = harData.images;
-    const models = new Map(harData.predictions.map((model) => [model.key, derive(model, images)]));
-    const place = new Map(images.id.map((id, i) => [id, i]));
-    const text = images.captions.map((captions) => captions.join("\n").toLowerCase());
-    data = { images, models, place, text };
+    await Promise.all([load("page/data/images.js"), load("page/data/models.js")]);
+    const images = harData.images, { models, tallies } = harData.models;
+    for (const counts of Object.values(tallies)) {
+      for (const name of ["asked", "right"]) counts[name] = unpack(counts[name], Uint8Array);
+    }
+    const runs = (model) => ({ ...model, runs: model.seeds.length });
+    data = {
+      images, tallies, models: new Map(models.map((model) => [model.key, runs(model)])),
+      place: new Map(images.id.map((id, i) => [id, i])), text: null,
+    };
     options();
-    return data;
+  }
+
+  const words = (q) => (/^\d+$/.test(q.trim()) ? [] : q.toLowerCase().split(/\s+/).filter(Boolean));
+
+  /* What these filters look at beyond what is always there. */
+  async function needed(wanted) {
+    const waits = [];
+    if (wanted.model) waits.push(summary(wanted.model));
+    if (words(wanted.q).length && !data.text) {
+      const parts = Array.from({ length: Math.ceil(data.images.id.length / data.images.part) }, (_, k) => part(k));
+      waits.push(Promise.all(parts).then((all) => { data.text = all.flatMap((one) => one.text); }));
+    }
+    await Promise.all(waits);
   }
 
   /* How many of the models (of a task, or all) were asked about image i, and how many are right by their majority. */
   function tally(i, task) {
-    let asked = 0, right = 0;
-    for (const model of data.models.values()) {
-      const r = model.row[i];
-      if (r < 0 || (task && model.task !== task)) continue;
-      asked++;
-      right += model.says[r] === data.images.label[i];
-    }
-    return { asked, right };
+    const { asked, right } = data.tallies[task];
+    return { asked: asked[i], right: right[i] };
   }
 
   /* ---- the address ---- */
@@ -176,7 +216,7 @@ har.gallery = (() => {
     const { images, models, text } = data;
     const f = Object.fromEntries(FILTERS.map((name) => [name, without.includes(name) ? "" : filters[name]]));
     const model = models.get(f.model), split = images.splits.indexOf(f.split), label = images.classes.indexOf(f.label);
-    const says = images.classes.indexOf(f.says), words = f.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const says = images.classes.indexOf(f.says), wanted = words(f.q);
     const task = f.task && images.tasks[f.task];
     const id = /^\d+$/.test(f.q.trim()) ? String(Number(f.q.trim())) : null;
     const out = [];
@@ -184,7 +224,7 @@ har.gallery = (() => {
       if (split >= 0 && images.split[i] !== split) continue;
       if (label >= 0 && images.label[i] !== label) continue;
       if (task && !task.includes(images.label[i])) continue;
-      if (id !== null ? !String(images.id[i]).startsWith(id) : !words.every((word) => text[i].includes(word))) continue;
+      if (id !== null ? !String(images.id[i]).startsWith(id) : !wanted.every((word) => text[i].includes(word))) continue;
       if (model && (f.verdict || says >= 0)) {
         const r = model.row[i];
         if (r < 0 || (says >= 0 && model.says[r] !== says)) continue;
@@ -281,11 +321,9 @@ har.gallery = (() => {
 
   function cell(position) {
     const { images } = data, i = found[position], label = images.label[i];
-    const image = el("img", {
-      src: `page/thumbnails/${images.id[i]}.jpg`, alt: images.captions[i][0] ?? "", loading: "lazy", decoding: "async",
-      width: images.width[i], height: images.height[i],
-    });
-    const card = el("a", { class: "card", href: link({ image: String(images.id[i]) }), "data-position": position },
+    const image = el("img", { src: `page/thumbnails/${images.id[i]}.jpg`, alt: "", loading: "lazy", decoding: "async" });
+    about(i).then(({ captions }) => { image.alt = captions[0] ?? ""; }, () => {}); // without its part: no text
+    const card = el("a", { class: "card", href: link({ image: String(images.id[i]) }), "data-position": position, "data-image": images.id[i] },
       el("span", { class: "frame" }, image),
       el("span", { class: "label" }, el("i", { class: `dot c${label % 6}`, "aria-hidden": "true" }), images.classNames[label],
         el("span", { class: "split" }, images.splits[images.split[i]])),
@@ -327,11 +365,14 @@ har.gallery = (() => {
     }
   }
 
+  /* The grid anew; whoever stood on a photograph that is still there stands on it again. */
   function redraw() {
+    const stood = grid.contains(document.activeElement) ? document.activeElement.dataset.image : null;
     cells.clear();
     grid.replaceChildren();
     measure();
     draw();
+    if (stood) focus(found.indexOf(data.place.get(Number(stood))));
   }
 
   function focus(position) {
@@ -346,19 +387,24 @@ har.gallery = (() => {
 
   /* ---- what the page's frame calls ---- */
 
+  let turns = 0;
   async function show(entered) {
+    const turn = ++turns;
+    fresh ||= entered;
     try {
       ready ??= read();
       await ready;
+      await needed(understood(address().query));
     } catch (error) {
       byId("count").textContent = error.message;
       return;
     }
     const { view, query } = address();
-    if (view !== "images") return;
+    if (view !== "images" || turn !== turns) return;
     const now = understood(query), before = JSON.stringify(filters);
     filters = now;
-    if (entered || JSON.stringify(now) !== before || !grid.childElementCount) {
+    if (fresh || JSON.stringify(now) !== before || !grid.childElementCount) {
+      fresh = false;
       options();
       found = ordered(fits());
       const total = data.images.id.length;
@@ -382,6 +428,7 @@ har.gallery = (() => {
   }
 
   function hide() {
+    turns++;
     har.detail.hide();
     previous = null;
   }
@@ -443,7 +490,7 @@ har.gallery = (() => {
   if (innerWidth < 720) document.querySelector(".filter-box").open = false;
 
   return {
-    show, hide, go, leave, link,
+    show, hide, go, leave, link, about, asked,
     get data() { return data; },
     get found() { return found; },
     unpack,
