@@ -1,6 +1,7 @@
 """Where a training stands, in a file from which a later process goes on as if nothing had happened."""
 
 import time
+import zipfile
 from pathlib import Path
 
 import torch
@@ -30,8 +31,11 @@ class Progress:
         if self.file is None or not self.file.exists():
             return carried
         try:
+            with zipfile.ZipFile(self.file) as members:
+                if spoilt := members.testzip():  # torch doesn't look at their checksums
+                    raise ValueError(f"{spoilt} is not as it was written")
             state = torch.load(self.file, map_location="cpu", weights_only=True)
-        except Exception:  # spoilt by the disk, which torch tells in many ways: from the start
+        except Exception:  # spoilt by the disk, which is told in many ways: from the start
             return carried
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])

@@ -183,18 +183,24 @@ def machine() -> list[str]:
 
 
 def write(path: Path, value: object) -> None:
-    """`value` as a safetensors file: its arrays, and the rest as JSON among the metadata."""
+    """`value` as a safetensors file: its arrays, and the rest as JSON among the metadata, with a digest of both."""
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps(_pack(value, arrays))
     with replacing(path) as temporary:
-        temporary.write_bytes(save(arrays, metadata={"tree": tree}))
+        temporary.write_bytes(save(arrays, metadata={"tree": tree, "sha256": _digest(tree, arrays)}))
 
 
 def read(path: Path, types: Sequence[type]) -> object:
-    """What `write` wrote; raises one of many errors where the file is no such file."""
+    """What `write` wrote; raises one of many errors where the file is no such file or not as it was written."""
     with safe_open(path, framework="numpy") as file:
-        tree = json.loads(file.metadata()["tree"])
-        return _unpack(tree, file.get_tensor, {one.__name__: one for one in types})
+        told, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}
+    if _digest(told["tree"], arrays) != told["sha256"]:
+        raise ValueError(f"{path} is not as it was written")
+    return _unpack(json.loads(told["tree"]), arrays.__getitem__, {one.__name__: one for one in types})
+
+
+def _digest(tree: str, arrays: dict[str, np.ndarray]) -> str:
+    return Digest()(tree, dict(sorted(arrays.items())))
 
 
 def _pack(value: object, arrays: dict[str, np.ndarray]) -> object:

@@ -40,16 +40,20 @@ def tiny() -> Miniature:
 @pytest.fixture(scope="session")
 def checkpoints(tiny, tmp_path_factory):
     """clip, siglip2 and vit, each a folder in the hub's format with random weights."""
+    return checkpoints_of(tiny, tmp_path_factory.mktemp("checkpoints"))
+
+
+def checkpoints_of(size: Miniature, root):
+    """What `checkpoints` gives, of networks of that size, written to `root`."""
     import torch
 
     from har import miniature
 
-    root = tmp_path_factory.mktemp("checkpoints")
-    tokenizer = miniature.tokenizer(sorted({word for text in CAPTIONS for word in text.split()}), tiny.text_length)
+    tokenizer = miniature.tokenizer(sorted({word for text in CAPTIONS for word in text.split()}), size.text_length)
     for name in ("clip", "siglip2", "vit"):
         torch.manual_seed(100)  # none of the seeds that tests draw with
-        miniature.model(name, tiny, len(tokenizer), ["indoor", "dog"]).save_pretrained(root / name)
-        config = miniature.preprocessor_config(name, tiny)
+        miniature.model(name, size, len(tokenizer), ["indoor", "dog"]).save_pretrained(root / name)
+        config = miniature.preprocessor_config(name, size)
         (root / name / "preprocessor_config.json").write_text(json.dumps(config))
         if name != "vit":
             tokenizer.save_pretrained(root / name)

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 import torch
-from conftest import CAPTIONS, picture
+from conftest import CAPTIONS, checkpoints_of, picture
 from fuzzing import MB, Fuzz, as_json, bytes_of, json_of, several
 from hypothesis import strategies as st
 from PIL import Image
@@ -198,8 +198,10 @@ def test_preprocessing(tmp_path, photo):
     Fuzz("Preprocessing", tmp_path, BOUND).run(cases, read, ("preprocessor_config.json", as_json(PROCESSOR)))
 
 
-def test_encoders_with_text(checkpoints, tmp_path, photo):
+def test_encoders_with_text(tiny, tmp_path, photo):
     """A backbone from a folder: images and prompts."""
+    (tmp_path / "sources").mkdir()
+    checkpoints = checkpoints_of(tiny.model_copy(update={"layers": 1, "text_layers": 1}), tmp_path / "sources")
     names = ["config.json", "preprocessor_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
     for model in ("clip", "siglip2"):
         shutil.copytree(checkpoints[model], tmp_path / model)
@@ -223,7 +225,7 @@ def test_generative_models(tmp_path, photo):
 
     from har.generative import model
 
-    source, target = tiny("llava", tmp_path / "source"), tmp_path / "one"
+    source, target = tiny("llava", tmp_path / "source", layers=1), tmp_path / "one"
     shutil.copytree(source, target)
     names = sorted(path.name for path in source.iterdir() if path.suffix in (".json", ".safetensors"))
 

@@ -28,23 +28,31 @@ def made() -> Kept:
 
 
 def test_finished_work(tmp_path):
+    """What was kept comes back as it was, or is done again."""
     resume.write(tmp_path / resume.RESULT, made())
-    good = (tmp_path / resume.RESULT).read_bytes()
+    good, whole = (tmp_path / resume.RESULT).read_bytes(), made()
 
     def read(case):
         (tmp_path / resume.RESULT).write_bytes(case)
-        resume._kept(tmp_path, (Kept,), made, (), {}, False)
+        found = resume._kept(tmp_path, (Kept,), made, (), {}, False)
+        assert np.array_equal(found.values, whole.values)
+        assert found.told == whole.told
+        assert found.frame.equals(whole.frame)
 
     Fuzz("Kept results", tmp_path, BOUND).run(bytes_of(good), read, good)
 
 
 def test_a_training_half_done(tmp_path):
+    """What was kept comes back whole, or the training begins anew."""
+
     def begun():
         torch.manual_seed(0)
         model = torch.nn.Linear(3, 2)
         return model, Progress(tmp_path / "running.pt", model=model)
 
-    progress = begun()[1]
+    model, progress = begun()
+    fresh, kept = model.weight.detach().clone(), torch.full((2, 3), 0.25)
+    model.load_state_dict(model.state_dict() | {"weight": kept})
     progress.since -= 1000
     progress.save(3, [{"loss": 0.5}])
     good = (tmp_path / "running.pt").read_bytes()
@@ -52,9 +60,9 @@ def test_a_training_half_done(tmp_path):
     def read(case):
         (tmp_path / "running.pt").write_bytes(case)
         model, progress = begun()
-        epoch = progress.resume(0, [])[0]
-        assert epoch in (0, 3)
-        assert torch.isfinite(model.weight).all()
+        epoch, rows = progress.resume(0, [])
+        assert (epoch, rows) in ((3, [{"loss": 0.5}]), (0, []))
+        assert torch.equal(model.weight, kept if epoch else fresh)
 
     Fuzz("Kept training", tmp_path, BOUND).run(bytes_of(good), read, good)
 

@@ -51,7 +51,7 @@ def opened(image_id):
     return Image.fromarray(picture(image_id, *[(60, 40), (30, 70), (32, 32)][image_id % 3]))
 
 
-def tiny(kind, path):
+def tiny(kind, path, layers=2):
     """A random LLaVA of some 50,000 parameters in the hub's format."""
     words = {word: i for i, word in enumerate(["<pad>", "<s>", "</s>", "<unk>", "<image>", *WORDS])}
     core = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
@@ -61,7 +61,7 @@ def tiny(kind, path):
         tokenizer_object=core, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
         additional_special_tokens=["<image>"],
     )  # fmt: skip
-    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": layers, "num_attention_heads": 2}
     vision = CLIPVisionConfig(**small, image_size=32, patch_size=8, projection_dim=16)
     text = small | {"vocab_size": len(words), "num_key_value_heads": 2, "max_position_embeddings": 512}
     text |= {"initializer_range": 0.3}  # from the usual 0.02 every answer would be as likely as any other

@@ -110,6 +110,20 @@ def test_a_spoilt_state_costs_the_run_and_nothing_else(every_epoch, strength, tm
         assert again.probabilities.tobytes() == whole.probabilities.tobytes()
 
 
+def test_a_changed_bit_of_a_kept_training_is_seen(tmp_path):
+    """torch.load reads over wrong numbers, and over a state of the random numbers that can't be set."""
+    model = torch.nn.Linear(3, 2)
+    kept = progress.Progress(tmp_path / "running.pt", model=model)
+    kept.since -= 1000
+    kept.save(3)
+    whole = (tmp_path / "running.pt").read_bytes()
+    assert kept.resume(0) == (3,)
+    for part in (model.weight.detach().numpy().tobytes(), torch.get_rng_state().numpy().tobytes()[:64]):
+        at = whole.index(part)
+        (tmp_path / "running.pt").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert kept.resume(0) == (0,)
+
+
 def test_a_full_disk_stops_the_keeping_and_not_the_training(every_epoch, strength, tmp_path, monkeypatch):
     whole = training.train(STOPPING, CLASSES, images(), 3, strength=strength)
 
@@ -138,6 +152,18 @@ def test_keeping_takes_its_share_of_the_time_and_no_more(monkeypatch, tmp_path):
         spent.append(now[0] - before)
     assert 0 < sum(spent) <= progress.SHARE * now[0] + 0.5
     assert min(np.diff(np.flatnonzero(spent))) >= 0.5 / progress.SHARE - 1
+
+
+def test_a_changed_bit_of_a_kept_result_is_seen(tmp_path):
+    value = [np.arange(1.0, 7.0), ["seventeen", 17]]
+    write(tmp_path / "result", value)
+    whole = (tmp_path / "result").read_bytes()
+    np.testing.assert_equal(read(tmp_path / "result", ()), value)
+    for part in (value[0].tobytes(), b"seventeen"):
+        at = whole.index(part)
+        (tmp_path / "result").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(ValueError, match="not as it was written"):
+            read(tmp_path / "result", ())
 
 
 # --- units -----------------------------------------------------------------------------------------------------------
