@@ -11,7 +11,7 @@ import pytest
 from conftest import CLASSES, picture
 from PIL import Image
 
-from har.bench import graph, measure, report, scaled, scaling, sections, work
+from har.bench import __main__, graph, measure, report, scaled, scaling, sections, work
 from har.bench.report import Comparison
 from har.errors import HarError
 from har.params.schema import load_params
@@ -37,6 +37,23 @@ class TestMeasure:
     def test_commands_see_this_har(self, tmp_path):
         measure.run([sys.executable, "-c", "import har; print(har.__file__)"], tmp_path)
         assert (tmp_path / "bench.log").read_text().strip() == str(Path("har/__init__.py").resolve())
+
+
+class TestRounds:
+    def test_all_are_done_where_there_is_time(self):
+        assert list(measure.rounds(3)) == [0, 1, 2]
+
+    def test_one_is_done_in_any_case(self):
+        assert list(measure.rounds(3, deadline=0)) == [0]
+
+    def test_none_starts_that_would_end_too_late(self, monkeypatch):
+        clock = iter([0, 10, 10, 25, 25])  # rounds of 10 and 15 seconds; a third would end at 40
+        monkeypatch.setattr(measure.time, "monotonic", lambda: next(clock))
+        assert list(measure.rounds(5, deadline=39)) == [0, 1]
+
+    def test_every_part_has_its_time(self):
+        assert set(__main__.ENDS) == set(sections.SECTIONS)
+        assert max(__main__.ENDS.values()) == 1
 
 
 class TestReport:
@@ -178,7 +195,7 @@ class TestWork:
 class TestSections:
     def test_both_sides_train_and_tell_the_same_images(self, given):
         folder, _ = given
-        (row,), (note,) = sections.training(folder, 1, 2, None)
+        (row,), (note,) = sections.training(folder, range(1), 2, None)
         told = pd.read_csv(folder / "ours.csv")
         assert told.groupby("seed").size().tolist() == [12, 12]
         shares = np.load(folder / "trainer-1.npy")
@@ -191,7 +208,7 @@ class TestSections:
 
     def test_ours_and_the_plain_loop_embed_alike(self, given, checkpoints):
         folder, _ = given
-        rows, (note,) = sections.embeddings(folder, 1, 2, checkpoints["clip"])
+        rows, (note,) = sections.embeddings(folder, range(1), 2, checkpoints["clip"])
         assert [row.said for row in rows] == ["faster", "share"]
         assert float(note.rsplit(" ", 1)[1].rstrip(".")) > 0.99
         assert set(json.loads((folder / "ours.json").read_text())) == {"images_per_second"}

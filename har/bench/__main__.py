@@ -1,12 +1,14 @@
 """`python -m har.bench`: measure, print the table and write it to reports/bench. README.md says what is compared."""
 
 import argparse
+import math
 import tempfile
+import time
 from pathlib import Path
 
 import joblib
 
-from har.bench import report, work
+from har.bench import measure, report, work
 from har.bench.sections import SECTIONS
 from har.errors import HarError, told_in_one_line
 from har.markdown import markdown_table
@@ -15,12 +17,15 @@ from har.params.schema import load_params
 PROFILE = "sample"  # whose recipe and seeds are taken
 MODEL = "clip"  # of its models; the checkpoint too, unless another is named. The miniature ViT would learn nothing.
 IMAGES = 485  # scenes, where no photographs are named: 228 to train on, 28 for validation, 229 to compare accuracies
-REPEATS, FULL = 2, 5
+REPEATS, FULL = 3, 5
+MINUTES = 8  # without --full: parts that take long are repeated less often, but each is done once
+# Of that time, what has passed when a part should end; what one leaves is the next one's.
+ENDS = {"overhead": 0.2, "nodes": 0.4, "embeddings": 0.6, "training": 1.0}
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m har.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats instead of {REPEATS}")
+    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats, not up to {REPEATS} in {MINUTES} minutes")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="print this part, write nothing")
     parser.add_argument("--checkpoint", type=Path, help="a folder in the hub's format, instead of the project's own")
     parser.add_argument("--images", type=Path, help="a folder of photographs, FOLDER/<class>/..., instead of scenes")
@@ -28,24 +33,26 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parser().parse_args(arguments)
+    options, start = parser().parse_args(arguments), time.monotonic()
     profile, jobs = getattr(load_params(), PROFILE), joblib.cpu_count()
     if not Path("dvc.yaml").exists():
         raise HarError("no dvc.yaml here: run it in the project's folder")
     checkpoint = options.checkpoint or Path("data/pretrained") / MODEL
     with tempfile.TemporaryDirectory(prefix="har-bench-") as name:
         folder = Path(name)
-        sections = options.only or list(SECTIONS)
+        sections = options.only or list(ENDS)
         if sections != ["overhead"]:
             images = options.images and work.found(options.images)
             images = work.drawn(folder / "images", profile, IMAGES, jobs) if images is None else images
             work.make(folder, profile, MODEL, checkpoint, images, jobs)
-        rows, notes = [], []
+        found = {}
         for section in sections:
             print(f"{section} ...", flush=True)
-            found = SECTIONS[section](folder, FULL if options.full else REPEATS, jobs, options.checkpoint)
-            rows += found[0]
-            notes += found[1]
+            deadline = math.inf if options.full else start + 60 * MINUTES * ENDS[section]
+            rounds = measure.rounds(FULL if options.full else REPEATS, deadline)
+            found[section] = SECTIONS[section](folder, rounds, jobs, options.checkpoint)
+        rows = [row for section in SECTIONS if section in found for row in found[section][0]]
+        notes = [note for section in SECTIONS if section in found for note in found[section][1]]
     print("\n".join([markdown_table(report.table(rows)), "", *notes]))
     if not options.only:
         print(f"written to {report.write(rows, notes, Path('reports/bench'))}")

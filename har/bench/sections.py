@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,11 @@ BATCH = 32  # images, when embedding
 Found = tuple[list[Comparison], list[str]]  # rows of the table, and what is to be said below it
 
 
-def training(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+def training(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | None) -> Found:
     given, images = work.read(folder)
     seeds, told = given.training.seeds, images[images.split != "train"]
     ours, theirs = [], []
-    for _ in range(repeats):
+    for _ in rounds:
         ours.append(measure.run(_module("ours"), folder))
         theirs.append([measure.run(_module("trainer", str(seed)), folder) for seed in seeds])
     columns = (told.image_id, told.label, told.split)
@@ -55,7 +56,7 @@ def training(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> 
     return [row], [note]
 
 
-def embeddings(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+def embeddings(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | None) -> Found:
     if checkpoint is None:
         from har.bench.encoder import clip
 
@@ -65,7 +66,7 @@ def embeddings(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -
     short_side = work.short_side(encoder, 0)
     found: dict[str, list[float]] = {}
     memory: dict[str, int] = {}
-    for _ in range(repeats):
+    for _ in rounds:
         for way in ("ours", *loops, "forward", "side_by_side"):
             arguments = [way, str(encoder.resolve()), str(BATCH), str(jobs), str(short_side)]
             spent = measure.run(_module("embedding", *arguments), folder)
@@ -88,7 +89,7 @@ def embeddings(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -
     ]
 
 
-def overhead(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+def overhead(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | None) -> Found:
     dvc, project = [sys.executable, "-m", "dvc"], Path.cwd()
     places = {"ours": folder / "ours", "empty": folder / "empty"}
     count = graph.hollow(project, places["ours"])
@@ -97,7 +98,7 @@ def overhead(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> 
     for name, place in places.items():
         measure.run([*dvc, "init", "--no-scm", "--quiet"], place)
         cold[name] = measure.run([*dvc, "repro", "--quiet"], place)
-    for _ in range(repeats):
+    for _ in rounds:
         for name, place in places.items():
             still[name].append(measure.run([*dvc, "repro", "--quiet"], place))
     what, beside = "`dvc repro` of this graph", f"an empty project of {count} stages"
@@ -110,18 +111,18 @@ def overhead(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> 
     rows = [row("nothing to do", still), row("all to do", {name: [one] for name, one in cold.items()})]
     note = "Graph: DVC's own time, with commands that write a small file for each out."
     if subprocess.run([*dvc, "status", "--quiet"], capture_output=True).returncode == 0:
-        with_data = {"ours": [measure.run([*dvc, "repro", "--quiet"], project, folder) for _ in range(repeats)]}
+        with_data = {"ours": [measure.run([*dvc, "repro", "--quiet"], project, folder) for _ in still["empty"]]}
         rows.append(row("nothing to do, with its data", with_data | {"empty": still["empty"]}))
     else:
         note += " With its data it was not timed: it was not up to date."
     return rows, [note]
 
 
-def nodes(folder: Path, repeats: int, jobs: int, checkpoint: Path | None) -> Found:
+def nodes(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | None) -> Found:
     if importlib.util.find_spec("ray") is None:
         return [], ["Ray is not installed: a cluster was not measured."]
     found: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(repeats):
+    for _ in rounds:
         for count, seconds in found.items():
             measure.run(_module("nodes", str(count)), folder)
             seconds.append(json.loads((folder / f"nodes-{count}.json").read_text())["seconds"])
