@@ -59,7 +59,8 @@ class Network:
             )
         size = self.preprocess.size
         with opening(self.folder, f"an image processor that gives {size} x {size} pixels"):
-            check_answers(torch.from_numpy(self.square(Image.new("RGB", (size, size)))), (3, size, size))
+            for shape in ((size, size), (2 * size, size), (size, 2 * size)):  # it may crop, or not
+                check_answers(torch.from_numpy(self.square(Image.new("RGB", shape))), (3, size, size))
 
     def square(self, image: Image.Image) -> np.ndarray:
         if self._processor is None:

@@ -7,7 +7,6 @@ so a printed row either has a confusion matrix or it has none.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -41,12 +40,13 @@ def has_matrix(score: paper.Score, counts: Sequence[int], tolerance: float = PRI
     `accuracy` is off, the printed accuracy), each within `tolerance`."""
     counts = np.asarray(counts)
     n = int(counts.sum())
-    hits = np.array(list(product(*[range(count + 1) for count in counts])))
+    hits = np.indices(counts + 1).reshape(len(counts), -1).T
     near = np.abs((hits / counts).mean(1) - score.recall) <= tolerance
     if accuracy:
         near &= np.abs(hits.sum(1) / n - score.accuracy) <= tolerance
-    predicted = np.array([p for p in product(range(n + 1), repeat=len(counts) - 1) if sum(p) <= n])
+    predicted = np.indices([n + 1] * (len(counts) - 1)).reshape(len(counts) - 1, -1).T
     predicted = np.column_stack([predicted, n - predicted.sum(1)])
+    predicted = predicted[predicted[:, -1] >= 0]
     for hit in hits[near]:
         wrong = predicted - hit  # images of other classes taken for this one
         missed = counts - hit
@@ -189,10 +189,11 @@ def recompute(predictions: pd.DataFrame, split: str) -> dict[str, float]:
 
     classes = list(classes_of(predictions))
     frame = predictions[predictions["split"] == split]
+    places = {name: place for place, name in enumerate(classes)}
     runs = []
     for _, run in frame.groupby("seed"):
-        guess = np.array(classes)[run[[f"p_{c}" for c in classes]].to_numpy().argmax(1)]
-        matrix = confusion_matrix(run["label"], guess, labels=classes)
+        guess = run[[f"p_{c}" for c in classes]].to_numpy().argmax(1)
+        matrix = confusion_matrix(run["label"].map(places), guess, labels=range(len(classes)))
         truth, told = np.indices(matrix.shape)
         truth, told = np.repeat(truth.ravel(), matrix.ravel()), np.repeat(told.ravel(), matrix.ravel())
         macro = precision_recall_fscore_support(

@@ -11,6 +11,7 @@ def page(model: str = "", *, profile: str = "", root: str | Path = "."):
         import gradio
     except ImportError:
         raise HarError('gradio is not installed: pip install "har-still[demo]"') from None
+    from har.paper import class_name
     from har.predict import load
 
     classifier = load(model, profile=profile, root=root)
@@ -21,12 +22,12 @@ def page(model: str = "", *, profile: str = "", root: str | Path = "."):
         found = classifier.predict([path])[0]
         if found.error is not None:
             raise gradio.Error(found.error.replace(path, "the photograph"))
-        return found.probabilities
+        return {class_name(name): share for name, share in found.probabilities.items()}
 
     return gradio.Interface(
         fn=classify,
-        # the file itself, so that har reads it as it reads every photograph
-        inputs=gradio.Image(type="filepath", label="photograph"),
+        # the file itself in whatever mode it is, so that har reads it as it reads every photograph
+        inputs=gradio.Image(type="filepath", image_mode=None, label="photograph"),
         outputs=gradio.Label(label="activity"),
         title="Walking, sitting or standing?",
         description=f"{classifier.name}. The photograph stays on this machine.",

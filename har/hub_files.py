@@ -164,7 +164,9 @@ def check_safetensors(path: Path) -> dict[str, list[int]]:
         header = parse_json(data, "header", "tensors", memory=MAX_HEADER * 20)
     except HarError as error:
         raise HarError(f"is no safetensors file: its {error}") from None
-    header.pop("__metadata__", None)
+    notes = header.pop("__metadata__", None) or {}
+    if not isinstance(notes, dict) or not all(map(is_text, (*notes, *notes.values()))):
+        raise HarError("is no safetensors file: its __metadata__ is no mapping of text to text")
     shapes, spans = {}, []
     for name, tensor in header.items():
         fits = isinstance(tensor, dict) and is_text(name)

@@ -1,11 +1,13 @@
 """Result tables as plain numbers for programs and as GitHub Markdown for people."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 NONE = "–"  # an en dash, with a footnote
+FIGURE = re.compile(r"\**(?:[+−-]?\.?\d|[\[<>≈≤≥])")  # how a cell opens that holds a figure
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,25 @@ class Table:
 
 
 def markdown_table(text: pd.DataFrame) -> str:
-    """A GitHub table, the first column left and the others right, padded so that it reads well unrendered."""
+    """A GitHub table, columns of figures right and those of text and the first one left, padded so that it reads well
+    unrendered."""
     cells = [[str(name) for name in text.columns], *[[str(cell) for cell in row] for row in text.to_numpy()]]
     cells = [[cell.replace("|", "\\|") for cell in row] for row in cells]
-    widths = [max(3, *(len(row[place]) for row in cells)) for place in range(len(text.columns))]
+    columns = list(zip(*cells, strict=True))
+    widths = [max(3, *map(len, column)) for column in columns]
+    right = [place > 0 and _of_figures(column[1:]) for place, column in enumerate(columns)]
     lines = []
     for row in cells:
-        padded = [
-            c.ljust(w) if place == 0 else c.rjust(w) for place, (c, w) in enumerate(zip(row, widths, strict=True))
-        ]
+        padded = [c.rjust(w) if figures else c.ljust(w) for c, w, figures in zip(row, widths, right, strict=True)]
         lines.append("| " + " | ".join(padded) + " |")
-    rule = ["-" * w if place == 0 else "-" * (w - 1) + ":" for place, w in enumerate(widths)]
+    rule = ["-" * (w - 1) + ":" if figures else "-" * w for w, figures in zip(widths, right, strict=True)]
     return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]])
+
+
+def _of_figures(cells: Iterable[str]) -> bool:
+    """Whether all cells that hold something open as a figure does, and at least one holds something."""
+    told = [cell for cell in cells if cell not in ("", NONE)]
+    return bool(told) and all(map(FIGURE.match, told))
 
 
 def number(value: float | None, digits: int = 3, sign: bool = False) -> str:

@@ -164,10 +164,10 @@ def load(
     Raises HarError where there is no such model or its folder can't be understood.
     """
     root = Path(root)
-    if (Path(model) / "config.json").exists() and str(model):
+    if os.path.isfile(Path(model) / "config.json") and str(model):  # unlike Path's, no error for a name too long
         folder, name = Path(model), Path(model).resolve().name
     else:
-        if str(model) and (os.sep in str(model) or Path(model).is_dir()):
+        if str(model) and (os.sep in str(model) or os.path.isdir(model)):
             raise HarError(f"{model}: no checkpoint there (config.json and model.safetensors)")
         profile = profile or load_params(root / "params.yaml").profile
         found = trained.named(str(model), profile, root) if str(model) else trained.best(profile, root)

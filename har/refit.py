@@ -76,8 +76,8 @@ def fit_all(
     fine-tuned model has no training image of a class.
     """
     # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
-    # starts another, which loads it again
-    order = sorted(range(len(fits)), key=lambda place: not recipes[fits[place].model].random)
+    # starts another, which loads it again; then long before short, so that all processes end together
+    order = sorted(range(len(fits)), key=lambda place: (not recipes[fits[place].model].random, -len(fits[place].train)))
     work = (
         delayed(_fit)(recipes[fit.model], y, list(classes), fit, strength=strength, device=training.device)
         for fit in (fits[place] for place in order)

@@ -127,7 +127,8 @@ SECTIONS = {
             ),
             (
                 "explain/figure4.png",
-                "Figure 4. What speaks for each class, test images drawn at random",
+                "Figure 4. What speaks for each class, test images drawn at random. The brighter, the more relevant; "
+                "beside each class its probability, framed the predicted one",
                 "Test images, each beside its relevance maps for the three classes; the gallery draws them for every "
                 "image that has maps.",
             ),
@@ -167,6 +168,7 @@ SECTIONS = {
         [
             "funnel.md",
             "audit/leakage.md",
+            "audit/pairs.md",
             "audit/labels.md",
             "audit/label_confusion.md",
             "tables/size_tests.md",
@@ -231,10 +233,6 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
     rest = [figure(path, caption(path)) for path in others if path not in named]
     found.append(Section("More figures", "", rest))
     return [section for section in found if section.parts]
-
-
-def _of_all_classes(path: str, caption: str, *alt: str) -> tuple[str, ...]:
-    return path, caption.replace("three activities", "all classes"), *alt
 
 
 def figure(path: str, caption: str, alt: str = "") -> Figure:

@@ -7,6 +7,7 @@ defined on this input and why. An undefined figure is None, never NaN.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -45,7 +46,7 @@ def _repeated(scores: Mapping[str, pd.Series | np.ndarray]) -> tuple[dict[str, n
     """The models with two runs or more, and a note that names the others."""
     values = {name: np.asarray(runs, dtype=float) for name, runs in scores.items()}
     groups = {name: runs for name, runs in values.items() if len(runs) > 1}
-    single = [name for name in values if name not in groups]
+    single = sorted(name for name in values if name not in groups)
     return groups, [f"Left out, with a single run: {', '.join(single)}."] if single else []
 
 
@@ -352,6 +353,7 @@ def mcnemar_power(n: int, discordant: float, difference: float, alpha: float = 0
     return _power(*_discordant(n, discordant, alpha), (discordant + difference) / (2 * discordant))
 
 
+@lru_cache(maxsize=1000)  # many pairs of models differ on as many images
 def minimum_detectable_difference(
     n: int, discordant: float, alpha: float = 0.05, power: float = 0.8
 ) -> tuple[float | None, str]:

@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from har.augment import compose
+from har.descent import Descent
 from har.errors import HarError
 from har.files import write_json
 from har.models.builders import build, logits, parameter_count
@@ -77,17 +78,17 @@ def train(
 
     groups = _prepare_parameters(model, config, prepare, x, y, train_rows, backbone, texts)
     parameters = list(model.parameters())  # a walk through all modules costs a small network a tenth of its step
-    optimizer = torch.optim.AdamW(groups, fused=device in ("cpu", "cuda"))
-    steps = config.epochs * len(_batches(train_rows, config.batch_size))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+    optimizer = Descent(groups, parameters)
+    steps_an_epoch = len(_batches(train_rows, config.batch_size))
+    steps = config.epochs * steps_an_epoch
 
-    progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer, schedule=schedule)
+    progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer)
     history, best, kept = progress.resume([], math.inf, None)
     for epoch in range(len(history), config.epochs):
         model.train()
         order = train_rows[torch.randperm(len(train_rows))]
         total = 0.0
-        for rows in _batches(order, config.batch_size):
+        for step, rows in enumerate(_batches(order, config.batch_size), start=epoch * steps_an_epoch):
             images = x[rows]
             if augment is not None:
                 images = augment(images)
@@ -95,9 +96,7 @@ def train(
             for parameter in parameters:
                 parameter.grad = None
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
+            optimizer.descend(_rate(step, steps, config.warmup))
             total += float(loss.detach()) * len(rows)
         scores = predict(model, x[validation_rows], prepare)
         validation_loss, accuracy = _validation(scores, y[validation_rows])
@@ -110,7 +109,7 @@ def train(
                 "train_loss": total / len(train_rows),
                 "validation_loss": validation_loss,
                 "validation_accuracy": accuracy,
-                "learning_rate": schedule.get_last_lr()[-1],
+                "learning_rate": optimizer.rates[-1] * _rate((epoch + 1) * steps_an_epoch, steps, config.warmup),
             }
         )
         if config.patience:
@@ -187,12 +186,14 @@ def _probe_head(model, prepare, x, y, c: float) -> None:
     """Start the head as a logistic regression on the frozen features, so that the first steps do not
     tear the pretrained features apart (Kumar et al. 2022, "Fine-tuning can distort pretrained features")."""
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     from har.models.pretrained import head_inputs, head_of
 
     features = predict(model, x, prepare, head_inputs).double().numpy()
     mean, std = features.mean(0), features.std(0) + 1e-8
-    probe = LogisticRegression(C=c, max_iter=2000).fit((features - mean) / std, y.cpu().numpy())
+    with threadpool_limits(limits=1):  # at this size threads wait for each other most of the time
+        probe = LogisticRegression(C=c, max_iter=2000).fit((features - mean) / std, y.cpu().numpy())
     weight, bias = probe.coef_, probe.intercept_
     if len(weight) == 1:  # two classes: scikit-learn keeps one row, a softmax head needs two
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -39,7 +39,7 @@ def consistency(context: Context) -> None:
                 checked.setdefault(path.parent.name, []).append(gap)
     tables = [rows_table(checked, profile_header(context.params.profile))]
     if is_the_papers(context.profile.tasks["activity"]):
-        tables.append(paper_table(profile_header("paper")))
+        tables.append(paper_table("the paper's printed figures, the same for every profile"))
     write_tables({table.name: table for table in tables}, context.reports / "consistency")
     print(tables[0].markdown())
 

@@ -1,5 +1,7 @@
 """Where do models fail? Figure 5, errors against what an image is like, images that all miss, models that err alike."""
 
+from joblib import delayed
+
 from har.coco.manifest import read_evidence, read_manifest
 from har.coco.visibility import read_visibility
 from har.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
@@ -7,6 +9,7 @@ from har.error_analysis.factors import rate_table, trend_table, trends
 from har.error_analysis.figures import figure_failures, figure_overlap, figure_trends
 from har.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
 from har.files import write_csv
+from har.runs import side_by_side
 from har.store import Store
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
@@ -38,14 +41,19 @@ def errors(context: Context) -> None:
     store = Store(data / "store")
     # drawn scenes lose little by a palette, and their figure is in git; photographs would, and theirs is not
     colours = 256 if profile.data.source == "world" else None
+    work = []
     for task in outcomes["task"].unique():
         models = [run.model for run in runs if run.task == task]
         title, path = f"Failures, {task}, profile {name}", out / f"figure5_{task}.png"
-        figure_failures(outcomes, task, models, store.image, path, title, chosen.examples, colours)
+        work.append(
+            delayed(figure_failures)(outcomes, task, models, store.image, path, title, chosen.examples, colours)
+        )
         title = f"What goes with errors, {task}, profile {name}"
-        figure_trends(tests, task, out / f"factors_{task}.png", title, 1 - level)
+        work.append(delayed(figure_trends)(tests, task, out / f"factors_{task}.png", title, 1 - level))
         title = f"Do models miss the same images? {task.capitalize()}, profile {name}"
-        figure_overlap(pairs, task, out / f"overlap_{task}.png", title)
+        work.append(delayed(figure_overlap)(pairs, task, out / f"overlap_{task}.png", title))
+    for _ in side_by_side(profile.training, len(work))(work):
+        pass
     for table in tables[len(FACTORS) :]:
         print(table.markdown())
 

@@ -3,25 +3,29 @@
 `Fuzz.run` holds a reader to one property: whatever it is given, it returns or raises a HarError of one line. No other
 exception, no write outside its folder, no program started, no pickle opened, no address but this machine's, no hang,
 no memory beyond its bound. Each file test_fuzz_*.py describes readers; `make fuzz` runs 10,000 cases and more of each
-(FUZZ=10000) and keeps the counts in reports/fuzz.csv and reports/fuzz.md.
+(FUZZ=10000) and keeps the counts in reports/fuzz.csv and reports/fuzz.md. Stopped, it goes on where it was; without
+reports/fuzz.csv it starts anew.
 """
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from har.errors import HarError
@@ -30,11 +34,25 @@ from har.markdown import markdown_table
 from har.readme import between
 
 LONG = int(os.environ.get("FUZZ") or 0)  # cases of each reader; 0: a few, as a unit test
-REPORT = Path("reports/fuzz.csv")
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = ROOT / "reports/fuzz.csv"
 MARKS = ("<!-- fuzz: written by `make fuzz` -->", "<!-- end of fuzz -->")
-HANG = 60  # seconds after which a case hangs; none takes more than a second or two
+BATCH = 500  # cases after which the counts are kept; each batch draws with a seed of its own
+TOGETHER = 20  # cases that hypothesis draws at once in the long run: half the time of one by one
+HANG, WAIT = 30, 600  # seconds at work, and in all, after which a case hangs; none works more than a second or two
 MESSAGE = 1500  # characters of a refusal, the path among them
 MB = 1 << 20
+
+
+def several(draw: Callable[[Random], Any], most: int) -> st.SearchStrategy[list]:
+    """One to `most` values that `draw` gives, few more often than many. hypothesis draws one number for all of them: a
+    tenth of the time, in long runs, of a strategy for each part."""
+
+    def values(number: int) -> list:
+        chance = Random(number)
+        return [draw(chance) for _ in range(min(chance.randint(1, most), chance.randint(1, most)))]
+
+    return st.integers(0, 2**64 - 1).map(values)
 
 
 # --- hostile values ----------------------------------------------------------------------------------------
@@ -99,22 +117,30 @@ def as_json(value: Any) -> bytes:
 
 def json_of(valid: Any, most: int = 4) -> st.SearchStrategy[bytes]:
     """The bytes of `valid` after up to `most` edits of its parts, at times damaged as bytes as well."""
-    edit = st.tuples(st.sampled_from(EDITS), st.integers(0, max(len(places(valid)) - 1, 0)), st.sampled_from(VALUES))
-    whole = st.lists(edit, min_size=1, max_size=most).map(lambda edits: as_json(edited(valid, edits)))
+    size = len(places(valid))
+
+    def edit(chance: Random) -> tuple[str, int, Any]:
+        return chance.choice(EDITS), chance.randrange(size), chance.choice(VALUES)
+
+    whole = several(edit, most).map(lambda edits: as_json(edited(valid, edits)))
     return st.one_of(whole, whole, whole, st.tuples(whole, damage(1 << 12)).map(lambda pair: damaged(*pair)))
 
 
-BYTES = st.one_of(
-    st.binary(min_size=1, max_size=8),
-    st.sampled_from([b"\0", b"\xff" * 4, b"\xff" * 8, b"\0" * 64, b"\x7f\xff\xff\xff", b'"', b",", b"\n", b"[" * 200]),
-)
+BYTES = (b"\0", b"\xff" * 4, b"\xff" * 8, b"\0" * 64, b"\x7f\xff\xff\xff", b'"', b",", b"\n", b"[" * 200)
 DAMAGE = ("flip", "flip", "over", "over", "insert", "cut", "truncate", "copy")
 
 
 def damage(size: int, most: int = 5) -> st.SearchStrategy[list]:
     """What `damaged` does to so many bytes; headers and ends are hit more often than the rest."""
-    at = st.one_of(st.integers(0, size), st.integers(0, min(size, 64)), st.integers(max(0, size - 64), size))
-    return st.lists(st.tuples(st.sampled_from(DAMAGE), at, st.integers(1, 255), BYTES), min_size=1, max_size=most)
+
+    def one(chance: Random) -> tuple[str, int, int, bytes]:
+        at = chance.choice(
+            (chance.randint(0, size), chance.randint(0, min(size, 64)), chance.randint(max(0, size - 64), size))
+        )
+        new = chance.choice((chance.choice(BYTES), chance.randbytes(chance.randint(1, 8))))
+        return chance.choice(DAMAGE), at, chance.randint(1, 255), new
+
+    return several(one, most)
 
 
 def damaged(data: bytes, changes: Iterable[tuple[str, int, int, bytes]]) -> bytes:
@@ -213,9 +239,9 @@ def room(folder: Path, memory: int) -> Iterator[Callable[[], int]]:
         reset.write("5")  # the peak starts anew
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     main = threading.current_thread() is threading.main_thread()
-    if main:
-        signal.signal(signal.SIGALRM, _hangs)
-        signal.setitimer(signal.ITIMER_REAL, HANG)
+    for timer, number, seconds in TIMERS if main else ():
+        signal.signal(number, _hangs)
+        signal.setitimer(timer, seconds)
     if size := _status("VmSize"):
         resource.setrlimit(resource.RLIMIT_AS, (size + memory + 512 * MB, hard))  # threads reserve more than they use
     _watch = watch = _Watch(os.path.realpath(folder))
@@ -224,16 +250,18 @@ def room(folder: Path, memory: int) -> Iterator[Callable[[], int]]:
     finally:
         _watch = None
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-        if main:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer, _, _ in TIMERS if main else ():
+            signal.setitimer(timer, 0)
     assert not watch.escapes, watch.escapes
 
 
 _hooked: list[bool] = []
+# the second one for what waits; long, as a loaded machine may keep a case waiting too
+TIMERS = ((signal.ITIMER_PROF, signal.SIGPROF, HANG), (signal.ITIMER_REAL, signal.SIGALRM, WAIT))
 
 
-def _hangs(*_):
-    raise Hang(f"more than {HANG} s")
+def _hangs(number, _):
+    raise Hang(f"more than {HANG} s at work" if number == signal.SIGPROF else f"more than {WAIT} s")
 
 
 def _status(key: str) -> int:
@@ -249,89 +277,141 @@ def _status(key: str) -> int:
 
 
 @dataclass
+class Counts:
+    """Of a reader: cases so far, how many it refused, how many broke the property, seconds of CPU in all and of the
+    slowest case, the most memory a case took."""
+
+    inputs: int = 0
+    refused: int = 0
+    failures: int = 0
+    seconds: float = 0
+    slowest: float = 0
+    peak: int = 0
+
+
+@dataclass
 class Fuzz:
     """One reader under fire. folder: where it may write; memory: bytes that a case may take beside what there is."""
 
     reader: str
     folder: Path
     memory: int = 256 * MB
-    inputs: int = 0
-    refused: int = 0
-    peak: int = 0
+    counts: Counts = field(default_factory=Counts)
 
     def attempt(self, read: Callable[[], Any]) -> str | None:
         """`read()` under guard: None where it returns, the line where it refuses."""
-        told = None
-        self.inputs += 1
+        told, counts, begun = None, self.counts, time.process_time()
+        counts.inputs += 1
         with room(self.folder, self.memory) as taken:
             try:
                 read()
             except HarError as error:
                 told = str(error)
             peak = taken()
+        counts.slowest = max(counts.slowest, time.process_time() - begun)
         if told is not None:
-            self.refused += 1
+            counts.refused += 1
             assert "\n" not in told, f"not one line: {told!r}"
             assert "\r" not in told, f"not one line: {told!r}"
             assert len(told) <= MESSAGE, f"{len(told)} characters: {told[:300]!r}"
-        self.peak = max(self.peak, peak)
+        counts.peak = max(counts.peak, peak)
         assert peak <= self.memory, f"{peak / MB:.0f} MB, at most {self.memory / MB:.0f} allowed"
         return told
 
-    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], few: int = 25) -> None:
-        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one."""
-        read_once = time.monotonic()
+    def run(self, cases: st.SearchStrategy, read: Callable[[Any], Any], good: Any, few: int = 25) -> None:
+        """The property on `few` cases of the strategy, on FUZZ of them in the long run; `read(case)` reads one. good: a
+        case without a fault. It must be read, or all others would be refused for what they have in common."""
+        read(good)
+        if not LONG:
+            self._batch(cases, read, few)
+            return
+        self.counts = known(self.reader)
+        while self.counts.inputs < LONG:
+            before, counts = time.process_time(), self.counts
+            try:
+                self._batch(cases, read, min(BATCH, LONG - counts.inputs))
+            except BaseException:
+                counts.failures += 1
+                raise
+            finally:
+                counts.seconds += time.process_time() - before
+                self.note()
 
-        @settings(
-            max_examples=LONG or few, deadline=None, database=None, derandomize=not LONG,
-            suppress_health_check=list(HealthCheck), phases=[Phase.generate, *([Phase.shrink] if LONG else [])],
-        )  # fmt: skip
-        @given(cases)
-        def holds(case):
-            self.attempt(lambda: read(case))
+    def _batch(self, cases: st.SearchStrategy, read: Callable[[Any], Any], number: int) -> None:
+        together = TOGETHER if LONG else 1
+
+        @seed(self.counts.inputs)
+        @settings(max_examples=-(-number // together), deadline=None, database=None,
+                  suppress_health_check=list(HealthCheck),
+                  phases=[Phase.generate, *([Phase.shrink] if LONG else [])])  # fmt: skip
+        @given(st.lists(cases, min_size=together, max_size=together))
+        def holds(several_cases):
+            for case in several_cases:
+                self.attempt(lambda: read(case))  # noqa: B023 (called at once)
 
         holds()
-        if LONG:
-            self.note(time.monotonic() - read_once)
 
-    def note(self, seconds: float) -> None:
-        """The counts of this run in the place of this reader's earlier ones."""
-        row = {"reader": self.reader, "inputs": self.inputs, "refused": self.refused,
-               "read": self.inputs - self.refused, "seconds": round(seconds),
-               "peak_mb": round(self.peak / MB), "bound_mb": round(self.memory / MB)}  # fmt: skip
+    def note(self) -> None:
+        """The counts so far in the place of this reader's earlier ones."""
+        row = {"reader": self.reader, **asdict(self.counts), "bound": self.memory}
         REPORT.parent.mkdir(exist_ok=True)
-        with open(REPORT.with_suffix(".lock"), "w") as lock:
+        with open(REPORT.with_name(".fuzz.lock.part"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # readers are tried side by side
-            known = pd.read_csv(REPORT).to_dict("records") if REPORT.exists() else []
-            rows = [one for one in known if one["reader"] != self.reader] + [row]
-            write_csv(REPORT, pd.DataFrame(sorted(rows, key=lambda one: one["reader"])))
+            rows = {one["reader"]: one for one in noted()}
+            before = rows.get(self.reader, {}).get("code", "").split() if self.counts.inputs > BATCH else []
+            rows[self.reader] = row | {"code": " ".join(dict.fromkeys([*before, code()]))}
+            write_csv(REPORT, pd.DataFrame([rows[name] for name in sorted(rows)]))
+
+
+def noted() -> list[dict]:
+    return pd.read_csv(REPORT, dtype={"code": "str"}).to_dict("records") if REPORT.exists() else []
+
+
+def known(reader: str) -> Counts:
+    """The counts of this reader to go on with: none where the property was broken."""
+    for row in noted():
+        if row["reader"] == reader and not row["failures"]:
+            return Counts(**{name: row[name] for name in asdict(Counts())})
+    return Counts()
+
+
+@functools.cache
+def code() -> str:
+    """The commit of what is tried; with a + where that has changed since."""
+    git = ["git", "rev-list", "-1", "--abbrev-commit", "HEAD", "--", "har"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain", "har"], capture_output=True, check=True, cwd=ROOT).stdout
+    return commit + "+" * bool(changed)
 
 
 def total(frame: pd.DataFrame) -> str:
     """What the README says of reports/fuzz.csv."""
     return (
         f"`make fuzz`: {len(frame)} readers, {frame.inputs.sum():,} hostile inputs, {frame.inputs.min():,} or more each; "
-        f"{frame.refused.sum():,} refused, {frame['read'].sum():,} read ([all of them](reports/fuzz.md))."
+        f"{frame.refused.sum():,} refused, {(frame.inputs - frame.refused).sum():,} read, {frame.failures.sum():,} "
+        "failures ([all of them](reports/fuzz.md))."
     )
 
 
 def report() -> str:
     """Write reports/fuzz.md, and the counts into README.md, from reports/fuzz.csv."""
-    frame = pd.read_csv(REPORT)
+    frame = pd.DataFrame(noted())
     shown = pd.DataFrame({
         "Reader": frame.reader, "Inputs": frame.inputs.map("{:,}".format), "Refused": frame.refused.map("{:,}".format),
-        "Read": frame["read"].map("{:,}".format), "Seconds": frame.seconds, "Memory, MB": frame.peak_mb,
-        "Bound, MB": frame.bound_mb,
+        "Read": (frame.inputs - frame.refused).map("{:,}".format), "Failures": frame.failures,
+        "Longest, s": frame.slowest.map("{:.2f}".format), "In all, s": frame.seconds.map("{:,.0f}".format),
+        "Memory, MB": (frame.peak / MB).round().astype(int), "Bound, MB": frame.bound // MB, "Code": frame.code,
     })  # fmt: skip
     text = (
         "# Hostile input\n\nValid files with parts changed, moved, doubled or taken out, values of other types, numbers "
         "without measure, bits flipped and bytes cut, put to every reader of files from outside. Refused: by one line. "
-        "Read: the damage left a file that means something. Nothing else happened: no other exception, no write outside "
-        "the reader's folder, no program started, no pickle opened, no hang, no memory beyond the bound (the most that one "
-        f"input took beside what the process had). Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
+        "Read: the damage left a file that means something. A failure would be anything else: another exception, a write "
+        "outside the reader's folder, a program started, a pickle opened, a hang, memory beyond the bound (the most that "
+        "one input took beside what the process had). Seconds are those of the processor; code is the commits of `har/` that "
+        f"were tried. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
     )
     write_text(REPORT.with_suffix(".md"), text)
-    readme = Path("README.md")
+    readme = ROOT / "README.md"
     write_text(readme, between(readme.read_text(encoding="utf-8"), *MARKS, total(frame)))
     return f"{markdown_table(shown)}\n\n{total(frame)}"
 

@@ -20,7 +20,7 @@ TABLE = """### Table 7. Three activities
 *profile sample: generated*
 
 | Model | Split | n | Accuracy | Paper |
-| ----- | ----: | -: | -------: | ----: |
+| ----- | ----- | -: | -------: | ----: |
 | CLIP | test | 29 | 0.710 | ≈ .76 (22/29) |
 | ViT | test | 29 | −0.400 | – |
 | CNN_base | extended | 1,000 | 0.401 | .3862 |

@@ -21,3 +21,9 @@ def test_the_page_tells_the_probability_of_each_class(project):
     shares = built.fn(str(project / f"data/sample/images/{IMAGES[0]:012d}.jpg"))
     assert sum(shares.values()) == pytest.approx(1)
     assert built.fn(None) == {}
+
+
+def test_a_file_reaches_har_as_it_is(project):
+    pytest.importorskip("gradio")
+    built = page("activity-vit", root=project)
+    assert built.input_components[0].image_mode is None  # gradio would rewrite CMYK, 16 bits and transparency

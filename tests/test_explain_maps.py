@@ -1,6 +1,7 @@
 """Relevance maps: LeGrad against torch-cam and against finite differences, rollout, and the laws they keep."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models import VisionTransformer
 
 from har.errors import HarError
 from har.explain import legrad, min_max, rollout
@@ -127,6 +129,35 @@ def by_finite_differences(model, image, blocks, step=1e-5):
     return total if p["class_token"] is None else total[:, 1:]
 
 
+def torchvision_vit(p):
+    """torchvision's own ViT with these weights, in float64."""
+    first = p["blocks"][0]
+    side = round((p["position"].shape[1] - 1) ** 0.5) * p["stride"]
+    model = VisionTransformer(
+        side, p["stride"], len(p["blocks"]), p["heads"], hidden_dim=p["position"].shape[2],
+        mlp_dim=len(first["fc1"][0]), num_classes=len(p["head"][0]), norm_layer=partial(nn.LayerNorm, eps=p["eps"]),
+    ).double().eval()  # fmt: skip
+
+    def put(layer, weights):
+        layer.weight.copy_(weights[0])
+        layer.bias.copy_(weights[1])
+
+    with torch.no_grad():
+        put(model.conv_proj, p["patch"])
+        model.class_token.copy_(p["class_token"])
+        model.encoder.pos_embedding.copy_(p["position"])
+        put(model.encoder.ln, p["after"])
+        put(model.heads.head, p["head"])
+        for layer, block in zip(model.encoder.layers, p["blocks"], strict=True):
+            for own, name in ((layer.ln_1, "norm1"), (layer.ln_2, "norm2"), (layer.mlp[0], "fc1")):
+                put(own, block[name])
+            put(layer.mlp[3], block["fc2"])
+            put(layer.self_attention.out_proj, block["out"])
+            for place, values in enumerate(zip(block["q"], block["k"], block["v"], strict=True)):
+                (layer.self_attention.in_proj_weight, layer.self_attention.in_proj_bias)[place].copy_(torch.cat(values))
+    return model
+
+
 class TestLeGrad:
     @pytest.mark.parametrize("blocks", [0, 1])
     def test_equals_finite_differences_of_the_block_scores(self, model, pixels, blocks):
@@ -147,6 +178,18 @@ class TestLeGrad:
             for label in range(len(CLASSES)):
                 scores = tower(pixels.double())
                 expected = extract(label, scores)[0].float()
+                torch.testing.assert_close(found[:, label], expected, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("model", ["vit"], indirect=True)
+    def test_equals_torch_cam_on_torchvision_s_vit(self, model, pixels):
+        cams = pytest.importorskip("torchcam.methods", reason="torch-cam is a development dependency")
+        other = torchvision_vit(parts(model))
+        torch.testing.assert_close(other(pixels.double()).float(), model(pixels).logits, rtol=1e-4, atol=1e-4)
+        found = legrad(model, pixels)
+        project = lambda tokens: other.heads(other.encoder.ln(tokens)[:, 0])  # noqa: E731
+        with cams.LeGrad(other, list(other.encoder.layers), score_projection=project) as extract:
+            for label in range(len(CLASSES)):
+                expected = extract(label, other(pixels.double()))[0].float()
                 torch.testing.assert_close(found[:, label], expected, rtol=1e-4, atol=1e-4)
 
     def test_shape_range_and_what_the_options_say(self, model, pixels):

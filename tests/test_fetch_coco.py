@@ -259,3 +259,14 @@ def test_a_member_with_a_wrong_checksum_is_refused(zips, tmp_path):
     with pytest.raises(HarError, match=r"boxes\.json cannot be unpacked"):
         fetch_zip(zips, tmp_path, members=["boxes.json"], **LOOSE)
     assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("more", [1, 10**6, 2**31])
+def test_a_member_that_is_said_to_lie_outside_is_refused(zips, tmp_path, more):
+    """The end of the archive tells where its directory begins; members lie as far before it as that is wrong."""
+    at = ARCHIVE.rindex(b"PK\5\6") + 16
+    told = int.from_bytes(ARCHIVE[at : at + 4], "little") + more
+    zips.files[ZIP_PATH] = ARCHIVE[:at] + told.to_bytes(4, "little") + ARCHIVE[at + 4 :]
+    with pytest.raises(HarError, match=r"captions\.json is said to lie outside the archive"):
+        fetch_zip(zips, tmp_path, members=["captions.json"], **LOOSE)
+    assert names(tmp_path / "out") == []

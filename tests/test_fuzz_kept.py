@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from fuzzing import MB, Fuzz, bytes_of, json_of
+from fuzzing import MB, Fuzz, as_json, bytes_of, json_of
 
 from har import resume
 from har.params.settings import read
@@ -35,7 +35,7 @@ def test_finished_work(tmp_path):
         (tmp_path / resume.RESULT).write_bytes(case)
         resume._kept(tmp_path, (Kept,), made, (), {}, False)
 
-    Fuzz("Kept results", tmp_path, BOUND).run(bytes_of(good), read)
+    Fuzz("Kept results", tmp_path, BOUND).run(bytes_of(good), read, good)
 
 
 def test_a_training_half_done(tmp_path):
@@ -56,7 +56,7 @@ def test_a_training_half_done(tmp_path):
         assert epoch in (0, 3)
         assert torch.isfinite(model.weight).all()
 
-    Fuzz("Kept training", tmp_path, BOUND).run(bytes_of(good), read)
+    Fuzz("Kept training", tmp_path, BOUND).run(bytes_of(good), read, good)
 
 
 def test_settings_of_a_stage(tmp_path):
@@ -66,4 +66,4 @@ def test_settings_of_a_stage(tmp_path):
         (tmp_path / "stage.json").write_bytes(case)
         read(tmp_path / "stage.json")
 
-    Fuzz("Settings of a stage", tmp_path, BOUND).run(json_of(found), load)
+    Fuzz("Settings of a stage", tmp_path, BOUND).run(json_of(found), load, as_json(found))

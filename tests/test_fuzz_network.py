@@ -151,7 +151,7 @@ def test_downloads(tmp_path, monkeypatch):
                 part.with_name(part.name + ".json").write_bytes(memo)
             options = {"sha256": hashlib.sha256(BODY).hexdigest(), "size": len(BODY)} if known else {}
             try:
-                download(url, out / "a", max_bytes=4000, partial_dir=parts, attempts=2, timeout=(1, 1), **options)
+                download(url, out / "a", max_bytes=4000, partial_dir=parts, attempts=2, timeout=(10, 10), **options)
                 assert not known or (out / "a").read_bytes() == BODY
             finally:
                 left = {p.name for p in out.iterdir()}
@@ -167,7 +167,7 @@ def test_downloads(tmp_path, monkeypatch):
             st.one_of(st.just(b'{"validator": "\\"a\\""}'), json_of({"validator": "x"})),
             st.booleans(),
         )
-        Fuzz("Downloads", tmp_path, BOUND).run(cases, read)
+        Fuzz("Downloads", tmp_path, BOUND).run(cases, read, (None, plain, False, b"", True))
 
 
 TREE = json.loads(model_hub(REPO, REVISION, FILES).files[f"/api/models/{REPO}/tree/{REVISION}"])
@@ -217,7 +217,7 @@ def test_a_hub(tmp_path):
         assert {"config.json", "model.safetensors"} <= {p.name for p in (here / "out").iterdir()} <= set(FILES)
 
     with serving(site):
-        Fuzz("Model hub", tmp_path, BOUND).run(st.one_of(lies, answers), read, few=12)
+        Fuzz("Model hub", tmp_path, BOUND).run(st.one_of(lies, answers), read, ("nowhere", b""), few=12)
 
 
 def test_a_folder_as_a_hub(tmp_path):
@@ -239,7 +239,7 @@ def test_a_folder_as_a_hub(tmp_path):
         for file in out.glob("*config.json"):
             assert b'"auto_map": {"' not in file.read_bytes()
 
-    Fuzz("Folder of a checkpoint", tmp_path, BOUND).run(cases, read)
+    Fuzz("Folder of a checkpoint", tmp_path, BOUND).run(cases, read, ("tokenizer_config.json", b"{}"))
 
 
 def test_names_on_standard_input(tmp_path, monkeypatch):
@@ -272,4 +272,6 @@ def test_names_on_standard_input(tmp_path, monkeypatch):
         ]
     )
     cases = st.one_of(st.lists(words, max_size=8).map(b"".join), bytes_of(b"a.jpg\nsub\n*.jpg\n"))
-    Fuzz("Names on standard input", tmp_path, BOUND).run(cases, lambda case: list(find(["-"], io.BytesIO(case))))
+    Fuzz("Names on standard input", tmp_path, BOUND).run(
+        cases, lambda case: list(find(["-"], io.BytesIO(case))), b"a.jpg\nsub\n"
+    )

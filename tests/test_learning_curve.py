@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CLASSES, one_by_one
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_models import MLP
 
@@ -48,6 +48,7 @@ def frame(strength):
 
 class TestSubsets:
     @given(st.lists(st.integers(1, 40), min_size=2, max_size=5), st.integers(0, 99))
+    @example([1, 1, 1, 1, 37], 0)
     @settings(deadline=None)
     def test_every_start_is_stratified_and_holds_each_class(self, counts, seed):
         labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
@@ -57,8 +58,8 @@ class TestSubsets:
             drawn = np.bincount(labels[order[:size]], minlength=len(counts))
             assert (drawn >= 1).all()
             expected = size * np.array(counts) / len(labels)
-            # within one image, but for those of rare classes that came early
-            assert np.abs(drawn - expected).max() <= 1 + len(counts) / 2
+            # within one image, and one more for each of the other classes, whose first image may have come early
+            assert np.abs(drawn - expected).max() <= len(counts)
 
     def test_plan_nests_within_a_run_and_draws_anew_between_runs(self):
         split, x = images()
@@ -118,7 +119,7 @@ class TestPredictions:
 
     def test_jobs_company_and_the_order_of_sizes_change_no_byte(self, strength, frame):
         split, x = images()
-        pool = one_by_one(jobs=2, backend="loky")
+        pool = one_by_one(jobs=2, backend="processes")
         beside = learnt(strength, {"feature": Recipe(STOPPED, x)}, split, pool, sizes=[18, 6, 6])
         alone = frame[frame.model == "feature"].reset_index(drop=True)
         pd.testing.assert_frame_equal(beside, alone, check_exact=True)

@@ -121,6 +121,7 @@ class TestTable:
         ("lines", "said"),
         [
             (["Walk/none.jpg,go,,train"], "line 2: 'Walk/none.jpg' is no file"),
+            ([f"{'x' * 5000},go,,train"], "is no file"),
             (["../outside.jpg,go,,train"], "leads out of"),
             ([",go,,train"], "line 2: image is empty"),
             (["Sit down/x.webp,,,train"], "line 2: label is empty"),

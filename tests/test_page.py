@@ -171,6 +171,7 @@ class TestMaps:
             ({"side": 5}, "maps.npy: holds"),
             ({"fit": "stretch"}, "fit must be crop or squash"),
             ({"crop_pct": 0}, "crop_pct a share of 0 to 1"),
+            ({"method": ["legrad"]}, "method is ['legrad'], expected a name"),
             ({"classes": ["walking_running", "sitting", "flying"]}, "names 'flying', which no image shows"),
         ],
     )
@@ -196,10 +197,21 @@ class TestMarkup:
         told = markup.tables(TABLE, "fallback")
         assert "<caption>Table 7. Three activities <small>profile sample: generated</small></caption>" in told
         assert '<th scope="col">Model</th><th scope="col">Split</th><th scope="col" class="n">n</th>' in told
-        assert '<th scope="row">CLIP</th><td>test</td><td class="n">29</td><td class="n">0.710</td>' in told
+        assert '<th scope="row" class="slim">CLIP</th><td class="short">test</td><td class="n">29</td>' in told
+        assert '<td class="n">29</td><td class="n">0.710</td>' in told
         assert '<ul class="notes">' in told
         assert "fallback" not in told
         assert "style=" not in told
+
+    def test_a_text_has_room_and_an_image_its_place_in_the_gallery(self):
+        told = markup.tables(
+            f"| Image | Label | Captions |\n|---|---|---|\n| 194 | standing | {'a man ' * 20}|\n", "Missed"
+        )
+        assert (
+            '<th scope="row" class="slim"><a href="#images?image=194">194</a></th><td class="short">standing</td>'
+            in told
+        )
+        assert '<td class="long">a man' in told
 
     def test_a_table_without_a_heading_takes_the_sections(self):
         assert "<caption>Results</caption>" in markup.tables("| a | b |\n|---|---|\n| 1 | 2 |\n", "Results")

@@ -102,8 +102,14 @@ def count(driver):
 
 
 def shown(driver):
-    """How many images the filters leave."""
-    return int(count(driver).split()[0].replace(",", ""))
+    """How many images the filters leave; none yet where they are not applied."""
+    text = count(driver)
+    return int(text.split()[0].replace(",", "")) if text else None
+
+
+def leaves(driver, images):
+    """Waits until the filters leave so many images: they are applied after the address has changed."""
+    wait(driver, lambda: shown(driver) == images)
 
 
 def here(driver):
@@ -179,17 +185,17 @@ class TestFilters:
     def test_each_narrows_and_the_address_holds_them(self, driver, small):
         made, page = small
         go(driver, page, "#images")
-        assert shown(driver) == 288
+        leaves(driver, 288)
         choose(driver, "split", "test")
-        assert shown(driver) == (made.split.split == "test").sum()
+        leaves(driver, (made.split.split == "test").sum())
         choose(driver, "label", "sitting")
         expected = ((made.split.split == "test") & (made.split.label == "sitting")).sum()
-        assert shown(driver) == expected
+        leaves(driver, expected)
         driver.refresh()
         wait(driver, lambda: count(driver))
-        assert shown(driver) == expected
+        leaves(driver, expected)
         driver.back()
-        wait(driver, lambda: shown(driver) == (made.split.split == "test").sum())
+        leaves(driver, (made.split.split == "test").sum())
         assert Select(driver.find_element(By.NAME, "label")).first_selected_option.get_attribute("value") == ""
 
     @pytest.mark.parametrize("model", ["activity-clip", "posture-clip"])
@@ -198,7 +204,7 @@ class TestFilters:
         verdicts = majority(made.predictions[tuple(model.split("-", 1))])
         for verdict, expected in (("right", sum(verdicts.values())), ("wrong", len(verdicts) - sum(verdicts.values()))):
             go(driver, page, f"#images?model={model}&verdict={verdict}")
-            assert shown(driver) == expected
+            leaves(driver, expected)
 
     def test_the_confusion_counts_and_leads_to_its_images(self, driver, small):
         made, page = small
@@ -209,7 +215,7 @@ class TestFilters:
         assert sum(counts) == len(verdicts)
         assert counts[0] + counts[3] == sum(verdicts.values())
         cells[1].click()
-        wait(driver, lambda: shown(driver) == counts[1])
+        leaves(driver, counts[1])
         assert "label=sitting" in here(driver)
         assert "says=standing" in here(driver)
 
@@ -229,7 +235,7 @@ class TestFilters:
 
     def test_what_the_address_does_not_know_is_left_out(self, driver, small):
         go(driver, small[1], "#images?split=moon&model=__proto__&label=%3Cb%3E&sort=toString&image=nonsense")
-        assert shown(driver) == 288
+        leaves(driver, 288)
         assert not opened(driver)
         assert not [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
 
@@ -315,14 +321,19 @@ class TestKeyboard:
         go(driver, small[1])
         press(driver, "/")
         wait(driver, lambda: driver.switch_to.active_element.get_attribute("id") == "f-q" and count(driver))
+        press(driver, "1007")
+        leaves(driver, 1)
+        driver.execute_script("document.getElementById('f-q').select()")
         press(driver, "bench")
         wait(driver, lambda: "q=bench" in here(driver))
+        leaves(driver, 288)
         driver.execute_script("document.querySelector('.card').focus()")
         press(driver, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_LEFT)
-        columns = driver.execute_script(
+        columns_of = (
             "const t = [...document.querySelectorAll('.grid li')].map(l => l.getBoundingClientRect().top);"
             "return t.filter(y => y === t[0]).length"
         )
+        columns = driver.execute_script(columns_of)
         position = driver.execute_script("return document.activeElement.dataset.position")
         assert int(position) == columns
         press(driver, Keys.ENTER)
@@ -335,6 +346,10 @@ class TestKeyboard:
         wait(
             driver, lambda: driver.execute_script("return document.activeElement.dataset.position") == str(columns + 1)
         )
+        card = driver.execute_script("return document.activeElement.dataset.image")
+        size(driver, 900, 700)  # as a phone is turned: another grid, the same photograph
+        wait(driver, lambda: driver.execute_script(columns_of) < columns)
+        assert driver.execute_script("return document.activeElement.dataset.image") == card
 
     def test_focus_can_be_seen(self, driver, small):
         go(driver, small[1])
@@ -421,7 +436,7 @@ def test_it_paints_quickly(driver, request, pages, seconds, view):
 def test_five_thousand_images_hold_few_elements(driver, large):
     made, page = large
     go(driver, page, "#images")
-    assert shown(driver) == 5000
+    leaves(driver, 5000)
     items = "return document.querySelectorAll('#grid li').length"
     assert 5 < driver.execute_script(items) < 120
     driver.execute_script("scrollTo(0, document.documentElement.scrollHeight)")

@@ -92,6 +92,8 @@ def test_the_default_is_the_best_on_validation_and_test_plays_no_part(project, t
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(project):
+    with pytest.raises(HarError, match="no trained model 'xxx"):
+        load("x" * 5000, root=project)
     with pytest.raises(HarError, match="nearest is activity-clip"):
         load("activity-clib", root=project)
     with pytest.raises(HarError, match="no checkpoint there"):

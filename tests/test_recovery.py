@@ -256,9 +256,16 @@ with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
 """
 
 
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def gone(pids: list[int], seconds: float = 20) -> bool:
     end = time.monotonic() + seconds
-    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
+    while any(alive(pid) for pid in pids):
         if time.monotonic() > end:
             return False
         time.sleep(0.02)

@@ -9,6 +9,7 @@ import pytest
 from har import eda, paper, tables
 from har.errors import HarError
 from har.evaluate import majority_predictions, predictions_frame, seed_scores, zero_shot_predictions
+from har.markdown import markdown_table
 from har.statistics import difference
 
 TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
@@ -196,3 +197,15 @@ def test_header_names_the_profile_and_its_backbones():
 )  # fmt: skip
 def test_numbers_for_people(value, digits, sign, text):
     assert tables.number(value, digits, sign) == text
+
+
+def test_figures_are_set_right_and_texts_left():
+    cells = {
+        "Model": ["a", "b"],
+        "n": ["1,000", "–"],
+        "Change": ["−0.1 [−0.2, 0.0]", "**+.5**"],
+        "Set": ["lr 0.1", "–"],
+    }
+    header, rule, first, _ = markdown_table(pd.DataFrame(cells)).splitlines()
+    assert [cell.strip().endswith("-:") for cell in rule.strip("| ").split("|")] == [False, True, True, False]
+    assert len({len(line) for line in (header, rule, first)}) == 1

@@ -50,11 +50,11 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{section} ...", flush=True)
             deadline = math.inf if options.full else start + 60 * MINUTES * ENDS[section]
             rounds = measure.rounds(FULL if options.full else REPEATS, deadline)
-            found[section] = SECTIONS[section](folder, rounds, jobs, options.checkpoint)
-        rows = [row for section in SECTIONS if section in found for row in found[section][0]]
-        notes = [note for section in SECTIONS if section in found for note in found[section][1]]
-    print("\n".join([markdown_table(report.table(rows)), "", *notes]))
+            found[section] = rows, notes = SECTIONS[section](folder, rounds, jobs, options.checkpoint)
+            print("\n".join([markdown_table(report.table(rows)), "", *notes, ""]), flush=True)
     if not options.only:
+        rows = [row for section in SECTIONS for row in found[section][0]]
+        notes = [note for section in SECTIONS for note in found[section][1]]
         print(f"written to {report.write(rows, notes, Path('reports/bench'))}")
 
 

@@ -91,7 +91,7 @@ def embeddings(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path 
 
 def overhead(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | None) -> Found:
     dvc, project = [sys.executable, "-m", "dvc"], Path.cwd()
-    places = {"ours": folder / "ours", "empty": folder / "empty"}
+    places = {name: folder / "graphs" / name for name in ("ours", "empty")}
     count = graph.hollow(project, places["ours"])
     graph.empty(places["empty"], count)
     cold, still = {}, {name: [] for name in places}

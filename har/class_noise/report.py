@@ -11,6 +11,7 @@ from har.class_noise.runs import ANY, ERASING, NOTHING
 from har.class_noise.study import Study
 from har.evaluate import RESAMPLES, bootstrap_interval, resample_counts
 from har.figures import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
+from har.markdown import NONE as BLANK
 from har.markdown import Table, interval, number, plain_frame
 from har.masking.conditions import NONE, drawn_name
 from har.masking.scores import by_share, difference, mean_with_interval, of_condition, per_image
@@ -72,7 +73,7 @@ def noise_table(
                 row |= {f"{where}_{measure}_low": gap["ci_low"], f"{where}_{measure}_high": gap["ci_high"]}
                 cells[f"{where.capitalize()}: {said}"] = number(mean)
                 if method == NOTHING:
-                    cells[f"{where.capitalize()}: {said}, change"] = ""
+                    cells[f"{where.capitalize()}: {said}, change"] = BLANK
                 else:
                     change = interval(gap["ci_low"], gap["ci_high"], sign=True)
                     cells[f"{where.capitalize()}: {said}, change"] = f"{number(gap['mean'], sign=True)} {change}"
@@ -134,11 +135,13 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
             row |= {"minus_erasing": against["mean"], "minus_erasing_low": against["ci_low"]}
             row |= {"minus_erasing_high": against["ci_high"]}
         cells = {"Method": method_name(method), "Class bias, masked": number(row["bias"])}
-        cells["Change"] = "" if method == NOTHING else f"{number(gap[0], sign=True)} {interval(low, high, sign=True)}"
+        cells["Change"] = (
+            BLANK if method == NOTHING else f"{number(gap[0], sign=True)} {interval(low, high, sign=True)}"
+        )
         cells["Masked accuracy − trained on masked images"] = (
             f"{number(against['mean'], sign=True)} {interval(against['ci_low'], against['ci_high'], sign=True)}"
             if against
-            else ""
+            else BLANK
         )
         for name in classes:
             recall = float(masked_mean(found[found["label"] == name], shares).mean())
@@ -159,8 +162,8 @@ def validation_table(study: Study, header: str) -> Table:
     text = [
         {
             "Method": method_name(row.method),
-            "Bound": number(row.bound, 0) if row.bound else "",
-            "Learning rate": f"{row.rate:g}" if row.rate else "",
+            "Bound": number(row.bound, 0) if row.bound else BLANK,
+            "Learning rate": np.format_float_positional(row.rate, trim="-") if row.rate else BLANK,
             "Epoch": str(row.epoch),
             "Rule": row.rule,
             "Loss": number(row.nll),
@@ -204,7 +207,7 @@ def draw(
         axis.set_xticks(points, [f"{share:.0%}" for share in points])
         axis.set(xlabel="share of the image that is black", ylabel="accuracy")
         axis.grid(axis="y")
-        axis.legend(fontsize=7)
+        figure.legend(loc="outside lower center", ncols=7, fontsize=7)
         learnt = study.best[main]
         for place, (name, pattern) in enumerate(zip(classes, learnt.patterns, strict=False)):
             panel = figure.add_subplot(grid[1 + place])

@@ -18,6 +18,6 @@ def run(options) -> int:
 
     # of this machine alone: photographs of people are nobody else's business
     page(options.model, profile=options.profile, root=options.project).launch(
-        server_name="127.0.0.1", server_port=options.port, share=False
+        server_name="127.0.0.1", server_port=options.port, share=False, show_error=True
     )
     return 0

@@ -246,6 +246,8 @@ def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> Receipt:
                 raise HarError(f"the archive holds {name} {len(infos)} times, expected once")
             if infos[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others ask for memory first
                 raise HarError(f"{name} is packed by another method than deflate")
+            if not 0 <= infos[0].header_offset < path.stat().st_size:  # zipfile would go there
+                raise HarError(f"{name} is said to lie outside the archive")
             digest, length = hashlib.sha256(), 0
             with archive.open(infos[0]) as source, replacing(dest) as temporary:
                 with open(temporary, "wb") as target:

@@ -132,6 +132,8 @@ def reliability_figure(
                 axis.set_ylabel("accuracy", fontsize=8)
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
+        for axis in axes[: len(shown)][-columns:]:  # the lowest of each column
+            axis.tick_params(labelbottom=True)
         figure.supxlabel(
             f"confidence (bins of equally many images; line: {level:.0%} interval over images)", fontsize=8
         )

@@ -153,6 +153,15 @@ def _failed_assumptions(rows: Sequence[Mapping], alpha: float, where: str) -> li
     ]
 
 
+def _told_once(noted: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
+    """The notes of tests, (task and split, note) to tests, each in one line with all that it holds for."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for (where, note), tests in noted.items():
+        if note:
+            places.setdefault((", ".join(tests), note), []).append(where)
+    return [f"{'; '.join(wheres)}: {tests}: {note}" for (tests, note), wheres in places.items()]
+
+
 def _equals(name: str, p: float | None) -> str:
     """p = 0.032, p < 0.001"""
     text = p_value(p)
@@ -163,7 +172,7 @@ def tests_table(
     scored: Mapping[str, Mapping[Key, Scored]], honest: Mapping[tuple[str, str], Mapping], header: str, level: float
 ) -> Table:
     """The paper's two tests on the accuracies of runs, and those that suit runs which share seeds."""
-    rows, notes, alpha = [], [], 1 - level
+    rows, notes, noted, alpha = [], [], {}, 1 - level
     for task in tasks_in(scored):
         for split, found in reversed(scored.items()):  # the paper's split first
             scores = run_scores(found, task)
@@ -172,7 +181,9 @@ def tests_table(
             block = _tests_of(scores, honest[task, split], alpha, printed=(task, split) == ("activity", "test"))
             rows += [{"task": task, "split": split, **row} for row in block]
             notes += _failed_assumptions(block, alpha, f"{task}, {split}")
-            notes += [f"{task}, {split}, {row['test']}: {row['note']}" for row in block if row["note"]]
+            for row in block:
+                noted.setdefault((f"{task}, {split}", row["note"]), []).append(row["test"])
+    notes += _told_once(noted)
     text = [
         {
             "Test": row["test"],

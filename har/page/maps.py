@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from har.errors import HarError
-from har.outside import is_number, is_whole, read_array, read_json, read_table
+from har.outside import is_number, is_text, is_whole, read_array, read_json, read_table
 from har.page.scripts import packed
 
 METHODS = {"legrad": "LeGrad", "rollout": "attention rollout"}
@@ -33,6 +33,9 @@ def read_maps(folder: Path, image_ids: Sequence[int], classes: Sequence[str]) ->
     fit, share = about.get("fit"), about.get("crop_pct", 1.0)
     if fit not in ("crop", "squash") or not is_number(share) or not 0 < share <= 1:
         raise HarError(f"{folder}/about.json: fit must be crop or squash, crop_pct a share of 0 to 1")
+    method = about.get("method", "")
+    if not is_text(method):
+        raise HarError(f"{folder}/about.json: method is {method!r:.60}, expected a name")
     place = pd.Series(range(len(image_ids)), index=image_ids)
     shown = np.isin(ids, place.index)
     steps = np.rint(np.clip(np.nan_to_num(np.asarray(values[shown], dtype=np.float32)), 0, 1) * 255)
@@ -41,7 +44,7 @@ def read_maps(folder: Path, image_ids: Sequence[int], classes: Sequence[str]) ->
         "side": side,
         "fit": fit,
         "share": share,
-        "method": METHODS.get(about.get("method"), str(about.get("method", ""))),
+        "method": METHODS.get(method, method),
         "rows": packed(place[ids[shown]].to_numpy(), "u4"),
         "values": packed(steps, "u1"),
     }

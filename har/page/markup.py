@@ -13,7 +13,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 LONG = 30  # characters of a row's name that deserve room
-DIGIT = re.compile(r"\d")
+SLIM = 8  # characters of rows' names that need none
+SHORT = 24  # characters of a text that stays on one line
+WIDE = 8  # columns from which on a table is set closer
+IMAGES = ("Image", "Image a", "Image b")  # columns of image ids
 ALIGNED = re.compile(r"text-align:\s*(\w+)")
 
 
@@ -94,8 +97,9 @@ def _is_emphasis(token: Token) -> bool:
 
 
 def _table(tokens: Sequence[Token], caption: str, header: str) -> str:
-    """A table whose first column heads its rows. Columns of figures are aligned by class, as the page allows no inline
-    style: those that Markdown sets right and that hold a digit somewhere."""
+    """A table whose first column heads its rows. Columns are set by class, as the page allows no inline style: `n`
+    those that Markdown sets right, of texts `short` where all stay on one line, `long` where one needs several. Ids of
+    images lead to the gallery."""
     name = f"table-{slug(caption).removeprefix('table-')}"  # no section is called so
     small = f" <small>{html.escape(header)}</small>" if header else ""
     rows, right = [], []  # cells as HTML, the first row heads the columns
@@ -108,23 +112,33 @@ def _table(tokens: Sequence[Token], caption: str, header: str) -> str:
                 found = ALIGNED.search(str(token.attrs.get("style", "")))
                 right.append(bool(found) and found.group(1) == "right")
     columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(right)
-    figures = [told and any(DIGIT.search(cell) for cell in column) for told, column in zip(right, columns, strict=True)]
+    kinds = ["n" if told else _kind(column) for told, column in zip(right, columns, strict=True)]
     head = "".join(
-        f'<th scope="col"{_class("n" if number else "")}>{cell}</th>'
-        for cell, number in zip(rows[0], figures, strict=True)
+        f'<th scope="col"{_class("n" if kind == "n" else "")}>{cell}</th>'
+        for cell, kind in zip(rows[0], kinds, strict=True)
     )
+    slim = "slim" if all(len(html.unescape(row[0])) <= SLIM for row in rows[1:]) else ""
     body = []
-    for first, *others in rows[1:]:
-        long = "long" if len(html.unescape(first)) > LONG else ""
-        cells = "".join(
-            f"<td{_class('n' if number else '')}>{cell}</td>" for cell, number in zip(others, figures[1:], strict=True)
+    for row in rows[1:]:
+        first, *others = (
+            f'<a href="#images?image={cell}">{cell}</a>' if column in IMAGES and cell.isdecimal() else cell
+            for cell, column in zip(row, rows[0], strict=True)
         )
+        long = "long" if len(html.unescape(row[0])) > LONG else slim
+        cells = "".join(f"<td{_class(kind)}>{cell}</td>" for cell, kind in zip(others, kinds[1:], strict=True))
         body.append(f'<tr><th scope="row"{_class(long)}>{first}</th>{cells}</tr>')
+    wide = " wide" if len(kinds) >= WIDE else ""
+    label = html.escape(caption)
     return (
-        f'<div class="table" id="{name}" role="region" tabindex="0" aria-label="{html.escape(caption)}">\n<table>\n'
-        f"<caption>{html.escape(caption)}{small}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+        f'<div class="table{wide}" id="{name}" role="region" tabindex="0" aria-label="{label}">\n<table>\n'
+        f"<caption>{label}{small}</caption>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
         f"{chr(10).join(body)}\n</tbody>\n</table>\n</div>"
     )
+
+
+def _kind(cells: Sequence[str]) -> str:
+    longest = max((len(html.unescape(cell)) for cell in cells), default=0)
+    return "short" if longest <= SHORT else "long" if longest > 2 * SHORT else ""
 
 
 def _class(name: str) -> str:

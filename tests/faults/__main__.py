@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from faults import disk, kills, network, report
@@ -58,25 +59,38 @@ def main() -> int:
         missing = lost(killed, truth)
         print(f"killed: {len(struck)} moments, {sum(missing.values())} bytes lost in {len(missing)} files", flush=True)
     if asked.only in (None, "network"):
-        shutil.rmtree(folder / "network", ignore_errors=True)
-        net = network.suffer(folder / "undisturbed", folder / "network", kills=3, seed=asked.seed)
+        place = folder / "network"
+        net = once(
+            place, network.Fetched, lambda: network.suffer(folder / "undisturbed", place, kills=3, seed=asked.seed)
+        )
         print(
             f"network: {net.whole} of {net.files} files whole, {sum(net.seen.values())} faults, {net.runs} runs",
             flush=True,
         )
     if asked.only in (None, "disk"):
-        shutil.rmtree(folder / "full", ignore_errors=True)
-        full = disk.suffer(Path.cwd(), folder / "full", truth, asked.targets)
+        place = folder / "full"
+        full = once(place, disk.Full, lambda: disk.suffer(Path.cwd(), place, truth, asked.targets))
         print(f"full: {len(full.told)} times, {sum(full.lost.values())} bytes lost", flush=True)
 
     results = (len(truth), sum(size for _, size in truth.values()))
-    seconds = (whole, time.monotonic() - begun)
+    spent = folder / "seconds"  # of all calls
+    spent.write_text(str(time.monotonic() - begun + (float(spent.read_text()) if spent.exists() else 0.0)))
+    seconds = (whole, float(spent.read_text()))
     found = report.Found(asked.seed, len(stages), seconds, results, struck, missing, net, full)
     for failure in found.failures:
         print(f"faults: {failure}")
     if asked.only is None:
         print(report.write(found, asked.report))
     return 1 if found.failures else 0
+
+
+def once(place: Path, kind: type, suffer: Callable):
+    """What `suffer` gives, a `kind`; kept beside `place`, where it works, for a second call."""
+    memo = place.with_suffix(".json")
+    if not memo.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        memo.write_text(json.dumps(vars(suffer())))
+    return kind(**json.loads(memo.read_text()))
 
 
 def commit_of(*paths: str) -> str:

@@ -4,7 +4,9 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from faults.kills import clear, torn
 from faults.project import clone, lost, recover, start
 
 MB = 1 << 20
+LIMIT = 1800  # seconds that one run may take; the whole pipeline, reduced, takes 200 to 400 alone
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def suffer(source: Path, folder: Path, truth: dict, targets: Sequence[str] = (),
 def steps(truth: dict) -> list[float]:
     """Megabytes beyond the clone itself, from almost none to almost what results, DVC's copies and git take."""
     whole = 2.2 * sum(size for _, size in truth.values()) / MB
-    return [whole * share for share in (0.02, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)]
+    return [whole * share for share in (0.02, 0.1, 0.25, 0.45, 0.7)]
 
 
 def endure(
@@ -55,8 +58,12 @@ def endure(
     for size in [*sizes, None]:
         rooms.append(None if size is None else round(size / MB, 1))
         process = start(folder, "repro", *targets, **(bound(size) or {}))
+        watch = threading.Timer(LIMIT, os.killpg, (process.pid, signal.SIGKILL))
+        watch.start()
         lines = process.stdout.read().splitlines()
-        process.wait()
+        if process.wait() == -signal.SIGKILL:
+            raise RuntimeError(f"dvc repro hung, {LIMIT} s on a full disk: {lines[-5:]}")
+        watch.cancel()
         broken += torn(folder, truth)
         if clear(process.pid, folder):
             raise RuntimeError(f"a process outlived the full disk: {lines[-5:]}")

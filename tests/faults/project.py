@@ -146,7 +146,7 @@ def lost(folder: Path, truth: dict) -> dict[str, int]:
     }
 
 
-def repro(folder: Path, *targets: str, limit: float = 1200) -> list[tuple[str, float, float]]:
+def repro(folder: Path, *targets: str, limit: float = 3600) -> list[tuple[str, float, float]]:
     """Run everything, undisturbed: each stage with the seconds from its start to the next one's, and since the first.
     RuntimeError with the last lines where it fails."""
     process, begun, lines = start(folder, "repro", *targets), [], []

@@ -15,6 +15,10 @@ from faults.kills import SIGNALS, VICTIMS, Struck
 from faults.network import RATE, Fetched
 from har.files import write_text
 from har.markdown import markdown_table
+from har.readme import between
+
+README = Path("README.md")
+MARKS = ("<!-- faults: written by `make faults` -->", "<!-- end of faults -->")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def summary(found: Found) -> str:
 
 
 def write(found: Found, path: Path) -> str:
-    """Write the report; returns the table of counts."""
+    """Write the report, and its table of counts into README.md; returns the table."""
     table = summary(found)
     victims = Counter((one.victim, one.moment.signal) for one in found.struck)
     stages = Counter(one.moment.stage.partition("@")[0] for one in found.struck)
@@ -118,6 +122,7 @@ def write(found: Found, path: Path) -> str:
     if found.failures:
         parts += ["## Failures", "\n".join(f"- {one}" for one in found.failures)]
     write_text(path, "\n\n".join(parts) + "\n")
+    write_text(README, between(README.read_text(encoding="utf-8"), *MARKS, table))
     return table
 
 

@@ -91,7 +91,8 @@ har.detail = (() => {
       if (shown !== now || select.value !== key) return;
       const r = found.row[i];
       if (r < 0) {
-        note.textContent = "There is no map of this image.";
+        const made = found.row.filter((row) => row >= 0).length.toLocaleString("en");
+        note.textContent = `No map of this image: maps were made of ${made} images that the model was not trained on.`;
         return;
       }
       const model = asked.find((one) => one.key === key), says = model ? model.says[model.r] : -1;

@@ -323,7 +323,7 @@ har.gallery = (() => {
     const { images } = data, i = found[position], label = images.label[i];
     const image = el("img", { src: `page/thumbnails/${images.id[i]}.jpg`, alt: "", loading: "lazy", decoding: "async" });
     about(i).then(({ captions }) => { image.alt = captions[0] ?? ""; }, () => {}); // without its part: no text
-    const card = el("a", { class: "card", href: link({ image: String(images.id[i]) }), "data-position": position },
+    const card = el("a", { class: "card", href: link({ image: String(images.id[i]) }), "data-position": position, "data-image": images.id[i] },
       el("span", { class: "frame" }, image),
       el("span", { class: "label" }, el("i", { class: `dot c${label % 6}`, "aria-hidden": "true" }), images.classNames[label],
         el("span", { class: "split" }, images.splits[images.split[i]])),
@@ -365,11 +365,14 @@ har.gallery = (() => {
     }
   }
 
+  /* The grid anew; whoever stood on a photograph that is still there stands on it again. */
   function redraw() {
+    const stood = grid.contains(document.activeElement) ? document.activeElement.dataset.image : null;
     cells.clear();
     grid.replaceChildren();
     measure();
     draw();
+    if (stood) focus(found.indexOf(data.place.get(Number(stood))));
   }
 
   function focus(position) {

@@ -1,0 +1,59 @@
+"""A step is torch's own: clip_grad_norm_, then AdamW, to the last bit."""
+
+import pytest
+import torch
+from torch import nn
+
+from har.descent import Descent
+
+
+def network() -> nn.ModuleDict:
+    """With a parameter that is frozen, one that no loss reaches, and two of other memory layouts."""
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"conv": nn.Conv2d(3, 8, 3), "norm": nn.BatchNorm2d(8), "head": nn.Linear(8, 3)})
+    model["unused"], model["frozen"] = nn.Linear(2, 2), nn.Linear(3, 3)
+    model["frozen"].requires_grad_(False)
+    return model.to(memory_format=torch.channels_last)
+
+
+def groups(model: nn.Module) -> list[dict]:
+    free = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in free if p.ndim > 1], "lr": 0.01, "weight_decay": 0.1},
+        {"params": [p for p in free if p.ndim <= 1], "lr": 0.003, "weight_decay": 0.0},
+    ]
+
+
+def backward(model: nn.Module, step: int, scale: float) -> None:
+    """Gradients of one batch; at step 3 the head alone has any."""
+    x = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(step))
+    hidden = model["norm"](model["conv"](x)).mean((2, 3))
+    for parameter in model.parameters():
+        parameter.grad = None
+    out = model["frozen"](model["head"](hidden.detach() if step == 3 else hidden))
+    (scale * out.square().sum()).backward()
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3], ids=["short", "clipped"])
+@pytest.mark.parametrize("fused", [True, False])
+def test_steps_are_those_of_torch(scale, fused, monkeypatch):
+    monkeypatch.setattr("har.descent.FUSED", ("cpu",) if fused else ())
+    ours, theirs = network(), network()
+    optimizer = Descent(groups(ours), ours.parameters())
+    expected = torch.optim.AdamW(groups(theirs), fused=fused)
+    schedule = torch.optim.lr_scheduler.LambdaLR(expected, lambda step: 1 / (step + 3))
+    for step in range(6):
+        backward(ours, step, scale)
+        backward(theirs, step, scale)
+        optimizer.descend(1 / (step + 3))
+        torch.nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        expected.step()
+        schedule.step()
+        for (name, found), wanted in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(found, wanted), (step, name)
+        if step == 4:  # as after an interruption
+            again = Descent(groups(ours), ours.parameters())
+            again.load_state_dict(optimizer.state_dict())
+            optimizer = again
+    assert not torch.equal(network()["head"].weight, ours["head"].weight)
+    assert torch.equal(network()["unused"].weight, ours["unused"].weight)
