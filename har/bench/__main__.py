@@ -1,7 +1,6 @@
 """`python -m har.bench`: measure, print the table and write it to reports/bench. README.md says what is compared."""
 
 import argparse
-import math
 import tempfile
 import time
 from pathlib import Path
@@ -17,15 +16,21 @@ from har.params.schema import load_params
 PROFILE = "sample"  # whose recipe and seeds are taken
 MODEL = "clip"  # of its models; the checkpoint too, unless another is named. The miniature ViT would learn nothing.
 IMAGES = 485  # scenes, where no photographs are named: 228 to train on, 28 for validation, 229 to compare accuracies
-REPEATS, FULL = 3, 5
-MINUTES = 8  # without --full: parts that take long are repeated less often, but each is done once
-# Of that time, what has passed when a part should end; what one leaves is the next one's.
-ENDS = {"overhead": 0.2, "nodes": 0.4, "embeddings": 0.6, "training": 1.0}
+FULL = 5  # repeats of each part with --full
+MINUTES = 8  # without: the least repeats, and further ones up to the most where they end in time
+# In the order in which they run: least and most repeats, and the share of the minutes after which no further one is to
+# end. For training a repeat is a command of ours and one of the five of Trainer's.
+PARTS = {
+    "overhead": (1, 3, 0.15),
+    "nodes": (1, 3, 0.3),
+    "embeddings": (1, 2, 0.45),
+    "training": (3, 5, 0.95),
+}
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m har.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats, not up to {REPEATS} in {MINUTES} minutes")
+    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats, not as many as end in {MINUTES} minutes")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="print this part, write nothing")
     parser.add_argument("--checkpoint", type=Path, help="a folder in the hub's format, instead of the project's own")
     parser.add_argument("--images", type=Path, help="a folder of photographs, FOLDER/<class>/..., instead of scenes")
@@ -40,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     checkpoint = options.checkpoint or Path("data/pretrained") / MODEL
     with tempfile.TemporaryDirectory(prefix="har-bench-") as name:
         folder = Path(name)
-        sections = options.only or list(ENDS)
+        sections = options.only or list(PARTS)
         if sections != ["overhead"]:
             images = options.images and work.found(options.images)
             images = work.drawn(folder / "images", profile, IMAGES, jobs) if images is None else images
@@ -48,8 +53,11 @@ def main(arguments: list[str] | None = None) -> None:
         found = {}
         for section in sections:
             print(f"{section} ...", flush=True)
-            deadline = math.inf if options.full else start + 60 * MINUTES * ENDS[section]
-            rounds = measure.rounds(FULL if options.full else REPEATS, deadline)
+            least, most, end = PARTS[section]
+            if options.full:
+                rounds = measure.rounds(FULL * most if section == "training" else FULL)
+            else:
+                rounds = measure.rounds(most, start + 60 * MINUTES * end, least)
             found[section] = rows, notes = SECTIONS[section](folder, rounds, jobs, options.checkpoint)
             print("\n".join([markdown_table(report.table(rows)), "", *notes, ""]), flush=True)
     if not options.only:

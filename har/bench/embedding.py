@@ -27,7 +27,7 @@ import pandas as pd
 from har import warm
 from har.files import write_json
 
-ROUNDS = 4
+ROUNDS = 3
 OURS = ("ours", "stored")
 Images = Callable[[Sequence[str]], np.ndarray]
 

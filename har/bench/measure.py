@@ -24,13 +24,13 @@ class Spent(NamedTuple):
     bytes: int
 
 
-def rounds(most: int, deadline: float = math.inf) -> Iterator[int]:
-    """0, 1, ... below `most`: one round at least, and none that would end after `deadline` (time.monotonic) if it took
-    as long as the longest before it."""
+def rounds(most: int, deadline: float = math.inf, least: int = 1) -> Iterator[int]:
+    """0, 1, ... below `most`: `least` rounds, and no further one that would end after `deadline` (time.monotonic) if it
+    took as long as the longest before it."""
     longest = 0.0
     for number in range(most):
         start = time.monotonic()
-        if number and start + longest > deadline:
+        if number >= least and start + longest > deadline:
             return
         yield number
         longest = max(longest, time.monotonic() - start)

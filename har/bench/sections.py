@@ -22,14 +22,16 @@ Found = tuple[list[Comparison], list[str]]  # rows of the table, and what is to 
 def training(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | None) -> Found:
     given, images = work.read(folder)
     seeds, told = given.training.seeds, images[images.split != "train"]
-    ours, theirs = [], []
-    for _ in rounds:
-        for seed in seeds:
-            ours.append(measure.run(_module("ours"), folder))
-            theirs.append(measure.run(_module("trainer", str(seed)), folder))
+    ours, theirs, told_by = [], [], set()
+    for number in rounds:
+        seed = seeds[number % len(seeds)]
+        ours.append(measure.run(_module("ours"), folder))
+        theirs.append(measure.run(_module("trainer", str(seed)), folder))
+        told_by.add(seed)
     columns = (told.image_id, told.label, told.split)
     frames = [
-        predictions_frame(*columns, np.load(folder / f"trainer-{seed}.npy"), given.classes, seed) for seed in seeds
+        predictions_frame(*columns, np.load(folder / f"trainer-{seed}.npy"), given.classes, seed)
+        for seed in sorted(told_by)
     ]
     scores = {
         "ours": scalars(read_predictions(folder / "ours.csv", given.classes), given.report)["test"],
@@ -42,9 +44,10 @@ def training(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | 
     sizes = images.split.value_counts()
     note = (
         "Fine-tuning: whole commands, from JPEG files to predictions and weights, with the same recipe; "
-        f"{sizes['train']} images, {given.model.epochs} epochs, batches of {given.model.batch_size}. One command "
-        f"of ours trains all seeds, one of `Trainer`'s a single one: its time counts {len(seeds)} times. Accuracy on "
-        f"{sizes['test']} images that neither saw, with an interval over images: {said}."
+        f"{sizes['train']} images, {given.model.epochs} epochs, batches of {given.model.batch_size}. A command of ours "
+        f"trains {len(seeds)} seeds; one of `Trainer`'s trains one seed, and what it took counts {len(seeds)} times "
+        f"(seeds {', '.join(map(str, sorted(told_by)))}). Accuracy on {sizes['test']} images that neither saw, with an "
+        f"interval over images: {said}."
     )
     row = Comparison(
         what=f"Fine-tuning `{Path(given.checkpoint).name}` with {len(seeds)} seeds",
