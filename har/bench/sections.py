@@ -133,7 +133,7 @@ def nodes(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | Non
             measure.run(_module("nodes", str(count)), folder)
             seconds.append(json.loads((folder / f"nodes-{count}.json").read_text())["seconds"])
     row = Comparison("Six seeds on two local nodes of Ray", "one node", "s", "faster", found[2], found[1])
-    return [row], ["Ray: a core for each node."]
+    return [row], ["Ray: a core for each node, seeds of one epoch each, workers that have loaded torch before."]
 
 
 def _module(name: str, *arguments: str) -> list[str]:
