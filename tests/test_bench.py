@@ -70,7 +70,7 @@ class TestReport:
     def test_the_table_shows_medians_and_the_spread_of_ratios(self):
         shown = report.table([FASTER, RATE, LONGER])
         assert shown["Ours"].tolist() == ["11 s", "85 images/s", "3 s"]
-        assert shown["It takes"].tolist() == ["55 s", "100 images/s", "2 s"]
+        assert shown["Its"].tolist() == ["55 s", "100 images/s", "2 s"]
         assert shown["Ours is"].tolist() == [
             "4.00 × as fast [3.00, 5.00]", "85 % of it [80, 90]", "1.50 × as long [1.50, 1.50]",
         ]  # fmt: skip
