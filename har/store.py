@@ -27,6 +27,7 @@ MAX_BYTES = 200_000_000  # of one file
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 CHUNK = 32  # images, of which none is kept before all are decoded
+AHEAD = 64  # chunks that may be decoded before the first of them is written
 
 
 @contextmanager
@@ -104,9 +105,12 @@ def build(
         replacing(folder / "pixels.bin") as partial,
         open(partial, "wb") as out,
         tqdm(total=len(ids), desc="decode", unit="image") as progress,
+        Parallel(n_jobs=jobs, return_as="generator") as pool,
     ):
         calls, _ = kept_calls(work, room, [])
-        for chunk in Parallel(n_jobs=jobs, return_as="generator")(calls):
+        # not all at once: what workers have done would pile up wherever the disk is slower than they are
+        groups = (calls[start : start + AHEAD] for start in range(0, len(calls), AHEAD))
+        for chunk in (chunk for group in groups for chunk in pool(group)):
             for array in chunk:
                 out.write(array.tobytes())
                 rows.append((ids[len(rows)], offset, array.shape[0], array.shape[1]))

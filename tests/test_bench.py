@@ -11,7 +11,7 @@ import pytest
 from conftest import CLASSES, picture
 from PIL import Image
 
-from har.bench import graph, measure, report, scaled, scaling, sections, work
+from har.bench import __main__, graph, measure, report, scaled, scaling, sections, work
 from har.bench.report import Comparison
 from har.errors import HarError
 from har.params.schema import load_params
@@ -39,6 +39,28 @@ class TestMeasure:
         assert (tmp_path / "bench.log").read_text().strip() == str(Path("har/__init__.py").resolve())
 
 
+class TestRounds:
+    def test_all_are_done_where_there_is_time(self):
+        assert list(measure.rounds(3)) == [0, 1, 2]
+
+    def test_one_is_done_in_any_case(self):
+        assert list(measure.rounds(3, deadline=0)) == [0]
+
+    def test_none_starts_that_would_end_too_late(self, monkeypatch):
+        clock = iter([0, 10, 10, 25, 25])  # rounds of 10 and 15 seconds; a third would end at 40
+        monkeypatch.setattr(measure.time, "monotonic", lambda: next(clock))
+        assert list(measure.rounds(5, deadline=39)) == [0, 1]
+
+    def test_as_many_as_needed_are_done_in_any_case(self):
+        assert list(measure.rounds(5, deadline=0, least=3)) == [0, 1, 2]
+
+    def test_every_part_has_its_time(self):
+        assert set(__main__.PARTS) == set(sections.SECTIONS)
+        ends = [end for _, _, end in __main__.PARTS.values()]
+        assert ends == sorted(ends)
+        assert ends[-1] <= 1
+
+
 class TestReport:
     def test_a_ratio_is_of_the_same_repeat(self):
         assert FASTER.ratios.tolist() == [4, 3, 5]
@@ -48,7 +70,7 @@ class TestReport:
     def test_the_table_shows_medians_and_the_spread_of_ratios(self):
         shown = report.table([FASTER, RATE, LONGER])
         assert shown["Ours"].tolist() == ["11 s", "85 images/s", "3 s"]
-        assert shown["It takes"].tolist() == ["55 s", "100 images/s", "2 s"]
+        assert shown["Its"].tolist() == ["55 s", "100 images/s", "2 s"]
         assert shown["Ours is"].tolist() == [
             "4.00 × as fast [3.00, 5.00]", "85 % of it [80, 90]", "1.50 × as long [1.50, 1.50]",
         ]  # fmt: skip
@@ -178,7 +200,7 @@ class TestWork:
 class TestSections:
     def test_both_sides_train_and_tell_the_same_images(self, given):
         folder, _ = given
-        (row,), (note,) = sections.training(folder, 1, 2, None)
+        (row,), (note,) = sections.training(folder, range(2), 2, None)
         told = pd.read_csv(folder / "ours.csv")
         assert told.groupby("seed").size().tolist() == [12, 12]
         shares = np.load(folder / "trainer-1.npy")
@@ -187,12 +209,13 @@ class TestSections:
         assert min(row.ours + row.other) > 0
         assert min(row.bytes) > 100e6
         assert "18 images" in note
+        assert "(seeds 0, 1)" in note
         assert "Accuracy on 6 images" in note
 
     def test_ours_and_the_plain_loop_embed_alike(self, given, checkpoints):
         folder, _ = given
-        rows, (note,) = sections.embeddings(folder, 1, 2, checkpoints["clip"])
-        assert [row.said for row in rows] == ["faster", "share"]
+        rows, (note,) = sections.embeddings(folder, range(1), 2, checkpoints["clip"])
+        assert [row.said for row in rows] == ["faster", "share", "share"]
         assert float(note.rsplit(" ", 1)[1].rstrip(".")) > 0.99
         assert set(json.loads((folder / "ours.json").read_text())) == {"images_per_second"}
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from functools import partial
+from functools import partial, update_wrapper
 from pathlib import Path
 
 import pandas as pd
@@ -76,7 +76,8 @@ class TestCluster:
     def test_a_node_killed_in_the_middle_changes_no_byte(self, strength, nodes, tmp_path, monkeypatch):
         local, workers = nodes
         alone = self.told(strength)
-        monkeypatch.setattr(experiment, "_run", partial(marked, tmp_path, experiment._run))
+        call = partial(marked, tmp_path, experiment._run)
+        monkeypatch.setattr(experiment, "_run", update_wrapper(call, experiment._run))  # kept under the name it has
         file, killed = tmp_path / f"{DOOMED}.txt", []
 
         def kill():

@@ -2,11 +2,12 @@
 
 import argparse
 import tempfile
+import time
 from pathlib import Path
 
 import joblib
 
-from har.bench import report, work
+from har.bench import measure, report, work
 from har.bench.sections import SECTIONS
 from har.errors import HarError, told_in_one_line
 from har.markdown import markdown_table
@@ -15,12 +16,21 @@ from har.params.schema import load_params
 PROFILE = "sample"  # whose recipe and seeds are taken
 MODEL = "clip"  # of its models; the checkpoint too, unless another is named. The miniature ViT would learn nothing.
 IMAGES = 485  # scenes, where no photographs are named: 228 to train on, 28 for validation, 229 to compare accuracies
-REPEATS, FULL = 2, 5
+FULL = 5  # repeats of each part with --full
+MINUTES = 8  # without: the least repeats, and further ones up to the most where they end in time
+# In the order in which they run: least and most repeats, and the share of the minutes after which no further one is to
+# end. For training a repeat is a command of ours and one of the five of Trainer's.
+PARTS = {
+    "overhead": (1, 3, 0.15),
+    "nodes": (1, 3, 0.3),
+    "embeddings": (1, 2, 0.45),
+    "training": (3, 5, 0.95),
+}
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m har.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats instead of {REPEATS}")
+    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats, not as many as end in {MINUTES} minutes")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="print this part, write nothing")
     parser.add_argument("--checkpoint", type=Path, help="a folder in the hub's format, instead of the project's own")
     parser.add_argument("--images", type=Path, help="a folder of photographs, FOLDER/<class>/..., instead of scenes")
@@ -28,26 +38,31 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parser().parse_args(arguments)
+    options, start = parser().parse_args(arguments), time.monotonic()
     profile, jobs = getattr(load_params(), PROFILE), joblib.cpu_count()
     if not Path("dvc.yaml").exists():
         raise HarError("no dvc.yaml here: run it in the project's folder")
     checkpoint = options.checkpoint or Path("data/pretrained") / MODEL
     with tempfile.TemporaryDirectory(prefix="har-bench-") as name:
         folder = Path(name)
-        sections = options.only or list(SECTIONS)
+        sections = options.only or list(PARTS)
         if sections != ["overhead"]:
             images = options.images and work.found(options.images)
             images = work.drawn(folder / "images", profile, IMAGES, jobs) if images is None else images
             work.make(folder, profile, MODEL, checkpoint, images, jobs)
-        rows, notes = [], []
+        found = {}
         for section in sections:
             print(f"{section} ...", flush=True)
-            found = SECTIONS[section](folder, FULL if options.full else REPEATS, jobs, options.checkpoint)
-            rows += found[0]
-            notes += found[1]
-            print("\n".join([markdown_table(report.table(found[0])), "", *found[1], ""]), flush=True)
+            least, most, end = PARTS[section]
+            if options.full:
+                rounds = measure.rounds(FULL * most if section == "training" else FULL)
+            else:
+                rounds = measure.rounds(most, start + 60 * MINUTES * end, least)
+            found[section] = rows, notes = SECTIONS[section](folder, rounds, jobs, options.checkpoint)
+            print("\n".join([markdown_table(report.table(rows)), "", *notes, ""]), flush=True)
     if not options.only:
+        rows = [row for section in SECTIONS for row in found[section][0]]
+        notes = [note for section in SECTIONS for note in found[section][1]]
         print(f"written to {report.write(rows, notes, Path('reports/bench'))}")
 
 

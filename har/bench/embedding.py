@@ -9,8 +9,9 @@ open_clip     the same with open_clip's, for CLIP ViT-B/32 (its weights are draw
 forward       the forward pass alone, over one batch in memory again and again, torch's threads sharing it
 side_by_side  the same with batches side by side, each on one core
 
-Writes WAY.json, the images a second: from the time of ROUNDS batches for each core less that of one, so that starting,
-loading and a first call do not count. And WAY.npy, embeddings of the first images.
+Writes WAY.json, the images a second of ROUNDS batches for each core, after a first one for each. Ours loads the encoder
+with each call: there the time of one batch for each core is taken off, so that starting and loading count nowhere. And
+WAY.npy, embeddings of the first images.
 """
 
 import sys
@@ -26,7 +27,8 @@ import pandas as pd
 from har import warm
 from har.files import write_json
 
-ROUNDS = 4
+ROUNDS = 3
+OURS = ("ours", "stored")
 Images = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -137,8 +139,9 @@ def main(way: str, encoder: str, batch: str, jobs: str, short_side: str) -> None
     np.save(f"{way}.npy", images(files[:few]))
     if way == "stored":
         images(files)  # the store is there before the clock starts
-    short, long = seconds(images, files[:few]), seconds(images, files)
-    write_json(Path(f"{way}.json"), {"images_per_second": (len(files) - few) / (long - short)})
+    short = seconds(images, files[:few]) if way in OURS else 0.0
+    count = len(files) - few if way in OURS else len(files)
+    write_json(Path(f"{way}.json"), {"images_per_second": count / (seconds(images, files) - short)})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Wall time and peak memory of a command."""
 
+import math
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,18 @@ class Spent(NamedTuple):
 
     seconds: float
     bytes: int
+
+
+def rounds(most: int, deadline: float = math.inf, least: int = 1) -> Iterator[int]:
+    """0, 1, ... below `most`: `least` rounds, and no further one that would end after `deadline` (time.monotonic) if it
+    took as long as the longest before it."""
+    longest = 0.0
+    for number in range(most):
+        start = time.monotonic()
+        if number >= least and start + longest > deadline:
+            return
+        yield number
+        longest = max(longest, time.monotonic() - start)
 
 
 def run(command: Sequence[str], folder: str | Path, logs: str | Path | None = None) -> Spent:

@@ -1,9 +1,11 @@
-"""Six seeds of this folder's work on COUNT local nodes of Ray with one core each: `python -m har.bench.nodes COUNT`.
+"""Six seeds of one epoch each, of this folder's work, on COUNT local nodes of Ray with one core each:
+`python -m har.bench.nodes COUNT`.
 
 Writes nodes-COUNT.json, the seconds from the first call to the last result. The nodes have run before and their workers
 have loaded torch: that is the state of a cluster on which one model after the other is trained.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ SEEDS = 6  # three each for two nodes: five would leave one of them idle for a f
 
 
 def main(count: int) -> None:
+    os.environ["RAY_worker_niceness"] = "0"  # Ray's workers otherwise stand back behind whatever else runs
     import ray
     from ray.cluster_utils import Cluster
 
@@ -29,10 +32,10 @@ def main(count: int) -> None:
     cluster = given.training.ray.model_copy(update={"address": local.address, "cpus": 1, "gpus": 0.0})
     options = {"backend": "ray", "ray": cluster, "device": "cpu"}
 
-    def trained(seeds: int, epochs: int) -> float:
+    def trained(seeds: int) -> float:
         start = time.perf_counter()
         experiment.run(
-            given.model.model_copy(update={"epochs": epochs}),
+            given.model.model_copy(update={"epochs": 1}),
             given.classes,
             images,
             x,
@@ -44,8 +47,8 @@ def main(count: int) -> None:
         return time.perf_counter() - start
 
     try:
-        trained(2 * count, 1)
-        write_json(Path(f"nodes-{count}.json"), {"seconds": trained(SEEDS, given.model.epochs)})
+        trained(2 * count)
+        write_json(Path(f"nodes-{count}.json"), {"seconds": trained(SEEDS)})
     finally:
         ray.shutdown()
         local.shutdown()

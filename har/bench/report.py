@@ -51,7 +51,7 @@ def table(comparisons: Sequence[Comparison]) -> pd.DataFrame:
         memory = " / ".join(f"{size / 1e9:.1f} GB" for size in one.bytes) if one.bytes else NONE
         cells = [one.what, _value(one.ours, one.unit), one.beside, _value(one.other, one.unit), _ratio(one), memory]
         rows.append(cells)
-    return pd.DataFrame(rows, columns=["", "Ours", "Beside it", "It takes", "Ours is", "Peak memory, ours / its"])
+    return pd.DataFrame(rows, columns=["", "Ours", "Beside it", "Its", "Ours is", "Peak memory, ours / its"])
 
 
 def _value(values: Sequence[float], unit: str) -> str:
