@@ -24,13 +24,14 @@ import pandas as pd
 from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes
-from har.outside import read_csv
+from har.outside import one_line, read_csv
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
 LOSSES = ("nll", "brier")  # of the probabilities
 EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
 KEYS = ["seed", "image_id", "split", "label"]
+LONGEST = 500  # characters of a message about a file, whose columns may have any name
 RESAMPLES = 2000
 # Counts of a bootstrap that are in memory at a time: all 2,000 samples of 1,000 images, or some of more images.
 BLOCK = 1 << 21
@@ -80,21 +81,24 @@ def validate_predictions(
     a split, with the same labels: the cluster bootstrap rests on it.
     """
 
+    def refuse(what: str) -> None:
+        raise HarError(f"{source}: {one_line(what, LONGEST)}")
+
     def stop(bad: np.ndarray | pd.Series, what: str) -> None:
         bad = np.asarray(bad)
         if bad.any():
-            raise HarError(f"{source}: line {int(bad.argmax()) + 2}: {what}")
+            refuse(f"line {int(bad.argmax()) + 2}: {what}")
 
     found = classes_of(frame)
     expected = KEYS + [f"p_{name}" for name in (classes or found)]
     if missing := [name for name in expected if name not in frame.columns]:
-        raise HarError(f"{source}: column {missing[0]!r} is missing, expected {', '.join(expected)}")
+        refuse(f"column {missing[0]!r} is missing, expected {', '.join(expected)}")
     if unknown := [name for name in frame.columns if name not in (*expected, "group")]:
-        raise HarError(f"{source}: column {unknown[0]!r} is unknown, expected {', '.join(expected)}")
+        refuse(f"column {unknown[0]!r} is unknown, expected {', '.join(expected)}")
     if classes is not None and found != tuple(classes):
-        raise HarError(f"{source}: classes are {', '.join(found)}, expected {', '.join(classes)} in order")
+        refuse(f"classes are {', '.join(found)}, expected {', '.join(classes)} in order")
     if len(found) < 2:
-        raise HarError(f"{source}: expected a probability column p_<class> for each of two or more classes")
+        refuse("expected a probability column p_<class> for each of two or more classes")
     if frame.empty:
         return frame
     for name in KEYS:

@@ -330,6 +330,8 @@ class Fuzz:
             before, counts = time.process_time(), self.counts
             try:
                 self._batch(cases, read, min(BATCH, LONG - counts.inputs))
+            except KeyboardInterrupt:
+                raise
             except BaseException:
                 counts.failures += 1
                 raise

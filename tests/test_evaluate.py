@@ -354,6 +354,7 @@ def _set(row, column, value):
     [
         (lambda f: f.drop(columns="label"), "column 'label' is missing"),
         (lambda f: f.assign(extra=1), "column 'extra' is unknown"),
+        (lambda f: f.assign(**{"x" * 5000: 1}), "column 'xxx"),
         (_set(3, "p_sitting", 1.5), "line 5: a probability lies outside"),
         (_set(3, "p_sitting", float("nan")), "line 5: a probability is no finite number"),
         (_set(3, "p_sitting", "much"), "line 5: a probability is no finite number"),
@@ -375,6 +376,7 @@ def test_a_broken_file_is_told_by_name_and_line(tmp_path, change, message):
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_label_that_changes_between_runs_is_an_error():
