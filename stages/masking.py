@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from joblib import delayed
 
 from har import embeddings, probe
 from har.coco.instances import read_instances
@@ -13,6 +14,7 @@ from har.masking.readers import Frozen, Head, Trained, ZeroShot
 from har.masking.report import build_tables
 from har.masking.study import Explanation, choose_images, study, view_of, write_masking
 from har.outside import read_array, read_table
+from har.runs import side_by_side
 from har.splits import read_split
 from har.tables import profile_header, write_tables
 from stages.context import Context, stage
@@ -35,24 +37,26 @@ def masking(context: Context, *, keep: Path) -> None:
         training=profile.training, relevance_share=config.relevance.share, keep=keep,
         explanations={model: explanation(data, model) for model in config.relevance.models},
     )  # fmt: skip
-    for model, frame in predictions.items():
-        write_masking(data / "masking" / f"{model}.csv", frame)
     sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
     level, out = profile.report.confidence, context.reports / "masking"
-    tables = build_tables(predictions, config.kinds, config.shares, profile_header(name, sources), level=level)
+    told = predictions, config.kinds, config.shares
+    work = [
+        delayed(build_tables)(*told, profile_header(name, sources), level=level),
+        delayed(draw)(*told, out, name, level=level),
+        *(delayed(write_masking)(data / "masking" / f"{model}.csv", frame) for model, frame in predictions.items()),
+    ]
+    tables, *_ = side_by_side(profile.training, len(work))(work)
     write_tables(tables, out)
-    draw(predictions, config.kinds, config.shares, out, name, level=level)
     print(tables["masking"].markdown(), tables["context"].markdown(), sep="\n")
 
 
 def trained(context: Context) -> list[Trained]:
     """The trained models that see pixels."""
-    profile = context.profile
-    runs = [run.model for run in context.params.run.train.values() if run.task == "activity"]
+    models = context.profile.models
     return [
-        Trained(model, profile.models[model], context.data / "models" / f"activity-{model}")
-        for model in runs
-        if profile.models[model].kind != "mlp"
+        Trained(run.model, models[run.model], context.data / "models" / f"activity-{run.model}")
+        for run in context.params.run.train.values()
+        if run.task == "activity" and models[run.model].kind != "mlp"
     ]
 
 
