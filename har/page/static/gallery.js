@@ -365,14 +365,14 @@ har.gallery = (() => {
     }
   }
 
-  /* The grid anew; whoever stood on a photograph that is still there stands on it again. */
+  /* The grid anew; whoever stood on a photograph that is still in sight stands on it again. */
   function redraw() {
     const stood = grid.contains(document.activeElement) ? document.activeElement.dataset.image : null;
     cells.clear();
     grid.replaceChildren();
     measure();
     draw();
-    if (stood) focus(found.indexOf(data.place.get(Number(stood))));
+    if (stood) cells.get(found.indexOf(data.place.get(Number(stood))))?.firstElementChild.focus({ preventScroll: true });
   }
 
   function focus(position) {
