@@ -338,9 +338,10 @@ class TestKeyboard:
         assert int(position) == columns
         press(driver, Keys.ENTER)
         wait(driver, lambda: opened(driver))
-        before = here(driver)
+        title = "return document.getElementById('detail-title')?.textContent"
+        before = driver.execute_script(title)
         press(driver, Keys.ARROW_RIGHT)
-        wait(driver, lambda: here(driver) != before)
+        wait(driver, lambda: driver.execute_script(title) != before)
         press(driver, Keys.ESCAPE)
         wait(driver, lambda: not opened(driver))
         wait(
