@@ -13,6 +13,7 @@ CHUNK = 1 << 20  # bytes that are read at a time
 LONGEST = 1 << 24  # characters of one row; the outline of a crowd has 100,000
 MOST = 1 << 34  # bytes of a file
 SPACE = " \t\n\r"
+NUMBER = "0123456789.eE+-"
 
 
 def read_rows(path: str | Path, expected: str) -> Iterator[tuple[str, int | None, object]]:
@@ -114,8 +115,10 @@ class _Text:
                 self.fail(f"lists within lists deeper than {DEPTH}")
             except ValueError as found:
                 error = found
-            if error is None and (end < len(self.buffer) or self.ended):
-                break  # a number at the end of the buffer may go on behind it
+            # a number at the end of the buffer may go on behind it: 0 of "0.", which is no number yet
+            rest = self.buffer[end : end + 1] if error is None else ""
+            if error is None and (self.ended or (rest and not (isinstance(value, int | float) and rest in NUMBER))):
+                break
             if self.ended or len(self.buffer) - self.at > LONGEST:
                 told = "a row is too long" if error is None or not self.ended else one_line(error)
                 self.fail(f"cannot be read as JSON ({told})")
