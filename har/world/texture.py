@@ -9,6 +9,7 @@ from har.world.backdrop import Backdrop
 from har.world.scene import Scene
 
 _TILE = 256
+_BAND = 16  # rows painted at once: what comes of each step then stays in the cache of the core
 
 
 @lru_cache(maxsize=8)
@@ -32,36 +33,45 @@ def _tile(kind: str) -> np.ndarray:
 
 
 def _gradient(top: tuple[int, ...], low: tuple[int, ...], rows: int) -> np.ndarray:
-    t = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
-    return np.asarray(top, np.float32) * (1 - t) + np.asarray(low, np.float32) * t  # [rows, 3]
+    t = np.linspace(0, 1, rows, dtype=np.float32)
+    return np.asarray(top, np.float32)[:, None] * (1 - t) + np.asarray(low, np.float32)[:, None] * t  # [3, rows]
 
 
-def _above(back: Backdrop, scene: Scene, width: int, height: int, rows: int) -> np.ndarray:
-    """Sky or wall, float32 [rows, width, 3]."""
-    out = np.repeat(_gradient(back.top, back.low, rows)[:, None], width, axis=1)
-    y, x = np.arange(rows) / height, np.arange(width) / width * scene.aspect
+def _noise(kind: str, v: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """A tile at rows v [n] and columns u [m] or [n, m], as often side by side as need be: [n, m]."""
+    v, u = v & (_TILE - 1), u & (_TILE - 1)
+    if u.ndim == 1:
+        return _tile(kind)[v].take(u, axis=1)
+    return _tile(kind).ravel().take(v[:, None] * _TILE + u)
+
+
+def _within(x: np.ndarray) -> np.ndarray:
+    """x modulo 1, which NumPy takes ten times as long to find."""
+    return x - np.floor(x)
+
+
+def _above(back: Backdrop, scene: Scene, width: int, height: int, start: int, band: slice) -> np.ndarray:
+    """The rows `band` of sky or wall, which end at row `start`: float32 [3, rows, width]."""
+    out = _gradient(back.top, back.low, start)[:, band, None]
+    y, x = np.arange(band.start, band.stop) / height, np.arange(width) / width * scene.aspect
     shift = scene.detail % _TILE
     if back.clouds:
-        v, u = (y * 300 + shift).astype(int) % _TILE, (x * 130 + shift * 7).astype(int) % _TILE
-        cover = np.clip(_tile("cloud")[v[:, None], u] * 1.6 + back.clouds - 0.55, 0, 0.8)[..., None]
-        out += (np.asarray(back.low, np.float32) * 0.5 + 120 - out) * cover
-        return out
+        tile = _noise("cloud", (y * 300 + shift).astype(int), (x * 130 + shift * 7).astype(int))
+        cover = np.clip(tile * 1.6 + back.clouds - 0.55, 0, 0.8)
+        return out + ((np.asarray(back.low, np.float32) * 0.5 + 120)[:, None, None] - out) * cover
     if back.pattern == "stripes":
-        out *= np.where((x * 14 + shift) % 1 < 0.5, np.float32(0.93), np.float32(1))[:, None]
+        out = out * np.where(_within(x * 14 + shift) < 0.5, np.float32(0.93), np.float32(1))
     elif back.pattern == "bricks":
         row = (y * 22).astype(int)
-        joint = ((y * 22) % 1 < 0.13)[:, None] | ((x * 9 + row[:, None] * 0.5) % 1 < 0.05)
-        out *= np.where(joint, np.float32(0.84), np.float32(1))[..., None]
-    v, u = (y * 400 + shift).astype(int) % _TILE, (x * 400).astype(int) % _TILE
-    out *= (1 + 0.05 * _tile("ground")[v[:, None], u])[..., None]
-    return out
+        joint = (_within(y * 22) < 0.13)[:, None] | (_within(x * 9 + row[:, None] * 0.5) < 0.05)
+        out = out * np.where(joint, np.float32(0.84), np.float32(1))
+    return out * (1 + 0.05 * _noise("ground", (y * 400 + shift).astype(int), (x * 400).astype(int)))
 
 
-def _below(back: Backdrop, scene: Scene, width: int, height: int, start: int) -> np.ndarray:
-    """Ground seen in perspective, float32 [height - start, width, 3]."""
-    rows = height - start
-    out = np.repeat(_gradient(back.far, back.near, rows)[:, None], width, axis=1)
-    y = np.arange(start, height, dtype=np.float32) / height
+def _below(back: Backdrop, scene: Scene, width: int, height: int, start: int, band: slice) -> np.ndarray:
+    """The rows `band` of the ground, which begins at row `start`, in perspective: float32 [3, rows, width]."""
+    out = _gradient(back.far, back.near, height - start)[:, band.start - start : band.stop - start, None]
+    y = np.arange(band.start, band.stop, dtype=np.float32) / height
     x = (np.arange(width, dtype=np.float32) / width - 0.5) * scene.aspect
     scale = np.maximum((y - scene.horizon) / scene.camera, 1e-3)  # units per metre in each row
     across = x / scale[:, None]  # metres, [rows, width]
@@ -69,33 +79,33 @@ def _below(back: Backdrop, scene: Scene, width: int, height: int, start: int) ->
     # A texture finer than a pixel would flicker: fade it where one metre spans too few of them.
     pixels = scale * min(height, width / scene.aspect)
     if back.ground == "stripes":
-        out *= np.where((away * 0.4) % 1 < 0.5, np.float32(0.92), np.float32(1))[:, None, None]
+        out = out * np.where(_within(away * 0.4) < 0.5, np.float32(0.92), np.float32(1))[:, None]
     elif back.ground in ("tiles", "cobbles", "planks"):
         deep, wide = {"tiles": (1.4, 1.4), "cobbles": (3.2, 2.6), "planks": (6.0, 0.5)}[back.ground]
         row = (away * deep).astype(int)
         shift = (row * (0.37 if back.ground != "tiles" else 0.0))[:, None]
-        joint = ((away * deep) % 1 < 0.1)[:, None] | (
-            (across * wide + shift) % 1 < (0.07 if back.ground != "planks" else 0.02)
+        joint = (_within(away * deep) < 0.1)[:, None] | (
+            _within(across * wide + shift) < (0.07 if back.ground != "planks" else 0.02)
         )
         fade = np.clip(pixels / 40 - 0.4, 0, 1)[:, None] * 0.22
-        out *= (1 - joint * fade)[..., None].astype(np.float32)
+        out = out * (1 - joint * fade).astype(np.float32)
         if back.ground != "cobbles":
             tone = _tile("grain")[row % _TILE, :1] * 0.05
-            out *= 1 + tone[..., None]
-    v = (away * 60 + scene.detail % _TILE).astype(int) % _TILE
-    u = (across * 60).astype(np.int32) % _TILE
+            out *= 1 + tone
+    tile = _noise("ground", (away * 60 + scene.detail % _TILE).astype(int), (across * 60).astype(np.int32))
     depth = {"noise": 0.17, "stripes": 0.12}.get(back.ground, 0.07) * np.clip(pixels / 60, 0.15, 1)
-    out *= (1 + _tile("ground")[v[:, None], u] * depth[:, None].astype(np.float32))[..., None]
-    return out
+    return out * (1 + tile * depth[:, None].astype(np.float32))
 
 
 def paint_backdrop(back: Backdrop, scene: Scene, width: int, height: int) -> Image.Image:
     """Sky or wall over ground, RGB, at the given size."""
     start = min(height - 1, max(1, round(back.base * height)))
-    pixels = np.empty((height, width, 3), np.uint8)
-    pixels[:start] = np.clip(_above(back, scene, width, height, start), 0, 255)
-    pixels[start:] = np.clip(_below(back, scene, width, height, start), 0, 255)
-    return Image.fromarray(pixels)
+    planes = np.empty((3, height, width), np.uint8)
+    for painted, first, end in ((_above, 0, start), (_below, start, height)):
+        for row in range(first, end, _BAND):
+            band = slice(row, min(row + _BAND, end))
+            planes[:, band] = np.clip(painted(back, scene, width, height, start, band), 0, 255)
+    return Image.merge("RGB", [Image.fromarray(plane) for plane in planes])
 
 
 _LIGHT = {
@@ -132,7 +142,11 @@ def grain(image: Image.Image, scene: Scene) -> np.ndarray:
     amplitude = 9 * min(1.0, height / 480) * (1.6 if scene.lighting == "night" else 1.0)
     noise = _grain_plane(width, height, int(amplitude))
     shifted = np.roll(noise, scene.detail % height, axis=0)
-    return np.clip(pixels.astype(np.int16) + shifted[..., None], 0, 255).astype(np.uint8)
+    flat = pixels.reshape(height, width * 3)
+    for row in range(0, height, _BAND):
+        band = slice(row, row + _BAND)
+        flat[band] = np.clip(flat[band] + np.repeat(shifted[band], 3, axis=1), 0, 255)
+    return pixels
 
 
 @lru_cache(maxsize=48)
