@@ -48,7 +48,9 @@ def mean_with_interval(
 
 def of_condition(images: pd.DataFrame, condition: str, measure: str = "accuracy") -> pd.Series:
     """One measure of `per_image` under a condition, by image_id; empty where no image has it."""
-    return images[images["condition"] == condition].set_index("image_id")[measure]
+    at = (images["condition"] == condition).to_numpy()
+    ids = pd.Index(images["image_id"].to_numpy()[at], name="image_id")
+    return pd.Series(images[measure].to_numpy()[at], ids, name=measure)
 
 
 def by_share(images: pd.DataFrame, kinds: Sequence[str], share: float, measure: str = "accuracy") -> pd.Series:
