@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import sys
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from har.files import replacing
@@ -56,7 +55,7 @@ def told(kind: type[BaseException], error: BaseException, trace) -> None:
         say(f"{FULL[number]}: {getattr(error, 'filename', None) or os.strerror(number)}")
     elif issubclass(kind, MemoryError):
         say("out of memory; lower <profile>.training.jobs or the batch size")
-    elif issubclass(kind, BrokenProcessPool):
+    elif kind.__name__ == "BrokenProcessPool":  # of concurrent.futures, which takes a while to load
         say("one of its processes was killed (out of memory? then lower <profile>.training.jobs)")
     else:
         sys.__excepthook__(kind, error, trace)

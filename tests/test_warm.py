@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forking with threads is safe on Linux only")
 
 STAGE = """
-import os, sys, time
+import atexit, os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 print(sys.argv[1:], os.environ["GIVEN"], "decimal" in sys.modules, flush=True)
@@ -21,6 +21,9 @@ if sys.argv[1] == "wait":
         open("waiting", "w").close()
 if sys.argv[1] == "raise":
     raise ValueError("told")
+if sys.argv[1] == "say":
+    atexit.register(print, "last", end="")  # in a buffer still
+    sys.exit("told")
 sys.exit(int(sys.argv[2]))
 """
 ASK = "import sys; from har import warm; warm.leave_behind = lambda: None; warm.run(sys.argv[1:])"
@@ -78,6 +81,8 @@ def test_a_stage_has_arguments_environment_streams_and_exit_code_of_its_own(warm
     code, _, error = warm.ask("raise", "0")
     assert code == 1
     assert error.endswith("ValueError: told\n")
+    code, out, error = warm.ask("say")
+    assert (code, out.splitlines()[-1], error) == (1, "last", "told\n")
     warm.environment["GIVEN"] = "changed"  # another environment is another server: this one starts by itself
     assert "changed False" in warm.ask("exit", "0")[1]
 
