@@ -23,7 +23,7 @@ NESTING = {"MappingStartEvent": 1, "SequenceStartEvent": 1, "MappingEndEvent": -
 class Block(BaseModel):
     """Base of every block of params.yaml: frozen, no unknown key, no silent conversion of types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 M = typing.TypeVar("M", bound=Block)
