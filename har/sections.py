@@ -235,6 +235,20 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
     return [section for section in found if section.parts]
 
 
+def markdown(root: Path, profile: str, papers: bool = True) -> str:
+    """All of them below one another, figures as links."""
+    sections = sections_in(root, papers)
+    parts = [f"# Results, profile `{profile}`", " · ".join(f"[{one.title}](#{one.anchor})" for one in sections)]
+    for section in sections:
+        parts += [f"## {section.title}", *([section.intro] if section.intro else [])]
+        for part in section.parts:
+            if isinstance(part, str):
+                parts.append((root / part).read_text(encoding="utf-8"))
+            else:
+                parts.append(f"**{part.caption}**\n\n![{part.alt}]({part.path})")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
 def figure(path: str, caption: str, alt: str = "") -> Figure:
     return Figure(path, caption, alt or caption)
 

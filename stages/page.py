@@ -1,9 +1,12 @@
-"""The page that a run ends in: tables, charts and every photograph with what each model says of it."""
+"""The page that a run ends in, tables, charts and every photograph with what each model says of it; and one without
+photographs, to be read where Markdown is shown."""
 
 from har.coco.manifest import read_evidence, read_manifest
 from har.comparison import is_the_papers
+from har.files import write_text
 from har.page.build import Source, build
 from har.page.gallery import read_traits
+from har.sections import markdown
 from har.splits import read_split
 from har.tables import profile_header
 from stages.context import Context, stage
@@ -29,6 +32,7 @@ def page(context: Context) -> None:
         papers=is_the_papers(profile.tasks["activity"]),
         owned=profile.data.own,
     )
+    write_text(context.reports / "README.md", markdown(context.reports, context.params.profile, source.papers))
     print(f"{build(source, context.reports, profile.page)} is written: open it in a browser")
 
 

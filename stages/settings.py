@@ -32,7 +32,6 @@ def keys(params: Params) -> dict[str, list[str]]:
         "consistency": ["run", "tasks"],
         "errors": ["run", "tasks", "data.source", "training", "errors", *intervals, *header],
         "figures": ["run", "tasks", "training", *intervals],
-        "report": ["tasks.activity"],
         "page": ["run", "tasks", "data.source", "page", *header],
     }
     policies = ["models.cnn_base", *(f"policies.{name}" for name in run.policies)]

@@ -170,7 +170,7 @@ def straddling(split: pd.DataFrame) -> pd.Series:
 def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_path):
     small(project, "shapes", shapes(tmp_path / "photos"), convnext(tmp_path / "convnext"), folds=3)
     stages = reproduce(project)
-    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "statistics", "report"} <= set(stages)
+    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "statistics", "page"} <= set(stages)
     data, reports = project / "data/shapes", project / "reports/shapes"
     keys = ["bar_graph", "cross", "disc", "ring", "small_square", "triangle", "ubung_7"]
 
