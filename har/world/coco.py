@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from pycocotools import mask as rle
+from scipy.ndimage import find_objects
 
 from har.world.captions import captions
 from har.world.joints import HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
@@ -17,32 +18,27 @@ from har.world.scene import Scene, carried
 _LEAST_PIXELS = 24  # what is hidden beyond this is not annotated, as a person would not
 
 
-def _region(mask: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> dict[str, Any]:
-    """bbox, area and RLE of a mask given as a crop at (top, left) of an image of the given shape."""
-    full = np.zeros(shape, np.uint8, order="F")
-    full[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
-    code = rle.encode(full)
-    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = [left + xs[0], top + ys[0], xs[-1] - xs[0] + 1, ys[-1] - ys[0] + 1]
-    return {
-        "bbox": [float(v) for v in box],
-        "area": float(np.count_nonzero(mask)),
-        "segmentation": {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")},
-        "iscrowd": 0,
-    }
-
-
 def _regions(codes: np.ndarray) -> dict[int, dict[str, Any]]:
-    """Visible region of every owner large enough to annotate, by owner number."""
+    """bbox, area and RLE of the visible part of every owner large enough to annotate, by owner number."""
     owner = (codes >> 6).astype(np.uint8)
     out = {}
-    for number in np.flatnonzero(np.bincount(owner.ravel(), minlength=2) >= _LEAST_PIXELS):
-        if number == 0:
+    for number, place in enumerate(find_objects(owner), 1):
+        if place is None:
             continue
-        mask = owner == number
-        ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        crop = mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
-        out[int(number)] = _region(crop, int(ys[0]), int(xs[0]), owner.shape)
+        mask = owner[place] == number
+        area = np.count_nonzero(mask)
+        if area < _LEAST_PIXELS:
+            continue
+        full = np.zeros(owner.shape, np.uint8, order="F")
+        full[place] = mask
+        code = rle.encode(full)
+        rows, columns = place
+        out[number] = {
+            "bbox": [float(columns.start), float(rows.start), float(mask.shape[1]), float(mask.shape[0])],
+            "area": float(area),
+            "segmentation": {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")},
+            "iscrowd": 0,
+        }
     return out
 
 
