@@ -39,8 +39,11 @@ def study(
     which finished runs outlive an interruption (har.resume)."""
     main, *others = config.variants
     first = [Run(main, config.variants[main], bound=bound) for bound in config.bounds]
-    first += [Run(ERASING, rate=rate) for rate in config.erasing]
-    with lasting(keep) as room, tqdm(total=len(first) + len(others) + 1, desc="noise", unit="run") as progress:
+    beside = [*(Run(ERASING, rate=rate) for rate in config.erasing), Run(NOTHING)]
+    with (
+        lasting(keep) as room,
+        tqdm(total=len(first) + len(others) + len(beside), desc="noise", unit="run") as progress,
+    ):
 
         def done(step: str, runs: Sequence[Run]) -> list[Learnt]:
             work = (
@@ -55,9 +58,10 @@ def study(
                 progress.write(f"noise: {_said(learnt)}")
             return found
 
-        learnt = done("bounds", [*first, Run(NOTHING)])
-        bound = min((one for one in learnt if one.run.method == main), key=lambda one: one.loss).run.bound
-        learnt += done("variants", [Run(name, config.variants[name], bound=bound) for name in others])
+        learnt = done("bounds", first)
+        bound = min(learnt, key=lambda one: one.loss).run.bound
+        # those that wait for nothing come last: they are short, and the processes end together
+        learnt += done("others", [*(Run(name, config.variants[name], bound=bound) for name in others), *beside])
     best: dict[str, Learnt] = {}
     for name in (NOTHING, main, *others, ERASING):
         best[name] = min((one for one in learnt if one.run.method == name), key=lambda one: one.loss)

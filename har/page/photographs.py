@@ -29,6 +29,6 @@ def _write(image_id: int, path: Path, folder: Path, settings: Page) -> None:
         photograph.draft("RGB", (settings.image, settings.image))
         image = photograph.convert("RGB")
     for name, side in (("images", settings.image), ("thumbnails", settings.thumbnail)):
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        image.thumbnail((side, side))
         with replacing(folder / name / f"{image_id}.jpg", sync=False) as temporary:
-            image.save(temporary, "JPEG", quality=settings.quality, optimize=True)
+            image.save(temporary, "JPEG", quality=settings.quality)
