@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from joblib import Parallel, delayed
-from PIL import Image
 from tqdm import tqdm
 
 from har.files import replacing
