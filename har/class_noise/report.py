@@ -203,11 +203,11 @@ def draw(
             if strong:
                 axis.fill_between(points, [f["ci_low"] for f in every], [f["ci_high"] for f in every], color=colour,
                                   alpha=0.1, linewidth=0)  # fmt: skip
-        axis.axhline(1 / len(classes), color=GREY, linestyle=":")
+        axis.axhline(1 / len(classes), color=GREY, linestyle=":", label=f"chance, 1/{len(classes)}")
         axis.set_xticks(points, [f"{share:.0%}" for share in points])
         axis.set(xlabel="share of the image that is black", ylabel="accuracy")
         axis.grid(axis="y")
-        figure.legend(loc="outside lower center", ncols=7, fontsize=7)
+        figure.legend(loc="outside lower center", ncols=4, fontsize=7)
         learnt = study.best[main]
         for place, (name, pattern) in enumerate(zip(classes, learnt.patterns, strict=False)):
             panel = figure.add_subplot(grid[1 + place])
