@@ -50,12 +50,14 @@ def stopped(number: int, frame) -> None:
 
 def told(kind: type[BaseException], error: BaseException, trace) -> None:
     """One line for what is no fault of the program."""
+    from concurrent.futures.process import BrokenProcessPool  # here: no stage that goes well need load it
+
     number = getattr(error, "errno", None) or next(map(int, re.findall(r"\(os error (\d+)\)", str(error))), None)
     if number in FULL:  # the second is how safetensors tells it
         say(f"{FULL[number]}: {getattr(error, 'filename', None) or os.strerror(number)}")
     elif issubclass(kind, MemoryError):
         say("out of memory; lower <profile>.training.jobs or the batch size")
-    elif kind.__name__ == "BrokenProcessPool":  # of concurrent.futures, which takes a while to load
+    elif issubclass(kind, BrokenProcessPool):
         say("one of its processes was killed (out of memory? then lower <profile>.training.jobs)")
     else:
         sys.__excepthook__(kind, error, trace)

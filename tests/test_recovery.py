@@ -313,6 +313,10 @@ raise {error}
             "__import__('concurrent.futures.process').futures.process.BrokenProcessPool()",
             "one of its processes was killed",
         ),
+        (
+            "__import__('joblib').externals.loky.process_executor.TerminatedWorkerError()",
+            "one of its processes was killed",
+        ),
         ("ZeroDivisionError('a fault of ours')", "Traceback"),
     ],
 )
