@@ -13,10 +13,11 @@ FUSED = ("cpu", "cuda")  # devices that have torch's fused kernel
 
 class Descent(torch.optim.AdamW):
     """groups: as AdamW takes them, each with its own lr. parameters: all of the model, in the order in which the norm
-    of their gradients is summed; those without a gradient stay as they are."""
+    of their gradients is summed; those without a gradient stay as they are. runs: whether the first dimension of each
+    is one of runs that go side by side (har.stacked), with a norm of its own each."""
 
-    def __init__(self, groups: Sequence[dict], parameters: Iterable[torch.nn.Parameter]):
-        self.parameters = list(parameters)
+    def __init__(self, groups: Sequence[dict], parameters: Iterable[torch.nn.Parameter], runs: bool = False):
+        self.parameters, self.runs = list(parameters), runs
         super().__init__(groups, fused=all(parameter.device.type in FUSED for parameter in self.parameters))
         self.rates = [group["lr"] for group in self.param_groups]
         self._moved: list[bool] = []  # which of the parameters `_state` is about
@@ -33,8 +34,13 @@ class Descent(torch.optim.AdamW):
             return
         moved = [parameter.grad is not None for parameter in self.parameters]
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-        torch._foreach_mul_(gradients, torch.clamp(norm / (total + 1e-6), max=1.0))
+        if self.runs:
+            norms = torch.stack([torch.linalg.vector_norm(one.flatten(1), dim=1) for one in gradients])
+            shrink = torch.clamp(norm / (torch.linalg.vector_norm(norms, dim=0) + 1e-6), max=1.0)
+            torch._foreach_mul_(gradients, [shrink.view(-1, *[1] * (one.ndim - 1)) for one in gradients])
+        else:
+            total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+            torch._foreach_mul_(gradients, torch.clamp(norm / (total + 1e-6), max=1.0))
         if moved != self._moved:
             self._moved, self._state = moved, [self._of(group) for group in self.param_groups]
         for group, (parameters, first, second, steps) in zip(self.param_groups, self._state, strict=True):

@@ -36,6 +36,16 @@ def pick_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def make_reproducible() -> None:
+    """What every run sets before it draws or computes anything."""
+    # one thread a run: sums come out the same however many runs share the machine
+    torch.set_num_threads(1)
+    # as use_deterministic_algorithms(True, warn_only=True), which also loads torch's compiler, for 2 to 3 s
+    torch.set_deterministic_debug_mode("warn")
+    # no kernel here reads what it has not written; filling first costs 5 % of a small network's step
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
 def train(
     config: Model,
     classes: list[str],
@@ -58,12 +68,7 @@ def train(
     diverges.
     """
     start = time.perf_counter()
-    # one thread a run: sums come out the same however many runs share the machine
-    torch.set_num_threads(1)
-    # as use_deterministic_algorithms(True, warn_only=True), which also loads torch's compiler, for 2 to 3 s
-    torch.set_deterministic_debug_mode("warn")
-    # no kernel here reads what it has not written; filling first costs 5 % of a small network's step
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    make_reproducible()
     torch.manual_seed(seed)
     device = pick_device(device)
 
@@ -79,7 +84,7 @@ def train(
     groups = _prepare_parameters(model, config, prepare, x, y, train_rows, backbone, texts)
     parameters = list(model.parameters())  # a walk through all modules costs a small network a tenth of its step
     optimizer = Descent(groups, parameters)
-    steps_an_epoch = len(_batches(train_rows, config.batch_size))
+    steps_an_epoch = len(batches(train_rows, config.batch_size))
     steps = config.epochs * steps_an_epoch
 
     progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer)
@@ -88,7 +93,7 @@ def train(
         model.train()
         order = train_rows[torch.randperm(len(train_rows))]
         total = 0.0
-        for step, rows in enumerate(_batches(order, config.batch_size), start=epoch * steps_an_epoch):
+        for step, rows in enumerate(batches(order, config.batch_size), start=epoch * steps_an_epoch):
             images = x[rows]
             if augment is not None:
                 images = augment(images)
@@ -96,22 +101,12 @@ def train(
             for parameter in parameters:
                 parameter.grad = None
             loss.backward()
-            optimizer.descend(_rate(step, steps, config.warmup))
+            optimizer.descend(rate_factor(step, steps, config.warmup))
             total += float(loss.detach()) * len(rows)
         scores = predict(model, x[validation_rows], prepare)
-        validation_loss, accuracy = _validation(scores, y[validation_rows])
-        first = history[0]["train_loss"] if history else None
-        _check_loss(total / len(train_rows), validation_loss, first, len(classes), seed, epoch + 1, config)
-        history.append(
-            {
-                "seed": seed,
-                "epoch": epoch + 1,
-                "train_loss": total / len(train_rows),
-                "validation_loss": validation_loss,
-                "validation_accuracy": accuracy,
-                "learning_rate": optimizer.rates[-1] * _rate((epoch + 1) * steps_an_epoch, steps, config.warmup),
-            }
-        )
+        rate = optimizer.rates[-1] * rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
+        record(history, total / len(train_rows), scores, y[validation_rows], rate, seed, config)
+        validation_loss = history[-1]["validation_loss"]
         if config.patience:
             if validation_loss < best:
                 best = validation_loss
@@ -137,22 +132,34 @@ def train(
     )
 
 
-def _check_loss(
-    loss: float, validation_loss: float, first: float | None, classes: int, seed: int, epoch: int, config: Model
+def record(
+    history: list[dict], train_loss: float, scores: torch.Tensor, y: torch.Tensor, rate: float, seed: int, config: Model
 ) -> None:
-    """HarError where a run has failed, so that no table averages it in. first: the training loss of epoch 1."""
+    """Append an epoch to `history`: its training loss, and loss and accuracy of the validation images by their
+    scores [n, classes]. HarError where the run has failed, so that no table averages it in."""
+    y, epoch = y.cpu(), len(history) + 1
+    row = {
+        "seed": seed,
+        "epoch": epoch,
+        "train_loss": train_loss,
+        "validation_loss": float(cross_entropy(scores, y)),
+        "validation_accuracy": float((scores.argmax(1) == y).float().mean()),
+        "learning_rate": rate,
+    }
     hint = f"lower learning_rate (now {config.learning_rate:g})"
     # the step after a finite training loss may still blow up: the validation loss tells
-    if not (math.isfinite(loss) and math.isfinite(validation_loss)):
+    if not (math.isfinite(train_loss) and math.isfinite(row["validation_loss"])):
         raise HarError(f"seed {seed}: the loss is not finite in epoch {epoch}; {hint}")
-    guessing = math.log(classes)
+    guessing = math.log(scores.shape[1])
     # a first epoch may start from anywhere; from there it must fall, and may not end high up
-    risen = first is not None and (loss > first or epoch == config.epochs)
-    if risen and loss > DIVERGED * guessing:
+    first = history[0]["train_loss"] if history else math.inf
+    risen = history and (train_loss > first or epoch == config.epochs)
+    if risen and train_loss > DIVERGED * guessing:
         raise HarError(
-            f"seed {seed}: training diverges, the loss is {loss:.3g} in epoch {epoch} (guessing gives {guessing:.3g}, "
-            f"epoch 1 gave {first:.3g}); {hint}"
+            f"seed {seed}: training diverges, the loss is {train_loss:.3g} in epoch {epoch} (guessing gives "
+            f"{guessing:.3g}, epoch 1 gave {first:.3g}); {hint}"
         )
+    history.append(row)
 
 
 def _prepare_parameters(model, config: Model, prepare, x, y, rows, backbone, texts) -> list[dict]:
@@ -211,12 +218,7 @@ def predict(model, x: torch.Tensor, prepare, forward=logits, batch_size: int = 6
     return torch.cat([forward(model, prepare(batch)).float().cpu() for batch in x.split(batch_size)])
 
 
-def _validation(scores: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    y = y.cpu()
-    return float(cross_entropy(scores, y)), float((scores.argmax(1) == y).float().mean())
-
-
-def _batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
+def batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
     """Row numbers in batches; a last batch of one joins the one before it, batch norm needs two."""
     batches = list(rows.split(size))
     if len(batches) > 1 and len(batches[-1]) == 1:
@@ -225,7 +227,7 @@ def _batches(rows: torch.Tensor, size: int) -> list[torch.Tensor]:
     return batches
 
 
-def _rate(step: int, steps: int, warmup: float) -> float:
+def rate_factor(step: int, steps: int, warmup: float) -> float:
     """Linear warm-up, then a cosine to zero: the factor on the learning rate at `step`."""
     ramp = warmup * steps
     if step < ramp:

@@ -109,7 +109,8 @@ class TestPredictions:
         frame = fitted[0]["full"]
         told = frame[frame.seed == 4].set_index("image_id").filter(like="p_")
         expected = outcome.probabilities[(split.split != "train").to_numpy()]
-        np.testing.assert_array_equal(told.to_numpy(), expected)
+        # MLPs are trained side by side, which rounds sums otherwise (har.stacked)
+        np.testing.assert_allclose(told.to_numpy(), expected, atol=1e-5)
 
     def test_a_missing_class_is_told(self, strength):
         split, x = images()

@@ -93,9 +93,7 @@ def test_it_goes_on_at_the_epoch_that_was_reached(every_epoch, strength, tmp_pat
     with pytest.raises(Interrupted):
         training.train(config, CLASSES, images(), 3, strength=strength, keep=tmp_path)
     validated = []
-    monkeypatch.setattr(
-        training, "_validation", lambda *args, real=training._validation: validated.append(1) or real(*args)
-    )
+    monkeypatch.setattr(training, "record", lambda *args, real=training.record: validated.append(1) or real(*args))
     every_epoch(-1)
     assert len(training.train(config, CLASSES, images(), 3, strength=strength, keep=tmp_path).history) == 4
     assert len(validated) == 1

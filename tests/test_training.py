@@ -126,7 +126,7 @@ class TestTrouble:
 
     @given(st.integers(2, 60), st.integers(1, 20))
     def test_batches_hold_each_row_once(self, n, size):
-        batches = training._batches(torch.randperm(n), size)
+        batches = training.batches(torch.randperm(n), size)
         assert sorted(torch.cat(batches).tolist()) == list(range(n))
         assert all(len(batch) <= size + 1 for batch in batches)
         assert size == 1 or all(len(batch) > 1 for batch in batches)
@@ -135,13 +135,13 @@ class TestTrouble:
 @given(st.integers(20, 500), st.floats(0, 0.9))
 @settings(deadline=None)
 def test_the_learning_rate_warms_up_and_then_falls_to_zero(steps, warmup):
-    rates = [training._rate(step, steps, warmup) for step in range(steps)]
+    rates = [training.rate_factor(step, steps, warmup) for step in range(steps)]
     assert all(0 < rate <= 1 for rate in rates)
     top = int(np.argmax(rates))
     assert top <= math.ceil(warmup * steps)
     assert all(a <= b for a, b in pairwise(rates[: top + 1]))
     assert all(a >= b for a, b in pairwise(rates[top:]))
-    assert training._rate(steps, steps, warmup) == pytest.approx(0, abs=1e-12)
+    assert training.rate_factor(steps, steps, warmup) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("classes", [CLASSES, CLASSES[1:]], ids=["three classes", "two classes"])
@@ -257,14 +257,18 @@ def test_a_training_that_diverges_is_told_and_not_averaged(strength):
 
 
 def test_a_bad_start_is_no_divergence():
-    check = training._check_loss
-    check(900.0, 5.0, None, 3, 0, 1, CNN)  # the first epoch may come from anywhere
+    def check(loss, first, seed, epoch, config):
+        history = [{"train_loss": first}] * (epoch - 1)
+        training.record(history, loss, torch.zeros(2, 3), torch.tensor([0, 1]), 0.001, seed, config)
+        assert len(history) == epoch
+
+    check(900.0, None, 0, 1, CNN)  # the first epoch may come from anywhere
     long = CNN.model_copy(update={"epochs": 9})
-    check(80.0, 5.0, 900.0, 3, 0, 8, long)
-    check(5.0, 5.0, 1.1, 3, 0, 9, long)
+    check(80.0, 900.0, 0, 8, long)
+    check(5.0, 1.1, 0, 9, long)
     with pytest.raises(HarError, match="seed 0: training diverges, the loss is 80 in epoch 9"):
-        check(80.0, 5.0, 900.0, 3, 0, 9, long)
+        check(80.0, 900.0, 0, 9, long)
     with pytest.raises(HarError, match=r"seed 7: training diverges, the loss is 6 in epoch 3 \(guessing gives 1\.1"):
-        check(6.0, 5.0, 1.1, 3, 7, 3, CNN)
+        check(6.0, 1.1, 7, 3, CNN)
     with pytest.raises(HarError, match=r"lower learning_rate \(now 0\.001\)"):
-        check(6.0, 5.0, 1.1, 3, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))
+        check(6.0, 1.1, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))
