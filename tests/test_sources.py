@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from har.sources import closure, fingerprint, substance
+from har.sources import closure, fingerprint, imports, module_files, substance
 
 SCRIPT = """import os
 from har.inner import deep
@@ -86,3 +86,17 @@ def test_substance_keeps_what_python_runs(file):
     source = file.read_text()
     assert what_runs(substance(source)) == what_runs(source)
     assert len(substance(source)) <= len(source) + 1
+
+
+def test_no_import_of_the_project_is_missed():
+    root = Path(__file__).parents[1]
+    for file in [*root.glob("har/**/*.py"), *root.glob("stages/*.py")]:
+        named = set()
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            match node:
+                case ast.Import():
+                    named |= {alias.name for alias in node.names}
+                case ast.ImportFrom():
+                    named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        ours = {path for name in named if name.split(".")[0] in ("har", "stages") for path in module_files(name, root)}
+        assert imports(file, root, ("har", "stages")) >= ours
