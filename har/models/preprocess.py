@@ -40,9 +40,12 @@ class Preprocess:
 
     def normalise(self, images: "torch.Tensor") -> "torch.Tensor":
         """uint8 [n, 3, size, size] to float of the same shape, as the network takes it."""
+        import torch
+
         mean = images.new_tensor(self.mean, dtype=float).float().view(3, 1, 1) * 255
         std = images.new_tensor(self.std, dtype=float).float().view(3, 1, 1) * 255
-        return (images.float() - mean) / std
+        # in place, on a copy: a further tensor for each step takes twice the time
+        return images.to(torch.float32, copy=True).sub_(mean).div_(std)
 
 
 # Kinds to which a single number as size means the short side; to the others it means both sides.
