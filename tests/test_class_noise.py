@@ -1,5 +1,6 @@
 """Class-specific noise: its terms do what they say, it stays in its bound, and test images choose nothing."""
 
+import copy
 import math
 
 import numpy as np
@@ -25,6 +26,7 @@ from har.masking.conditions import Drawing
 from har.masking.readers import Trained
 from har.masking.scores import per_image
 from har.models.builders import build, logits
+from har.models.pretrained import patches_as_products
 from har.params.loader import read_yaml
 from har.params.schema import Noise, NoiseTerms, load_params
 from har.training import save
@@ -249,3 +251,20 @@ def test_a_mistake_in_params_is_named(tmp_path, key, value, said):
     with pytest.raises(HarError) as caught:
         load_params(tmp_path / "params.yaml")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [32, 35])
+def test_patches_as_products_give_the_convolutions_numbers(size):
+    torch.manual_seed(0)
+    patches = torch.nn.Conv2d(3, 5, 8, stride=8, padding="valid")  # as SigLIP writes it
+    network = torch.nn.Sequential(patches, torch.nn.Conv2d(5, 4, 3, padding=1))
+    x, found = torch.rand(2, 3, size, size), []
+    for one in (network, patches_as_products(copy.deepcopy(network))):
+        image = x.clone().requires_grad_()
+        out = one(image)
+        out.square().sum().backward()
+        found.append((out, image.grad, one[0].weight.grad, one[1].weight.grad))
+    for conv, product in zip(*found, strict=True):
+        torch.testing.assert_close(conv, product)
+    assert "forward" in vars(patches_as_products(network)[0])
+    assert "forward" not in vars(network[1])  # its windows overlap

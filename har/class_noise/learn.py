@@ -19,6 +19,7 @@ from har.masking.readers import BATCH, Trained
 from har.masking.study import DIGITS
 from har.models.builders import logits
 from har.models.kept import load_kept
+from har.models.pretrained import patches_as_products
 from har.params.schema import Noise
 from har.store import Store
 from har.training import pick_device
@@ -41,7 +42,7 @@ def learn(
     torch.manual_seed(config.seed)
     device = pick_device(device)
     network, preprocess = load_kept(model.folder, model.config, classes)
-    network = network.to(device)
+    network = patches_as_products(network.to(device))
 
     def forward(pixels: torch.Tensor) -> torch.Tensor:
         return logits(network, preprocess.normalise(pixels))
