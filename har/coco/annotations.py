@@ -7,9 +7,13 @@ reported by file and row, and a file name can never leave the folder it is writt
 import contextlib
 import io
 import re
-from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import sqlite3
+import struct
+import weakref
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, starmap
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +27,6 @@ from har.outside import ANNOTATIONS, is_number, is_text, is_whole, read_json
 SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpe?g|png|webp|bmp|gif|tiff?)", re.ASCII)
 # COCO's images are at most 640 x 640; other people's photographs may be larger, bombs are larger still.
 MAX_SIDE, MAX_PIXELS = 100_000, 64_000_000
-NO_BOXES = np.empty((0, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,133 +73,162 @@ def safe_file_name(name: object, *, where: str) -> str:
 
 
 def read_records(captions_json: str | Path, instances_json: str | Path) -> dict[int, ImageRecord]:
-    """Captions and person boxes of every image of the captions file, by image id in ascending order.
+    """`Records` in memory, by image id."""
+    return {record.image_id: record for record in Records(captions_json, instances_json)}
 
-    Images that the instances file does not hold have no boxes. The files are read row by row: outlines, most of their
-    bytes, are never in memory together. Raises HarError, naming file and row, for unreadable JSON, missing keys,
-    duplicate or unknown ids, unsafe file names, sizes that are not positive, or two files that disagree about an image.
+
+class Records:
+    """Captions and person boxes of every image of the captions file, in ascending order of image ids, as often as one
+    iterates.
+
+    They lie in a temporary database on disk and the files are read row by row: memory does not grow with the images.
+    Images that the instances file does not hold have no boxes. Raises HarError, naming file and row, for unreadable
+    JSON, missing keys, duplicate or unknown ids, unsafe file names, sizes that are not positive, or two files that
+    disagree about an image.
     """
-    images, texts = _read_captions(Path(captions_json))
-    boxes, crowds = _read_people(Path(instances_json), images, str(captions_json))
-    return {
-        image_id: ImageRecord(
-            image_id=image_id,
-            file_name=name,
-            width=width,
-            height=height,
-            license=licence,
-            coco_url=coco_url,
-            flickr_url=flickr_url,
-            captions=texts.get(image_id, ()),
-            boxes=boxes.get(image_id, NO_BOXES),
-            crowds=crowds.get(image_id, NO_BOXES),
+
+    def __init__(self, captions_json: str | Path, instances_json: str | Path):
+        self.rows = sqlite3.connect("")
+        weakref.finalize(self, self.rows.close)
+        # the place in its list of what a row tells is rowid - 1
+        self.rows.executescript(
+            "CREATE TABLE images (id, name, width, height, license, coco_url, flickr_url);"
+            "CREATE TABLE captions (id, image, text);"
+            "CREATE TABLE others (id, name, width, height);"  # the images of the instances file
+            "CREATE TABLE things (id, image, category, crowd, area, box);"
         )
-        for image_id, (name, width, height, licence, coco_url, flickr_url) in sorted(images.items())
-    }
+        self._read_captions(Path(captions_json))
+        self.person = self._read_instances(Path(instances_json), str(captions_json))
 
+    def __iter__(self) -> Iterator[ImageRecord]:
+        # the largest box first; ties broken by annotation id: the order must not depend on that of rows in the file
+        people = "SELECT image, crowd, box FROM things WHERE category = ? ORDER BY image, area DESC, id"
+        captions = _Sorted(self.rows.execute("SELECT image, text FROM captions ORDER BY image, id"))
+        boxes = _Sorted(self.rows.execute(people, [self.person]))
+        for image in self.rows.execute("SELECT * FROM images ORDER BY id"):
+            texts, found = captions.of(image[0]), boxes.of(image[0])
+            single, crowds = (b"".join(box for _, crowd, box in found if crowd == one) for one in (0, 1))
+            yield ImageRecord(*image, tuple(text for _, text in texts), _boxes(single), _boxes(crowds))
 
-def _read_captions(path: Path) -> tuple[dict[int, tuple], dict[int, tuple[str, ...]]]:
-    """Of a captions file, what is kept of each image, and its captions."""
-    images, names, rows, texts = {}, set(), _Rows(path), []
-    for key, row, value in _each(path, "captions", ("images", "annotations")):
-        where = f"{path}: {key}[{row}]"
-        if key == "images":
-            _check_image(value, where, names, images)
-            size = value["file_name"], value["width"], value["height"]
-            images[value["id"]] = *size, value.get("license", 0), value.get("coco_url", ""), value.get("flickr_url", "")
-            continue
-        rows.add(value, where)
-        if not is_text(value.get("caption")):
-            raise HarError(f"{where}: caption is missing or not text")
-        texts.append(value["caption"].strip())
-    ids = rows.checked(images)
-    return images, {i: tuple(texts[k] for k in places) for i, places in rows.by_image(np.argsort(ids))}
+    def _read_captions(self, path: Path) -> None:
+        def caption(value: dict, where: str) -> tuple:
+            ids = _ids(value, where)
+            if not is_text(value.get("caption")):
+                raise HarError(f"{where}: caption is missing or not text")
+            return *ids, value["caption"].strip()
 
+        def image(value: dict, where: str) -> tuple:
+            links = value.get("license", 0), value.get("coco_url", ""), value.get("flickr_url", "")
+            return *_image(value, where), *links
 
-def _read_people(path: Path, images: Mapping[int, tuple], captions: str) -> list[dict[int, np.ndarray]]:
-    """Of an instances file, the boxes of the persons in each image, and those of crowds. images: as the file `captions`
-    has them."""
-    found, names, rows, people, categories = set(), set(), _Rows(path), [], set()
-    kinds, boxes = array("q"), array("d")  # of each annotation: category and iscrowd; x, y, width, height
-    for key, row, value in _each(path, "instances", ("images", "annotations", "categories")):
-        where = f"{path}: {key}[{row}]"
-        if key == "images":
-            _check_image(value, where, names, found)
-            found.add(value["id"])
-            other = images.get(value["id"])
-            if other is not None and other[:3] != (value["file_name"], value["width"], value["height"]):
-                raise HarError(f"{path}: image {value['id']} has another file_name or size than in {captions}")
-        elif key == "annotations":
-            rows.add(value, where)
+        for key, rows in _each(path, "captions", ("images", "annotations")):
+            if key == "images":
+                self.rows.executemany("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)", starmap(image, rows))
+            else:
+                self.rows.executemany("INSERT INTO captions VALUES (?, ?, ?)", starmap(caption, rows))
+        self._check(path, "images", "captions")
+
+    def _read_instances(self, path: Path, captions: str) -> int:
+        """The id of the category 'person'. captions: the file whose images have been read."""
+
+        def thing(value: dict, where: str) -> tuple:
+            ids = _ids(value, where)
             _check_box(value, where)
-            kinds.extend((value["category_id"], bool(value.get("iscrowd"))))
-            boxes.extend(value["bbox"])
-        else:
-            _check_id(value, where, categories)
-            categories.add(value["id"])
-            if not is_text(value.get("name")):
-                raise HarError(f"{where}: name is missing or not text")
-            people += [value["id"]] if value["name"] == "person" else []
-    if len(people) != 1:
-        raise HarError(f"{path}: categories must hold 'person' exactly once")
-    ids, table = rows.checked(found), np.array(boxes).reshape(-1, 4)
-    kind, crowd = np.array(kinds, dtype=np.int64).reshape(-1, 2).T
-    # the largest first; ties broken by annotation id: the order must not depend on the order of rows in the file
-    order = np.lexsort((ids, -table[:, 2] * table[:, 3]))
-    order = order[kind[order] == people[0]]
-    return [{i: table[places] for i, places in rows.by_image(order[crowd[order] == one])} for one in (0, 1)]
+            box = value["bbox"]
+            crowd = int(bool(value.get("iscrowd")))
+            return *ids, value["category_id"], crowd, float(box[2]) * box[3], struct.pack("4d", *box)
+
+        people, categories = [], set()
+        for key, rows in _each(path, "instances", ("images", "annotations", "categories")):
+            if key == "images":
+                self.rows.executemany("INSERT INTO others VALUES (?, ?, ?, ?)", starmap(_image, rows))
+            elif key == "annotations":
+                self.rows.executemany("INSERT INTO things VALUES (?, ?, ?, ?, ?, ?)", starmap(thing, rows))
+            else:
+                for value, where in rows:
+                    _check_id(value, where, categories)
+                    categories.add(value["id"])
+                    if not is_text(value.get("name")):
+                        raise HarError(f"{where}: name is missing or not text")
+                    people += [value["id"]] if value["name"] == "person" else []
+        if len(people) != 1:
+            raise HarError(f"{path}: categories must hold 'person' exactly once")
+        self._check(path, "others", "things")
+        for (image_id,) in self.rows.execute(
+            "SELECT id FROM images JOIN others USING (id) WHERE (images.name, images.width, images.height) "
+            "IS NOT (others.name, others.width, others.height) LIMIT 1"
+        ):
+            raise HarError(f"{path}: image {image_id} has another file_name or size than in {captions}")
+        return people[0]
+
+    def _check(self, path: Path, images: str, annotations: str) -> None:
+        """HarError where the file `path`, of which the two tables tell, has an id or name twice, or an annotation of no
+        image."""
+        for table, key, told, column in (
+            (images, "images", "id", "id"),
+            (images, "images", "file_name", "lower(name)"),  # some file systems do not tell case apart
+            (annotations, "annotations", "id", "id"),
+        ):
+            twice = f"SELECT max(rowid), {column} FROM {table} GROUP BY {column} HAVING count(*) > 1 ORDER BY 1 LIMIT 1"
+            for row, value in self.rows.execute(twice):
+                raise HarError(f"{path}: {key}[{row - 1}]: {told} {value} occurs twice")
+        unknown = f"SELECT rowid, image FROM {annotations} WHERE image NOT IN (SELECT id FROM {images}) LIMIT 1"
+        for row, image_id in self.rows.execute(unknown):
+            raise HarError(f"{path}: annotations[{row - 1}]: image_id {image_id} is not among the images")
 
 
-class _Rows:
-    """The ids of a file's annotations and of their images, checked when all are known."""
+class _Sorted:
+    """Rows in ascending order of their first value, to be asked for by ascending values."""
 
-    def __init__(self, path: Path):
-        self.path, self.ids, self.images = path, array("q"), array("q")
+    def __init__(self, rows: Iterator[tuple]):
+        self.rows, self.row = rows, next(rows, None)
 
-    def add(self, annotation: dict, where: str) -> None:
-        _check_id(annotation, where, ())
-        image_id = annotation.get("image_id")
-        if not is_whole(image_id):
-            raise HarError(f"{where}: image_id {_shown(image_id)} is not among the images")
-        self.ids.append(annotation["id"])
-        self.images.append(image_id)
-
-    def checked(self, known: Collection[int]) -> np.ndarray:
-        """The ids; HarError where one stands twice, or an image is not `known`."""
-        ids, images = np.array(self.ids, dtype=np.int64), np.array(self.images, dtype=np.int64)
-        order = np.argsort(ids, kind="stable")
-        twice = order[1:][ids[order][1:] == ids[order][:-1]]
-        if len(twice):
-            raise HarError(f"{self.path}: annotations[{twice.min()}]: id {ids[twice.min()]} occurs twice")
-        for image_id, row in zip(*np.unique(images, return_index=True), strict=True):
-            if int(image_id) not in known:
-                raise HarError(f"{self.path}: annotations[{row}]: image_id {image_id} is not among the images")
-        return ids
-
-    def by_image(self, order: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Each image and the places of its annotations, of those in `order` and in this order."""
-        images = np.array(self.images, dtype=np.int64)[order]
-        together = np.argsort(images, kind="stable")
-        order, images = order[together], images[together]
-        starts = np.flatnonzero(np.diff(images, prepend=-1))
-        ends = [*starts[1:], len(order)]
-        for start, end in zip(starts, ends, strict=False):
-            yield int(images[start]), order[start:end]
+    def of(self, value: int) -> list[tuple]:
+        """The rows that start with `value`; those before it are passed over."""
+        found = []
+        while self.row is not None and self.row[0] <= value:
+            if self.row[0] == value:
+                found.append(self.row)
+            self.row = next(self.rows, None)
+        return found
 
 
-def _each(path: Path, kind: str, keys: Sequence[str]) -> Iterator[tuple[str, int, dict]]:
-    """Key, place and object of the lists `keys` in a COCO file; HarError where one is missing or holds other things."""
+def _boxes(packed: bytes) -> np.ndarray:
+    return np.frombuffer(packed).reshape(-1, 4)
+
+
+def _ids(annotation: dict, where: str) -> tuple[int, int]:
+    """The checked ids of an annotation and of its image."""
+    _check_id(annotation, where, ())
+    image_id = annotation.get("image_id")
+    if not is_whole(image_id):
+        raise HarError(f"{where}: image_id {_shown(image_id)} is not among the images")
+    return annotation["id"], image_id
+
+
+def _image(image: dict, where: str) -> tuple[int, str, int, int]:
+    _check_image(image, where, set(), ())
+    return image["id"], image["file_name"], image["width"], image["height"]
+
+
+def _each(path: Path, kind: str, keys: Sequence[str]) -> Iterator[tuple[str, Iterator[tuple[dict, str]]]]:
+    """The lists `keys` in a COCO file: of each its objects, with where they stand; HarError where one is missing or
+    holds other things."""
     missing = dict.fromkeys(keys)
-    for key, row, value in read_rows(path, f"COCO {kind} in JSON"):
-        if key not in keys:
-            continue
-        if row is None and value != []:
-            raise HarError(f"{path}: {key!r} is missing or not a list")
-        missing.pop(key, None)
-        if row is not None:
-            if not isinstance(value, dict):
-                raise HarError(f"{path}: {key}[{row}] is not an object")
-            yield key, row, value
+
+    def objects(key: str, rows: Iterator[tuple[str, int | None, object]]) -> Iterator[tuple[dict, str]]:
+        for _, row, value in rows:
+            if row is None and value != []:
+                raise HarError(f"{path}: {key!r} is missing or not a list")
+            missing.pop(key, None)
+            if row is not None:
+                if not isinstance(value, dict):
+                    raise HarError(f"{path}: {key}[{row}] is not an object")
+                yield value, f"{path}: {key}[{row}]"
+
+    for key, rows in groupby(read_rows(path, f"COCO {kind} in JSON"), key=itemgetter(0)):
+        if key in keys:
+            yield key, objects(key, rows)
     for key in missing:
         raise HarError(f"{path}: {key!r} is missing or not a list")
 
