@@ -2,7 +2,6 @@
 
 from har.coco.curate import Curation
 from har.coco.curate import curate as choose
-from har.coco.manifest import write_manifest
 from har.files import write_csv, write_text
 from har.markdown import NONE, markdown_table
 from stages.context import Context, stage
@@ -18,13 +17,12 @@ def curate(context: Context) -> None:
     rule, own = context.profile.curate, context.profile.data.own
     classes = {label: c.model_dump() for label, c in rule.classes.items()}
     found = own_images(context, classes) if own else captioned(context, classes)
-    write_manifest(found.manifest, context.data / "manifest.csv")
-    write_csv(context.data / "evidence.csv", found.evidence)
+    found.write(context.data / "manifest.csv", context.data / "evidence.csv")
     write_csv(context.reports / "funnel.csv", found.funnel)
     shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
     table = markdown_table(shown.where(found.funnel.notna(), NONE).rename(columns=lambda name: name.replace("_", " ")))
     start = "the images found" if own else "captions"
-    note = GROUPED if "group" in found.manifest.columns and (found.manifest.group != "").any() else ""
+    note = GROUPED if own and (found.manifest.group != "").any() else ""
     title = f"### From {start} to images\n\nHow many images each rule kept, and for which class.\n\n"
     write_text(context.reports / "funnel.md", f"{title}{table}\n{note}")
     print(found.funnel.to_string(index=False))

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from har import splits
-from har.coco.manifest import read_evidence, read_manifest, write_manifest
+from har.coco.manifest import read_evidence, read_manifest
 from har.files import link_or_copy, replacing, write_csv, write_json
 from har.params.schema import Profile, load_params
 
@@ -62,8 +62,7 @@ def curated(given: Profile, folder: Path, extended: int | None) -> None:
         extended=extended,
         seed=rule.seed,
     )
-    write_manifest(found.manifest, folder / "manifest.csv")
-    write_csv(folder / "evidence.csv", found.evidence)
+    found.write(folder / "manifest.csv", folder / "evidence.csv")
     write_csv(folder / "funnel.csv", found.funnel)
 
 

@@ -9,15 +9,19 @@ annotated person. Without the person word most "sitting" images show animals and
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from har.coco.annotations import ImageRecord, read_records
-from har.coco.manifest import MANIFEST_COLUMNS
+from har.coco.annotations import ImageRecord, Records
+from har.coco.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, written
 from har.errors import HarError
+from har.files import csv_rows
+
+PART = 1000  # images whose rows are in memory at a time
 
 # Words of letters and digits; an apostrophe stays inside, so that "the man's hat" names no person.
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -28,16 +32,31 @@ class Curation:
     """What `curate` found.
 
     Attributes:
-        manifest: one row per selected image (har.coco.manifest.MANIFEST_COLUMNS), sorted by image_id.
-        evidence: one row per caption of a selected image: image_id, caption_index, caption, fires (the
-            classes it fires for, joined by '+', '' for none).
+        parts: gives the rows of manifest and evidence, some images at a time, as often as it is called.
         funnel: rules in the order they apply: rule, images (kept so far), one count per class. A count is
             of images that fire for the class, so that classes overlap until the rule that forbids it.
     """
 
-    manifest: pd.DataFrame
-    evidence: pd.DataFrame
+    parts: Callable[[], Iterable[tuple[pd.DataFrame, pd.DataFrame]]]
     funnel: pd.DataFrame
+
+    @property
+    def manifest(self) -> pd.DataFrame:
+        """One row per selected image (har.coco.manifest.MANIFEST_COLUMNS), sorted by image_id."""
+        return pd.concat([images for images, _ in self.parts()], ignore_index=True)
+
+    @property
+    def evidence(self) -> pd.DataFrame:
+        """One row per caption of a selected image: image_id, caption_index, caption, fires (the classes it fires for,
+        joined by '+', '' for none)."""
+        return pd.concat([captions for _, captions in self.parts()], ignore_index=True)
+
+    def write(self, manifest: str | Path, evidence: str | Path) -> None:
+        """Both as CSV, part by part."""
+        with csv_rows(manifest) as add_images, csv_rows(evidence) as add_captions:
+            for images, captions in self.parts():
+                add_images(written(images, manifest))
+                add_captions(captions)
 
 
 def tokens(text: str) -> list[str]:
@@ -74,48 +93,69 @@ def curate(
     can't be filled (the shortfall of each).
     """
     _check_arguments(classes, person_words, min_captions, precedence, extended)
-    records = read_records(captions_json, instances_json)
+    records = Records(captions_json, instances_json)
     person = _phrase_pattern("person_words", person_words)
     patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c["keywords"]) for k, c in classes.items()}
+    rules = [
+        "images in the captions file",
+        "a caption names a person and an activity",
+        f"at least {min_captions} captions agree",
+        f"one activity (precedence: {', '.join(precedence)})" if precedence else "exactly one activity",
+        *(["a person is annotated"] if require_person else []),
+    ]
 
-    # fired[image_id][k]: the classes that caption k fires for; images without any such caption are left out
-    fired = {i: tuple(_fires(c, person, patterns) for c in record.captions) for i, record in records.items()}
-    fired = {i: fires for i, fires in fired.items() if any(fires)}
+    def passed(record: ImageRecord) -> Iterator[Sequence[str]]:
+        """The classes that the image fires for by each rule in turn, up to the last that keeps it."""
+        yield ()
+        fires = [_fires(caption, person, patterns) for caption in record.captions]
+        for least in (1, min_captions):
+            labels = [name for name in classes if sum(name in f for f in fires) >= least]
+            if not labels:
+                return
+            yield labels
+        label = _decide(labels, precedence)
+        if label is None:
+            return
+        yield [label]
+        if require_person and len(record.boxes) + len(record.crowds):
+            yield [label]
 
-    def supported(least: int) -> dict[int, list[str]]:
-        """The classes that at least so many captions of an image fire for, of the images with such a class."""
-        found = {i: [name for name in classes if sum(name in f for f in fires) >= least] for i, fires in fired.items()}
-        return {i: labels for i, labels in found.items() if labels}
-
-    funnel = Funnel(list(classes))
-    funnel.add("images in the captions file", dict.fromkeys(records, ()))
-    funnel.add("a caption names a person and an activity", supported(1))
-    firing = supported(min_captions)
-    funnel.add(f"at least {min_captions} captions agree", firing)
-    chosen = {i: _decide(labels, precedence) for i, labels in firing.items()}
-    chosen = {i: label for i, label in chosen.items() if label is not None}
-    rule = f"one activity (precedence: {', '.join(precedence)})" if precedence else "exactly one activity"
-    funnel.add(rule, {i: [label] for i, label in chosen.items()})
-    if require_person:
-        chosen = {i: label for i, label in chosen.items() if len(records[i].boxes) + len(records[i].crowds)}
-        funnel.add("a person is annotated", {i: [label] for i, label in chosen.items()})
-
+    funnel, chosen = Funnel(list(classes), rules), {}
+    for record in records:
+        kept = list(passed(record))
+        for rule, labels in zip(rules, kept, strict=False):
+            funnel.count(rule, labels)
+        if len(kept) == len(rules):
+            (chosen[record.image_id],) = kept[-1]
     drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
     left = [i for i in chosen if i not in drawn]
-    extra = set(ranked(left, seed, "extended")[:extended])
+    extra = set(left if extended is None else ranked(left, seed, "extended")[:extended])
     for part, ids in (("drawn", drawn), ("extended", extra)):
-        funnel.add(part, {i: [chosen[i]] for i in ids})
+        funnel.add(part, ([chosen[i]] for i in ids))
 
-    selected = sorted(drawn | extra)
-    rows = [_manifest_row(records[i], chosen[i], "drawn" if i in drawn else "extended", fired[i]) for i in selected]
-    evidence = [
-        (i, k, caption, "+".join(fired[i][k])) for i in selected for k, caption in enumerate(records[i].captions)
-    ]
-    return Curation(
-        manifest=pd.DataFrame(rows, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
-        evidence=pd.DataFrame(evidence, columns=["image_id", "caption_index", "caption", "fires"]),
-        funnel=funnel.frame(),
-    )
+    def rows(some: Iterable[ImageRecord]) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Those of the manifest and the evidence."""
+        manifest, evidence = [], []
+        for record in some:
+            fires = [_fires(caption, person, patterns) for caption in record.captions]
+            part = "drawn" if record.image_id in drawn else "extended"
+            manifest.append(_manifest_row(record, chosen[record.image_id], part, fires))
+            evidence += [
+                (record.image_id, k, caption, "+".join(fired))
+                for k, (caption, fired) in enumerate(zip(record.captions, fires, strict=True))
+            ]
+        return (
+            pd.DataFrame(manifest, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
+            pd.DataFrame(evidence, columns=list(EVIDENCE_COLUMNS)),
+        )
+
+    def parts() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        selected = (record for record in records if record.image_id in drawn or record.image_id in extra)
+        yield rows(islice(selected, PART))  # columns even if there is no image
+        while some := list(islice(selected, PART)):
+            yield rows(some)
+
+    return Curation(parts, funnel.frame())
 
 
 def _check_arguments(classes, person_words, min_captions, precedence, extended) -> None:
@@ -213,17 +253,29 @@ def _manifest_row(record: ImageRecord, label: str, part: str, fired: Sequence[Se
 
 
 class Funnel:
-    """Counts what each rule keeps."""
+    """Counts what each rule keeps: images, and of them those of each class."""
 
-    def __init__(self, labels: list[str]):
+    def __init__(self, labels: list[str], rules: Sequence[str] = ()):
         self.labels = labels
-        self.rows: list[list] = []
+        self.rows: dict[str, list[int]] = {}
+        for rule in rules:
+            self.add(rule)
 
-    def add(self, rule: str, kept: Mapping[int, Sequence[str]]) -> None:
-        counts = [sum(label in labels for labels in kept.values()) for label in self.labels]
-        # before captions are read there is no class to count
-        self.rows.append([rule, len(kept), *(counts if self.rows else [None] * len(counts))])
+    def add(self, rule: str, kept: Iterable[Sequence[str]] = ()) -> None:
+        """A further rule. kept: the classes of each image that it keeps."""
+        self.rows[rule] = [0] * (1 + len(self.labels))
+        for labels in kept:
+            self.count(rule, labels)
+
+    def count(self, rule: str, labels: Sequence[str]) -> None:
+        """A further image of the classes `labels` that `rule` keeps."""
+        row = self.rows[rule]
+        row[0] += 1
+        for place, label in enumerate(self.labels, 1):
+            row[place] += label in labels
 
     def frame(self) -> pd.DataFrame:
+        rows = [[rule, *counts] for rule, counts in self.rows.items()]
+        rows[0][2:] = [None] * len(self.labels)  # before captions are read there is no class to count
         types = {"images": "int64", **dict.fromkeys(self.labels, "Int64")}
-        return pd.DataFrame(self.rows, columns=["rule", "images", *self.labels]).astype(types)
+        return pd.DataFrame(rows, columns=["rule", "images", *self.labels]).astype(types)

@@ -36,11 +36,16 @@ PARTS = ("drawn", "extended")
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
     """Write a manifest (MANIFEST_COLUMNS) as CSV, atomically."""
+    write_csv(path, written(manifest, path))
+
+
+def written(manifest: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    """The columns that the file `path` is to have; HarError where one is missing."""
     missing = [c for c in MANIFEST_COLUMNS if c not in manifest.columns]
     if missing:
         raise HarError(f"{path}: the manifest lacks the column {missing[0]!r}")
     own = [c for c in OWN_COLUMNS if c in manifest.columns and (manifest[c] != "").any()]
-    write_csv(path, manifest[[*MANIFEST_COLUMNS, *own]])
+    return manifest[[*MANIFEST_COLUMNS, *own]]
 
 
 def read_manifest(path: str | Path) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from har.coco.curate import Curation, Funnel, ranked
-from har.coco.manifest import MANIFEST_COLUMNS, OWN_COLUMNS
+from har.coco.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, OWN_COLUMNS
 from har.errors import HarError
 
 
@@ -30,8 +30,8 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
     group = dict(zip(images["image_id"], images["group"], strict=True))
     given = dict(zip(images["image_id"], images["split"], strict=True))
     funnel = Funnel(list(classes))
-    funnel.add("readable images", dict.fromkeys(of, ()))
-    funnel.add("the label is one of the classes", {i: [label] for i, label in chosen.items()})
+    funnel.add("readable images", [()] * len(of))
+    funnel.add("the label is one of the classes", ([label] for label in chosen.values()))
     drawn, short = set(), []
     for label, entry in classes.items():
         ids = [i for i, other in chosen.items() if other == label and given[i] != "extended"]
@@ -48,7 +48,7 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
         left = [i for i in chosen if i not in drawn and group[i] not in seen]
     extra = set(ranked(left, seed, "extended")[:extended])
     for part, ids in (("drawn", drawn), ("extended", extra)):
-        funnel.add(part, {i: [chosen[i]] for i in ids})
+        funnel.add(part, ([chosen[i]] for i in ids))
     kept = images[images["image_id"].isin(drawn | extra)].sort_values("image_id", ignore_index=True)
     rows = kept.assign(
         rule="label " + kept["label"],
@@ -61,11 +61,8 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
         **dict.fromkeys(("license", "persons", "captions_fired", "captions_total"), 0),
     )
     columns = MANIFEST_COLUMNS | OWN_COLUMNS
-    return Curation(
-        manifest=rows[list(columns)].astype(columns),
-        evidence=pd.DataFrame(columns=["image_id", "caption_index", "caption", "fires"]),
-        funnel=funnel.frame(),
-    )
+    manifest, evidence = rows[list(columns)].astype(columns), pd.DataFrame(columns=list(EVIDENCE_COLUMNS))
+    return Curation(lambda: [(manifest, evidence)], funnel.frame())
 
 
 def _check(images: pd.DataFrame, chosen: Mapping[int, str], classes: Mapping[str, Mapping]) -> None:
