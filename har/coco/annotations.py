@@ -27,6 +27,7 @@ from har.outside import ANNOTATIONS, is_number, is_text, is_whole, read_json
 SAFE_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.(?:jpe?g|png|webp|bmp|gif|tiff?)", re.ASCII)
 # COCO's images are at most 640 x 640; other people's photographs may be larger, bombs are larger still.
 MAX_SIDE, MAX_PIXELS = 100_000, 64_000_000
+NO_BOXES = np.empty((0, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,8 @@ class Records:
         boxes = _Sorted(self.rows.execute(people, [self.person]))
         for image in self.rows.execute("SELECT * FROM images ORDER BY id"):
             texts, found = captions.of(image[0]), boxes.of(image[0])
-            single, crowds = (b"".join(box for _, crowd, box in found if crowd == one) for one in (0, 1))
-            yield ImageRecord(*image, tuple(text for _, text in texts), _boxes(single), _boxes(crowds))
+            single, crowds = (_boxes([box for _, crowd, box in found if crowd == one]) for one in (0, 1))
+            yield ImageRecord(*image, tuple([text for _, text in texts]), single, crowds)
 
     def _read_captions(self, path: Path) -> None:
         def caption(value: dict, where: str) -> tuple:
@@ -193,8 +194,8 @@ class _Sorted:
         return found
 
 
-def _boxes(packed: bytes) -> np.ndarray:
-    return np.frombuffer(packed).reshape(-1, 4)
+def _boxes(packed: list[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(packed)).reshape(-1, 4) if packed else NO_BOXES
 
 
 def _ids(annotation: dict, where: str) -> tuple[int, int]:

@@ -9,9 +9,11 @@ annotated person. Without the person word most "sitting" images show animals and
 import hashlib
 import json
 import re
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import pandas as pd
@@ -104,12 +106,18 @@ def curate(
         *(["a person is annotated"] if require_person else []),
     ]
 
+    # all captions: what a caption fires for, as a number, as there are few such sets of classes
+    numbers: dict[tuple[str, ...], int] = {}
+    fired = array("L")
+
     def passed(record: ImageRecord) -> Iterator[Sequence[str]]:
         """The classes that the image fires for by each rule in turn, up to the last that keeps it."""
         yield ()
         fires = [_fires(caption, person, patterns) for caption in record.captions]
+        fired.extend(numbers.setdefault(some, len(numbers)) for some in fires)
+        captions = Counter(chain.from_iterable(fires))
         for least in (1, min_captions):
-            labels = [name for name in classes if sum(name in f for f in fires) >= least]
+            labels = [name for name in classes if captions[name] >= least]
             if not labels:
                 return
             yield labels
@@ -133,16 +141,15 @@ def curate(
     for part, ids in (("drawn", drawn), ("extended", extra)):
         funnel.add(part, ([chosen[i]] for i in ids))
 
-    def rows(some: Iterable[ImageRecord]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def rows(some: Iterable[tuple[ImageRecord, list[tuple[str, ...]]]]) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Those of the manifest and the evidence."""
         manifest, evidence = [], []
-        for record in some:
-            fires = [_fires(caption, person, patterns) for caption in record.captions]
+        for record, fires in some:
             part = "drawn" if record.image_id in drawn else "extended"
             manifest.append(_manifest_row(record, chosen[record.image_id], part, fires))
             evidence += [
-                (record.image_id, k, caption, "+".join(fired))
-                for k, (caption, fired) in enumerate(zip(record.captions, fires, strict=True))
+                (record.image_id, k, caption, "+".join(labels))
+                for k, (caption, labels) in enumerate(zip(record.captions, fires, strict=True))
             ]
         return (
             pd.DataFrame(manifest, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
@@ -150,7 +157,9 @@ def curate(
         )
 
     def parts() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        selected = (record for record in records if record.image_id in drawn or record.image_id in extra)
+        fires = map(list(numbers).__getitem__, fired)
+        every = ((record, list(islice(fires, len(record.captions)))) for record in records)
+        selected = (one for one in every if one[0].image_id in drawn or one[0].image_id in extra)
         yield rows(islice(selected, PART))  # columns even if there is no image
         while some := list(islice(selected, PART)):
             yield rows(some)
@@ -257,25 +266,24 @@ class Funnel:
 
     def __init__(self, labels: list[str], rules: Sequence[str] = ()):
         self.labels = labels
-        self.rows: dict[str, list[int]] = {}
+        self.rows: dict[str, Counter] = {}
         for rule in rules:
             self.add(rule)
 
     def add(self, rule: str, kept: Iterable[Sequence[str]] = ()) -> None:
         """A further rule. kept: the classes of each image that it keeps."""
-        self.rows[rule] = [0] * (1 + len(self.labels))
+        self.rows[rule] = Counter()
         for labels in kept:
             self.count(rule, labels)
 
     def count(self, rule: str, labels: Sequence[str]) -> None:
         """A further image of the classes `labels` that `rule` keeps."""
         row = self.rows[rule]
-        row[0] += 1
-        for place, label in enumerate(self.labels, 1):
-            row[place] += label in labels
+        for name in ("", *labels):  # '': all images
+            row[name] += 1
 
     def frame(self) -> pd.DataFrame:
-        rows = [[rule, *counts] for rule, counts in self.rows.items()]
+        rows = [[rule, *(counts[name] for name in ("", *self.labels))] for rule, counts in self.rows.items()]
         rows[0][2:] = [None] * len(self.labels)  # before captions are read there is no class to count
         types = {"images": "int64", **dict.fromkeys(self.labels, "Int64")}
         return pd.DataFrame(rows, columns=["rule", "images", *self.labels]).astype(types)
