@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from har.coco import annotations
 from har.coco.annotations import read_records
 from har.coco.curate import curate, tokens
 from har.coco.manifest import read_manifest, write_manifest
@@ -315,3 +316,16 @@ def test_a_broken_manifest_is_told_by_file_and_column(run, tmp_path):
         broken.to_csv(path, index=False)
         with pytest.raises(HarError, match=message):
             read_manifest(path)
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
+    for name in ("captions", "instances"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+
+    def full(self, path):
+        self.rows.execute("PRAGMA max_page_count = 1")
+        self.rows.executemany("INSERT INTO captions VALUES (?, ?, ?)", [(1, 1, "x" * 9999)] * 9)
+
+    monkeypatch.setattr(annotations.Records, "_read_captions", full)
+    with pytest.raises(HarError, match=r"temporary files \(TMPDIR\): database or disk is full"):
+        annotations.Records(tmp_path / "captions.json", tmp_path / "instances.json")

@@ -98,10 +98,15 @@ class Records:
             "CREATE TABLE others (id, name, width, height);"  # the images of the instances file
             "CREATE TABLE things (id, image, category, crowd, area, box);"
         )
-        self._read_captions(Path(captions_json))
-        self.person = self._read_instances(Path(instances_json), str(captions_json))
+        with _room():
+            self._read_captions(Path(captions_json))
+            self.person = self._read_instances(Path(instances_json), str(captions_json))
 
     def __iter__(self) -> Iterator[ImageRecord]:
+        with _room():
+            yield from self._records()
+
+    def _records(self) -> Iterator[ImageRecord]:
         # the largest box first; ties broken by annotation id: the order must not depend on that of rows in the file
         people = "SELECT image, crowd, box FROM things WHERE category = ? ORDER BY image, area DESC, id"
         captions = _Sorted(self.rows.execute("SELECT image, text FROM captions ORDER BY image, id"))
@@ -176,6 +181,16 @@ class Records:
         unknown = f"SELECT rowid, image FROM {annotations} WHERE image NOT IN (SELECT id FROM {images}) LIMIT 1"
         for row, image_id in self.rows.execute(unknown):
             raise HarError(f"{path}: annotations[{row - 1}]: image_id {image_id} is not among the images")
+
+
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:  # a full disk, or a folder that may not be written to
+        raise HarError(
+            f"annotations are sorted in the folder for temporary files (TMPDIR), which failed: {error}"
+        ) from None
 
 
 class _Sorted:
