@@ -188,9 +188,7 @@ def _room() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # a full disk, or a folder that may not be written to
-        raise HarError(
-            f"annotations are sorted in the folder for temporary files (TMPDIR), which failed: {error}"
-        ) from None
+        raise HarError(f"annotations are sorted in the folder for temporary files (TMPDIR): {error}") from None
 
 
 class _Sorted:
