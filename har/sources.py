@@ -10,7 +10,7 @@ import hashlib
 import io
 import re
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def substance(source: str) -> str:
             lines[row - 1] = lines[row - 1][:column].rstrip()
             if not lines[row - 1]:
                 dropped.add(row)
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
@@ -105,3 +105,11 @@ def substance(source: str) -> str:
             if starts and isinstance(first.value.value, str) and not alone:
                 dropped.update(range(first.lineno, first.end_lineno + 1))
     return "\n".join(line for row, line in enumerate(lines, 1) if row not in dropped) + "\n"
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all statements in it; what they are made of has no docstrings."""
+    yield node
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, block, ()):
+            yield from _statements(inner)
