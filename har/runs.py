@@ -64,13 +64,19 @@ def side_by_side(
     if training.backend == "processes" and sys.platform == "linux":
         for name in modules:
             importlib.import_module(name)
-        return partial(_forked, jobs)
+        return partial(forked, jobs)
     return Parallel(n_jobs=jobs, backend="loky", return_as="generator", batch_size=batch_size)
 
 
-def _forked(jobs: int, work: Iterable) -> Iterator:
-    """joblib's own fork-based backend gives all results at the end, or none. Forked processes have the calls and
+def forked(jobs: int, work: Iterable) -> Iterator:
+    """The results of `work`, calls made by joblib's `delayed`, in their order, by processes forked from this one where
+    that is safe (Linux), elsewhere by joblib's.
+
+    joblib's own fork-based backend gives all results at the end, or none. Forked processes have the calls and
     their arrays already; only which one, and its result, goes through a pipe."""
+    if jobs == 1 or sys.platform != "linux":
+        yield from Parallel(n_jobs=jobs, return_as="generator")(work)
+        return
     calls = list(work)
     with ProcessPoolExecutor(jobs, get_context("fork"), initializer=_inherit, initargs=(calls,)) as pool:
         waiting = deque(pool.submit(_inherited, place) for place in range(len(calls)))

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from PIL import Image
 from tqdm import tqdm
 
@@ -19,6 +19,7 @@ from har.errors import HarError
 from har.files import replacing, write_csv
 from har.outside import one_line, ordinary_size, read_table
 from har.resume import kept_calls, lasting
+from har.runs import forked
 
 # COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
 MAX_PIXELS = 50_000_000
@@ -105,12 +106,11 @@ def build(
         replacing(folder / "pixels.bin") as partial,
         open(partial, "wb") as out,
         tqdm(total=len(ids), desc="decode", unit="image") as progress,
-        Parallel(n_jobs=jobs, return_as="generator") as pool,
     ):
         calls, _ = kept_calls(work, room, [])
         # not all at once: what workers have done would pile up wherever the disk is slower than they are
         groups = (calls[start : start + AHEAD] for start in range(0, len(calls), AHEAD))
-        for chunk in (chunk for group in groups for chunk in pool(group)):
+        for chunk in (chunk for group in groups for chunk in forked(jobs, group)):
             for array in chunk:
                 out.write(array.tobytes())
                 rows.append((ids[len(rows)], offset, array.shape[0], array.shape[1]))

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import delayed
 from PIL import Image
 from tqdm import tqdm
 
 from har.files import replacing
 from har.resume import kept_calls, lasting
+from har.runs import forked
 from har.world.render import render
 from har.world.sample import sample_scene
 
@@ -30,7 +31,7 @@ def draw_files(
     work = (delayed(_draw)(seed, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
     with lasting(keep) as room, tqdm(total=len(ids), desc="draw", unit="image") as progress:
         calls, _ = kept_calls(work, room, [])
-        for chunk in Parallel(n_jobs=jobs, return_as="generator")(calls):
+        for chunk in forked(jobs, calls):
             for data in chunk:
                 rows.append(_written(data.tobytes(), seed, ids[len(rows)], Path(folder)))
                 progress.update()
