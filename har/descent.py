@@ -28,19 +28,20 @@ class Descent(torch.optim.AdamW):
         """A step at `factor` of each group's rate, gradients scaled down where their joint norm exceeds `norm`."""
         for group, rate in zip(self.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
-        if not self.defaults["fused"]:
-            torch.nn.utils.clip_grad_norm_(self.parameters, norm)
-            self.step()
-            return
-        moved = [parameter.grad is not None for parameter in self.parameters]
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if self.runs:
             norms = torch.stack([torch.linalg.vector_norm(one.flatten(1), dim=1) for one in gradients])
             shrink = torch.clamp(norm / (torch.linalg.vector_norm(norms, dim=0) + 1e-6), max=1.0)
             torch._foreach_mul_(gradients, [shrink.view(-1, *[1] * (one.ndim - 1)) for one in gradients])
-        else:
+        elif self.defaults["fused"]:
             total = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             torch._foreach_mul_(gradients, torch.clamp(norm / (total + 1e-6), max=1.0))
+        else:
+            torch.nn.utils.clip_grad_norm_(self.parameters, norm)
+        if not self.defaults["fused"]:
+            self.step()
+            return
+        moved = [parameter.grad is not None for parameter in self.parameters]
         if moved != self._moved:
             self._moved, self._state = moved, [self._of(group) for group in self.param_groups]
         for group, (parameters, first, second, steps) in zip(self.param_groups, self._state, strict=True):

@@ -57,3 +57,23 @@ def test_steps_are_those_of_torch(scale, fused, monkeypatch):
             optimizer = again
     assert not torch.equal(network()["head"].weight, ours["head"].weight)
     assert torch.equal(network()["unused"].weight, ours["unused"].weight)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_runs_side_by_side_are_clipped_each_by_its_own_norm(fused, monkeypatch):
+    monkeypatch.setattr("har.descent.FUSED", ("cpu",) if fused else ())
+    torch.manual_seed(0)
+    start, gradients = torch.randn(2, 3, 4), torch.randn(2, 3, 4) * torch.tensor([1e-3, 1e3]).view(2, 1, 1)
+    together = nn.Parameter(start.clone())
+    optimizer = Descent([{"params": [together], "lr": 0.01}], [together], runs=True)
+    alone = [nn.Parameter(one.clone()) for one in start]
+    each = [Descent([{"params": [one], "lr": 0.01}], [one]) for one in alone]
+    for factor in (1.0, 0.5):
+        together.grad = gradients.clone()
+        optimizer.descend(factor)
+        for one, gradient, single in zip(alone, gradients, each, strict=True):
+            one.grad = gradient.clone()
+            single.descend(factor)
+        for run, one in enumerate(alone):
+            torch.testing.assert_close(together.grad[run], one.grad)
+            torch.testing.assert_close(together[run], one)
