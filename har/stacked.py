@@ -21,44 +21,41 @@ from har.runs import Inputs, Outcome
 from har.training import batches, make_reproducible, pick_device, predict, rate_factor, record
 
 
-class Stacked(nn.Module):
+class Stacked:
     """`networks` of one architecture (har.models.scratch.mlp), each with its own weights, inputs and dropout.
 
     generators: where each draws its dropout from, as it would from torch's own were it alone.
     """
 
     def __init__(self, networks: Sequence[nn.Sequential], generators: Sequence[torch.Generator]):
-        super().__init__()
         self.networks, self.generators = list(networks), list(generators)
-        # by the names that they have in one network, from which ParameterDict and buffers want the dots gone
-        parameters, buffers = stack_module_state(self.networks)
-        self.weights = nn.ParameterDict({name.replace(".", "_"): value for name, value in parameters.items()})
-        self.state = {name.replace(".", "_"): value for name, value in buffers.items()}
+        # by the names that they have in one network, all runs' together
+        self.weights, self.state = stack_module_state(self.networks)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def scores(self, x: Tensor, training: bool) -> Tensor:
         """[runs, n, features] to [runs, n, classes]."""
         x = x.transpose(1, 2)  # images last: so batch norm and the products need no copies
         for place, layer in self.networks[0].named_children():
             match layer:
                 case Standardise():
-                    x = (x - self.state[f"{place}_mean"].unsqueeze(2)) / self.state[f"{place}_std"].unsqueeze(2)
+                    x = (x - self.state[f"{place}.mean"].unsqueeze(2)) / self.state[f"{place}.std"].unsqueeze(2)
                 case nn.Linear():
-                    x = torch.baddbmm(self.weights[f"{place}_bias"].unsqueeze(2), self.weights[f"{place}_weight"], x)
+                    x = torch.baddbmm(self.weights[f"{place}.bias"].unsqueeze(2), self.weights[f"{place}.weight"], x)
                 case nn.ReLU():
                     x = x.relu()
                 case nn.BatchNorm1d():
-                    x = self._batch_norm(x, place, layer)
+                    x = self._batch_norm(x, place, layer, training)
                 case nn.Dropout():
-                    x = x * self._mask(x, layer.p) if self.training and layer.p else x
+                    x = x * self._mask(x, layer.p) if training and layer.p else x
                 case _:
                     raise TypeError(f"a {type(layer).__name__} cannot be stacked")
         return x.transpose(1, 2)
 
-    def _batch_norm(self, x: Tensor, place: str, layer: nn.BatchNorm1d) -> Tensor:
-        mean, var = (self.state[f"{place}_running_{name}"].view(-1) for name in ("mean", "var"))
-        weight, bias = (self.weights[f"{place}_{name}"].view(-1) for name in ("weight", "bias"))
+    def _batch_norm(self, x: Tensor, place: str, layer: nn.BatchNorm1d, training: bool) -> Tensor:
+        mean, var = (self.state[f"{place}.running_{name}"].view(-1) for name in ("mean", "var"))
+        weight, bias = (self.weights[f"{place}.{name}"].view(-1) for name in ("weight", "bias"))
         flat = x.reshape(1, -1, x.shape[2])
-        return F.batch_norm(flat, mean, var, weight, bias, self.training, layer.momentum, layer.eps).view_as(x)
+        return F.batch_norm(flat, mean, var, weight, bias, training, layer.momentum, layer.eps).view_as(x)
 
     def _mask(self, x: Tensor, p: float) -> Tensor:
         drawn = [torch.empty(x.shape[2], x.shape[1]).bernoulli_(1 - p, generator=one) for one in self.generators]
@@ -70,7 +67,7 @@ class Stacked(nn.Module):
         stacked = {**self.weights, **self.state}
         for run, network in enumerate(self.networks):
             for name, value in network.state_dict().items():
-                value.copy_(stacked[name.replace(".", "_")][run])
+                value.copy_(stacked[name][run])
         return self.networks
 
 
@@ -102,7 +99,7 @@ def train_together(
     rows = [torch.as_tensor(one.train) for one in inputs]
     seen = [_of(values, [one.validation for one in inputs]) for values in (x, y)]
 
-    parameters = list(model.parameters())
+    parameters = list(model.weights.values())
     flat, full = ([p for p in parameters if (p.ndim > 2) is wide] for wide in (False, True))
     groups = [{"params": full, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}]
     optimizer = Descent([{**group, "lr": config.learning_rate} for group in groups], parameters, runs=True)
@@ -111,20 +108,18 @@ def train_together(
 
     histories: list[list[dict]] = [[] for _ in seeds]
     for epoch in range(config.epochs):
-        model.train()
         drawn = [one[torch.randperm(len(one), generator=g)] for one, g in zip(rows, generators, strict=True)]
         images, labels = _of(x, drawn), _of(y, drawn)
         total = torch.zeros(len(seeds), device=device)
         for step, part in enumerate(batches(torch.arange(len(rows[0])), config.batch_size), epoch * steps_an_epoch):
-            losses = _losses(model(images[:, part]), labels[:, part], config.label_smoothing)
+            losses = _losses(model.scores(images[:, part], training=True), labels[:, part], config.label_smoothing)
             for parameter in parameters:
                 parameter.grad = None
             losses.sum().backward()  # each run's weights see its own loss alone
             optimizer.descend(rate_factor(step, steps, config.warmup))
             total += losses.detach() * len(part)
-        model.eval()
         with torch.inference_mode():
-            scores = model(seen[0]).float().cpu()
+            scores = model.scores(seen[0], training=False).cpu()
         rate = config.learning_rate * rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
         for run, (seed, history) in enumerate(zip(seeds, histories, strict=True)):
             record(history, float(total[run]) / len(rows[run]), scores[run], seen[1][run], rate, seed, config)
