@@ -22,7 +22,7 @@ from har.models.kept import load_kept
 from har.models.pretrained import patches_as_products
 from har.params.schema import Noise
 from har.store import Store
-from har.training import pick_device
+from har.training import make_reproducible, pick_device
 
 Tell = Callable[[torch.Tensor], dict[str, torch.Tensor]]  # pixels to each rule's probabilities
 
@@ -37,8 +37,7 @@ def learn(
     an image takes fewer, there are more epochs. Raises HarError where the loss is not finite.
     """
     start = time.perf_counter()
-    torch.set_num_threads(1)  # sums come out the same however many runs share the machine
-    torch.set_deterministic_debug_mode("warn")
+    make_reproducible()
     torch.manual_seed(config.seed)
     device = pick_device(device)
     network, preprocess = load_kept(model.folder, model.config, classes)

@@ -86,12 +86,9 @@ def study(
 
 
 def _predict(model, images, classes, store, drawing, regions, device, explanation, share) -> dict[str, pd.DataFrame]:
-    import torch
+    from har.training import make_reproducible, pick_device
 
-    from har.training import pick_device
-
-    torch.set_num_threads(1)  # sums come out the same however many models share the machine
-    torch.set_deterministic_debug_mode("warn")
+    make_reproducible()
     predict = model.load(classes, pick_device(device))
     ids = images.image_id.to_numpy()
     x = model.preprocess.load(Store(store), ids)
