@@ -29,7 +29,7 @@ def module_files(name: str, root: Path) -> list[Path]:
 
 # A statement that imports, by its lines alone: to parse thirty modules whole takes each stage a third of a second.
 # One in a string is found too, which at worst watches a file too many.
-IMPORTS = re.compile(rb"^[ \t]*((?:from[ \t]+[\w.]+[ \t]+import[ \t]+(?:\([^)]*\)|[^(\n]+)|import[ \t]+[^\n]+))", re.M)
+IMPORTS = re.compile(rb"^[ \t]*(from[ \t]+[\w.]+[ \t]+import[ \t]+(?:\([^)]*\)|[^(\n]+)|import[ \t]+[^\n]+)", re.M)
 
 
 @cache  # stages share most of their modules
