@@ -174,7 +174,7 @@ class TestStudy:
         np.testing.assert_allclose(whole, expected, atol=2e-6)
 
     def test_a_second_time_and_in_two_processes_nothing_changes(self, predictions, world):
-        pool = one_by_one(jobs=2, backend="loky")
+        pool = one_by_one(jobs=2, backend="processes")
         for name, again in told(world, pool).items():
             pd.testing.assert_frame_equal(again, predictions[name], check_exact=True)
 
