@@ -67,19 +67,23 @@ def reliability(one: Cells, blocks: Iterable[np.ndarray]) -> dict[str, np.ndarra
     images (runs counted) [bins], and accuracies under image counts (blocks [b, n] of B samples), resampled [B, bins];
     NaN where a resample leaves a bin empty."""
     n, runs = one.guess.shape
-    confidence, hits = one.probabilities.max(-1).ravel(), (one.guess == one.truth[:, None]).ravel()  # [n * S]
-    place = equal_mass_bins(confidence, bin_count(n))
+    confidence, hits = one.probabilities.max(-1), one.guess == one.truth[:, None]  # [n, S]
+    place = equal_mass_bins(confidence.ravel(), bin_count(n)).reshape(n, runs)
     bins = place.max() + 1
-    cell = np.repeat(np.arange(n), runs) * bins + place
-    right, total = (np.bincount(cell, weights, n * bins).reshape(n, bins) for weights in (hits, None))
-    both = np.hstack([right, total]).astype(float)  # [n, 2 * bins]
-    drawn_right, drawn = np.hsplit(np.concatenate([counts.astype(float) @ both for counts in blocks]), 2)
+    both = np.zeros((n, 2, bins), dtype=np.float32)  # right and all of each image; float32 counts exactly to 2**24
+    for run in range(runs):
+        both[np.arange(n), 0, place[:, run]] += hits[:, run]
+        both[np.arange(n), 1, place[:, run]] += 1
+    right, total = both.sum(0, dtype=int)
+    both = both.reshape(n, 2 * bins)
+    drawn = np.concatenate([counts.astype(np.float32) @ both for counts in blocks]).astype(float)
+    drawn_right, drawn = np.hsplit(drawn, 2)
     with np.errstate(invalid="ignore"):
         resampled = drawn_right / drawn
     return {
-        "confidence": np.bincount(place, confidence) / total.sum(0),
-        "accuracy": right.sum(0) / total.sum(0),
-        "images": total.sum(0).astype(int),
+        "confidence": np.bincount(place.ravel(), confidence.ravel()) / total,
+        "accuracy": right / total,
+        "images": total,
         "resampled": resampled,
     }
 

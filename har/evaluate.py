@@ -24,13 +24,15 @@ import pandas as pd
 from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes
-from har.outside import one_line, read_csv
+from har.outside import TABLE, one_line, ordinary_size, read_csv, reading
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
 LOSSES = ("nll", "brier")  # of the probabilities
 EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
 KEYS = ["seed", "image_id", "split", "label"]
+PREDICTIONS = "a CSV file of predictions"
+PLAIN = TABLE // 8  # bytes of a file of predictions, which take less in memory than in the file
 LONGEST = 500  # characters of a message about a file, whose columns may have any name
 RESAMPLES = 2000
 # Counts of a bootstrap that are in memory at a time: all 2,000 samples of 1,000 images, or some of more images.
@@ -108,29 +110,55 @@ def validate_predictions(
         stop(bad if bad.any() else np.ones(len(frame), bool), "seed is no integer")
     stop(~frame["split"].isin(SPLITS), f"split is none of {', '.join(SPLITS)}")
     stop(~frame["label"].isin(found), f"label is none of {', '.join(found)}")
-    values = frame[[f"p_{name}" for name in found]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    stop(~np.isfinite(values).all(1), "a probability is no finite number")
-    stop(((values < 0) | (values > 1)).any(1), "a probability lies outside 0 to 1")
-    stop(np.abs(values.sum(1) - 1) > 1e-4, "probabilities do not sum to 1 (tolerance 1e-4)")
-    stop(frame.duplicated(["seed", "image_id", "split"]), "same seed, image_id and split as an earlier line")
-    label = frame.groupby(["split", "image_id"], sort=False)["label"].transform("first")
-    stop(frame["label"] != label, "label differs from that of another run on the same image")
-    runs = frame.groupby("split")["seed"].transform("nunique")
-    stop(
-        frame.groupby(["split", "image_id"])["seed"].transform("size") != runs,
-        "image is not predicted by every seed of its split",
-    )
+    chances = [pd.to_numeric(frame[f"p_{name}"], errors="coerce").to_numpy(float) for name in found]
+    stop(~np.logical_and.reduce([np.isfinite(one) for one in chances]), "a probability is no finite number")
+    stop(np.logical_or.reduce([(one < 0) | (one > 1) for one in chances]), "a probability lies outside 0 to 1")
+    stop(np.abs(sum(chances) - 1) > 1e-4, "probabilities do not sum to 1 (tolerance 1e-4)")
+    image, split, seed, label = (pd.factorize(frame[name])[0] for name in ("image_id", "split", "seed", "label"))
+    image = image * len(SPLITS) + split  # of a split
+    images = image.max() + 1
+    stop(pd.Series(seed * images + image).duplicated(), "same seed, image_id and split as an earlier line")
+    first = np.empty(images, dtype=int)
+    first[image[::-1]] = label[::-1]  # of several the last one stays
+    stop(label != first[image], "label differs from that of another run on the same image")
+    runs = np.flatnonzero(np.bincount(seed * len(SPLITS) + split)) % len(SPLITS)  # the split of each
+    wrong = np.bincount(image)[image] != np.bincount(runs)[split]
+    stop(wrong, "image is not predicted by every seed of its split")
     return frame
 
 
 def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """The validated predictions in the CSV file `path`; HarError names the file and the line."""
-    return read_checked(path, lambda frame, source: validate_predictions(frame, source, classes))
+    frame = _read_plain(path)
+    if frame is None:
+        return read_checked(path, lambda frame, source: validate_predictions(frame, source, classes))
+    return validate_predictions(frame, path, classes).astype(dict.fromkeys(KEYS[2:], "str"))
+
+
+def _read_plain(path: Path | str) -> pd.DataFrame | None:
+    """The CSV file `path` where it looks as predictions without groups do, split and label as categories; None for any
+    other. Some rows are parsed at a time: `read_csv`, which takes any table, has the bytes and cells of all in
+    memory."""
+    if ordinary_size(Path(path), PREDICTIONS, TABLE // 2, str(path)) > PLAIN:
+        return None
+    with reading(str(path), PREDICTIONS), open(path, "rb") as stream:
+        names = stream.readline(LONGEST).decode(errors="replace").rstrip("\n").split(",")
+        chances = names[len(KEYS) :]
+        if names[: len(KEYS)] != KEYS or not all(name.startswith("p_") for name in chances):
+            return None
+        kinds = dict.fromkeys(KEYS[:2], "int64") | dict.fromkeys(KEYS[2:], "category") | dict.fromkeys(chances, "float")
+        stream.seek(0)
+        try:
+            frame = pd.read_csv(stream, dtype=kinds, float_precision="round_trip")
+        except (ValueError, OverflowError):
+            return None
+    plain = isinstance(frame.index, pd.RangeIndex) and list(frame.columns) == names
+    return frame if plain else None
 
 
 def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
     """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
-    return validate(read_csv(path, "a CSV file of predictions", text=False), path)
+    return validate(read_csv(path, PREDICTIONS, text=False), path)
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
@@ -276,11 +304,9 @@ class Cells(NamedTuple):
         """LOSSES of each image and run, each [n, S]. Brier is the sum over classes of squared errors, 0 to 2
         (Brier 1950), for two classes too."""
         truth = np.broadcast_to(self.truth[:, None], self.probabilities.shape[:2])
-        target = np.eye(len(self.classes))[truth]
-        return {
-            "nll": negative_log_likelihood(self.probabilities, truth),
-            "brier": ((self.probabilities - target) ** 2).sum(-1),
-        }
+        target = np.eye(len(self.classes))[self.truth]  # [n, C]
+        brier = [((run - target) ** 2).sum(-1) for run in self.probabilities.swapaxes(0, 1)]
+        return {"nll": negative_log_likelihood(self.probabilities, truth), "brier": np.stack(brier, axis=1)}
 
     def scores(self, blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Confusion matrices [B, S, C, C] and the mean LOSSES, each [B, S], of each run under image counts, blocks
@@ -299,17 +325,21 @@ class Cells(NamedTuple):
 
 def cells(predictions: pd.DataFrame, split: str) -> Cells:
     """True and predicted class indices on `split`, whatever the order of rows; HarError if it has no row."""
-    frame = predictions[predictions["split"] == split].sort_values(["image_id", "seed"])
-    if frame.empty:
+    rows = np.flatnonzero(predictions["split"] == split)
+    if not len(rows):
         raise HarError(f"predictions have no image in split {split!r}")
-    classes = classes_of(frame)
-    ids, seeds = frame["image_id"].unique(), frame["seed"].unique()
-    if len(frame) != len(ids) * len(seeds):
+    rows = rows[np.lexsort([predictions[name].to_numpy()[rows] for name in ("seed", "image_id")])]
+    ids, seeds = (predictions[name].iloc[rows].unique() for name in ("image_id", "seed"))
+    if len(rows) != len(ids) * len(seeds):
         shape = f"{len(ids)} images x {len(seeds)} seeds"
-        raise HarError(f"predictions on {split!r}: {len(frame)} rows are not {shape}")
-    probabilities = frame[[f"p_{name}" for name in classes]].to_numpy(float).reshape(len(ids), len(seeds), -1)
-    truth = pd.Index(classes).get_indexer(frame["label"]).reshape(len(ids), len(seeds))[:, 0]
-    groups = group_codes(frame.drop_duplicates("image_id"))
+        raise HarError(f"predictions on {split!r}: {len(rows)} rows are not {shape}")
+    classes = classes_of(predictions)
+    probabilities = np.empty((len(rows), len(classes)))
+    for place, name in enumerate(classes):
+        probabilities[:, place] = predictions[f"p_{name}"].to_numpy()[rows]
+    first = predictions.iloc[rows[:: len(seeds)]]  # a row of each image
+    truth, groups = pd.Index(classes).get_indexer(first["label"]), group_codes(first)
+    probabilities = probabilities.reshape(len(ids), len(seeds), -1)
     return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes, groups)
 
 

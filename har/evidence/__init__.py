@@ -12,7 +12,7 @@ from har.errors import HarError
 from har.evaluate import RESAMPLES
 from har.evidence.calibration import calibration_table, reliability_figure
 from har.evidence.pairs import pairs_table
-from har.evidence.rows import SPLITS, Key, outcomes, population, score
+from har.evidence.scored import SPLITS, Key, scored
 from har.evidence.scores import per_class_table, scores_table
 from har.evidence.small_test import small_test_table
 from har.evidence.tests import honest_differences, tests_table
@@ -34,17 +34,15 @@ def build_evidence(
     `predictions` maps (task, model) to its frame; `labels` are those of all images that satisfy the caption
     rule, drawn or not. HarError if no model has predictions on test or extended.
     """
-    found = outcomes(predictions)
-    shares = population(labels, found)
-    scored = {split: score(found[split], shares, resamples, seed) for split in SPLITS}
-    if not any(scored.values()):
+    found, shares, validated = scored(predictions, labels, resamples, seed, level)
+    if not any(found.values()):
         raise HarError(f"statistics: no model has predictions on {' or '.join(SPLITS)}")
-    honest = honest_differences(scored)
+    honest = honest_differences(found)
     return {
-        "scores": scores_table(scored, shares, header, level),
-        "per_class": per_class_table(scored, header, level, resamples, seed),
-        "calibration": calibration_table(found["validation"], scored, header, seed),
-        "tests": tests_table(scored, honest, header, level),
-        "pairs": pairs_table(scored, honest, header, level),
-        "small_test": small_test_table(scored, shares, header, level, resamples, seed),
+        "scores": scores_table(found, shares, header, level),
+        "per_class": per_class_table(found, header, level),
+        "calibration": calibration_table(found, validated, header),
+        "tests": tests_table(found, honest, header, level),
+        "pairs": pairs_table(found, honest, header, level),
+        "small_test": small_test_table(found, header, level),
     }

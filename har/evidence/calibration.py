@@ -8,13 +8,10 @@ import pandas as pd
 
 from har import calibration, paper
 from har.errors import HarError
-from har.evaluate import RESAMPLES, Cells, cells
+from har.evaluate import RESAMPLES, cells
 from har.evidence.rows import (
     FIRST,
     FIRST_SHOWN,
-    SPLITS,
-    Key,
-    Scored,
     every_scored,
     figure_columns,
     first_columns,
@@ -22,40 +19,33 @@ from har.evidence.rows import (
     make_table,
     triples,
 )
+from har.evidence.scored import SPLITS, Key, Scored
 from har.markdown import Table, number
+from har.warm import return_memory
 
 
-def calibration_table(
-    validation: Mapping[Key, Cells], scored: Mapping[str, Mapping[Key, Scored]], header: str, seed: int
-) -> Table:
-    """Expected calibration error, and what a temperature fitted on `validation` makes of it."""
-    fitted = {key: calibration.fit_temperatures(one) for key, one in validation.items()}
-    validated = {key: len(one.truth) for key, one in validation.items()}
+def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, int], header: str) -> Table:
+    """Expected calibration error, and what a temperature fitted on `validated` images makes of it."""
     rows, notes = [], []
     for split, key, one in every_scored(scored):
         what = f"{paper.model_name(key[1])}, {key[0]}"
-        row = first_columns(key, split, one.cells)
-        bins = calibration.bin_count(row["n"])
+        row, found = first_columns(key, split, one), one.calibration
         row |= {
-            "bins": bins,
-            "ece": float(calibration.ece(one.cells).mean()),
-            "ece_of_calibrated": float(calibration.ece_of_calibrated(one.cells, seed).mean()),
+            "bins": calibration.bin_count(row["n"]),
+            "ece": found.ece,
+            "ece_of_calibrated": found.ece_of_calibrated,
             "nll": one.estimates["nll"].mean,
             "validation_n": validated.get(key),
         }
-        temperatures = fitted.get(key, {})
-        if set(map(int, one.cells.seeds)) <= set(temperatures):
-            mine = [temperatures[int(run)] for run in one.cells.seeds]
-            scaled = calibration.rescaled(one.cells, temperatures)
+        row |= {"scaled_nll": found.scaled_nll, "scaled_ece": found.scaled_ece}
+        if (mine := found.temperatures) is None:
+            row |= figure_columns("temperature", None)
+            notes.append(f"{what}: a run has no validation images, so no temperature was fitted.")
+        else:
             row |= figure_columns("temperature", float(np.mean(mine)), min(mine), max(mine))
-            row["scaled_nll"] = float(scaled.losses()["nll"].mean())
-            row["scaled_ece"] = float(calibration.ece(scaled).mean())
             if any(map(calibration.at_limit, mine)):
                 low, high = calibration.TEMPERATURES
                 notes.append(f"{what}: the best temperature lies beyond {low:g} to {high:g}, the limit is taken.")
-        else:
-            row |= {**figure_columns("temperature", None), "scaled_nll": None, "scaled_ece": None}
-            notes.append(f"{what}: a run has no validation images, so no temperature was fitted.")
         rows.append(row)
     text = [
         first_text(row)
@@ -111,20 +101,23 @@ def reliability_figure(
         frame = predictions[key]
         split = next((split for split in SPLITS if (frame["split"] == split).any()), None)
         if split:
-            shown[key] = split, cells(frame, split)
+            one = cells(frame, split)
+            del frame  # before the next one is read
+            shown[key] = split, len(one.truth), calibration.reliability(one, one.draws(resamples, seed))
+            del one
+            return_memory()
     if not shown:
         raise HarError(f"reliability: no model has predictions on {' or '.join(SPLITS)}")
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     with drawing(path, 1.9 * columns + 0.5, 1.95 * rows + 0.7) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for place, (axis, ((task, model), (split, one))) in enumerate(zip(axes, shown.items(), strict=False)):
-            found = calibration.reliability(one, one.draws(resamples, seed))
+        for place, (axis, ((task, model), (split, n, found))) in enumerate(zip(axes, shown.items(), strict=False)):
             low, high = np.nanquantile(found["resampled"], [(1 - level) / 2, (1 + level) / 2], axis=0)
             axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
             axis.vlines(found["confidence"], low, high, color=BLUE, linewidth=1.2, clip_on=False)
             axis.plot(found["confidence"], found["accuracy"], "o", color=BLUE, markersize=3, clip_on=False)
-            axis.set_title(f"{paper.model_name(model)}\n{task}, {split}, n = {len(one.truth):,}", fontsize=7.5)
+            axis.set_title(f"{paper.model_name(model)}\n{task}, {split}, n = {n:,}", fontsize=7.5)
             axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
             axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
             axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)

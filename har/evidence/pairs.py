@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from itertools import combinations
 
 from har import paper
-from har.evidence.rows import Key, Scored, make_table, ranked, tasks_in
+from har.evidence.rows import make_table, ranked, tasks_in
+from har.evidence.scored import Key, Scored
 from har.markdown import NONE, Table, interval, number, p_value
 from har.statistics import (
     estimated_difference,
@@ -21,10 +22,10 @@ def pairs(found: Mapping[Key, Scored], honest: Mapping, task: str, split: str, l
     """Every pair of models of `task`, a the more accurate, largest difference first; Holm over all of them.
     `honest`: `tukey`'s p-values."""
     mine = {model: one for (_, model), one in ranked(found, task).items()}
-    hits = {model: one.cells.ensemble_hits() for model, one in mine.items()}
+    hits = {model: one.ensemble_hits for model, one in mine.items()}
     rows = []
     for a, b in combinations(mine, 2):
-        same_images(mine[a].cells, mine[b].cells, split)
+        same_images(mine[a], mine[b], split)
         gap = estimated_difference(mine[a].estimates["accuracy"], mine[b].estimates["accuracy"], level)
         exact, n = mcnemar(hits[a], hits[b]), gap["n"]
         discordant = exact["only_a"] + exact["only_b"]

@@ -1,55 +1,13 @@
-"""What the tables of evidence share: models scored on a split, and how a row and its intervals are written."""
+"""What the tables of evidence share: the order of models, and how a row and its intervals are written."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import pandas as pd
 
 from har import paper
-from har.evaluate import (
-    RESAMPLES,
-    Cells,
-    Estimate,
-    cells,
-    class_shares,
-    estimates,
-)
+from har.evaluate import Estimate
+from har.evidence.scored import Key, Scored
 from har.markdown import NONE, Table, interval, number, plain_frame
-
-SPLITS = ("extended", "test")  # the larger one first: it carries the claims
-
-
-class Scored(NamedTuple):
-    """A model on one split: outcomes and the metrics with their bootstrap."""
-
-    cells: Cells
-    estimates: dict[str, Estimate]
-
-
-Key = tuple[str, str]  # task and model
-Shares = Mapping[str, Mapping[str, float]]  # task to the class shares of the population
-
-
-def outcomes(predictions: Mapping[Key, pd.DataFrame]) -> dict[str, dict[Key, Cells]]:
-    """Every model's outcomes on each split that it has predictions on, in their order. Each frame is looked at once:
-    where `predictions` reads them from files, one is in memory at a time."""
-    found = {split: {} for split in (*SPLITS, "validation")}
-    for key, frame in predictions.items():
-        for split, mine in found.items():
-            if (frame["split"] == split).any():
-                mine[key] = cells(frame, split)
-    return found
-
-
-def score(found: Mapping[Key, Cells], shares: Shares, resamples: int = RESAMPLES, seed: int = 0) -> dict[Key, Scored]:
-    """Each model of `outcomes` on one split."""
-    return {key: Scored(one, estimates(one, resamples, seed, shares[key[0]])) for key, one in found.items()}
-
-
-def population(labels: Sequence[str], found: Mapping[str, Mapping[Key, Cells]]) -> Shares:
-    """Each task's class shares among `labels`, those of all images that satisfy the caption rule."""
-    classes = {task: one.classes for mine in found.values() for (task, _), one in mine.items()}
-    return {task: class_shares(labels, mine) for task, mine in classes.items()}
 
 
 def figure_columns(name: str, value: float | None, low: float | None = None, high: float | None = None) -> dict:
@@ -94,7 +52,7 @@ def make_table(
     return Table(name, title, header, frame, shown_frame, tuple(dict.fromkeys(note for note in notes if note)))
 
 
-def first_columns(key: Key, split: str, one: Cells) -> dict:
+def first_columns(key: Key, split: str, one: Scored) -> dict:
     task, model = key
     return {"task": task, "model": model, "split": split, "n": len(one.truth), "runs": len(one.seeds)}
 

@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 
 from har import paper
-from har.evaluate import (
-    EPSILON,
-    per_class,
-)
+from har.evaluate import EPSILON
 from har.evidence.rows import (
     FIRST,
     FIRST_SHOWN,
-    Key,
-    Scored,
-    Shares,
     estimate_columns,
     every_scored,
     first_columns,
@@ -22,6 +16,7 @@ from har.evidence.rows import (
     triples,
     with_interval,
 )
+from har.evidence.scored import Key, Scored, Shares
 from har.markdown import Table
 
 SCORES = {
@@ -38,13 +33,13 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
     """Accuracy three ways, macro F1, and the two proper scores of the probabilities."""
     rows, notes, point = [], [], False
     for split, key, one in every_scored(scored):
-        row = first_columns(key, split, one.cells)
+        row = first_columns(key, split, one)
         for metric in SCORES:
             row |= estimate_columns(metric, one.estimates[metric], level)
             point |= row[f"{metric}_low"] == row[f"{metric}_high"]
         rows.append(row)
-        absent = set(range(len(one.cells.classes))) - set(one.cells.truth)
-        for name in (one.cells.classes[place] for place in sorted(absent)):
+        absent = set(range(len(one.classes))) - set(one.truth)
+        for name in (one.classes[place] for place in sorted(absent)):
             notes.append(
                 f"{key[0]}, {split}: no image of {name}; balanced and weighted accuracy are over the other classes, "
                 "macro F1 counts it as 0."
@@ -75,14 +70,12 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
     return make_table("scores", "Scores of all models", header, rows, text, columns, shown, [*fixed, *notes])
 
 
-def per_class_table(
-    scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float, resamples: int, seed: int
-) -> Table:
+def per_class_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float) -> Table:
     """Precision, recall and F1 of each class, with how many images show it."""
     rows, notes = [], []
     for split, key, one in every_scored(scored):
-        for found in per_class(one.cells, resamples, seed, level):
-            rows.append(first_columns(key, split, one.cells) | found)
+        for found in one.per_class:
+            rows.append(first_columns(key, split, one) | found)
             what = f"{paper.model_name(key[1])}, {key[0]}, {split}"
             if not found["support"]:
                 notes.append(f"{key[0]}, {split}: no image of {found['class']}; its recall and F1 are not defined.")

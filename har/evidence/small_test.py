@@ -5,52 +5,28 @@ from collections.abc import Mapping
 import numpy as np
 
 from har import paper
-from har.evaluate import (
-    Cells,
-)
-from har.evidence.rows import (
-    Key,
-    Scored,
-    Shares,
-    estimate_columns,
-    figure_columns,
-    make_table,
-    ranked,
-    score,
-    tasks_in,
-    triples,
-    with_interval,
-)
+from har.evidence.rows import estimate_columns, figure_columns, make_table, ranked, tasks_in, triples, with_interval
+from har.evidence.scored import Key, Scored
 from har.markdown import Table
 from har.statistics import (
     estimated_difference,
 )
 
 
-def small_test_table(
-    scored: Mapping[str, Mapping[Key, Scored]],
-    shares: Shares,
-    header: str,
-    level: float,
-    resamples: int,
-    seed: int,
-) -> Table:
+def small_test_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float) -> Table:
     """How far each model's accuracy on the small test set lies from that on the larger one."""
-    # another seed: the two sets are independent, so the draws behind their difference must be
-    found = {key: one.cells for key, one in scored["test"].items()}
-    redrawn = score(found, shares, resamples, seed + 1)
     rows, mixes = [], {}
     for task in tasks_in(scored):
         for key, small in ranked(scored["test"], task).items():
             if key not in scored["extended"]:
                 continue
-            large, row = scored["extended"][key], {"task": task, "model": key[1], "runs": len(small.cells.seeds)}
+            large, row = scored["extended"][key], {"task": task, "model": key[1], "runs": len(small.seeds)}
             for split, of in (("test", small), ("extended", large)):
-                row |= {f"{split}_n": len(of.cells.truth), f"{split}_classes": _class_mix(of.cells)}
+                row |= {f"{split}_n": len(of.truth), f"{split}_classes": _class_mix(of)}
                 row |= estimate_columns(f"{split}_accuracy", of.estimates["accuracy"], level)
                 mixes.setdefault((task, split), row[f"{split}_classes"])
             for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
-                gap = estimated_difference(redrawn[key].estimates[metric], large.estimates[metric], level)
+                gap = estimated_difference(small.redrawn[metric], large.estimates[metric], level)
                 row |= figure_columns(name, gap["difference"], gap["ci_low"], gap["ci_high"])
             rows.append(row)
     text = [
@@ -82,7 +58,7 @@ def small_test_table(
     return make_table("small_test", title, header, rows, text, columns, shown, notes)
 
 
-def _class_mix(one: Cells) -> str:
+def _class_mix(one: Scored) -> str:
     """walking_running 10, sitting 10, standing 9"""
     counts = np.bincount(one.truth, minlength=len(one.classes))
     return ", ".join(f"{name} {count}" for name, count in zip(one.classes, counts, strict=True))

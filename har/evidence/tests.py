@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from har import paper
-from har.evidence.rows import Key, Scored, make_table, ranked, tasks_in
+from har.evidence.rows import make_table, ranked, tasks_in
+from har.evidence.scored import Key, Scored
 from har.markdown import NONE, Table, number, p_value
 from har.statistics import (
     ANOVA_CAVEAT,
@@ -50,7 +51,7 @@ def _test(
 def run_scores(found: Mapping[Key, Scored], task: str) -> dict[str, pd.Series]:
     """Each model's accuracy in each run, indexed by seed."""
     return {
-        model: pd.Series(one.estimates["accuracy"].runs, index=one.cells.seeds)
+        model: pd.Series(one.estimates["accuracy"].runs, index=one.seeds)
         for (_, model), one in ranked(found, task).items()
     }
 
