@@ -20,11 +20,13 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes
-from har.outside import TABLE, one_line, ordinary_size, read_csv, reading
+from har.outside import COLUMNS, TABLE, one_line, ordinary_size, read_csv, reading
+from har.warm import return_memory
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
@@ -33,6 +35,7 @@ EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a
 KEYS = ["seed", "image_id", "split", "label"]
 PREDICTIONS = "a CSV file of predictions"
 PLAIN = TABLE // 8  # bytes of a file of predictions, which take less in memory than in the file
+ROWS = 1 << 16  # that are parsed at a time
 LONGEST = 500  # characters of a message about a file, whose columns may have any name
 RESAMPLES = 2000
 # Counts of a bootstrap that are in memory at a time: all 2,000 samples of 1,000 images, or some of more images.
@@ -114,15 +117,20 @@ def validate_predictions(
     stop(~np.logical_and.reduce([np.isfinite(one) for one in chances]), "a probability is no finite number")
     stop(np.logical_or.reduce([(one < 0) | (one > 1) for one in chances]), "a probability lies outside 0 to 1")
     stop(np.abs(sum(chances) - 1) > 1e-4, "probabilities do not sum to 1 (tolerance 1e-4)")
-    image, split, seed, label = (pd.factorize(frame[name])[0] for name in ("image_id", "split", "seed", "label"))
-    image = image * len(SPLITS) + split  # of a split
-    images = image.max() + 1
-    stop(pd.Series(seed * images + image).duplicated(), "same seed, image_id and split as an earlier line")
-    first = np.empty(images, dtype=int)
+    codes = (pd.factorize(frame[name])[0].astype(np.int32) for name in ("image_id", "split", "seed", "label"))
+    image, split, seed, label = codes
+    image = image * np.int32(len(SPLITS)) + split  # of a split
+    images = int(image.max()) + 1
+    prediction = seed * np.int64(images) + image
+    ordered = np.sort(prediction)
+    if (ordered[1:] == ordered[:-1]).any():
+        stop(pd.Series(prediction).duplicated(), "same seed, image_id and split as an earlier line")
+    del prediction, ordered
+    first = np.empty(images, dtype=np.int32)
     first[image[::-1]] = label[::-1]  # of several the last one stays
     stop(label != first[image], "label differs from that of another run on the same image")
-    runs = np.flatnonzero(np.bincount(seed * len(SPLITS) + split)) % len(SPLITS)  # the split of each
-    wrong = np.bincount(image)[image] != np.bincount(runs)[split]
+    runs = np.bincount(np.flatnonzero(np.bincount(seed * len(SPLITS) + split)) % len(SPLITS))  # of each split
+    wrong = np.bincount(image)[image] != runs[split]
     stop(wrong, "image is not predicted by every seed of its split")
     return frame
 
@@ -142,18 +150,25 @@ def _read_plain(path: Path | str) -> pd.DataFrame | None:
     if ordinary_size(Path(path), PREDICTIONS, TABLE // 2, str(path)) > PLAIN:
         return None
     with reading(str(path), PREDICTIONS), open(path, "rb") as stream:
-        names = stream.readline(LONGEST).decode(errors="replace").rstrip("\n").split(",")
+        names = stream.readline(1 << 16).decode(errors="replace").rstrip("\r\n").split(",")
         chances = names[len(KEYS) :]
-        if names[: len(KEYS)] != KEYS or not all(name.startswith("p_") for name in chances):
+        if names[: len(KEYS)] != KEYS or not all(name.startswith("p_") for name in chances) or len(names) > COLUMNS:
             return None
         kinds = dict.fromkeys(KEYS[:2], "int64") | dict.fromkeys(KEYS[2:], "category") | dict.fromkeys(chances, "float")
+        columns = {name: [] for name in names}
         stream.seek(0)
         try:
-            frame = pd.read_csv(stream, dtype=kinds, float_precision="round_trip")
+            for part in pd.read_csv(stream, dtype=kinds, float_precision="round_trip", chunksize=ROWS):
+                if not isinstance(part.index, pd.RangeIndex) or list(part.columns) != names:
+                    return None
+                for name in names:
+                    columns[name].append(part[name].array.copy())
+            join = {name: union_categoricals if name in KEYS[2:] else np.concatenate for name in names}
+            frame = pd.DataFrame({name: join[name](columns.pop(name)) for name in names}, copy=False)
         except (ValueError, OverflowError):
             return None
-    plain = isinstance(frame.index, pd.RangeIndex) and list(frame.columns) == names
-    return frame if plain else None
+    return_memory()
+    return frame
 
 
 def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from har.evaluate import read_predictions
 
-KEPT = 200_000  # rows that stay in memory, some 60 bytes each; those of the sample's models are 150,000 together
+KEPT = 500_000  # rows that stay in memory, some 60 bytes each; those of the sample's models are 150,000 together
 
 
 class StoredPredictions(Mapping):
