@@ -1,7 +1,6 @@
 """The page that a run ends in, tables, charts and every photograph with what each model says of it; and one without
 photographs, to be read where Markdown is shown."""
 
-from har.coco.manifest import read_evidence, read_manifest
 from har.comparison import is_the_papers
 from har.files import write_text
 from har.page.build import Source, build
@@ -15,18 +14,17 @@ from stages.results import trained
 
 def page(context: Context) -> None:
     profile, data = context.profile, context.data
-    manifest = read_manifest(data / "manifest.csv")
     sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
     source = Source(
         profile=context.params.profile,
         header=profile_header(context.params.profile, sources),
         generated=profile.data.source == "world",
-        manifest=manifest,
+        manifest=data / "manifest.csv",
         split=read_split(data / "split.csv"),
-        evidence=read_evidence(data / "evidence.csv"),
+        evidence=data / "evidence.csv",
         tasks={task: profile.tasks[task] for task in context.params.run.tasks},
         predictions=trained(context),
-        photographs={row.image_id: data / "images" / row.file_name for row in manifest.itertuples()},
+        photographs=data / "images",
         explain=data / "explain",
         traits=read_traits(data / "errors.csv"),
         papers=is_the_papers(profile.tasks["activity"]),

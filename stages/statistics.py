@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from joblib import delayed
 
-from har.coco.manifest import read_manifest
+from har.coco.manifest import read_labels
 from har.comparison import for_task
 from har.evidence import build_evidence, reliability_figure
 from har.learning_curve import curve_table, draw_curve, read_curve, scores, with_all_of_train
@@ -26,7 +26,7 @@ def statistics(context: Context) -> None:
         "level": profile.report.confidence,
     }
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
-    labels = read_manifest(context.data / "manifest.csv")["label"]
+    labels = read_labels(context.data / "manifest.csv")
     header = profile_header(context.params.profile, sources)
     title = f"Reliability, profile {context.params.profile}"
     work = [

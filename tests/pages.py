@@ -51,6 +51,9 @@ def source(folder: Path, count: int = 24) -> Source:
         for n, i in enumerate(ids)
         for k in range(5)
     ]
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "fires"])
+    evidence.to_csv(folder / "evidence.csv", index=False)
     predictions = {}
     for task, model, seeds in (("activity", "clip", 5), ("activity", "probe_clip", 1), ("posture", "clip", 5)):
         classes = TASKS[task]
@@ -75,12 +78,12 @@ def source(folder: Path, count: int = 24) -> Source:
         profile="sample",
         header="profile sample: generated world",
         generated=True,
-        manifest=manifest,
+        manifest=folder / "manifest.csv",
         split=pd.DataFrame({"image_id": ids, "label": label, "split": part}),
-        evidence=pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "fires"]),
+        evidence=folder / "evidence.csv",
         tasks=TASKS,
         predictions=predictions,
-        photographs=dict.fromkeys(ids.tolist(), file),
+        photographs=folder,
         explain=folder / "explain",
         traits=pd.DataFrame({"image_id": ids[1:], "labelled_joints": 1.0, "hidden_joints": np.nan, "overlap": 0.5}),
     )
@@ -113,9 +116,10 @@ def written(folder: Path, count: int, link_photographs=None) -> tuple[Source, Pa
     return made, pages.build(made, reports(folder / "reports"), SETTINGS)
 
 
-def _links(files, folder: Path, settings: Page) -> None:
+def _links(files, images: int, folder: Path, settings: Page) -> None:
     """The same photograph under every id, in no time."""
     for name in ("thumbnails", "images"):
         (folder / name).mkdir(parents=True)
-        for image_id, path in files.items():
+    for image_id, path in files:
+        for name in ("thumbnails", "images"):
             (folder / name / f"{image_id}.jpg").hardlink_to(path)

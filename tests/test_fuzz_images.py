@@ -151,5 +151,5 @@ def test_own_images(fuzz, tmp_path):
 def test_photographs_of_the_page(fuzz, tmp_path):
     settings = Page(thumbnail=16, image=32, quality=80, jobs=1)
     fuzz("Photographs of the page").run(
-        ANY, lambda case: write_photographs({1: file(tmp_path, case)}, tmp_path / "page", settings), SEEDS["jpeg"]
+        ANY, lambda case: write_photographs([(1, file(tmp_path, case))], 1, tmp_path / "page", settings), SEEDS["jpeg"]
     )

@@ -124,7 +124,7 @@ class TestPacking:
         given, index = made
         images = read_script(index.parent / "page/data/images.js")
         told = read_script(index.parent / "page/data/images/0.js")
-        assert images["id"] == given.manifest.image_id.tolist()
+        assert images["id"] == pd.read_csv(given.manifest).image_id.tolist()
         assert told["captions"][0][1] == EVIL
         assert [images["classes"][c] for c in told["fires"][0][1]] == ["sitting"]
         assert told["fires"][0][0] == []
@@ -137,7 +137,7 @@ class TestPacking:
         given, index = made
         parts = [read_script(index.parent / f"page/data/images/{n}.js") for n in range(-(-24 // gallery.PART))]
         captions = [caption for part in parts for texts in part["captions"] for caption in texts]
-        assert captions == given.evidence.caption.tolist()
+        assert captions == pd.read_csv(given.evidence).caption.tolist()
         assert len(list((index.parent / "page/data/images").iterdir())) == len(parts)
 
     def test_an_image_without_a_split_is_named(self, tmp_path):
@@ -263,7 +263,7 @@ class TestPhotographs:
         exif[271] = "a camera"
         Image.new("RGB", (300, 200), "red").save(file, exif=exif)
         settings = SETTINGS.model_copy(update={"image": 150, "thumbnail": 60})
-        write_photographs({5: file}, tmp_path / "page", settings)
+        write_photographs([(5, file)], 1, tmp_path / "page", settings)
         for name, size in (("images", (150, 100)), ("thumbnails", (60, 40))):
             with Image.open(tmp_path / f"page/{name}/5.jpg") as image:
                 assert image.size == size
@@ -272,7 +272,7 @@ class TestPhotographs:
     def test_a_broken_file_is_named(self, tmp_path):
         (tmp_path / "a.jpg").write_bytes(b"no image")
         with pytest.raises(HarError, match=r"a\.jpg: not a readable image"):
-            write_photographs({5: tmp_path / "a.jpg"}, tmp_path / "page", SETTINGS)
+            write_photographs([(5, tmp_path / "a.jpg")], 1, tmp_path / "page", SETTINGS)
 
 
 class TestCharts:

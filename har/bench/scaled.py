@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from har import splits
-from har.coco.manifest import read_evidence, read_manifest
+from har.coco.manifest import read_labels, read_manifest
 from har.files import link_or_copy, replacing, write_csv, write_json
 from har.params.schema import Profile, load_params
 
@@ -172,7 +172,7 @@ def statistics(images: int) -> None:
     given, folder = profile(), Path(str(images))
     told = trained(given, folder)
     options = {"resamples": given.report.resamples, "seed": given.report.seed, "level": given.report.confidence}
-    labels = read_manifest(folder / "manifest.csv")["label"]
+    labels = read_labels(folder / "manifest.csv")
     write_tables(build_evidence(told, labels, HEADER, **options), folder / "reports/statistics")
     reliability_figure(told, folder / "reports/statistics/reliability.png", HEADER, **options)
 
@@ -182,18 +182,17 @@ def page(images: int) -> None:
     from har.page.photographs import write_photographs
 
     given, folder = profile(), Path(str(images))
-    manifest = read_manifest(folder / "manifest.csv")
     build.write_photographs = linked(write_photographs)
     source = build.Source(
         profile=HEADER,
         header=HEADER,
         generated=True,
-        manifest=manifest,
+        manifest=folder / "manifest.csv",
         split=splits.read_split(folder / "split.csv"),
-        evidence=read_evidence(folder / "evidence.csv"),
+        evidence=folder / "evidence.csv",
         tasks={"activity": given.tasks["activity"]},
         predictions=trained(given, folder),
-        photographs=files(manifest.image_id),
+        photographs=folder / "images",
         explain=folder / "explain",
     )
     (folder / "reports").mkdir(exist_ok=True)
@@ -202,16 +201,17 @@ def page(images: int) -> None:
 
 def linked(write):
     """`write` (write_photographs) for the first image of each scene; the others are further names of its files."""
+    drawn = sorted(Path("scenes").glob("*.jpg"))
 
-    def links(of: dict[int, Path], folder: Path, settings) -> None:
-        first: dict[Path, int] = {}
-        for image_id, path in of.items():
-            first.setdefault(path, image_id)
-        write({image_id: path for path, image_id in first.items()}, folder, settings)
-        for image_id, path in of.items():
-            if image_id != first[path]:
+    def links(of: Iterable[tuple[int, Path]], images: int, folder: Path, settings) -> None:
+        ids = [image_id for image_id, _ in of]
+        first = {path: image_id for image_id, path in reversed(files(ids).items())}
+        write([(image_id, path) for path, image_id in first.items()], len(first), folder, settings)
+        for image_id in ids:
+            origin = first[drawn[(image_id - 1) % len(drawn)]]
+            if image_id != origin:
                 for name in ("thumbnails", "images"):
-                    link_or_copy(folder / name / f"{first[path]}.jpg", folder / name / f"{image_id}.jpg")
+                    link_or_copy(folder / name / f"{origin}.jpg", folder / name / f"{image_id}.jpg")
 
     return links
 

@@ -14,7 +14,7 @@ from string import Template
 
 import pandas as pd
 
-from har import paper
+from har.csv_rows import read_rows
 from har.files import write_bytes, write_text
 from har.page import charts, gallery, markup
 from har.page.maps import read_maps
@@ -37,20 +37,21 @@ CHARTS = {
 
 @dataclass(frozen=True)
 class Source:
-    """What the page shows: manifest (har.coco.manifest), split (har.splits), evidence (its read_evidence),
-    predictions by (task, model), tasks and their classes, image_id to photograph, and `explain`, the folder of maps,
-    which need not exist. `header` tells which profile made the numbers; `generated` images are nobody's photographs.
+    """What the page shows: the files manifest and evidence (har.coco.manifest), split (har.splits), predictions by
+    (task, model), tasks and their classes, the folder of the photographs that the manifest names, and `explain`, that
+    of maps, which need not exist. `header` tells which profile made the numbers; `generated` images are nobody's
+    photographs.
     """
 
     profile: str
     header: str
     generated: bool
-    manifest: pd.DataFrame
+    manifest: Path
     split: pd.DataFrame
-    evidence: pd.DataFrame
+    evidence: Path
     tasks: Mapping[str, Sequence[str]]
     predictions: Mapping[tuple[str, str], pd.DataFrame]
-    photographs: Mapping[int, Path]
+    photographs: Path
     explain: Path
     traits: pd.DataFrame | None = None  # gallery.read_traits
     papers: bool = True  # the classes are the paper's
@@ -64,7 +65,9 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     shutil.rmtree(out, ignore_errors=True)  # nothing of another run stays
     images = gallery.images(source.manifest, source.split, source.tasks)
     answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
-    write_photographs({i: source.photographs[i] for i in images["id"]}, out, settings)
+    names = read_rows(source.manifest, {"image_id": int, "file_name": str})
+    photographs = ((image_id, source.photographs / name) for image_id, name in names)
+    write_photographs(photographs, len(images["id"]), out, settings)
     maps = {}
     for folder in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
         found = read_maps(folder, images["id"], images["classes"])
@@ -76,20 +79,23 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     write_script(out / "data/models.js", "models", {"models": [one.about() for one in answers], "tallies": tallies})
     for one in answers:
         write_script(out / f"data/models/{one.key}.js", f"models/{one.key}", one.summary())
-    captions = []
+    shown = dict.fromkeys(_shown(images), "")  # with its first caption
     parts = gallery.parts(source.manifest, source.evidence, images["classes"], source.traits)
     for number, part in enumerate(parts):
         write_script(out / f"data/images/{number}.js", f"images/{number}", part)
         runs = {one.key: one.part(number * gallery.PART) for one in answers}
         write_script(out / f"data/answers/{number}.js", f"answers/{number}", runs)
-        captions += [texts[0] if texts else "" for texts in part["captions"]]
+        for image in shown:
+            if image // gallery.PART == number:
+                shown[image] = next(iter(part["captions"][image % gallery.PART]), "")
     static = resources.files("har.page") / "static"
     for name in STATIC:
         write_bytes(out / name, (static / name).read_bytes())
     index = reports / "index.html"
     template = Template((static / "index.html").read_text(encoding="utf-8"))
-    first = images | {"caption": captions}
-    write_text(index, template.substitute(document(source, first, sections_in(reports, source.papers), reports)))
+    write_text(
+        index, template.substitute(document(source, images, shown, sections_in(reports, source.papers), reports))
+    )
     return index
 
 
@@ -98,12 +104,14 @@ def deviations() -> str:
     return (resources.files("har.page") / "deviations.md").read_text(encoding="utf-8")
 
 
-def document(source: Source, images: Mapping, sections: Sequence[Section], reports: Path) -> dict[str, str]:
-    """The values of the template's names."""
+def document(
+    source: Source, images: Mapping, shown: Mapping[int, str], sections: Sequence[Section], reports: Path
+) -> dict[str, str]:
+    """The values of the template's names. shown: places of the images at the top, each with its caption."""
     entries, body = [], []
     for section in sections:
         entries.append((section.anchor, section.title))
-        parts = [_part(part, section, source, reports) for part in section.parts]
+        parts = [_part(part, section, source, images, reports) for part in section.parts]
         body.append(_section(section.anchor, section.title, section.intro, parts))
         if source.papers and section.title == DEVIATIONS_AFTER:
             entries.append((anchor(DEVIATIONS), DEVIATIONS))
@@ -116,7 +124,7 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
         "profile": html.escape(source.profile),
         "header": html.escape(source.header[0].upper() + source.header[1:] + "."),
         "facts": "".join(f"<li>{html.escape(fact)}</li>" for fact in facts),
-        "strip": _strip(images),
+        "strip": _strip(images, shown),
         "contents": "\n".join(f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in entries),
         "sections": "\n".join(body),
         "count": f"{len(images['id']):,}",
@@ -129,11 +137,11 @@ def _section(key: str, title: str, intro: str, parts: Sequence[str]) -> str:
     return f'<section id="{key}">\n<h2>{html.escape(title)}</h2>\n{said}{chr(10).join(parts)}\n</section>'
 
 
-def _part(part: str | Figure, section: Section, source: Source, reports: Path) -> str:
+def _part(part: str | Figure, section: Section, source: Source, images: Mapping, reports: Path) -> str:
     if isinstance(part, str):
         told = markup.tables((reports / part).read_text(encoding="utf-8"), section.title)
         if part == "funnel.md" and (reports / "funnel.csv").exists():
-            names = {name: paper.class_name(name) for name in source.manifest.label.unique()}
+            names = dict(zip(images["classes"], images["classNames"], strict=True))
             folded = f'<details class="more-of"><summary>The same as a table</summary>\n{told}\n</details>'
             return f"{charts.funnel(reports / 'funnel.csv', names)}\n{folded}"
         return told
@@ -148,15 +156,18 @@ def _part(part: str | Figure, section: Section, source: Source, reports: Path) -
     )
 
 
-def _strip(images: Mapping) -> str:
-    """The first images of each class that no model was trained on, class by class in turn."""
+def _shown(images: Mapping) -> list[int]:
+    """Places of the first images of each class that no model was trained on, class by class in turn."""
     told = [i for i, part in enumerate(images["split"]) if images["splits"][part] != "train"]
     first = min((classes for classes in images["tasks"].values()), key=lambda c: -len(c), default=[])
     columns = [[i for i in told if images["label"][i] == number][:STRIP] for number in first]
-    chosen = [column[k] for k in range(STRIP) for column in columns if k < len(column)]
+    return [column[k] for k in range(STRIP) for column in columns if k < len(column)]
+
+
+def _strip(images: Mapping, shown: Mapping[int, str]) -> str:
     cells = []
-    for i in chosen:
-        alt = html.escape(images["caption"][i])
+    for i, caption in shown.items():
+        alt = html.escape(caption)
         name = html.escape(images["classNames"][images["label"][i]])
         image_id = images["id"][i]
         cells.append(

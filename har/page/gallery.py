@@ -4,14 +4,22 @@ What filters and the grid need of all images is one record; what is looked at im
 images, of which the browser loads those that it shows: the page opens as fast with 100,000 images as with 285.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from har import paper
+from har.csv_rows import read_rows
 from har.errors import HarError
 from har.evaluate import classes_of
 from har.outside import read_table
@@ -19,6 +27,7 @@ from har.page.licences import licence, photo_page
 from har.page.markup import safe_address
 from har.page.scripts import packed
 from har.splits import SPLITS
+from har.warm import return_memory
 
 STEPS = 65535  # of a probability
 PART = 500  # images
@@ -40,58 +49,85 @@ def read_traits(path: Path) -> pd.DataFrame | None:
     return frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in TRAITS})
 
 
-def images(manifest: pd.DataFrame, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
+def images(manifest: Path, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
     """What the grid and its filters need of all images: classes, splits, tasks and licences, and columns over images in
     ascending image_id, each class and split as its number. HarError where an image has no split."""
-    frame = manifest.sort_values("image_id", ignore_index=True)
-    labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *sorted(set(frame.label))]))
-    part = split.set_index("image_id").split.reindex(frame.image_id)
+    ids, named, licences = [], [], set()
+    for image_id, label, number in read_rows(manifest, {"image_id": int, "label": str, "license": int}):
+        ids.append(image_id)
+        named.append(sys.intern(label))
+        licences.add(number)
+    labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *sorted(set(named))]))
+    part = split.set_index("image_id").split.reindex(ids)
     if part.isna().any():
-        raise HarError(f"split.csv: image {frame.image_id[part.isna().to_numpy().argmax()]} of the manifest is missing")
+        raise HarError(f"split.csv: image {ids[part.isna().to_numpy().argmax()]} of the manifest is missing")
     numbers = {label: number for number, label in enumerate(labels)}
     return {
         "classes": labels,
         "classNames": [paper.class_name(label) for label in labels],
         "splits": list(SPLITS),
         "tasks": {task: [numbers[name] for name in classes] for task, classes in tasks.items()},
-        "licences": {str(number): list(licence(number)) for number in sorted(set(frame.license))},
+        "licences": {str(number): list(licence(number)) for number in sorted(licences)},
         "part": PART,
-        "id": frame.image_id.tolist(),
-        "label": [numbers[label] for label in frame.label],
+        "id": ids,
+        "label": [numbers[label] for label in named],
         "split": [SPLITS.index(name) for name in part],
     }
 
 
-def parts(
-    manifest: pd.DataFrame, evidence: pd.DataFrame, classes: Sequence[str], traits: pd.DataFrame | None = None
-) -> Iterator[dict]:
+class Image(NamedTuple):
+    """Columns of the manifest that are told of each image."""
+
+    image_id: int
+    width: int
+    height: int
+    license: int
+    url: str
+    flickr_url: str
+    persons: int
+    person_area: float
+
+
+def parts(manifest: Path, evidence: Path, classes: Sequence[str], traits: pd.DataFrame | None = None) -> Iterator[dict]:
     """What is told of each image, PART images at a time in ascending image_id; `fires[i][k]` lists the classes (numbers
     in `classes`) that caption k of image i fires for."""
-    frame = manifest.sort_values("image_id", ignore_index=True)
-    evidence = evidence.sort_values(["image_id", "caption_index"], ignore_index=True)
     numbers = {label: number for number, label in enumerate(classes)}
-    known = {"Largest person, of the image": frame.person_area}
-    if traits is not None:
-        found = traits.set_index("image_id").reindex(frame.image_id)
-        known |= {title: found[name] for name, title in TRAITS.items()}
-    first, last = (np.searchsorted(evidence.image_id, frame.image_id, side) for side in ("left", "right"))
-    for start in range(0, len(frame), PART):
-        rows = frame[start : start + PART]
-        of_image = [evidence[first[i] : last[i]] for i in rows.index]
+    traits = None if traits is None else traits.set_index("image_id")
+    every = _with_captions(manifest, evidence)
+    while part := list(islice(every, PART)):
+        rows, told = zip(*part, strict=True)
+        known = {"Largest person, of the image": [row.person_area for row in rows]}
+        if traits is not None:
+            found = traits.reindex([row.image_id for row in rows])
+            known |= {title: found[name] for name, title in TRAITS.items()}
         yield {
-            "width": rows.width.tolist(),
-            "height": rows.height.tolist(),
-            "persons": rows.persons.tolist(),
-            "traits": {title: _shares(values[start : start + PART]) for title, values in known.items()},
-            "licence": rows.license.tolist(),
-            "author": [photo_page(url) for url in rows.flickr_url],
-            "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in rows.itertuples()],
-            "captions": [told.caption.tolist() for told in of_image],
-            "fires": [[[numbers[c] for c in text.split("+") if c in numbers] for text in t.fires] for t in of_image],
+            "width": [row.width for row in rows],
+            "height": [row.height for row in rows],
+            "persons": [row.persons for row in rows],
+            "traits": {title: _shares(values) for title, values in known.items()},
+            "licence": [row.license for row in rows],
+            "author": [photo_page(row.flickr_url) for row in rows],
+            "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in rows],
+            "captions": [[caption for *_, caption, _ in captions] for captions in told],
+            "fires": [
+                [[numbers[name] for name in fires.split("+") if name in numbers] for *_, fires in captions]
+                for captions in told
+            ],
         }
 
 
-def _shares(values: pd.Series) -> list[float | None]:
+def _with_captions(manifest: Path, evidence: Path) -> Iterator[tuple[Image, list[tuple]]]:
+    """Each image and its captions in order; both files ascend by image_id."""
+    columns = {"image_id": int, "caption_index": int, "caption": str, "fires": str}
+    captions = groupby(read_rows(evidence, columns, unique=False), key=itemgetter(0))
+    image_id, told = next(captions, (math.inf, ()))
+    for image in map(Image._make, read_rows(manifest, Image.__annotations__)):
+        while image_id < image.image_id:
+            image_id, told = next(captions, (math.inf, ()))
+        yield image, sorted(told) if image_id == image.image_id else []
+
+
+def _shares(values: Iterable[float]) -> list[float | None]:
     return [None if value != value else round(float(value), 4) for value in values]
 
 
@@ -103,10 +139,10 @@ class Answers:
         task, model: of the predictions.
         classes: numbers of the images' classes; C of them.
         seeds: of the runs; S of them.
-        rows: [n] places among all images.
-        steps: uint16 [S, n, C], probabilities in steps of 1 / STEPS.
-        says: [n] the class (of `classes`) that most runs say; a tie goes to the larger mean probability.
-        agree: [n] how many runs say so.
+        rows: uint32 [n], places among all images.
+        steps: a temporary file of uint16 [n, S, C], probabilities in steps of 1 / STEPS.
+        says: uint16 [n], the class (of `classes`) that most runs say; a tie goes to the larger mean probability.
+        agree: uint8 [n], how many runs say so.
         sure, truth: uint16 [n], the mean probability of that class and of the label, in steps.
         right: bool [n], whether it is the label.
     """
@@ -116,7 +152,7 @@ class Answers:
     classes: list[int]
     seeds: list[int]
     rows: np.ndarray
-    steps: np.ndarray
+    steps: BinaryIO
     says: np.ndarray
     agree: np.ndarray
     sure: np.ndarray
@@ -138,8 +174,11 @@ class Answers:
 
     def part(self, start: int) -> dict:
         """Each run's probabilities for the PART images from `start` on; rows are places among these."""
-        mine = slice(*np.searchsorted(self.rows, [start, start + PART]))
-        probabilities = packed(self.steps[:, mine], "u2")
+        mine = slice(*np.searchsorted(self.rows, [start, start + PART]).tolist())
+        size = 2 * len(self.seeds) * len(self.classes)  # bytes of an image
+        data = os.pread(self.steps.fileno(), size * (mine.stop - mine.start), size * mine.start)
+        steps = np.frombuffer(data, dtype=np.uint16).reshape(-1, len(self.seeds), len(self.classes))
+        probabilities = packed(steps.swapaxes(0, 1), "u2")
         return {"rows": packed(self.rows[mine] - start, "u4"), "probabilities": probabilities, **self._told(mine)}
 
     def _told(self, mine: slice) -> dict:
@@ -158,23 +197,49 @@ def answers(
     ids, labels = np.asarray(image_ids), np.asarray(labels)
     found = []
     for (task, model), frame in frames.items():
-        frame = frame[frame.image_id.isin(ids)].sort_values(["seed", "image_id"])
-        seeds, names = sorted(frame.seed.unique().tolist()), classes_of(frame)
-        rows = np.searchsorted(ids, frame.image_id[frame.seed == seeds[0]]) if seeds else np.empty(0, dtype=int)
-        values = frame[[f"p_{name}" for name in names]].to_numpy(float)
-        if len(values) != len(seeds) * len(rows):
-            raise HarError(f"predictions of {task}-{model}: {len(values)} rows are not {len(rows)} images x seeds")
-        numbers, steps = [classes.index(name) for name in names], in_steps(values)
-        steps = steps.reshape(len(seeds), len(rows), len(names))
-        votes = (steps.argmax(2)[..., None] == np.arange(len(names))).sum(0)  # [n, C]
-        total = steps.sum(0, dtype=np.int64)
-        says = (votes * (STEPS * len(seeds) + 1) + total).argmax(1)
-        mean = np.rint(total / max(len(seeds), 1)).astype(np.uint16)
-        truth = np.where(labels[rows][:, None] == numbers, mean, 0).max(1)
-        at = np.arange(len(rows)), says
-        right = np.asarray(numbers)[says] == labels[rows]
-        found.append(Answers(task, model, numbers, seeds, rows, steps, says, votes[at], mean[at], truth, right))
+        found.append(_answers(task, model, frame, ids, labels, classes))
+        del frame  # before the next one is read
+        return_memory()
     return found
+
+
+def _answers(
+    task: str, model: str, frame: pd.DataFrame, ids: np.ndarray, labels: np.ndarray, classes: list[str]
+) -> Answers:
+    place = np.flatnonzero(frame.image_id.isin(ids))
+    image, seed = (frame[name].to_numpy()[place] for name in ("image_id", "seed"))
+    seeds, names = np.unique(seed).tolist(), classes_of(frame)
+    rows = np.searchsorted(ids, np.sort(image[seed == seeds[0]])) if seeds else np.empty(0, dtype=int)
+    if len(place) != len(seeds) * len(rows):
+        raise HarError(f"predictions of {task}-{model}: {len(place)} rows are not {len(rows)} images x seeds")
+    order = place[np.lexsort((image, seed))].reshape(len(seeds), -1)
+    del place, image, seed
+    numbers, steps = [classes.index(name) for name in names], np.empty((len(rows), len(seeds), len(names)), np.uint16)
+    votes = np.zeros((len(rows), len(names)), dtype=int)
+    for run, mine in enumerate(order):
+        steps[:, run] = in_steps(np.column_stack([frame[f"p_{name}"].to_numpy(float)[mine] for name in names]))
+        votes += steps[:, run].argmax(1)[:, None] == np.arange(len(names))
+    total = steps.sum(1, dtype=np.int64)
+    says = (votes * (STEPS * len(seeds) + 1) + total).argmax(1)
+    mean = np.rint(total / max(len(seeds), 1)).astype(np.uint16)
+    truth = np.where(labels[rows][:, None] == numbers, mean, 0).max(1)
+    at = np.arange(len(rows)), says
+    file = TemporaryFile()
+    steps.tofile(file)
+    file.flush()
+    return Answers(
+        task=task,
+        model=model,
+        classes=numbers,
+        seeds=seeds,
+        rows=rows.astype(np.uint32),
+        steps=file,
+        says=says.astype(np.uint16),
+        agree=votes[at].astype(np.uint8),
+        sure=mean[at],
+        truth=truth.astype(np.uint16),
+        right=np.asarray(numbers)[says] == labels[rows],
+    )
 
 
 def tallies(told: Sequence[Answers], tasks: Sequence[str], images: int) -> dict:

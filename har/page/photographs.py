@@ -1,6 +1,6 @@
 """The photographs in two sizes, re-encoded: what a camera left in the file (places, names) does not travel along."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from joblib import Parallel, delayed
@@ -11,15 +11,15 @@ from har.params.schema import Page
 from har.store import opened
 
 
-def write_photographs(files: Mapping[int, Path], folder: Path, settings: Page) -> None:
-    """`files` (image_id to file) as folder/thumbnails/{id}.jpg and folder/images/{id}.jpg, the long side at most
-    `settings.thumbnail` and `settings.image` pixels. HarError names the first file that cannot be decoded."""
+def write_photographs(files: Iterable[tuple[int, Path]], images: int, folder: Path, settings: Page) -> None:
+    """`files` (image_id and file of so many images) as folder/thumbnails/{id}.jpg and folder/images/{id}.jpg, the long
+    side at most `settings.thumbnail` and `settings.image` pixels. HarError names the first that cannot be decoded."""
     for name in ("thumbnails", "images"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     # Pillow decodes, resizes and encodes outside the interpreter's lock
     pool = Parallel(n_jobs=settings.jobs, prefer="threads", return_as="generator")
-    work = pool(delayed(_write)(image_id, path, folder, settings) for image_id, path in sorted(files.items()))
-    for _ in tqdm(work, total=len(files), desc="photographs", unit="image"):
+    work = pool(delayed(_write)(image_id, path, folder, settings) for image_id, path in files)
+    for _ in tqdm(work, total=images, desc="photographs", unit="image"):
         pass
 
 
