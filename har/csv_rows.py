@@ -31,7 +31,8 @@ def read_rows(path: str | Path, columns: Mapping[str, type], unique: bool = True
                     raise HarError(f"{path}: line {rows.line_num}: {len(row)} cells, expected {len(header)}")
                 found = tuple([kind(row[place]) for place, _, kind in places])
                 if last is not None and not (last < found[0] or (last == found[0] and not unique)):
-                    raise HarError(f"{path}: line {rows.line_num}: {places[0][1]} {found[0]} follows {last}")
+                    told = one_line(f"{places[0][1]} {found[0]} follows {last}")
+                    raise HarError(f"{path}: line {rows.line_num}: {told}")
                 last = found[0]
                 yield found
         except csv.Error as error:

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -340,6 +341,46 @@ def test_predictions_survive_the_file_bit_for_bit(tmp_path):
     frame = simulate()
     write_predictions(tmp_path / "new" / "p.csv", frame)
     pd.testing.assert_frame_equal(read_predictions(tmp_path / "new" / "p.csv", CLASSES), frame, check_exact=True)
+
+
+def test_predictions_in_blocks_are_those_of_the_whole_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "ROWS", 7)  # so that splits and labels come in another order in each
+    frame = simulate()
+    write_predictions(tmp_path / "p.csv", frame)
+    monkeypatch.setattr(evaluate, "read_csv", None)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.csv", CLASSES), frame, check_exact=True)
+
+
+def test_reading_takes_little_more_than_the_predictions(tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "ROWS", 5000)
+    frame = pd.concat([simulate(500, 2, seed=0)] * 50, ignore_index=True)
+    frame["image_id"] = np.arange(len(frame))
+    frame["seed"] = 0
+    write_predictions(tmp_path / "p.csv", frame)
+    del frame
+    read_predictions(tmp_path / "p.csv")
+    tracemalloc.start()
+    try:
+        found = read_predictions(tmp_path / "p.csv")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * found.memory_usage().sum()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.assign(image_id="image " + f["image_id"].astype(str)),  # ids are text
+        lambda f: f[["label", *f.columns.drop("label")]],  # columns in another order
+        lambda f: f.rename(columns={"label": "group"}).assign(label=f["label"]),
+    ],
+)
+def test_tables_of_another_form_are_read_too(tmp_path, change):
+    frame = change(simulate())
+    write_predictions(tmp_path / "p.csv", frame)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.csv", CLASSES), frame, check_exact=True)
+    assert len(cells(frame, "test").truth) == 40
 
 
 def _set(row, column, value):

@@ -18,7 +18,7 @@ from har.coco.manifest import MANIFEST_COLUMNS, read_evidence, read_manifest
 from har.evaluate import read_predictions
 from har.own.find import find_in_table
 from har.own.look import read_images
-from har.page import charts, maps
+from har.page import charts, gallery, maps
 from har.page.gallery import read_traits
 from har.splits import read_split
 from har.views import read_boxes
@@ -80,10 +80,13 @@ def manifest_rows():
     return [list(MANIFEST_COLUMNS), row, [2, "standing", "extended", "000000000002.jpg", *row[4:]]]
 
 
+CAPTIONS = [["image_id", "caption_index", "caption", "fires"], [1, 0, "a man", "sitting"], [1, 1, "b, c", ""]]
+SPLIT = pd.DataFrame({"image_id": [1, 2], "label": "a", "split": "test"})
 SIMPLE = {
     "manifest": (manifest_rows(), read_manifest),
-    "captions of images": ([["image_id", "caption_index", "caption", "fires"], [1, 0, "a man", "sitting"],
-                            [1, 1, "b, c", ""]], read_evidence),
+    "captions of images": (CAPTIONS, read_evidence),
+    "images of the page": (manifest_rows(), lambda path: gallery.images(path, SPLIT, {"posture": ["sitting"]})),
+    "captions of the page": (CAPTIONS, lambda path: list(gallery.parts(path.with_name("manifest.csv"), path, ["sitting"]))),
     "split": ([["image_id", "label", "split"], [1, "a", "train"], [2, "b", "test"]], read_split),
     "boxes": ([["image_id", "left", "top", "right", "bottom"], [1, 0.1, 0.1, 0.5, 0.5], [2, 0, 0, 1, 1]], read_boxes),
     "traits": ([["image_id", "labelled_joints", "hidden_joints", "overlap"], [1, 0.5, 0.1, ""]], read_traits),
@@ -93,6 +96,7 @@ SIMPLE = {
 @pytest.mark.parametrize("name", SIMPLE)
 def test_tables_between_stages(fuzz, tmp_path, name):
     rows, reader = SIMPLE[name]
+    file(tmp_path, "manifest.csv", table(manifest_rows()))
     fuzz(f"Table: {name}").run(csv_of(rows), lambda case: reader(file(tmp_path, "table.csv", case)), table(rows))
 
 

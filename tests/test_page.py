@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_by_one import OneByOne
 from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
 from PIL import Image
 
@@ -377,6 +378,32 @@ def test_an_installed_package_holds_the_pages_files():
     for path in root.rglob("*"):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
             assert any(fnmatch(str(path.relative_to(root)), glob) for glob in globs), path
+
+
+def test_captions_come_with_their_image_and_others_are_left_out(tmp_path):
+    made = source(tmp_path, 6)
+    captions = pd.DataFrame(
+        {"image_id": [1, 1007, 1007, 1010, 1035, 9999], "caption_index": [0, 1, 0, 0, 0, 0], "caption": list("abcdef"),
+         "fires": ["", "sitting", "sitting+standing+lying", "", "", ""]}
+    )  # fmt: skip
+    captions.to_csv(made.evidence, index=False)
+    (part,) = gallery.parts(made.manifest, made.evidence, TASKS["activity"])
+    assert part["captions"] == [[], ["c", "b"], [], [], [], ["e"]]
+    assert part["fires"] == [[], [[1, 2], [1]], [], [], [], [[]]]
+
+
+def test_images_in_another_order_are_refused(tmp_path):
+    made = source(tmp_path, 6)
+    pd.read_csv(made.manifest).iloc[::-1].to_csv(made.manifest, index=False)
+    with pytest.raises(HarError, match=r"manifest\.csv: line 3: image_id 1028 follows 1035"):
+        gallery.images(made.manifest, made.split, TASKS)
+
+
+def test_one_models_predictions_are_in_memory_at_a_time(tmp_path):
+    made = source(tmp_path, 24)
+    images = gallery.images(made.manifest, made.split, TASKS)
+    found = gallery.answers(OneByOne(made.predictions), images["id"], images["label"], images["classes"])
+    assert [one.key for one in found] == ["activity-clip", "activity-probe_clip", "posture-clip"]
 
 
 def test_predictions_that_miss_an_image_stop():
