@@ -351,21 +351,19 @@ def test_predictions_in_blocks_are_those_of_the_whole_file(tmp_path, monkeypatch
     pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.csv", CLASSES), frame, check_exact=True)
 
 
-def test_reading_takes_little_more_than_the_predictions(tmp_path, monkeypatch):
+def test_reading_takes_little_more_memory_than_the_predictions(tmp_path, monkeypatch):
     monkeypatch.setattr(evaluate, "ROWS", 5000)
-    frame = pd.concat([simulate(500, 2, seed=0)] * 50, ignore_index=True)
-    frame["image_id"] = np.arange(len(frame))
-    frame["seed"] = 0
+    frame = pd.concat([simulate(500, 10)] * 10, ignore_index=True)
+    frame["image_id"] += 500 * (np.arange(len(frame)) // 5000)
     write_predictions(tmp_path / "p.csv", frame)
-    del frame
     read_predictions(tmp_path / "p.csv")
     tracemalloc.start()
     try:
-        found = read_predictions(tmp_path / "p.csv")
+        read_predictions(tmp_path / "p.csv")
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 3 * found.memory_usage().sum()
+    assert peak < 2.3 * frame.memory_usage().sum()  # 1.9; with the bytes of the file and validation by groups 2.9
 
 
 @pytest.mark.parametrize(
