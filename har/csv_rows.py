@@ -1,9 +1,10 @@
 """Large tables between two stages row by row: of a manifest and its captions, no stage needs all at a time."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from har.errors import HarError
 from har.outside import TABLE, one_line, ordinary_size, reading
@@ -11,9 +12,10 @@ from har.outside import TABLE, one_line, ordinary_size, reading
 LONGEST = 1 << 20  # characters of a line
 
 
-def read_rows(path: str | Path, columns: Mapping[str, type], unique: bool = True) -> Iterator[tuple]:
-    """Each row's cells in `columns` (name to int, float or str) of the CSV file `path`, `har.outside.read_table` for
-    files of any length. The first column numbers the images: rows ascend by it, and none stands twice if `unique`.
+def read_rows(path: str | Path, columns: Mapping[str, Callable[[str], Any]], unique: bool = True) -> Iterator[tuple]:
+    """Each row's cells in `columns` (name to int, float, str or sys.intern) of the CSV file `path`: a table as
+    `har.outside.read_table` reads it, of any length. The first column numbers the images: rows ascend by it, and none
+    stands twice if `unique`.
 
     Raises HarError, at the latest with the last row, for what is no such table.
     """

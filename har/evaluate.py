@@ -25,8 +25,8 @@ from pandas.api.types import union_categoricals
 from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes
+from har.memory import return_memory
 from har.outside import COLUMNS, TABLE, one_line, ordinary_size, read_csv, reading
-from har.warm import return_memory
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files

@@ -74,12 +74,6 @@ def keep_memory() -> None:
             libc.mallopt(parameter, size)
 
 
-def return_memory() -> None:
-    """Have glibc return what is free to the kernel now: between two large tables, of which little is kept."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
-
-
 # --- the side that asks ------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,13 @@
 """What the predictions support: scores, classes, calibration, tests, pairs of models, the small test set, and how
 accuracy grows with the number of training images."""
 
+import sys
 from collections.abc import Mapping
 
 from joblib import delayed
 
-from har.coco.manifest import read_labels
 from har.comparison import for_task
+from har.csv_rows import read_rows
 from har.evidence import build_evidence, reliability_figure
 from har.learning_curve import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from har.markdown import Table
@@ -26,7 +27,7 @@ def statistics(context: Context) -> None:
         "level": profile.report.confidence,
     }
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
-    labels = read_labels(context.data / "manifest.csv")
+    labels = [label for _, label in read_rows(context.data / "manifest.csv", {"image_id": int, "label": sys.intern})]
     header = profile_header(context.params.profile, sources)
     title = f"Reliability, profile {context.params.profile}"
     work = [

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from har import splits
-from har.coco.manifest import read_labels, read_manifest
+from har.coco.manifest import read_manifest
+from har.csv_rows import read_rows
 from har.files import link_or_copy, replacing, write_csv, write_json
 from har.params.schema import Profile, load_params
 
@@ -172,7 +173,7 @@ def statistics(images: int) -> None:
     given, folder = profile(), Path(str(images))
     told = trained(given, folder)
     options = {"resamples": given.report.resamples, "seed": given.report.seed, "level": given.report.confidence}
-    labels = read_labels(folder / "manifest.csv")
+    labels = [label for _, label in read_rows(folder / "manifest.csv", {"image_id": int, "label": sys.intern})]
     write_tables(build_evidence(told, labels, HEADER, **options), folder / "reports/statistics")
     reliability_figure(told, folder / "reports/statistics/reliability.png", HEADER, **options)
 

@@ -1,11 +1,9 @@
 """`manifest.csv`: one row per selected image, the contract between curation and everything after it."""
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-from har.csv_rows import read_rows
 from har.errors import HarError
 from har.files import write_csv
 from har.outside import read_table
@@ -56,11 +54,6 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     if not frame["part"].isin(PARTS).all():
         raise HarError(f"{path}: column 'part' may hold only {' and '.join(PARTS)}")
     return frame
-
-
-def read_labels(path: str | Path) -> list[str]:
-    """The label of each image of the manifest at `path`."""
-    return [sys.intern(label) for _, label in read_rows(path, {"image_id": int, "label": str})]
 
 
 def read_evidence(path: str | Path) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from har.evidence.rows import (
 )
 from har.evidence.scored import SPLITS, Key, Scored
 from har.markdown import Table, number
-from har.warm import return_memory
+from har.memory import return_memory
 
 
 def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, int], header: str) -> Table:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from har import calibration
 from har.evaluate import Cells, Estimate, cells, class_shares, estimates, per_class
-from har.warm import return_memory
+from har.memory import return_memory
 
 SPLITS = ("extended", "test")  # the larger one first: it carries the claims
 Key = tuple[str, str]  # task and model

@@ -22,12 +22,12 @@ from har import paper
 from har.csv_rows import read_rows
 from har.errors import HarError
 from har.evaluate import classes_of
+from har.memory import return_memory
 from har.outside import read_table
 from har.page.licences import licence, photo_page
 from har.page.markup import safe_address
 from har.page.scripts import packed
 from har.splits import SPLITS
-from har.warm import return_memory
 
 STEPS = 65535  # of a probability
 PART = 500  # images
@@ -53,9 +53,9 @@ def images(manifest: Path, split: pd.DataFrame, tasks: Mapping[str, Sequence[str
     """What the grid and its filters need of all images: classes, splits, tasks and licences, and columns over images in
     ascending image_id, each class and split as its number. HarError where an image has no split."""
     ids, named, licences = [], [], set()
-    for image_id, label, number in read_rows(manifest, {"image_id": int, "label": str, "license": int}):
+    for image_id, label, number in read_rows(manifest, {"image_id": int, "label": sys.intern, "license": int}):
         ids.append(image_id)
-        named.append(sys.intern(label))
+        named.append(label)
         licences.add(number)
     labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *sorted(set(named))]))
     part = split.set_index("image_id").split.reindex(ids)
