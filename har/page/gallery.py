@@ -175,9 +175,10 @@ class Answers:
     def part(self, start: int) -> dict:
         """Each run's probabilities for the PART images from `start` on; rows are places among these."""
         mine = slice(*np.searchsorted(self.rows, [start, start + PART]).tolist())
-        size = 2 * len(self.seeds) * len(self.classes)  # bytes of an image
-        data = os.pread(self.steps.fileno(), size * (mine.stop - mine.start), size * mine.start)
-        steps = np.frombuffer(data, dtype=np.uint16).reshape(-1, len(self.seeds), len(self.classes))
+        shape = mine.stop - mine.start, len(self.seeds), len(self.classes)
+        size = 2 * shape[1] * shape[2]  # bytes of an image
+        data = os.pread(self.steps.fileno(), size * shape[0], size * mine.start)
+        steps = np.frombuffer(data, dtype=np.uint16).reshape(shape)
         probabilities = packed(steps.swapaxes(0, 1), "u2")
         return {"rows": packed(self.rows[mine] - start, "u4"), "probabilities": probabilities, **self._told(mine)}
 
@@ -212,7 +213,7 @@ def _answers(
     rows = np.searchsorted(ids, np.sort(image[seed == seeds[0]])) if seeds else np.empty(0, dtype=int)
     if len(place) != len(seeds) * len(rows):
         raise HarError(f"predictions of {task}-{model}: {len(place)} rows are not {len(rows)} images x seeds")
-    order = place[np.lexsort((image, seed))].reshape(len(seeds), -1)
+    order = place[np.lexsort((image, seed))].reshape(len(seeds), len(rows))
     del place, image, seed
     numbers, steps = [classes.index(name) for name in names], np.empty((len(rows), len(seeds), len(names)), np.uint16)
     votes = np.zeros((len(rows), len(names)), dtype=int)
