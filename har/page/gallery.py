@@ -207,14 +207,14 @@ def answers(
 def _answers(
     task: str, model: str, frame: pd.DataFrame, ids: np.ndarray, labels: np.ndarray, classes: list[str]
 ) -> Answers:
-    place = np.flatnonzero(frame.image_id.isin(ids))
-    image, seed = (frame[name].to_numpy()[place] for name in ("image_id", "seed"))
-    seeds, names = np.unique(seed).tolist(), classes_of(frame)
-    rows = np.searchsorted(ids, np.sort(image[seed == seeds[0]])) if seeds else np.empty(0, dtype=int)
-    if len(place) != len(seeds) * len(rows):
-        raise HarError(f"predictions of {task}-{model}: {len(place)} rows are not {len(rows)} images x seeds")
-    order = place[np.lexsort((image, seed))].reshape(len(seeds), len(rows))
-    del place, image, seed
+    image, seed = frame.image_id.to_numpy(), frame.seed.to_numpy()
+    order = np.lexsort((image, seed))
+    order = order[frame.image_id.isin(ids).to_numpy()[order]]
+    seeds, names = np.unique(seed[order]).tolist(), classes_of(frame)
+    rows = np.searchsorted(ids, image[order[seed[order] == seeds[0]]]) if seeds else np.empty(0, dtype=int)
+    if len(order) != len(seeds) * len(rows):
+        raise HarError(f"predictions of {task}-{model}: {len(order)} rows are not {len(rows)} images x seeds")
+    order = order.reshape(len(seeds), len(rows))
     numbers, steps = [classes.index(name) for name in names], np.empty((len(rows), len(seeds), len(names)), np.uint16)
     votes = np.zeros((len(rows), len(names)), dtype=int)
     for run, mine in enumerate(order):
