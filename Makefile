@@ -48,7 +48,7 @@ gate: $(VENV)/.installed
 	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
 	    reports/$$profile/metrics-baselines
 
-# how fast, against what else one would take: eight minutes on two cores; make bench OPTIONS="--full" or "--help"
+# how fast, against what else one would take: eight minutes on two cores; make bench OPTIONS="--minutes 30" or "--help"
 bench: $(VENV)/.installed
 	@python -m har.bench $(OPTIONS)
 

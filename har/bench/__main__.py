@@ -16,21 +16,21 @@ from har.params.schema import load_params
 PROFILE = "sample"  # whose recipe and seeds are taken
 MODEL = "clip"  # of its models; the checkpoint too, unless another is named. The miniature ViT would learn nothing.
 IMAGES = 485  # scenes, where no photographs are named: 228 to train on, 28 for validation, 229 to compare accuracies
-FULL = 5  # repeats of each part with --full
-MINUTES = 8  # without: the least repeats, and further ones up to the most where they end in time
-# In the order in which they run: least and most repeats, and the share of the minutes after which no further one is to
-# end. For training a repeat is a command of ours and one of the five of Trainer's.
+MINUTES = 8
+# In the order in which they run: least and most repeats, and the share of the minutes after which none beyond the least
+# is to end. For training a repeat is a command of ours and one of the five of Trainer's.
 PARTS = {
-    "overhead": (1, 3, 0.15),
-    "nodes": (1, 3, 0.3),
-    "embeddings": (1, 2, 0.45),
-    "training": (3, 5, 0.95),
+    "overhead": (1, 5, 0.1),
+    "nodes": (1, 5, 0.2),
+    "embeddings": (1, 5, 0.65),
+    "training": (3, 10, 0.95),
 }
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m har.bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help=f"{FULL} repeats, not as many as end in {MINUTES} minutes")
+    told = f"about how long to measure, {MINUTES} by default: what there is time for is repeated"
+    parser.add_argument("--minutes", type=float, default=MINUTES, help=told)
     parser.add_argument("--only", choices=SECTIONS, action="append", help="print this part, write nothing")
     parser.add_argument("--checkpoint", type=Path, help="a folder in the hub's format, instead of the project's own")
     parser.add_argument("--images", type=Path, help="a folder of photographs, FOLDER/<class>/..., instead of scenes")
@@ -54,10 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         for section in sections:
             print(f"{section} ...", flush=True)
             least, most, end = PARTS[section]
-            if options.full:
-                rounds = measure.rounds(FULL * most if section == "training" else FULL)
-            else:
-                rounds = measure.rounds(most, start + 60 * MINUTES * end, least)
+            rounds = measure.rounds(most, start + 60 * options.minutes * end, least)
             found[section] = rows, notes = SECTIONS[section](folder, rounds, jobs, options.checkpoint)
             print("\n".join([markdown_table(report.table(rows)), "", *notes, ""]), flush=True)
     if not options.only:
