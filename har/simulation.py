@@ -65,7 +65,8 @@ class Population:
             return rng.standard_normal((images, experiments, *shape), dtype=drawn) * drawn(np.sqrt(variance))
 
         latent = normal(self.difficulty, 1, 1) + normal(self.strength, models, 1)
-        noise = normal(1 - self.difficulty - self.strength, models, runs)
+        # shares that sum to 1 may leave -1e-16
+        noise = normal(max(0.0, 1 - self.difficulty - self.strength), models, runs)
         return noise + latent < stats.norm.ppf(self.accuracies).astype(drawn)[:, None]
 
     def mistakes(self) -> np.ndarray:
