@@ -9,11 +9,10 @@ very confidences scores if they are all true; only what exceeds that is a sign o
 """
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 
-from har.evaluate import BLOCK, EPSILON, Cells, negative_log_likelihood
+from har.evaluate import BLOCK, EPSILON, RESAMPLES, Cells, negative_log_likelihood
 
 MAX_BINS = 15
 DRAWS = 200  # of outcomes under which confidences are true: their mean error is known to 1 in 100
@@ -36,9 +35,13 @@ def equal_mass_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
 def expected_calibration_error(confidence: np.ndarray, hits: np.ndarray, bins: int) -> np.ndarray:
     """Mean over images of the gap between accuracy and mean confidence of their bin, 0 to 1 (Naeini et al.
     2015), from confidences [n] and outcomes [..., n]: [...]."""
+    return np.abs((hits - confidence) @ _members(confidence, bins)).sum(-1) / len(confidence)
+
+
+def _members(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """1 where an image is in a bin, [n, bins]."""
     place = equal_mass_bins(confidence, bins)
-    member = np.eye(place.max() + 1)[place]  # [n, bins]
-    return np.abs((hits - confidence) @ member).sum(-1) / len(confidence)
+    return np.eye(place.max() + 1)[place]
 
 
 def ece(one: Cells) -> np.ndarray:
@@ -51,21 +54,22 @@ def ece(one: Cells) -> np.ndarray:
 def ece_of_calibrated(one: Cells, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
     """What `ece` expects of each run if its confidences were true, [S]: the mean over `draws` of outcomes."""
     n = len(one.truth)
-    random, bins, rows = np.random.default_rng(seed), bin_count(n), max(1, BLOCK // n)
+    random, bins, width = np.random.default_rng(seed), bin_count(n), max(1, BLOCK // draws)
     found = []
     for confidence in one.probabilities.max(-1).T:
-        errors = []
-        for start in range(0, draws, rows):  # a block of outcomes at a time
-            hits = random.random((min(rows, draws - start), n)) < confidence
-            errors.append(expected_calibration_error(confidence, hits, bins))
-        found.append(np.concatenate(errors).mean())
+        member, gaps = _members(confidence, bins), 0.0  # [draws, bins]
+        for start in range(0, n, width):  # some images at a time
+            some = slice(start, start + width)
+            hits = random.random((draws, len(confidence[some]))) < confidence[some]
+            gaps += (hits - confidence[some]) @ member[some]
+        found.append((np.abs(gaps).sum(-1) / n).mean())
     return np.array(found)
 
 
-def reliability(one: Cells, blocks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+def reliability(one: Cells, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, np.ndarray]:
     """Confidence and accuracy in equal-mass bins of the images of all runs together: confidence, accuracy,
-    images (runs counted) [bins], and accuracies under image counts (blocks [b, n] of B samples), resampled [B, bins];
-    NaN where a resample leaves a bin empty."""
+    images (runs counted) [bins], and accuracies in bootstrap samples of images, resampled [B, bins]; NaN where a
+    sample leaves a bin empty."""
     n, runs = one.guess.shape
     confidence, hits = one.probabilities.max(-1), one.guess == one.truth[:, None]  # [n, S]
     place = equal_mass_bins(confidence.ravel(), bin_count(n)).reshape(n, runs)
@@ -74,17 +78,14 @@ def reliability(one: Cells, blocks: Iterable[np.ndarray]) -> dict[str, np.ndarra
     for run in range(runs):
         both[np.arange(n), 0, place[:, run]] += hits[:, run]
         both[np.arange(n), 1, place[:, run]] += 1
-    right, total = both.sum(0, dtype=int)
-    both = both.reshape(n, 2 * bins)
-    drawn = np.concatenate([counts.astype(np.float32) @ both for counts in blocks]).astype(float)
-    drawn_right, drawn = np.hsplit(drawn, 2)
+    right, total = np.hsplit(one.sums(both.reshape(n, 2 * bins), resamples, seed).astype(float), 2)
     with np.errstate(invalid="ignore"):
-        resampled = drawn_right / drawn
+        accuracy = right / total
     return {
-        "confidence": np.bincount(place.ravel(), confidence.ravel()) / total,
-        "accuracy": right / total,
-        "images": total,
-        "resampled": resampled,
+        "confidence": np.bincount(place.ravel(), confidence.ravel()) / total[0],
+        "accuracy": accuracy[0],
+        "images": total[0].astype(int),
+        "resampled": accuracy[1:],
     }
 
 

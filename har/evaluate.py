@@ -11,9 +11,8 @@ drawn, for the same reason.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple
@@ -286,10 +285,13 @@ class Cells(NamedTuple):
         """How many images (of `rows`) are independent of each other: their groups, or all."""
         return len(self.truth[rows]) if self.groups is None else len(np.unique(self.groups[rows]))
 
-    def draws(self, resamples: int = RESAMPLES, seed: int = 0) -> Iterator[np.ndarray]:
-        """How often each image is drawn in each bootstrap sample of images or of groups: blocks of samples [b, n]."""
-        for counts in resample_blocks(self.units(), resamples, seed, len(self.truth)):
-            yield counts if self.groups is None else counts[:, self.groups]
+    def sums(self, values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+        """Sums of `values` [n, K] over the images, and over each bootstrap sample of images (groups): [1 + B, K]."""
+        each = values
+        if self.groups is not None:
+            each = np.zeros((self.units(), values.shape[1]), values.dtype)
+            np.add.at(each, self.groups, values)
+        return np.concatenate([np.ones((1, len(values)), values.dtype) @ values, resampled(each, resamples, seed)])
 
     @property
     def guess(self) -> np.ndarray:
@@ -309,11 +311,10 @@ class Cells(NamedTuple):
         hot[np.arange(n)[:, None], np.arange(runs)[None, :], cell] = 1
         return hot.reshape(n, -1)
 
-    def confusions(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        """Confusion matrices of each run under image counts, blocks [b, n] of B samples: [B, S, C, C]."""
-        hot, size = self.one_hot(), len(self.classes)
-        found = np.concatenate([counts.astype(np.float32) @ hot for counts in blocks])
-        return found.reshape(len(found), len(self.seeds), size, size)
+    def confusions(self, resamples: int = 0, seed: int = 0) -> np.ndarray:
+        """Confusion matrices of each run, of the images and of each bootstrap sample: [1 + B, S, C, C]."""
+        runs, size = self.probabilities.shape[1:]
+        return self.sums(self.one_hot(), resamples, seed).reshape(-1, runs, size, size)
 
     def losses(self) -> dict[str, np.ndarray]:
         """LOSSES of each image and run, each [n, S]. Brier is the sum over classes of squared errors, 0 to 2
@@ -323,19 +324,13 @@ class Cells(NamedTuple):
         brier = [((run - target) ** 2).sum(-1) for run in self.probabilities.swapaxes(0, 1)]
         return {"nll": negative_log_likelihood(self.probabilities, truth), "brier": np.stack(brier, axis=1)}
 
-    def scores(self, blocks: Iterable[np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Confusion matrices [B, S, C, C] and the mean LOSSES, each [B, S], of each run under image counts, blocks
-        [b, n] of B samples."""
-        losses = self.losses()
-        values, found = np.hstack([losses[name] for name in LOSSES]), []
-
-        def passing() -> Iterator[np.ndarray]:
-            for counts in blocks:
-                found.append(counts.astype(float) @ values / counts.sum(1, keepdims=True))
-                yield counts
-
-        confusions = self.confusions(passing())
-        return confusions, dict(zip(LOSSES, np.hsplit(np.concatenate(found), len(LOSSES)), strict=True))
+    def mean_losses(self, resamples: int = 0, seed: int = 0) -> dict[str, np.ndarray]:
+        """The mean LOSSES of each run, over the images and over each bootstrap sample, each [1 + B, S]."""
+        losses, n = self.losses(), len(self.truth)
+        # a sample of groups has as many images as they have
+        images = n if self.groups is None else self.sums(np.ones((n, 1)), resamples, seed)
+        means = self.sums(np.hstack([losses[name] for name in LOSSES]), resamples, seed) / images
+        return dict(zip(LOSSES, np.hsplit(means, len(LOSSES)), strict=True))
 
 
 def cells(predictions: pd.DataFrame, split: str) -> Cells:
@@ -364,7 +359,7 @@ def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
     for split in SPLITS:
         if (predictions["split"] == split).any():
             one = cells(predictions, split)
-            values = metrics_from_confusion(one.confusions([np.ones((1, len(one.truth)))]))
+            values = metrics_from_confusion(one.confusions())
             rows += [
                 {
                     "split": split,
@@ -404,30 +399,40 @@ def resample_counts(n: int, resamples: int = RESAMPLES, seed: int = 0) -> np.nda
     return counts
 
 
-def resample_blocks(
-    n: int, resamples: int = RESAMPLES, seed: int = 0, width: int | None = None
-) -> Iterator[np.ndarray]:
-    """`resample_counts` in blocks of samples [b, n], each of a few samples where images are many, so that memory stays
-    flat; what fits into one block is kept for the next configuration. width: counts of a sample, if not `n`."""
-    rows = max(1, BLOCK // (width or n))
-    if rows >= resamples:
-        yield resample_counts(n, resamples, seed)
-        return
-    file = _drawn_file(n, resamples, seed).fileno()
-    for start in range(0, resamples, rows):
-        found = np.frombuffer(os.pread(file, min(rows, resamples - start) * n, start * n), dtype=np.uint8)
-        yield found.reshape(-1, n)
+def resampled(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Sums of `values` [n, K] over each bootstrap sample of `resample_counts`: [B, K]. Of many images some are summed
+    at a time, so that memory stays flat."""
+    n = len(values)
+    if not resamples:
+        return values[:0]
+    if n * resamples <= BLOCK:
+        return resample_counts(n, resamples, seed).astype(values.dtype) @ values
+    total = np.zeros((resamples, values.shape[1]), values.dtype)
+    file, width = _drawn_file(n, resamples, seed).fileno(), _width(resamples)
+    for start in range(0, n, width):
+        some = values[start : start + width]
+        counts = np.frombuffer(os.pread(file, resamples * len(some), resamples * start), dtype=np.uint8)
+        total += counts.reshape(resamples, -1).astype(values.dtype) @ some
+    return total
+
+
+def _width(resamples: int) -> int:
+    """Of how many images the counts in all samples are in memory at a time."""
+    return max(1, BLOCK // resamples)
 
 
 @lru_cache(maxsize=4)
 def _drawn_file(n: int, resamples: int, seed: int) -> BinaryIO:
-    """`resample_counts` as bytes in a temporary file: every model shares them, as large as they are."""
-    random, rows = np.random.default_rng(seed), max(1, BLOCK // n)
+    """`resample_counts` as bytes in a temporary file: every model shares them, as large as they are. `_width`
+    images come after each other with their counts in all samples."""
+    random, rows, width = np.random.default_rng(seed), max(1, BLOCK // n), _width(resamples)
     file = TemporaryFile()
-    for start in range(0, resamples, rows):  # the generator goes on from block to block, so the draws are those of one
-        counts = _drawn(random, n, min(rows, resamples - start))
-        file.write(counts.astype(np.uint8))  # an image drawn over 255 times has a probability of 1e-500
-    file.flush()
+    for first in range(0, resamples, rows):  # the generator goes on from block to block, so the draws are those of one
+        counts = _drawn(random, n, min(rows, resamples - first))
+        counts = counts.astype(np.uint8)  # an image drawn over 255 times has a probability of 1e-500
+        for start in range(0, n, width):
+            some = counts[:, start : start + width]
+            os.pwrite(file.fileno(), some.tobytes(), resamples * start + first * some.shape[1])
     return file
 
 
@@ -523,19 +528,13 @@ def estimates(
 ) -> dict[str, Estimate]:
     """METRICS and LOSSES, each with the same bootstrap samples of images, and with the population's class
     `shares` "weighted_accuracy" (see there). Two configurations on the same images draw the same samples."""
-    n = len(one.truth)
-
-    def scores(blocks: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-        confusions, losses = one.scores(blocks)
-        found = metrics_from_confusion(confusions) | losses
-        if shares is not None:
-            weights = np.array([shares[name] for name in one.classes])
-            found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
-        return found
-
-    observed, resampled = scores([np.ones((1, n))]), scores(one.draws(resamples, seed))
-    groups = None if one.groups is None else one.units()
-    return {name: Estimate(name, n, observed[name][0], resampled[name].mean(1), groups) for name in observed}
+    confusions = one.confusions(resamples, seed)
+    found = metrics_from_confusion(confusions) | one.mean_losses(resamples, seed)
+    if shares is not None:
+        weights = np.array([shares[name] for name in one.classes])
+        found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
+    n, groups = len(one.truth), None if one.groups is None else one.units()
+    return {name: Estimate(name, n, values[0], values[1:].mean(1), groups) for name, values in found.items()}
 
 
 def summarise(
@@ -587,7 +586,7 @@ def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: floa
     the resamples in which the figure is not defined.
     """
     n = len(one.truth)
-    confusions = one.confusions(chain([np.ones((1, n))], one.draws(resamples, seed)))  # [1+B, S, C, C]
+    confusions = one.confusions(resamples, seed)  # [1+B, S, C, C]
     values = {name: found.mean(1) for name, found in class_metrics(confusions).items()}  # [1+B, C]
     occurs, predicted = confusions[:, 0].sum(-1) > 0, confusions.sum(-2) > 0  # [1+B, C], [1+B, S, C]
     defined = {"precision": predicted.any(1), "recall": occurs, "f1": occurs}

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 
 from har import calibration
-from har.evaluate import Cells, negative_log_likelihood, resample_counts
+from har.evaluate import Cells, negative_log_likelihood
 
 CLASSES = ("walking_running", "sitting", "standing")
 
@@ -71,7 +71,7 @@ def test_a_calibrated_model_scores_what_is_expected_of_it():
 
 def test_reliability_counts_every_run_and_averages_to_the_accuracy():
     one = simulate(100, 3)
-    found = calibration.reliability(one, [resample_counts(100, 200)])
+    found = calibration.reliability(one, 200)
     assert found["images"].sum() == 300
     hits = (one.guess == one.truth[:, None]).mean()
     assert np.average(found["accuracy"], weights=found["images"]) == pytest.approx(hits)

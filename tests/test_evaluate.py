@@ -27,8 +27,8 @@ from har.evaluate import (
     per_seed,
     predictions_frame,
     read_predictions,
-    resample_blocks,
     resample_counts,
+    resampled,
     seed_scores,
     summarise,
     validate_predictions,
@@ -271,13 +271,13 @@ def test_every_resample_draws_n_images():
     assert counts.mean() == 1
 
 
-@pytest.mark.parametrize("block", [1, 17, 100, 1000])
-def test_blocks_are_the_same_draws(block, monkeypatch):
+@pytest.mark.parametrize("block", [1, 50, 17 * 20, 17 * 50])
+def test_sums_of_blocks_are_those_of_all_draws(block, monkeypatch):
     monkeypatch.setattr(evaluate, "BLOCK", block)
     evaluate._drawn_file.cache_clear()
-    blocks = list(resample_blocks(17, 50, seed=3))
-    assert max(map(len, blocks)) == min(max(1, block // 17), 50)
-    np.testing.assert_array_equal(np.concatenate(blocks), resample_counts(17, 50, seed=3))
+    values = np.arange(34.0).reshape(17, 2)
+    np.testing.assert_array_equal(resampled(values, 50, seed=3), resample_counts(17, 50, seed=3) @ values)
+    assert resampled(values, 0).shape == (0, 2)
 
 
 def test_figures_do_not_depend_on_the_blocks(monkeypatch):

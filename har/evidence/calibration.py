@@ -103,7 +103,7 @@ def reliability_figure(
         if split:
             one = cells(frame, split)
             del frame  # before the next one is read
-            shown[key] = split, len(one.truth), calibration.reliability(one, one.draws(resamples, seed))
+            shown[key] = split, len(one.truth), calibration.reliability(one, resamples, seed)
             del one
             return_memory()
     if not shown:
