@@ -202,17 +202,15 @@ def page(images: int) -> None:
 
 def linked(write):
     """`write` (write_photographs) for the first image of each scene; the others are further names of its files."""
-    drawn = sorted(Path("scenes").glob("*.jpg"))
 
     def links(of: Iterable[tuple[int, Path]], images: int, folder: Path, settings) -> None:
-        ids = [image_id for image_id, _ in of]
-        first = {path: image_id for image_id, path in reversed(files(ids).items())}
+        scenes = files(image_id for image_id, _ in of)
+        first = {path: image_id for image_id, path in reversed(scenes.items())}
         write([(image_id, path) for path, image_id in first.items()], len(first), folder, settings)
-        for image_id in ids:
-            origin = first[drawn[(image_id - 1) % len(drawn)]]
-            if image_id != origin:
+        for image_id, path in scenes.items():
+            if image_id != first[path]:
                 for name in ("thumbnails", "images"):
-                    link_or_copy(folder / name / f"{origin}.jpg", folder / name / f"{image_id}.jpg")
+                    link_or_copy(folder / name / f"{first[path]}.jpg", folder / name / f"{image_id}.jpg")
 
     return links
 
