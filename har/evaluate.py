@@ -25,7 +25,7 @@ from har.errors import HarError
 from har.files import write_csv
 from har.groups import group_codes
 from har.memory import return_memory
-from har.outside import COLUMNS, TABLE, one_line, ordinary_size, read_csv, reading
+from har.outside import one_line, read_blocks, read_csv, read_header
 
 SPLITS = ("train", "validation", "test", "extended")
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
@@ -33,8 +33,6 @@ LOSSES = ("nll", "brier")  # of the probabilities
 EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
 KEYS = ["seed", "image_id", "split", "label"]
 PREDICTIONS = "a CSV file of predictions"
-PLAIN = TABLE // 8  # bytes of a file of predictions, which take less in memory than in the file
-ROWS = 1 << 16  # that are parsed at a time
 LONGEST = 500  # characters of a message about a file, whose columns may have any name
 RESAMPLES = 2000
 # Counts of a bootstrap that are in memory at a time: all 2,000 samples of 1,000 images, or some of more images.
@@ -81,9 +79,11 @@ def validate_predictions(
 ) -> pd.DataFrame:
     """`frame` itself if it keeps the contract, otherwise HarError that names `source` and the first bad row.
 
-    A row is named by its line in the CSV file (the header is line 1). Each run must cover the same images of
-    a split, with the same labels: the cluster bootstrap rests on it.
+    A row is named by its line in the CSV file (the header is line 1), which the index tells. Each run must cover the
+    same images of a split, with the same labels: the cluster bootstrap rests on it.
     """
+
+    numbered = pd.api.types.is_integer_dtype(frame.index)
 
     def refuse(what: str) -> None:
         raise HarError(f"{source}: {one_line(what, LONGEST)}")
@@ -91,7 +91,8 @@ def validate_predictions(
     def stop(bad: np.ndarray | pd.Series, what: str) -> None:
         bad = np.asarray(bad)
         if bad.any():
-            refuse(f"line {int(bad.argmax()) + 2}: {what}")
+            place = bad.argmax()
+            refuse(f"line {(frame.index[place] if numbered else place) + 2}: {what}")
 
     found = classes_of(frame)
     expected = KEYS + [f"p_{name}" for name in (classes or found)]
@@ -136,38 +137,30 @@ def validate_predictions(
 
 def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """The validated predictions in the CSV file `path`; HarError names the file and the line."""
-    frame = _read_plain(path)
-    if frame is None:
+    try:
+        frame = read_columns(path)
+    except HarError:  # the reader of any table tells what is wrong
         return read_checked(path, lambda frame, source: validate_predictions(frame, source, classes))
     return validate_predictions(frame, path, classes).astype(dict.fromkeys(KEYS[2:], "str"))
 
 
-def _read_plain(path: Path | str) -> pd.DataFrame | None:
-    """The CSV file `path` where it looks as predictions without groups do, split and label as categories; None for any
-    other. Some rows are parsed at a time: `read_csv`, which takes any table, has the bytes and cells of all in
-    memory."""
-    if ordinary_size(Path(path), PREDICTIONS, TABLE // 2, str(path)) > PLAIN:
-        return None
-    with reading(str(path), PREDICTIONS), open(path, "rb") as stream:
-        names = stream.readline(1 << 16).decode(errors="replace").rstrip("\r\n").split(",")
-        chances = names[len(KEYS) :]
-        if names[: len(KEYS)] != KEYS or not all(name.startswith("p_") for name in chances) or len(names) > COLUMNS:
-            return None
-        kinds = dict.fromkeys(KEYS[:2], "int64") | dict.fromkeys(KEYS[2:], "category") | dict.fromkeys(chances, "float")
-        columns = {name: [] for name in names}
-        stream.seek(0)
-        try:
-            for part in pd.read_csv(stream, dtype=kinds, float_precision="round_trip", chunksize=ROWS):
-                if not isinstance(part.index, pd.RangeIndex) or list(part.columns) != names:
-                    return None
-                for name in names:
-                    columns[name].append(part[name].array.copy())
-            join = {name: union_categoricals if name in KEYS[2:] else np.concatenate for name in names}
-            frame = pd.DataFrame({name: join[name](columns.pop(name)) for name in names}, copy=False)
-        except (ValueError, OverflowError):
-            return None
+def read_columns(path: Path | str) -> pd.DataFrame:
+    """The CSV file `path` where it looks as predictions do, not yet validated, split and label as categories; HarError
+    for any other."""
+    names = read_header(path, PREDICTIONS)
+    kinds = dict.fromkeys(KEYS[:2], "int64") | dict.fromkeys(KEYS[2:], "category") | {"group": "str"}
+    kinds = {name: "float" if name.startswith("p_") else kinds.get(name, "str") for name in names}
+    columns: dict[str, list] = {name: [] for name in names}
+    for block in read_blocks(path, kinds, PREDICTIONS):
+        for name in names:
+            columns[name].append(block[name].copy())
+    joined = {
+        name: union_categoricals(parts) if kinds[name] == "category" else pd.concat(parts, ignore_index=True)
+        for name in names
+        if (parts := columns.pop(name))
+    }
     return_memory()
-    return frame
+    return pd.DataFrame(joined, copy=False)
 
 
 def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:

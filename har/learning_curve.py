@@ -4,7 +4,7 @@ A frame of predictions has one row for each model, size, run and image: `model, 
 p_<class>...` (har.subsets fits them).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,15 @@ import pandas as pd
 
 from har import paper
 from har.errors import HarError
-from har.evaluate import RESAMPLES, read_checked, require, summarise, validate_predictions
+from har.evaluate import RESAMPLES, require, summarise, validate_predictions
 from har.figures import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
 from har.files import write_csv
 from har.markdown import Table, interval, number, plain_frame
+from har.outside import one_line, read_blocks, read_header
 
 KEYS = ["model", "size", "run"]
+TOLD = ("extended", "test", "validation")  # splits, the larger test set first
+EXPECTED = "predictions of models on fewer training images, as stage learning_curve makes them"
 DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
 
 
@@ -32,12 +35,16 @@ def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
 def validate_curve(frame: pd.DataFrame, source: str | Path = "learning curve") -> pd.DataFrame:
     """`frame` itself if it keeps the contract, otherwise HarError that names `source` and what is wrong: every
     model, size and run predicts the same images."""
-    require(frame, KEYS, source)
-    if frame.empty:
+    if _keyed(frame, source).empty:
         raise HarError(f"{source}: no prediction")
-    if frame["model"].isna().any():
-        raise HarError(f"{source}: line {int(frame['model'].isna().argmax()) + 2}: model is empty")
     validate_predictions(as_predictions(frame), source)
+    return frame
+
+
+def _keyed(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    require(frame, KEYS, source)
+    if frame["model"].isna().any():
+        raise HarError(f"{source}: line {frame['model'].isna().idxmax() + 2}: model is empty")
     return frame
 
 
@@ -46,59 +53,93 @@ def write_curve(path: Path | str, frame: pd.DataFrame) -> None:
     write_csv(path, validate_curve(frame, path))
 
 
-def read_curve(path: Path | str) -> pd.DataFrame:
-    """The validated frame in the CSV file `path`."""
-    return read_checked(path, validate_curve)
+def read_curve(path: Path | str) -> Iterator[pd.DataFrame]:
+    """The frame in the CSV file `path` in parts, each validated: a model and size after the other, as they are written.
+    All of it never is in memory.
+
+    HarError, at the latest with the last part, names what is wrong.
+    """
+    about = None
+    for part in _parts(path):
+        validate_curve(part, path)
+        told = part[["image_id", "split", "label"]].drop_duplicates().sort_values("image_id", ignore_index=True)
+        about = told if about is None else about
+        if not told.equals(about):
+            what = f"{part['model'].iloc[0]} on {part['size'].iloc[0]} images"
+            raise HarError(f"{path}: {one_line(what)} predicts other images, splits or labels than the rows before")
+        yield part
+    if about is None:
+        raise HarError(f"{path}: no prediction")
+
+
+def _parts(path: Path | str) -> Iterator[pd.DataFrame]:
+    """Rows of one model and size, at the place in the file that their index tells."""
+    names = read_header(path, EXPECTED)
+    kinds = dict.fromkeys(["size", "run", "image_id"], "int64") | {n: "float" for n in names if n.startswith("p_")}
+    current, held, done = None, [], set()
+    for block in read_blocks(path, dict.fromkeys(names, "str") | kinds, EXPECTED):
+        for key, part in _keyed(block, path).groupby(KEYS[:2], sort=False):
+            if key != current:
+                if key in done:
+                    raise HarError(f"{path}: rows of {one_line(f'{key[0]} on {key[1]} images')} do not stand together")
+                if held:
+                    yield pd.concat(held)
+                current, held = key, []
+                done.add(key)
+            held.append(part)
+    if held:
+        yield pd.concat(held)
 
 
 # --- table and figure --------------------------------------------------------------------------------------
 
 
 def scores(
-    frame: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
+    parts: Iterable[pd.DataFrame], resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
 ) -> list[dict[str, object]]:
-    """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1."""
+    """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1.
+
+    parts: those of read_curve, models in the order in which they are told.
+    """
     rows = []
-    splits = [name for name in ("extended", "test", "validation") if (frame["split"] == name).any()]
-    for split in splits:
-        part = frame[frame["split"] == split]
-        for (model, size), one in part.groupby(["model", "size"], sort=False):
-            predictions = one.rename(columns={"run": "seed"}).drop(columns=["model", "size"])
-            found = summarise(predictions, (split,), resamples, seed, level)[split]
-            accuracy = found["accuracy"]
+    for part in parts:
+        model, size = part["model"].iloc[0], int(part["size"].iloc[0])
+        found = summarise(part.rename(columns={"run": "seed"}).drop(columns=KEYS[:2]), TOLD, resamples, seed, level)
+        for split, one in found.items():
+            accuracy = one["accuracy"]
             rows.append(
                 {
                     "split": split,
                     "model": model,
-                    "size": int(size),
-                    "n": found["n"],
-                    "runs": found["runs"],
+                    "size": size,
+                    "n": one["n"],
+                    "runs": one["runs"],
                     "accuracy": accuracy["mean"],
                     "sd": accuracy.get("sd"),
                     "ci_low": accuracy["ci_low"],
                     "ci_high": accuracy["ci_high"],
-                    "f1": found["f1"]["mean"],
+                    "f1": one["f1"]["mean"],
                 }
             )
-    return rows
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    return sorted(rows, key=lambda row: (TOLD.index(row["split"]), models.index(row["model"]), row["size"]))
 
 
 def with_all_of_train(
-    frame: pd.DataFrame, predictions: Mapping[tuple[str, str], pd.DataFrame], size: int
-) -> pd.DataFrame:
-    """`frame` and, for each of its models that lacks it, the point with all `size` training images: the trained
+    parts: Iterable[pd.DataFrame], predictions: Mapping[tuple[str, str], pd.DataFrame], size: int
+) -> Iterator[pd.DataFrame]:
+    """`parts` and, for each of their models that lacks it, the point with all `size` training images: the trained
     model's own `predictions` ((task, model) to its frame) on the same splits."""
-    missing = set(frame["model"]) - set(frame.loc[frame["size"] == size, "model"])
-    more = [
-        part[part["split"].isin(frame["split"])].rename(columns={"seed": "run"}).assign(model=model, size=size)
-        for model in sorted(missing)
-        if (part := predictions.get(("activity", model))) is not None
-    ]
-    whole = pd.concat([frame, *(part[frame.columns] for part in more)], ignore_index=True)
-    places = {model: place for place, model in enumerate(frame["model"].unique())}
-    return whole.sort_values(
-        ["model", "size"], key=lambda c: c.map(places) if c.name == "model" else c, kind="stable", ignore_index=True
-    )
+    missing, columns, splits = {}, [], []
+    for part in parts:
+        model = part["model"].iloc[0]
+        missing[model] = missing.get(model, True) and part["size"].iloc[0] != size
+        columns, splits = part.columns, part["split"].unique()
+        yield part
+    for model in sorted(model for model, is_missing in missing.items() if is_missing):
+        if (own := predictions.get(("activity", model))) is not None:
+            own = own[own["split"].isin(splits)].rename(columns={"seed": "run"})
+            yield own.assign(model=model, size=size)[columns]
 
 
 def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Table:

@@ -4,10 +4,12 @@ How much memory a file may take is decided from its bytes, before they unfold: a
 as Python objects, whatever its content.
 """
 
+import codecs
 import io
 import json
 import stat
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ ANNOTATIONS = 8192 * MB  # COCO's largest, 470 MB (instances_train2017), takes a
 TABLE = 4096 * MB  # some 30 million cells
 DEPTH = 64  # of lists and objects; the deepest file in use has 7
 COLUMNS = 1000
+ROWS = 1 << 16  # of a table that is read in blocks
 # What Python takes at most for one of these, beside its characters.
 OBJECT, LIST, ITEM, STRING, CELL = 240, 88, 48, 60, 72
 
@@ -159,6 +162,41 @@ def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = T
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
         raise HarError(f"{path}: rows are longer than the header; expected {expected}")
     return frame
+
+
+def read_header(path: str | Path, expected: str) -> list[str]:
+    """The names in the first line of the CSV file `path`, as they stand there: none is unquoted. HarError where there
+    is no such file, or one too large for any reader."""
+    ordinary_size(Path(path), expected, TABLE // 2, str(path))
+    with reading(str(path), expected), open(path, "rb") as stream:
+        return stream.readline(1 << 16).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n").split(",")
+
+
+def read_blocks(path: str | Path, columns: Mapping[str, str], expected: str) -> "Iterator[pd.DataFrame]":
+    """`columns` (name to dtype) of the CSV file `path`, ROWS rows at a time: `read_csv`, which takes any table, has the
+    bytes and cells of all in memory. Other columns are passed over.
+
+    Raises HarError, at the latest with the last block, for what is no such table.
+    """
+    import pandas as pd
+
+    names = read_header(path, expected)
+    if len(names) > COLUMNS:
+        raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
+    if wrong := [name for name in columns if names.count(name) != 1]:
+        raise HarError(f"{path}: column {wrong[0]!r} is missing or stands twice; expected {expected}")
+    # all columns, as with some only pandas would pass over rows longer than the header
+    dtypes = defaultdict(lambda: "str", columns)
+    with reading(str(path), expected), open(path, "rb") as stream:
+        try:
+            for block in pd.read_csv(
+                stream, encoding="utf-8-sig", dtype=dtypes, float_precision="round_trip", chunksize=ROWS
+            ):
+                if not isinstance(block.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
+                    raise HarError(f"{path}: rows are longer than the header; expected {expected}")
+                yield block[list(columns)]
+        except (ValueError, OverflowError) as error:
+            raise HarError(f"{path}: cannot be read as CSV ({one_line(error)}); expected {expected}") from None
 
 
 def read_table(

@@ -7,7 +7,6 @@ or a system other than Linux, runs everything in a process of its own, with the 
 """
 
 import atexit
-import ctypes
 import fcntl
 import gc
 import hashlib
@@ -46,7 +45,6 @@ IDLE = 20.0  # seconds without work, after which the server ends
 LIMIT = 1_000_000  # bytes of a request
 forked = False  # whether this process was forked from a server
 ends_with = 1  # such a process's exit code
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of malloc.h
 
 
 def run(arguments: list[str]) -> None:
@@ -61,17 +59,11 @@ def run(arguments: list[str]) -> None:
 
 
 def run_here(arguments: list[str]) -> None:
+    from har.memory import keep_memory  # not at the top: the server holds no code of the project
+
     keep_memory()
     sys.argv = list(arguments)  # runpy puts the module's file into its first place
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
-
-
-def keep_memory() -> None:
-    """Have glibc keep what is freed. It returns each large block to the kernel at once, which clears its pages for the
-    next tensor of that size: a fifth of the time of a small transformer."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for parameter, size in ((M_MMAP_THRESHOLD, 32 << 20), (M_TRIM_THRESHOLD, 1 << 30), (M_TOP_PAD, 64 << 20)):
-            libc.mallopt(parameter, size)
 
 
 # --- the side that asks ------------------------------------------------------------------------------------

@@ -41,9 +41,9 @@ def statistics(context: Context) -> None:
 
 def learning_curve(context: Context, predictions: Mapping, header: str, options: dict) -> Table:
     """Accuracy against training images: the table, and its figure drawn."""
-    curve = read_curve(context.data / "learning_curve.csv")
+    parts = read_curve(context.data / "learning_curve.csv")
     train = int((read_split(context.data / "split.csv").split == "train").sum())
-    points = scores(with_all_of_train(curve, predictions, train), **options)
+    points = scores(with_all_of_train(parts, predictions, train), **options)
     title = f"Accuracy against training images, profile {context.params.profile}"
     classes = len(context.profile.tasks["activity"])
     draw_curve(points, context.reports / "statistics/learning_curve.png", title, classes, options["level"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from har import evaluate
+from har import evaluate, outside
 from har.errors import HarError
 from har.evaluate import (
     METRICS,
@@ -344,7 +344,7 @@ def test_predictions_survive_the_file_bit_for_bit(tmp_path):
 
 
 def test_predictions_in_blocks_are_those_of_the_whole_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "ROWS", 7)  # so that splits and labels come in another order in each
+    monkeypatch.setattr(outside, "ROWS", 7)  # so that splits and labels come in another order in each
     frame = simulate()
     write_predictions(tmp_path / "p.csv", frame)
     monkeypatch.setattr(evaluate, "read_csv", None)
@@ -352,7 +352,7 @@ def test_predictions_in_blocks_are_those_of_the_whole_file(tmp_path, monkeypatch
 
 
 def test_reading_takes_little_more_memory_than_the_predictions(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate, "ROWS", 5000)
+    monkeypatch.setattr(outside, "ROWS", 5000)
     frame = pd.concat([simulate(500, 10)] * 10, ignore_index=True)
     frame["image_id"] += 500 * (np.arange(len(frame)) // 5000)
     write_predictions(tmp_path / "p.csv", frame)

@@ -16,6 +16,7 @@ from har import embeddings, gate, store, trained
 from har.cli import models
 from har.coco.manifest import MANIFEST_COLUMNS, read_evidence, read_manifest
 from har.evaluate import read_predictions
+from har.learning_curve import read_curve
 from har.own.find import find_in_table
 from har.own.look import read_images
 from har.page import charts, gallery, maps
@@ -115,6 +116,13 @@ def test_predictions(fuzz, tmp_path):
     head = ["seed", "image_id", "split", "label", "p_a", "p_b"]
     rows = [head, *([s, i, "test", "ab"[i % 2], 0.25, 0.75] for s in (0, 1) for i in (1, 2, 3))]
     fuzz("Predictions").run(csv_of(rows), lambda case: read_predictions(file(tmp_path, "p.csv", case)), table(rows))
+
+
+def test_learning_curve(fuzz, tmp_path):
+    head = ["model", "size", "run", "image_id", "split", "label", "p_a", "p_b"]
+    rows = [head, *([m, n, 0, i, "test", "ab"[i % 2], 0.25, 0.75] for m in "cd" for n in (5, 9) for i in (1, 2))]
+    reader = fuzz("Predictions on fewer training images")
+    reader.run(csv_of(rows), lambda case: list(read_curve(file(tmp_path, "c.csv", case))), table(rows))
 
 
 def test_own_table(fuzz, tmp_path):

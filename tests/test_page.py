@@ -18,6 +18,7 @@ from one_by_one import OneByOne
 from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
 from PIL import Image
 
+from har import outside
 from har.errors import HarError
 from har.page import charts, gallery, markup, scripts
 from har.page.build import build
@@ -146,15 +147,18 @@ class TestPacking:
         with pytest.raises(HarError, match=r"split\.csv: image 1000 of the manifest is missing"):
             gallery.images(made.manifest, made.split.iloc[1:], TASKS)
 
-    def test_traits_are_those_of_the_errors_stage(self, made, tmp_path):
+    def test_traits_are_those_of_the_errors_stage(self, made, tmp_path, monkeypatch):
         traits = read_script(made[1].parent / "page/data/images/0.js")["traits"]
         assert traits["Largest person, of the image"][:2] == [0.25, 0.25]
         assert traits["Overlapped by others"][:2] == [None, 0.5]
         assert traits["Of these, hidden"][:2] == [None, None]
         assert gallery.read_traits(tmp_path / "errors.csv") is None
         header = "model,image_id,labelled_joints,hidden_joints,overlap"
-        (tmp_path / "errors.csv").write_text(f"{header}\na,7,1.0,,0.5\nb,7,1.0,,0.5\n")
-        assert gallery.read_traits(tmp_path / "errors.csv").overlap.tolist() == [0.5]
+        (tmp_path / "errors.csv").write_text(f"{header}\na,7,1.0,,0.5\na,8,,,\nb,7,1.0,,0.5\nb,9,1,0.25,0\n")
+        for rows in (2, 100):
+            monkeypatch.setattr(outside, "ROWS", rows)
+            found = gallery.read_traits(tmp_path / "errors.csv").set_index("image_id")
+            assert found.fillna(-1).T.to_dict("list") == {7: [1, -1, 0.5], 8: [-1, -1, -1], 9: [1, 0.25, 0]}
 
 
 class TestMaps:

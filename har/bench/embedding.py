@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har import warm
 from har.files import write_json
+from har.memory import keep_memory
 
 ROUNDS = 3
 OURS = ("ours", "stored")
@@ -133,7 +133,7 @@ def seconds(images: Images, files: Sequence[str]) -> float:
 
 def main(way: str, encoder: str, batch: str, jobs: str, short_side: str) -> None:
     if way not in ("transformers", "open_clip"):
-        warm.keep_memory()  # as a stage does
+        keep_memory()  # as a stage does
     images, few = WAYS[way](Path(encoder), int(batch), int(jobs), int(short_side)), int(batch) * int(jobs)
     files = list(islice(cycle(pd.read_csv("images.csv").file), ROUNDS * few))
     np.save(f"{way}.npy", images(files[:few]))

@@ -40,7 +40,7 @@ def run(command: Sequence[str], folder: str | Path, logs: str | Path | None = No
     """`command` in `folder`, its output in bench.log there or in `logs`. Raises HarError, with the last line of this,
     where it fails."""
     root = str(Path(har.__file__).parents[1])  # the same har as here
-    env = os.environ | {"PYTHONPATH": root, "DVC_NO_ANALYTICS": "1", "TQDM_DISABLE": "1"}
+    env = os.environ | {"PYTHONPATH": root, "DVC_NO_ANALYTICS": "1", "TQDM_DISABLE": "1", "HAR_WARM": "0"}
     log = Path(logs or folder) / "bench.log"
     with open(log, "wb") as out:
         start, most = time.perf_counter(), 0

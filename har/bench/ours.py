@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from har import experiment, store, warm
+from har import experiment, store
 from har.bench import work
 from har.evaluate import write_predictions
+from har.memory import keep_memory
 
 
 def main() -> None:
-    warm.keep_memory()  # as a stage does, which here finds nothing loaded for it
+    keep_memory()  # as a stage does, which here finds nothing loaded for it
     given, images = work.read(".")
     checkpoint = Path(given.checkpoint)
     store.build(dict(zip(images.image_id, images.file, strict=True)), "store", given.short_side, given.training.jobs)

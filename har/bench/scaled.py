@@ -1,79 +1,88 @@
-"""What a stage does, on as many images as one likes: `python -m har.bench.scaled PART IMAGES`, in a folder of its own.
+"""What stages are given, for as many images as one likes: `python -m har.bench.scaled PART`.
 
-scenes      the profile's images of the generated world, as JPEG files with their annotations (IMAGES has no effect)
-given       annotations and predictions of IMAGES images, each the copy of a scene under an id of its own
-curate, embed, statistics, page    what the stage of that name does with them
-
-A part finds what the parts before it wrote in the folder IMAGES.
+In a folder of its own:
+scenes        the sample's images of the generated world, as JPEG files with their annotations
+given IMAGES  a project in the folder IMAGES, where stages run: annotations of so many images, each the copy of a scene
+              under an id of its own
+In such a project:
+predictions   after stages curate and split: what the trainings and stage errors leave, drawn at random
+store         the photographs decoded, as stage images does it
+page          stage page; its photographs are links
 """
 
 import json
+import runpy
+import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from har import splits
 from har.coco.manifest import read_manifest
-from har.csv_rows import read_rows
 from har.files import link_or_copy, replacing, write_csv, write_json
 from har.params.schema import Profile, load_params
+from har.splits import read_split
 
-HEADER = "scaling"
-ENCODER = Path(__file__).parents[2] / "data/pretrained/clip"
+DATA = Path("data/sample")
+PROJECT = Path(__file__).resolve().parents[2]  # in such a project har is a link
 MODELS = ("cnn_base", "vit", "clip", "siglip2")  # whose predictions there are, of all seeds, for the task activity
+ENCODER = "clip"
 SHARPNESS = 1.5  # of the predictions that are drawn: accuracies about those of the sample
 
 
-def profile() -> Profile:
-    return load_params(Path(__file__).parents[2] / "params.yaml").sample
+def sample() -> Profile:
+    return load_params(PROJECT / "params.yaml").sample
 
 
-def scenes(images: int) -> None:
-    """scenes.json: the records of the drawn images of the sample, and each as a file below scenes/."""
+def scenes() -> None:
+    """The annotations of all scenes, and as a file below scenes/ each that the sample draws."""
     from har.world import coco_annotations
     from har.world.files import draw_files
 
-    given = profile()
-    world, jobs = given.data.world, given.store.jobs
+    world, jobs = sample().data.world, sample().store.jobs
     for name, content in coco_annotations(
         world.seed, range(world.first_id, world.first_id + world.images), jobs
     ).items():
         write_json(Path(f"{name}.json"), content)
-    curated(given, Path(), extended=0)
-    ids = read_manifest("manifest.csv").image_id
-    draw_files(world.seed, ids, "scenes", jobs)
+    project(Path("sample"), extended=0)
+    for name in ("captions", "instances"):
+        link_or_copy(Path(f"{name}.json"), Path("sample") / DATA / f"annotations/{name}.json")
+    subprocess.run([sys.executable, "-m", "stages.curate"], cwd="sample", check=True)
+    draw_files(world.seed, drawn(), "scenes", jobs)
 
 
-def curated(given: Profile, folder: Path, extended: int | None) -> None:
-    from har.coco.curate import curate
-
-    rule = given.curate
-    found = curate(
-        folder / "captions.json",
-        folder / "instances.json",
-        classes={label: one.model_dump() for label, one in rule.classes.items()},
-        person_words=rule.person_words,
-        min_captions=rule.min_captions,
-        precedence=rule.precedence,
-        require_person=rule.require_person,
-        extended=extended,
-        seed=rule.seed,
-    )
-    found.write(folder / "manifest.csv", folder / "evidence.csv")
-    write_csv(folder / "funnel.csv", found.funnel)
+def drawn() -> list[int]:
+    """The images of the sample, from which all others are copied."""
+    return read_manifest(Path("sample") / DATA / "manifest.csv").image_id.tolist()
 
 
-def given(images: int) -> None:
-    folder = Path(str(images))
+def project(folder: Path, extended: int) -> None:
+    """This project in `folder`, with at most so many extended images, of the models MODELS alone; no data yet."""
     folder.mkdir()
-    kept = read_manifest("manifest.csv").image_id.tolist()
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    keys = [f"activity-{model}" for model in MODELS]
+    params["run"] |= {"train": {key: params["run"]["train"][key] for key in keys}, "generative": []}
+    params |= {"profile": "sample"}
+    params["sample"]["curate"]["extended"] = extended
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    for name in ("har", "stages"):
+        (folder / name).symlink_to(PROJECT / name)
+    for name in ("annotations", "backbones"):
+        (folder / DATA / name).mkdir(parents=True)
+    (folder / DATA / "backbones" / ENCODER).symlink_to(PROJECT / "data/pretrained" / ENCODER)
+    subprocess.run([sys.executable, "-m", "stages.check"], cwd=folder, check=True)
+
+
+def given(images: str) -> None:
+    folder = Path(images)
+    project(folder, extended=int(images))
     for name in ("captions", "instances"):
         source = json.loads(Path(f"{name}.json").read_text(encoding="utf-8"))
-        copied(source, kept, images, folder / f"{name}.json")
+        copied(source, drawn(), int(images), folder / DATA / f"annotations/{name}.json")
 
 
 def copied(source: dict, kept: list[int], images: int, path: Path) -> None:
@@ -105,99 +114,59 @@ def copied(source: dict, kept: list[int], images: int, path: Path) -> None:
         out.write("}")
 
 
-def curate(images: int) -> None:
-    curated(profile(), Path(str(images)), extended=None)
-
-
-def files(image_ids: Iterable[int]) -> dict[int, Path]:
-    """Copies of scenes as their photographs: image k is scene k, and again from the first after the last."""
-    drawn = sorted(Path("scenes").glob("*.jpg"))
-    return {i: drawn[(i - 1) % len(drawn)] for i in image_ids}
-
-
-def embed(images: int) -> None:
-    from har import store, warm
-    from har.embed import embed
-
-    warm.keep_memory()
-    given, folder = profile(), Path(str(images))
-    ids = read_manifest(folder / "manifest.csv").image_id
-    store.build(files(ids), folder / "store", given.store.short_side, given.store.jobs)
-    embed(
-        ENCODER,
-        store.Store(folder / "store"),
-        ids,
-        {label: given.embed.prompts[label] for label in given.curate.classes},
-        folder / "embeddings",
-        batch_size=given.embed.batch_size,
-        jobs=given.training.jobs,
-        device="cpu",
-        keep=folder / "unfinished",
-    )
-
-
-def predictions(images: int) -> None:
-    """The split, and predictions as trained models leave them."""
+def predictions() -> None:
+    from har.error_analysis.outcomes import factor_frame, outcome_frame
     from har.evaluate import predictions_frame, write_predictions
 
-    given, folder = profile(), Path(str(images))
-    manifest, classes = read_manifest(folder / "manifest.csv"), given.tasks["activity"]
-    fractions = {name: getattr(given.split, name) for name in splits.SPLITS[:3]}
-    parts = splits.split(manifest, fractions=fractions, mode=given.split.mode, seed=given.split.seed)
-    write_csv(folder / "split.csv", parts)
-    told = parts[parts.split != "train"]
-    truth = np.eye(len(classes))[pd.Index(classes).get_indexer(told.label)]
-    random = np.random.default_rng(0)
-    for model in MODELS:
-        logits = truth + SHARPNESS * random.normal(size=truth.shape)
-        frames = []
-        for seed in given.training.seeds:
+    settings, random = sample(), np.random.default_rng(0)
+    split, classes = read_split(DATA / "split.csv"), settings.tasks["activity"]
+    told = split[split.split != "train"]
+
+    def runs(told: pd.DataFrame, seeds: Iterable[int]) -> pd.DataFrame:
+        truth = np.eye(len(classes))[pd.Index(classes).get_indexer(told.label)]
+        logits, frames = truth + SHARPNESS * random.normal(size=truth.shape), []
+        for seed in seeds:
             weights = np.exp(logits + 0.5 * random.normal(size=truth.shape))
             shares = weights / weights.sum(1, keepdims=True)
             frames.append(predictions_frame(told.image_id, told.label, told.split, shares, classes, seed))
-        write_predictions(folder / f"{model}.csv", pd.concat(frames, ignore_index=True))
+        return pd.concat(frames, ignore_index=True)
+
+    trained = {("activity", model): runs(told, settings.training.seeds) for model in MODELS}
+    for (task, model), frame in trained.items():
+        write_predictions(DATA / f"predictions/{task}-{model}.csv", frame)
+    traits = {name: random.random(len(split)) for name in ("labelled_joints", "hidden_joints", "overlap")}
+    factors = factor_frame(read_manifest(DATA / "manifest.csv"), split[["image_id"]].assign(**traits))
+    write_csv(DATA / "errors.csv", outcome_frame(trained, factors))
+    curve = settings.learning_curve
+    told = told[told.split != "test"]
+    with replacing(DATA / "learning_curve.csv") as temporary, open(temporary, "w", encoding="utf-8") as out:
+        for model in curve.models:
+            for size in sorted(curve.sizes):
+                part = runs(told, range(curve.runs)).rename(columns={"seed": "run"}).round(6)
+                part.insert(0, "size", size)
+                part.insert(0, "model", model)
+                part.to_csv(out, index=False, header=not out.tell())
 
 
-def trained(given: Profile, folder: Path) -> Mapping[tuple[str, str], pd.DataFrame]:
-    from har.stored_predictions import StoredPredictions
-
-    return StoredPredictions(
-        {("activity", model): (folder / f"{model}.csv", given.tasks["activity"]) for model in MODELS}
-    )
+def files(image_ids: Iterable[int]) -> dict[int, Path]:
+    """Scenes as their photographs: image k is scene k, and again from the first after the last."""
+    scenes = sorted(Path("../scenes").glob("*.jpg"))
+    return {i: scenes[(i - 1) % len(scenes)] for i in image_ids}
 
 
-def statistics(images: int) -> None:
-    from har.evidence import build_evidence, reliability_figure
-    from har.tables import write_tables
+def store() -> None:
+    from har.store import build
 
-    given, folder = profile(), Path(str(images))
-    told = trained(given, folder)
-    options = {"resamples": given.report.resamples, "seed": given.report.seed, "level": given.report.confidence}
-    labels = [label for _, label in read_rows(folder / "manifest.csv", {"image_id": int, "label": sys.intern})]
-    write_tables(build_evidence(told, labels, HEADER, **options), folder / "reports/statistics")
-    reliability_figure(told, folder / "reports/statistics/reliability.png", HEADER, **options)
+    settings = sample().store
+    build(files(read_manifest(DATA / "manifest.csv").image_id), DATA / "store", settings.short_side, settings.jobs)
 
 
-def page(images: int) -> None:
+def page() -> None:
     from har.page import build
-    from har.page.photographs import write_photographs
 
-    given, folder = profile(), Path(str(images))
-    build.write_photographs = linked(write_photographs)
-    source = build.Source(
-        profile=HEADER,
-        header=HEADER,
-        generated=True,
-        manifest=folder / "manifest.csv",
-        split=splits.read_split(folder / "split.csv"),
-        evidence=folder / "evidence.csv",
-        tasks={"activity": given.tasks["activity"]},
-        predictions=trained(given, folder),
-        photographs=folder / "images",
-        explain=folder / "explain",
-    )
-    (folder / "reports").mkdir(exist_ok=True)
-    build.build(source, folder / "reports", given.page)
+    build.write_photographs = linked(build.write_photographs)
+    sys.argv = ["stages.page"]
+    runpy.run_module("stages.page", run_name="__main__", alter_sys=True)
 
 
 def linked(write):
@@ -215,7 +184,7 @@ def linked(write):
     return links
 
 
-PARTS = {one.__name__: one for one in (scenes, given, curate, predictions, embed, statistics, page)}
+PARTS = {one.__name__: one for one in (scenes, given, predictions, store, page)}
 
 if __name__ == "__main__":
-    PARTS[sys.argv[1]](int(sys.argv[2]))
+    PARTS[sys.argv[1]](*sys.argv[2:])

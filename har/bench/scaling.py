@@ -1,7 +1,8 @@
 """How time and memory of four stages grow with the images: `python -m har.bench.scaling`, or `make scaling`.
 
 The images are copies of the sample's 285 under ids of their own, with their captions, annotations and files;
-predictions are drawn at random. Writes NAME.scaling.md and .csv in reports/bench, where NAME tells the hardware.
+predictions, and what else the stages are given, are drawn at random. Writes NAME.scaling.md and .csv in reports/bench,
+where NAME tells the hardware.
 """
 
 import argparse
@@ -15,18 +16,28 @@ import pandas as pd
 
 from har.bench import measure
 from har.bench.report import file_name, hardware
-from har.bench.scaled import MODELS
+from har.bench.scaled import ENCODER, MODELS
 from har.errors import told_in_one_line
 from har.files import write_csv, write_text
 from har.markdown import markdown_table
 
 SIZES = (285, 2_850, 28_500, 118_000)  # the last: as many as COCO's train2017 has
-STAGES = ("curate", "embed", "statistics", "page")
-# in the order in which one needs the other; some only write what a stage is given
-PARTS = ("given", "curate", "predictions", "embed", "statistics", "page")
+# Commands in a project of so many images, in the order in which one needs the other, each with the stage as which it is
+# measured; '': not measured.
+PARTS = (
+    ("curate", "stages curate"),
+    ("", "stages split"),
+    ("", "har.bench.scaled predictions"),
+    ("embed", "har.bench.scaled store"),
+    ("embed", f"stages embed {ENCODER}"),
+    ("statistics", "stages statistics"),
+    ("page", "har.bench.scaled page"),
+)
+STAGES = tuple(dict.fromkeys(stage for stage, _ in PARTS if stage))
 NOTES = (
-    "curate: every caption and annotation, all images chosen; embed: photographs to store to CLIP's embeddings (the "
-    f"sample's); statistics: predictions of {len(MODELS)} models, five runs each; page: its photographs are links, "
+    "The stages as `dvc repro` runs them, each in a process of its own. curate: every caption and annotation, all "
+    "images chosen; embed: photographs to store (stage images) to CLIP's embeddings (the sample's); statistics: "
+    f"predictions of {len(MODELS)} models, five runs each, and the learning curve's; page: its photographs are links, "
     "re-encoding them is left out.",
     "Memory: the most that a stage and its processes had at a time, what several share counted once.",
 )
@@ -36,17 +47,19 @@ Measured = Mapping[tuple[str, int], measure.Spent]
 def measured(sizes: Sequence[int], folder: Path) -> Measured:
     """(stage, images) to what it took, in `folder`, which needs about 0.2 MB an image."""
 
-    def run(part: str, size: int) -> measure.Spent:
-        return measure.run([sys.executable, "-m", "har.bench.scaled", part, str(size)], folder)
+    def run(command: str, where: Path) -> measure.Spent:
+        return measure.run([sys.executable, "-m", *command.split()], where)
 
-    run("scenes", 0)
+    run("har.bench.scaled scenes", folder)
     spent = {}
     for size in sizes:
-        for part in PARTS:
-            one = run(part, size)
-            if part in STAGES:
-                spent[part, size] = one
-                print(f"{part}, {size:,} images: {_cell(one)}", flush=True)
+        run(f"har.bench.scaled given {size}", folder)
+        for stage, command in PARTS:
+            one = run(command, folder / str(size))
+            if stage:
+                before = spent.get((stage, size), measure.Spent(0.0, 0))
+                spent[stage, size] = measure.Spent(before.seconds + one.seconds, max(before.bytes, one.bytes))
+                print(f"{command}, {size:,} images: {_cell(one)}", flush=True)
         shutil.rmtree(folder / str(size))
     return spent
 

@@ -23,7 +23,7 @@ from har.csv_rows import read_rows
 from har.errors import HarError
 from har.evaluate import classes_of
 from har.memory import return_memory
-from har.outside import read_table
+from har.outside import read_blocks
 from har.page.licences import licence, photo_page
 from har.page.markup import safe_address
 from har.page.scripts import packed
@@ -44,9 +44,10 @@ def read_traits(path: Path) -> pd.DataFrame | None:
     row for each model and image; None where no stage wrote it. HarError names what is wrong."""
     if not path.exists():
         return None
-    frame = read_table(path, {"image_id": "int64", **dict.fromkeys(TRAITS, "str")}, unique=False)
-    frame = frame.drop_duplicates("image_id", ignore_index=True)
-    return frame.assign(**{name: pd.to_numeric(frame[name], errors="coerce") for name in TRAITS})
+    columns, found = {"image_id": "int64", **dict.fromkeys(TRAITS, "float")}, None
+    for block in read_blocks(path, columns, f"a table with {', '.join(columns)}, as stage errors makes it"):
+        found = pd.concat([found, block]).drop_duplicates("image_id", ignore_index=True)
+    return found
 
 
 def images(manifest: Path, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
