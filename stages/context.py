@@ -13,6 +13,7 @@ from har.params.settings import read
 NOTED = Path("data/stages")
 # Downloads and rendered scenes that outlive a stage: DVC empties a stage's outs before it runs.
 CACHE = Path("data/.cache")
+CNN_BASE = "activity-cnn_base"  # the run of the model that the augmentation study trains
 
 
 @dataclass(frozen=True)

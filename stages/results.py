@@ -6,9 +6,8 @@ import pandas as pd
 
 from har.evaluate import read_predictions
 from har.stored_predictions import StoredPredictions
-from stages.context import Context
+from stages.context import CNN_BASE, Context
 
-CNN_BASE = "activity-cnn_base"
 CURVES = "curves.csv"  # of a training, beside the weights
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from har.params.schema import Params, Profile
-from stages.results import CNN_BASE
+from stages.context import CNN_BASE
 
 
 def keys(params: Params) -> dict[str, list[str]]:

@@ -1,6 +1,8 @@
 """What a stage's code is: the closure of its imports, and a fingerprint that ignores what does nothing."""
 
 import ast
+import io
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,26 @@ def test_text_that_does_something_stays():
     assert substance(source) == 'x = """a # no comment"""\nX = "# neither"\n\ndef f():\n    return """kept"""\n'
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("x = 1  # one", "x = 1"),
+        ("x = '#' # \"'", "x = '#'"),
+        (r"x = '\'#' '#'  # it's", r"x = '\'#' '#'"),
+        (r'x = "\\"  # "', r'x = "\\"'),
+        (r'x = r"\"#"', r'x = r"\"#"'),
+        ("x = f'{y:#x}' + \"it's # this\"", "x = f'{y:#x}' + \"it's # this\""),
+        ("x = '''a'#\\n\"\"\"#'''  # b", "x = '''a'#\\n\"\"\"#'''"),
+        ('x = ""  # ""', 'x = ""'),
+        ('x = "a\\\n#b"  # c', 'x = "a\\\n#b"'),
+        ("x = 1\n  # alone\n\ny = 2", "x = 1\n\ny = 2"),
+    ],
+)
+def test_comments_go_and_strings_stay(line, kept):
+    assert substance(line) == f"{kept}\n"
+    assert what_runs(line) == what_runs(kept)
+
+
 def what_runs(source: str) -> str:
     """The syntax tree without docstrings, but for one that is a whole body."""
     tree = ast.parse(source)
@@ -86,6 +108,8 @@ def test_substance_keeps_what_python_runs(file):
     source = file.read_text()
     assert what_runs(substance(source)) == what_runs(source)
     assert len(substance(source)) <= len(source) + 1
+    kinds = {token.type for token in tokenize.generate_tokens(io.StringIO(substance(source)).readline)}
+    assert tokenize.COMMENT not in kinds
 
 
 def test_no_import_of_the_project_is_missed():
