@@ -194,6 +194,8 @@ def read_blocks(path: str | Path, columns: Mapping[str, str], expected: str) -> 
             ):
                 if not isinstance(block.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
                     raise HarError(f"{path}: rows are longer than the header; expected {expected}")
+                if list(block.columns) != names:
+                    raise HarError(f"{path}: a name in the header is empty or quoted; expected {expected}")
                 yield block[list(columns)]
         except (ValueError, OverflowError) as error:
             raise HarError(f"{path}: cannot be read as CSV ({one_line(error)}); expected {expected}") from None

@@ -167,6 +167,7 @@ class TestPredictions:
             (lambda f: f.assign(model=[*f.model[:30], None, *f.model[31:]]), "line 32: model is empty"),
             (lambda f: f.assign(label=[*f.label[:30], "-", *f.label[31:]]), "line 32: label is none of"),
             (lambda f: f.iloc[:0], "no prediction"),
+            (lambda f: f.rename(columns={"p_sitting": ""}), "a name in the header is empty"),
             (lambda f: pd.concat([f, f.iloc[:24]]), "rows of probe_clip on 6 images do not stand together"),
             (
                 lambda f: f[(f["size"] == 6) | (f.image_id > 110)],
