@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 repro: $(VENV)/.installed
 	@python -m stages.recover
 	@dvc repro
-	@echo "Done. Open reports/$$(python -m har.params profile)/index.html in a browser: results and images."
+	@echo "Done. Open reports/$$(python -m har.config profile)/index.html in a browser: results and images."
 
 test: $(VENV)/.installed
 	@python -m pytest -n 2 --dist loadfile
@@ -22,14 +22,14 @@ test-all: $(VENV)/.installed
 # the pipeline killed at MOMENTS random moments, on a full disk and from a server that breaks; writes reports/faults.md
 MOMENTS ?= 100
 faults: $(VENV)/.installed
-	@PYTHONPATH=tests python -m faults --moments $(MOMENTS)
+	@PYTHONPATH=tests/harness:tests/support:tests python -m faults --moments $(MOMENTS)
 
 # FUZZ hostile inputs to each reader of files from outside, hours on two cores; writes reports/fuzz.md.
 # READERS chooses tests by their names: make fuzz READERS="vcoco or params"
 FUZZ ?= 10000
 fuzz: $(VENV)/.installed
-	@FUZZ=$(FUZZ) python -m pytest -n 2 --dist load tests/test_fuzz_*.py $(if $(READERS),-k "$(READERS)"); \
-	  code=$$?; python tests/fuzzing.py && exit $$code
+	@FUZZ=$(FUZZ) python -m pytest -n 2 --dist load tests/harness/test_fuzz_*.py $(if $(READERS),-k "$(READERS)"); \
+	  code=$$?; python tests/harness/fuzzing.py && exit $$code
 
 # known vulnerabilities of the pinned packages: asks PyPI, by a tool in an environment of its own. Error 1: some are
 # known; 2: not all packages could be asked for (make itself ends with 2 in both cases).
@@ -40,26 +40,26 @@ audit:
 	  { $(AUDIT)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off \
 	    --format json --output $(AUDIT)/found > $(AUDIT)/log 2>&1; [ -s $(AUDIT)/found ]; } || \
 	  { echo "audit: not done, as PyPI's advisories can't be had here: $$(tail -n 1 $(AUDIT)/log)" >&2; exit 2; }; \
-	  $(PYTHON) tests/advisories.py < $(AUDIT)/found
+	  $(PYTHON) tests/harness/advisories.py < $(AUDIT)/found
 
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
 gate: $(VENV)/.installed
-	@profile=$$(python -m har.params profile) && \
-	  python -m har.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
+	@profile=$$(python -m har.config profile) && \
+	  python -m har.dev.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
 	    reports/$$profile/metrics-baselines
 
 # how fast, against what else one would take: eight minutes on two cores; make bench OPTIONS="--minutes 30" or "--help"
 bench: $(VENV)/.installed
-	@python -m har.bench $(OPTIONS)
+	@python -m har.dev.bench $(OPTIONS)
 
 # how time and memory of four stages grow from 285 to 118,000 images: a quarter of an hour and 20 GB of disk;
 # make scaling OPTIONS="--sizes 285 2850"
 scaling: $(VENV)/.installed
-	@python -m har.bench.scaling $(OPTIONS)
+	@python -m har.dev.bench.scaling $(OPTIONS)
 
 # what the README quotes: the result table of the committed sample, the deviations from the paper, `make bench`
 readme: $(VENV)/.installed
-	@python -m har.readme
+	@python -m har.dev.readme
 
 lint: $(VENV)/.installed
 	@ruff check . && ruff format --check .

@@ -4,7 +4,7 @@ the same in a process that loads everything itself."""
 import sys
 from pathlib import Path
 
-from har import warm
+from har.core import warm
 
 
 def main() -> None:

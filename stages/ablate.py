@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from har.ablation.fits import ablate as fit_variants
-from har.ablation.fits import changes
-from har.ablation.report import ablation_table, forest, scores
-from har.evaluate import write_predictions
-from har.splits import read_split
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.recipes import variants
-from stages.resumed import resumed
+from har.data.split import read_split
+from har.evaluation.predictions import write_predictions
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.ablation.fit import ablate as fit_variants
+from har.studies.ablation.fit import changes
+from har.studies.ablation.report import ablation_table, forest, scores
+from stages.lib.context import Context, stage
+from stages.lib.recipes import variants
+from stages.lib.resumed import resumed
 
 
 @resumed

@@ -1,7 +1,7 @@
 """Get annotations: from a server of COCO's layout, of the generated world, or the labels of own images."""
 
-from har.files import write_json
-from stages.context import CACHE, Context, stage
+from har.core.files import write_json
+from stages.lib.context import CACHE, Context, stage
 
 KINDS = ("captions", "instances", "person_keypoints")
 
@@ -11,14 +11,14 @@ def annotations(context: Context) -> None:
     out.mkdir(parents=True, exist_ok=True)
     data = context.profile.data
     if data.source == "world":
-        from har.world import coco_annotations
+        from har.synthetic import coco_annotations
 
         ids = range(data.world.first_id, data.world.first_id + data.world.images)
         for kind, content in coco_annotations(data.world.seed, ids, workers=context.profile.store.jobs).items():
             write_json(out / f"{kind}.json", content)
     elif data.own:
-        from har.own.look import examine, write_annotations
-        from stages.own import found
+        from har.data.folder.inspect import examine, write_annotations
+        from stages.lib.own import found
 
         source = data.folder if data.source == "folder" else data.csv
         images, unreadable = examine(found(context), context.profile.store.jobs, source.unreadable)
@@ -26,7 +26,7 @@ def annotations(context: Context) -> None:
         for reason in unreadable.reason:
             print(f"skipped: {reason}")
     else:
-        from har.coco.fetch import fetch_annotations
+        from har.data.coco.fetch import fetch_annotations
 
         server = data.server
         members = [f"{kind}_{server.images}.json" for kind in KINDS]

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from har.coco.manifest import read_manifest
-from har.embeddings import read
-from har.label_noise import label_tables, vcoco_reference, world_reference
-from har.leakage import (
+from har.core.readers import read_table
+from har.data.manifest import read_manifest
+from har.data.split import read_split
+from har.data.store import Store
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.audit.duplicates import (
     date_check,
     embedding_check,
     file_check,
@@ -15,11 +17,9 @@ from har.leakage import (
     pixel_check,
     read_dates,
 )
-from har.outside import read_table
-from har.splits import read_split
-from har.store import Store
-from har.tables import profile_header, write_tables
-from stages.context import CACHE, Context, stage
+from har.studies.audit.labels import label_tables, vcoco_reference, world_reference
+from har.training.embeddings import read
+from stages.lib.context import CACHE, Context, stage
 
 
 def audit(context: Context) -> None:
@@ -54,7 +54,7 @@ def audit(context: Context) -> None:
 
 
 def vcoco(context: Context) -> Path:
-    from har.coco.vcoco import fetch
+    from har.data.coco.vcoco import fetch
 
     pin = context.profile.audit.vcoco
     return fetch(pin.url, CACHE / "downloads", sha256=pin.sha256, size=pin.bytes, progress=True)

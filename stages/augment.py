@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from har import experiment
-from har.evaluate import write_predictions
-from har.files import write_csv, write_json
-from har.metrics import scalars
-from har.splits import read_split
-from har.store import Store
-from stages.context import Context, stage
-from stages.results import trained_already
-from stages.resumed import resumed
+from har.core.files import write_csv, write_json
+from har.data.split import read_split
+from har.data.store import Store
+from har.evaluation.predictions import write_predictions
+from har.evaluation.summary import scalars
+from har.training import experiment
+from stages.lib.context import Context, stage
+from stages.lib.results import trained_already
+from stages.lib.resumed import resumed
 
 
 @resumed

@@ -2,8 +2,8 @@
 
 import sys
 
-from har import backbones
-from stages.context import CACHE, Context, stage
+from har.models import backbone as backbones
+from stages.lib.context import CACHE, Context, stage
 
 
 def backbone(context: Context, name: str) -> None:

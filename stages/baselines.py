@@ -4,15 +4,15 @@ each encoder's frozen embeddings, and one on metadata alone."""
 import numpy as np
 import pandas as pd
 
-from har import embeddings, probe
-from har.coco.manifest import read_manifest
-from har.evaluate import majority_predictions, predictions_frame, write_predictions
-from har.files import write_json
-from har.groups import group_codes, with_groups
-from har.metrics import scalars
-from har.params.schema import Probe
-from har.splits import read_split
-from stages.context import Context, stage
+from har.config.models import Probe
+from har.core.files import write_json
+from har.data.groups import group_codes, with_groups
+from har.data.manifest import read_manifest
+from har.data.split import read_split
+from har.evaluation.predictions import majority_predictions, predictions_frame, write_predictions
+from har.evaluation.summary import scalars
+from har.training import embeddings, probe
+from stages.lib.context import Context, stage
 
 
 def baselines(context: Context) -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from har.cards import card
-from har.evaluate import read_predictions
-from har.files import write_text
-from har.trained import named
-from stages.context import Context, stage
+from har.core.files import write_text
+from har.evaluation.predictions import read_predictions
+from har.models.registry import named
+from har.reporting.model_card import card
+from stages.lib.context import Context, stage
 
 
 def cards(context: Context) -> None:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from har import cluster
-from har.errors import told_in_one_line
-from har.files import write_json
-from har.params.schema import load_params
-from har.params.settings import subset
-from har.sources import fingerprint
-from stages.context import NOTED
+from har.config.profile import load_params
+from har.config.settings import subset
+from har.core import ray as cluster
+from har.core.errors import told_in_one_line
+from har.core.files import write_json
+from har.core.sources import fingerprint
+from stages.lib.context import NOTED
 from stages.settings import keys
 
 # Types and checks of params.yaml decide whether a run starts, not what comes out: what a stage reads of params.yaml
 # stands in its settings, and nothing there has a default. So a new key reruns what uses it alone.
-NO_RESULT = [Path("har/params")]
+NO_RESULT = [Path("har/config")]
 
 
 def check() -> None:

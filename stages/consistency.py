@@ -2,13 +2,13 @@
 
 from functools import cache
 
-from har.comparison import is_the_papers
-from har.consistency import METRICS, check, paper_table, recompute, rows_table
-from har.evaluate import SPLITS
-from har.outside import read_csv, read_json
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.results import augmented, trained
+from har.core.readers import read_csv, read_json
+from har.evaluation.predictions import SPLITS
+from har.reporting.comparison import is_the_papers
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.consistency import METRICS, check, paper_table, recompute, rows_table
+from stages.lib.context import Context, stage
+from stages.lib.results import augmented, trained
 
 
 def consistency(context: Context) -> None:

@@ -1,10 +1,10 @@
 """Label images by their captions, or as their own folder or table says, and draw the subset."""
 
-from har.coco.curate import Curation
-from har.coco.curate import curate as choose
-from har.files import write_csv, write_text
-from har.markdown import NONE, markdown_table
-from stages.context import Context, stage
+from har.core.files import write_csv, write_text
+from har.data.coco.curate import Curation
+from har.data.coco.curate import curate as choose
+from har.reporting.table import NONE, markdown_table
+from stages.lib.context import Context, stage
 
 GROUPED = (
     "\n- Images belong to groups, as frames of a clip: no group straddles a split or a fold, and intervals draw whole "
@@ -44,8 +44,8 @@ def captioned(context: Context, classes: dict[str, dict]) -> Curation:
 
 
 def own_images(context: Context, classes: dict[str, dict]) -> Curation:
-    from har.own.choose import choose
-    from har.own.look import read_images
+    from har.data.folder.inspect import read_images
+    from har.data.folder.select import choose
 
     rule = context.profile.curate
     return choose(read_images(context.data / "annotations"), classes=classes, extended=rule.extended, seed=rule.seed)

@@ -1,10 +1,10 @@
 """Table 1, Figures 1 and 2, and the test of the claim that no class differs in size."""
 
-from har import eda as look
-from har.coco.manifest import read_manifest
-from har.files import write_csv
-from har.store import whole
-from stages.context import Context, stage
+from har.core.files import write_csv
+from har.data.manifest import read_manifest
+from har.data.store import whole
+from har.studies import eda as look
+from stages.lib.context import Context, stage
 
 
 def eda(context: Context) -> None:

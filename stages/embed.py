@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from har.coco.manifest import read_manifest
-from har.embed import embed as extract
-from har.store import Store
-from stages.context import Context, stage
-from stages.resumed import resumed
+from har.data.manifest import read_manifest
+from har.data.store import Store
+from har.training.embed import embed as extract
+from stages.lib.context import Context, stage
+from stages.lib.resumed import resumed
 
 
 @resumed

@@ -2,18 +2,18 @@
 
 from joblib import delayed
 
-from har.coco.manifest import read_evidence, read_manifest
-from har.coco.visibility import read_visibility
-from har.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
-from har.error_analysis.factors import rate_table, trend_table, trends
-from har.error_analysis.figures import figure_failures, figure_overlap, figure_trends
-from har.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
-from har.files import write_csv
-from har.runs import side_by_side
-from har.store import Store
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.results import trained
+from har.core.files import write_csv
+from har.core.parallel import side_by_side
+from har.data.coco.keypoints import read_visibility
+from har.data.manifest import read_evidence, read_manifest
+from har.data.store import Store
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
+from har.studies.error_analysis.factors import rate_table, trend_table, trends
+from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends
+from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
+from stages.lib.context import Context, stage
+from stages.lib.results import trained
 
 
 def errors(context: Context) -> None:

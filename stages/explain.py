@@ -6,17 +6,17 @@ import numpy as np
 from joblib import delayed
 from tqdm import tqdm
 
-from har.coco.annotations import read_records
-from har.explain import run
-from har.explain.figures import choose_examples, figure_curves, figure_maps
-from har.explain.report import build_tables
-from har.resume import kept_calls
-from har.runs import side_by_side
-from har.splits import read_split
-from har.store import Store
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.resumed import resumed
+from har.core.cache import kept_calls
+from har.core.parallel import side_by_side
+from har.data.coco.annotations import read_records
+from har.data.split import read_split
+from har.data.store import Store
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.explain import explain as run
+from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
+from har.studies.explain.report import build_tables
+from stages.lib.context import Context, stage
+from stages.lib.resumed import resumed
 
 
 @resumed
@@ -44,7 +44,7 @@ def explain(context: Context, *, keep: Path) -> None:
     (data / "explain").mkdir(parents=True, exist_ok=True)  # DVC expects it also where nothing is explained
     found = {}
     calls, _ = kept_calls(work, keep, [run.Explanation])
-    results = side_by_side(profile.training, len(runs), ["har.models.pretrained"])(calls)
+    results = side_by_side(profile.training, len(runs), ["har.models.classifier"])(calls)
     for (key, one), result in zip(
         runs.items(), tqdm(results, total=len(runs), desc="explain", unit="model"), strict=True
     ):

@@ -7,15 +7,16 @@ import pandas as pd
 from joblib import delayed
 from tqdm import tqdm
 
-from har import figures as draw
-from har.comparison import is_the_papers
-from har.evaluate import classes_of, summarise
-from har.files import write_csv
-from har.outside import read_csv
-from har.paper import model_name
-from har.runs import side_by_side
-from stages.context import Context, stage
-from stages.results import CURVES, augmented, trained
+from har.core.files import write_csv
+from har.core.parallel import side_by_side
+from har.core.readers import read_csv
+from har.evaluation.predictions import classes_of
+from har.evaluation.summary import summarise
+from har.reporting.comparison import is_the_papers
+from har.reporting.figures import accuracy_overview, augmentation_study, confusion_matrices, learning_curves
+from har.reporting.names import model_name
+from stages.lib.context import Context, stage
+from stages.lib.results import CURVES, augmented, trained
 
 
 def figures(context: Context) -> None:
@@ -35,9 +36,9 @@ def drawings(context: Context, every: dict) -> Iterator:
         for split in ("test", "extended"):
             if any((f.split == split).any() for f in shown.values()):
                 title = f"Confusion, {task}, {split} images, profile {name}"
-                yield delayed(draw.confusion_matrices)(shown, split, out / f"confusion_{task}_{split}.png", title)
+                yield delayed(confusion_matrices)(shown, split, out / f"confusion_{task}_{split}.png", title)
         summaries = {m: summarise(f, ("test", "extended"), **options) for m, f in mine.items()}
-        yield delayed(draw.accuracy_overview)(
+        yield delayed(accuracy_overview)(
             summaries,
             out / f"accuracy_{task}.png",
             f"Accuracy, {task}, profile {name}",
@@ -47,10 +48,10 @@ def drawings(context: Context, every: dict) -> Iterator:
     if ("posture", "vit") in every:
         one = {"ViT": every["posture", "vit"]}
         title = f"Sitting or standing, test, profile {name}"
-        yield delayed(draw.confusion_matrices)(one, "test", out / "figure3_vit_posture.png", title)
+        yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.png", title)
     for run, what in context.params.run.train.items():
         curves = read_csv(context.data / "models" / run / CURVES, "the curves of a training", text=False)
-        yield delayed(draw.learning_curves)(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
+        yield delayed(learning_curves)(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
         # for `dvc plots show` and `dvc plots diff`
         losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()
         write_csv(context.data / "plots/losses" / f"{run}.csv", losses)
@@ -60,7 +61,7 @@ def drawings(context: Context, every: dict) -> Iterator:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = f"Augmentation of CNN_base, profile {name}"
         papers = is_the_papers(profile.tasks["activity"])
-        yield delayed(draw.augmentation_study)(policies, out / "augmentation.png", title, report.confidence, papers)
+        yield delayed(augmentation_study)(policies, out / "augmentation.png", title, report.confidence, papers)
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from har.coco.manifest import read_manifest
-from har.evaluate import predictions_frame, write_predictions
-from har.files import write_json
-from har.hub import fetch_folder, fetch_hub
-from har.metrics import scalars
-from har.splits import read_split
-from har.store import decode
-from stages.context import CACHE, Context, stage
+from har.core.files import write_json
+from har.data.manifest import read_manifest
+from har.data.split import read_split
+from har.data.store import decode
+from har.evaluation.predictions import predictions_frame, write_predictions
+from har.evaluation.summary import scalars
+from har.models.hub import fetch_folder, fetch_hub
+from stages.lib.context import CACHE, Context, stage
 
 
 def given(context: Context, name: str) -> tuple[dict[str, str], pd.DataFrame, Callable[[int], Image.Image]]:
@@ -36,9 +36,9 @@ def given(context: Context, name: str) -> tuple[dict[str, str], pd.DataFrame, Ca
 
 
 def generative(context: Context, name: str) -> None:
-    from har.generative import model, score, tune  # torch and transformers take seconds to load
-    from har.generative.launch import launch
-    from har.training import pick_device
+    from har.models.llava import model, score  # torch and transformers take seconds to load
+    from har.training import llava as tune
+    from har.training.loop import pick_device
 
     profile, config = context.profile, context.profile.generative[name]
     folder, out = CACHE / "generative" / name, context.data / "generative" / name
@@ -67,7 +67,7 @@ def generative(context: Context, name: str) -> None:
     out.mkdir(parents=True)
     for seed in map(str, config.lora.seeds):
         if config.lora.launch:
-            launch(config.lora.launch, "stages.generative", name, seed)
+            tune.launch(config.lora.launch, "stages.generative", name, seed)
         else:
             lora(context, name, seed)
         tuned = tune.updated(load(), out / f"seed-{seed}")
@@ -80,8 +80,9 @@ def lora(context: Context, name: str, seed: str) -> None:
     """One seed's updates, by this process or by it and others."""
     from accelerate import Accelerator
 
-    from har.generative import model, tune
-    from har.training import pick_device
+    from har.models.llava import model
+    from har.training import llava as tune
+    from har.training.loop import pick_device
 
     config, folder = context.profile.generative[name], CACHE / "generative" / name
     labels, split, opened = given(context, name)

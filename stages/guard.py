@@ -8,8 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from har.files import replacing
-from har.processes import end_with_starter
+from har.core.files import replacing
+from har.core.processes import end_with_starter
 
 LOCK = Path("dvc.lock")
 COPY = Path("data/.cache/dvc.lock")
@@ -30,7 +30,7 @@ def guard() -> None:
 
 def keep_lock(lock: Path, copy: Path) -> None:
     """Copy dvc.lock, which nobody writes while a stage runs. DVC writes it in place, after each stage: killed in the
-    midst of that it leaves half a file, without what it knew of all stages (har.recovery puts it back)."""
+    midst of that it leaves half a file, without what it knew of all stages (har.core.recovery puts it back)."""
     if lock.exists() and not (copy.exists() and copy.stat().st_mtime_ns == lock.stat().st_mtime_ns):
         with replacing(copy) as temporary:
             shutil.copy2(lock, temporary)

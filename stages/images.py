@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from har import store
-from har.coco.annotations import read_records
-from har.coco.manifest import read_manifest
-from har.files import write_csv
-from har.views import BOXES, largest_persons, write_boxes
-from stages.context import CACHE, Context, stage
-from stages.resumed import resumed
+from har.core.files import write_csv
+from har.data import store
+from har.data.coco.annotations import read_records
+from har.data.crops import BOXES, largest_persons, write_boxes
+from har.data.manifest import read_manifest
+from stages.lib.context import CACHE, Context, stage
+from stages.lib.resumed import resumed
 
 
 @resumed
@@ -20,20 +20,20 @@ def images(context: Context, *, keep: Path) -> None:
     folder = context.data / "images"
     folder.mkdir(parents=True, exist_ok=True)
     if data.source == "world":
-        from har.world.files import draw_files
+        from har.synthetic.files import draw_files
 
         provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs, keep / "drawn")
     elif data.own:
-        from har.own.copy import copy_files
-        from har.own.look import read_images
-        from stages.own import found
+        from har.data.folder.copy import copy_files
+        from har.data.folder.inspect import read_images
+        from stages.lib.own import found
 
         turned = read_images(context.data / "annotations").set_index("image_id").turned
         rows = [(row.image_id, row.file_name, bool(turned[row.image_id])) for row in manifest.itertuples()]
         sources = {one.image_id: (one.path, one.name) for one in found(context)}
         provenance = copy_files(rows, sources, folder, jobs)
     else:
-        from har.coco.fetch import fetch_images
+        from har.data.coco.fetch import fetch_images
 
         rows = manifest[["image_id", "file_name", "width", "height"]].itertuples(index=False, name=None)
         server = data.server

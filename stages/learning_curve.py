@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from har.learning_curve import write_curve
-from har.splits import read_split
-from har.subsets import learn, told_splits
-from stages.context import Context, stage
-from stages.recipes import recipes
-from stages.resumed import resumed
+from har.data.split import read_split
+from har.studies.learning_curve.fit import learn, told_splits
+from har.studies.learning_curve.report import write_curve
+from stages.lib.context import Context, stage
+from stages.lib.recipes import recipes
+from stages.lib.resumed import resumed
 
 
 @resumed

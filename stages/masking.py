@@ -5,20 +5,20 @@ from pathlib import Path
 import pandas as pd
 from joblib import delayed
 
-from har import embeddings, probe
-from har.coco.instances import read_instances
-from har.errors import HarError
-from har.masking.conditions import Drawing, region_masks
-from har.masking.figures import draw
-from har.masking.readers import Frozen, Head, Trained, ZeroShot
-from har.masking.report import build_tables
-from har.masking.study import Explanation, choose_images, study, view_of, write_masking
-from har.outside import read_array, read_table
-from har.runs import side_by_side
-from har.splits import read_split
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.resumed import resumed
+from har.core.errors import HarError
+from har.core.parallel import side_by_side
+from har.core.readers import read_array, read_table
+from har.data.coco.instances import read_instances
+from har.data.split import read_split
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.masking.conditions import Drawing, region_masks
+from har.studies.masking.figures import draw
+from har.studies.masking.predict import Explanation, choose_images, study, view_of, write_masking
+from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
+from har.studies.masking.report import build_tables
+from har.training import embeddings, probe
+from stages.lib.context import Context, stage
+from stages.lib.resumed import resumed
 
 
 @resumed

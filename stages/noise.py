@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.class_noise.report import build_tables, draw
-from har.class_noise.study import study
-from har.files import replacing, write_csv
-from har.masking.conditions import Drawing
-from har.masking.readers import Trained
-from har.masking.study import choose_images, write_masking
-from har.splits import read_split, require_classes
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.resumed import resumed
+from har.core.files import replacing, write_csv
+from har.data.split import read_split, require_classes
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.masking.conditions import Drawing
+from har.studies.masking.predict import choose_images, write_masking
+from har.studies.masking.predictors import Trained
+from har.studies.noise.report import build_tables, draw
+from har.studies.noise.select import study
+from stages.lib.context import Context, stage
+from stages.lib.resumed import resumed
 
 
 @resumed

@@ -1,15 +1,15 @@
 """The page that a run ends in, tables, charts and every photograph with what each model says of it; and one without
 photographs, to be read where Markdown is shown."""
 
-from har.comparison import is_the_papers
-from har.files import write_text
-from har.page.build import Source, build
-from har.page.gallery import read_traits
-from har.sections import markdown
-from har.splits import read_split
-from har.tables import profile_header
-from stages.context import Context, stage
-from stages.results import trained
+from har.core.files import write_text
+from har.data.split import read_split
+from har.reporting.comparison import is_the_papers
+from har.reporting.contents import markdown
+from har.reporting.page.build import Source, build
+from har.reporting.page.gallery import read_traits
+from har.reporting.tables.paper_tables import profile_header
+from stages.lib.context import Context, stage
+from stages.lib.results import trained
 
 
 def page(context: Context) -> None:

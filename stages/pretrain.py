@@ -3,16 +3,16 @@
 import sys
 from pathlib import Path
 
-from har.errors import told_in_one_line
-from har.params.loader import read_yaml, validate
-from har.params.pretrain import Pretrain
+from har.config.load import read_yaml, validate
+from har.config.models import Pretrain
+from har.core.errors import told_in_one_line
 
 CACHE = Path("data/.cache")
 
 
 def pretrain(name: str) -> None:
     params = validate(Pretrain, read_yaml("params.yaml").get("pretrain", {}), "params.yaml: pretrain")
-    from har import pretrain  # after the check: torch takes seconds to load
+    from har.training import pretrain  # after the check: torch takes seconds to load
 
     log = pretrain.pretrain(
         name, params.models[name], params.scenes, Path("data/pretrained") / name, CACHE, params.threads

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from har.recovery import recover
+from har.core.recovery import recover
 from stages.guard import COPY
 
 # beside the copy downloads wait to be gone on with

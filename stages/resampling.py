@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from har.resampling import resample, resampling_tables, write_resampled
-from har.splits import read_split
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.recipes import recipes
-from stages.resumed import resumed
+from har.data.split import read_split
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.cross_validation.fit import resample, write_resampled
+from har.studies.cross_validation.report import resampling_tables
+from stages.lib.context import Context, stage
+from stages.lib.recipes import recipes
+from stages.lib.resumed import resumed
 
 
 @resumed

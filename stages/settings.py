@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from har.params.schema import Params, Profile
-from stages.context import CNN_BASE
+from har.config.profile import Params, Profile
+from stages.lib.context import CNN_BASE
 
 
 def keys(params: Params) -> dict[str, list[str]]:
-    """Stage, its arguments after dashes, to the keys that it reads (as har.params.settings.subset takes them)."""
+    """Stage, its arguments after dashes, to the keys that it reads (as har.config.settings.subset takes them)."""
     profile, run = params.active, params.run
     training = ["training", "augmentation"]
     intervals, header = ["report"], [f"backbones.{name}.source" for name in run.encoders]

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from har.errors import told_in_one_line
-from har.params.loader import read_yaml, validate
-from har.params.schema import Simulation
-from har.simulation import coverage, coverage_table, rejection, rejection_table, simulation_figure
-from har.tables import write_tables
+from har.config.load import read_yaml, validate
+from har.config.studies import Simulation
+from har.core.errors import told_in_one_line
+from har.reporting.tables.paper_tables import write_tables
+from har.studies.simulation.report import coverage_table, rejection_table, simulation_figure
+from har.studies.simulation.simulate import coverage, rejection
 
 REPORTS = Path("reports/simulation")
 

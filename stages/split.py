@@ -1,9 +1,9 @@
 """Split the drawn images into train, validation and test; the others are the extended test set."""
 
-from har.coco.manifest import read_manifest
-from har.splits import require_classes, write_split
-from har.splits import split as assign
-from stages.context import Context, stage
+from har.data.manifest import read_manifest
+from har.data.split import require_classes, write_split
+from har.data.split import split as assign
+from stages.lib.context import Context, stage
 
 
 def split(context: Context) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from joblib import delayed
 
-from har.comparison import for_task
-from har.csv_rows import read_rows
-from har.evidence import build_evidence, reliability_figure
-from har.learning_curve import curve_table, draw_curve, read_curve, scores, with_all_of_train
-from har.markdown import Table
-from har.runs import side_by_side
-from har.splits import read_split
-from har.tables import profile_header, write_tables
-from stages.context import Context, stage
-from stages.results import trained
+from har.core.csv_rows import read_rows
+from har.core.parallel import side_by_side
+from har.data.split import read_split
+from har.reporting.comparison import for_task
+from har.reporting.table import Table
+from har.reporting.tables import build_evidence, reliability_figure
+from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
+from stages.lib.context import Context, stage
+from stages.lib.results import trained
 
 
 def statistics(context: Context) -> None:

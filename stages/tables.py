@@ -1,13 +1,13 @@
 """Tables 1 to 7 beside the paper's values, the paper's tests, and every model's distance from CNN_base."""
 
-from har.coco.manifest import read_manifest
-from har.comparison import for_task
-from har.eda import size_table, size_tests
-from har.files import write_text
-from har.tables import build_tables, profile_header, summary_markdown, write_tables
-from har.trained import metrics_of
-from stages.context import Context, stage
-from stages.results import augmented, trained
+from har.core.files import write_text
+from har.data.manifest import read_manifest
+from har.models.registry import metrics_of
+from har.reporting.comparison import for_task
+from har.reporting.tables.paper_tables import build_tables, profile_header, summary_markdown, write_tables
+from har.studies.eda import size_table, size_tests
+from stages.lib.context import Context, stage
+from stages.lib.results import augmented, trained
 
 
 def tables(context: Context) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from har.params.pretrain import Miniature
-from har.params.schema import Augmentation, Training, load_params
+from har.config.models import Miniature
+from har.config.profile import load_params
+from har.config.training import Augmentation, Training
 
 CLASSES = ["walking", "sitting", "standing"]
 CAPTIONS = ["a person walking", "two people sitting on a bench", "a person standing near a dog"]
@@ -47,7 +48,7 @@ def checkpoints_of(size: Miniature, root):
     """What `checkpoints` gives, of networks of that size, written to `root`."""
     import torch
 
-    from har import miniature
+    from har.models import miniature
 
     tokenizer = miniature.tokenizer(sorted({word for text in CAPTIONS for word in text.split()}), size.text_length)
     for name in ("clip", "siglip2", "vit"):
@@ -87,7 +88,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def store(photos, tmp_path_factory):
-    from har import store
+    from har.data import store
 
     folder = tmp_path_factory.mktemp("store")
     store.build(photos, folder, short_side=48)
@@ -96,7 +97,7 @@ def store(photos, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def project(checkpoints, tmp_path_factory):
-    """A project with every kind of model trained (tests/projects.py); read only."""
+    """A project with every kind of model trained (tests/support/projects.py); read only."""
     import projects
 
     return projects.make(tmp_path_factory.mktemp("project"), checkpoints)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from har.errors import HarError
-from har.outside import is_number, is_whole, read_json
-from har.store import Store, square
+from har.core.errors import HarError
+from har.core.readers import is_number, is_whole, read_json
+from har.data.store import Store, square
 
 if TYPE_CHECKING:
     import torch  # a process that only decodes does not pay for it

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from har.errors import HarError
-from har.hub_files import check_model
-from har.models.sound import opening
-from har.outside import TOKENIZER, read_json
+from har.core.errors import HarError
+from har.core.readers import TOKENIZER, read_json
+from har.models.checks import opening
+from har.models.hub_files import check_model
 
 PROJECTION, SCALE = "visual_projection.weight", "logit_scale"
 

@@ -1,0 +1,141 @@
+"""`har predict PHOTO...`: one row a photograph, with the probability of each class."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from har.core.errors import HarError
+from har.core.readers import is_text, one_line
+
+
+def add(verbs):
+    verb = verbs.add_parser(
+        "predict",
+        help="what people do in your photographs",
+        description="Predict the activity in photographs. PHOTO is a file, a folder (searched through), a pattern, or "
+        "- for standard input: paths, one a line, or the bytes of one image. Exit code 0: all predicted; 1: some could "
+        "not be read; 2: nothing to do.",
+    )
+    verb.add_argument("photos", nargs="+", metavar="PHOTO")
+    verb.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME|FOLDER",
+        help="a trained model (`har models` lists them) or a checkpoint's folder; may be given several times; "
+        "default: the activity model with the best validation accuracy",
+    )
+    form = verb.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--csv", action="store_true", help="comma-separated values with a header")
+    verb.add_argument("--explain", metavar="DIR", help="write what each class was seen in, one PNG a photo and class")
+    verb.add_argument("--batch", type=int, default=32, metavar="N", help="photographs computed together (32)")
+    verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    verb.add_argument("--profile", default="", help="whose models; default: the active profile of params.yaml")
+    verb.add_argument(
+        "--as-hub",
+        action="store_true",
+        help="read photographs at full size with the checkpoint's own image processor, as transformers' pipeline does, "
+        "not as the training did",
+    )
+    return verb
+
+
+def run(options) -> int:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need be no UTF-8
+    if options.batch < 1:
+        raise HarError(f"--batch is {options.batch}, expected at least 1")
+    from har.data import photographs
+
+    # once through, so that a mistyped path is told before a model is loaded; names alone, so it weighs little
+    found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None)))
+    if not any(photograph.source is not None for photograph in found):
+        for photograph in found:
+            print(f"har predict: {one_line(photograph.error, 1000)}", file=sys.stderr)
+        raise HarError("no photograph to predict")
+    models = list(_models(options))
+    classes = list(dict.fromkeys(name for model in models for name in model.classes))
+    write = _writer(options, classes)
+    failed = False
+    for model in models:
+        for prediction in _with_progress(model.stream(found, options.batch), len(found), model.name):
+            if prediction.error is not None:
+                failed = True
+                if model is models[0]:  # once is enough
+                    _tell(f"har predict: {one_line(prediction.error, 1000)}")
+            write(prediction, classes)
+        if options.explain:
+            failed |= not _explain(model, found, Path(options.explain))
+    sys.stdout.flush()
+    return 1 if failed else 0
+
+
+def _models(options) -> Iterator:
+    import warnings
+
+    from PIL import Image
+
+    from har.app.predict import load
+
+    # every photograph is bounded and told in one line (har.data.store); these would come on top
+    warnings.filterwarnings("ignore", module="PIL")
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    for name in options.model or [""]:
+        model = load(name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub)
+        chosen = "" if name else ", the best on validation; --model takes another"
+        _tell(f"model: {model.name} ({', '.join(model.classes)}){chosen}")
+        yield model
+
+
+def _tell(line: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)  # does not tear a progress bar apart
+
+
+def _with_progress(predictions: Iterable, total: int, name: str) -> Iterable:
+    from tqdm import tqdm
+
+    return tqdm(predictions, total=total, desc=name, unit="photo", file=sys.stderr, disable=not sys.stderr.isatty())
+
+
+def _writer(options, classes: list[str]):
+    if options.json:
+        return _write_json
+    if options.csv:
+        table = csv.writer(sys.stdout, lineterminator="\n")
+        table.writerow(["path", "model", "predicted", *(f"p_{name}" for name in classes), "error"])
+        return lambda prediction, classes: table.writerow(prediction.row(classes).values())
+    width = max(10, *(len(name) for name in classes))
+    print("  ".join([f"{'predicted':<{width}}", *(f"{name:>{width}}" for name in classes), "photo"]))
+    return lambda prediction, classes: _write_line(prediction, classes, width, len(options.model) > 1)
+
+
+def _write_json(prediction, classes: list[str]) -> None:
+    row = {"path": prediction.path, "model": prediction.model, "predicted": prediction.label}
+    row |= {"probabilities": prediction.probabilities} if prediction.error is None else {"error": prediction.error}
+    print(json.dumps(row, ensure_ascii=not is_text(prediction.path)))  # bytes that are no UTF-8 can only be escaped
+
+
+def _write_line(prediction, classes: list[str], width: int, several: bool) -> None:
+    if prediction.error is not None:  # told on stderr
+        return
+    shares = prediction.probabilities
+    cells = [f"{shares[name]:>{width}.3f}" if name in shares else " " * width for name in classes]
+    name = one_line(prediction.path, 1000) + (f"  [{prediction.model}]" if several else "")
+    print("  ".join([f"{prediction.label:<{width}}", *cells, name]))
+
+
+def _explain(model, found: list, folder: Path) -> bool:
+    """Overlays of every photograph that can be read; False where a model has nothing to show."""
+    from har.app.explain import explain_photographs
+
+    try:
+        explain_photographs(model, found, folder)
+    except HarError as error:
+        _tell(f"har predict: --explain: {error}")
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""A trained model as a folder of its own: weights, what reads photographs for it, and its model card."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from har.app.network import ENCODER, SETTINGS, TEXTS, OnEmbeddings, open_checkpoint, stored_short_side
+from har.config.profile import load_params
+from har.core.errors import HarError
+from har.core.files import write_json, write_text
+from har.evaluation.predictions import read_predictions
+from har.models.registry import Trained, named
+from har.reporting.model_card import card
+
+
+def export(name: str, folder: str | Path, *, profile: str = "", root: str | Path = ".") -> list[str]:
+    """Copy the trained model `name` with its model card to `folder`, whole or not at all; returns the files.
+
+    Raises HarError where `folder` holds something already, or the model, its predictions or its metrics are missing.
+    """
+    folder, root = Path(folder), Path(root)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise HarError(f"{folder}: exists and is not empty; name a new folder")
+    params = load_params(root / "params.yaml")
+    profile = profile or params.profile
+    one = named(name, profile, root)
+    text = described(one, getattr(params, profile), root, commit(root))
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        # beside its place, so that the last step is a rename
+        with tempfile.TemporaryDirectory(dir=folder.absolute().parent, prefix=f".{folder.name}.") as room:
+            fresh = Path(room) / "new"
+            fresh.mkdir()
+            _fill(one, fresh)
+            write_text(fresh / "README.md", text)
+            os.replace(fresh, folder)
+    except OSError as error:
+        raise HarError(f"{folder}: cannot be written: {error}") from None
+    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def described(one: Trained, profile, root: Path, made_by: str = "") -> str:
+    """The model card of `one`, from its metrics and predictions in the project at `root`."""
+    if not one.metrics:
+        raise HarError(f"reports/{one.profile}/metrics/{one.name}.json is missing; run `dvc repro train@{one.name}`")
+    if one.model not in profile.models:
+        raise HarError(f"{one.folder}: {one.profile}.models of params.yaml has no {one.model} any more")
+    classes = profile.tasks.get(one.task)
+    predictions = read_predictions(root / "data" / one.profile / "predictions" / f"{one.name}.csv", classes)
+    return card(one, profile, predictions, made_by)
+
+
+def _fill(one: Trained, folder: Path) -> None:
+    for file in one.folder.iterdir():
+        if file.suffix in (".json", ".safetensors"):
+            shutil.copyfile(file, folder / file.name)
+    write_json(folder / SETTINGS, {"name": one.name, "short_side": stored_short_side(one.folder)})
+    if one.opens_in_transformers:
+        return
+    network = open_checkpoint(one.folder)
+    if not isinstance(network, OnEmbeddings):
+        return
+    encoder = network.encoder
+    shutil.copytree(encoder.folder, folder / ENCODER, copy_function=shutil.copyfile)
+    if not list(encoder.folder.glob("model.safetensors*")):  # source: random, drawn anew at each load
+        encoder.model.save_pretrained(folder / ENCODER)
+    if network.texts is not None:
+        from safetensors.torch import save_file
+
+        save_file({"texts": network.texts.contiguous()}, folder / TEXTS)
+
+
+def commit(root: Path) -> str:
+    """The commit that the project at `root` is on, and whether files differ from it; empty without git."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    head = git("rev-parse", "HEAD")
+    if not head:
+        return ""
+    return f"`{head}`" + (", with changes that are not committed" if git("status", "--porcelain") else "")

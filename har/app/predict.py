@@ -1,0 +1,179 @@
+"""Prediction on one's own photographs, by any trained model:
+
+    from har.predict import load
+
+    model = load("activity-clip")
+    model.predict(["photo.jpg"])
+
+The numbers are the pipeline's own: a photograph takes the way through the image store (decoded to its short side,
+then resized to what the network wants) that the model's training images took.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from har.app.network import Network, open_checkpoint, stored_short_side
+from har.config.profile import load_params
+from har.core.errors import HarError
+from har.data import photographs
+from har.data.photographs import Photograph
+from har.models import registry
+from har.training.loop import pick_device
+
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """path; model; label, the most probable class; probabilities, class to its share; or the error instead."""
+
+    path: str
+    model: str
+    label: str | None = None
+    probabilities: dict[str, float] | None = None
+    error: str | None = None
+
+    def row(self, classes: Iterable[str]) -> dict:
+        """One flat row: path, model, predicted, p_<class>..., error."""
+        shares = self.probabilities or {}
+        told = {f"p_{name}": shares.get(name) for name in classes}
+        return {"path": self.path, "model": self.model, "predicted": self.label, **told, "error": self.error}
+
+
+class Classifier:
+    """A trained model with its reading of photographs.
+
+    short_side: pixels to which a photograph is decoded first, None for its full size. workers: threads that each
+    decode and classify whole batches.
+    """
+
+    def __init__(self, name: str, network: Network, short_side: int | None, device: str = "cpu"):
+        self.name = name
+        self.network = network
+        self.classes = network.classes
+        self.short_side = short_side
+        self.device = device
+        network.to(device)
+
+    def read(self, photograph: Photograph | str | Path) -> np.ndarray:
+        """One photograph as the network wants it: uint8 [3, size, size]. HarError names what can't be read."""
+        return self.network.square(self.upright(photograph))
+
+    def upright(self, photograph: Photograph | str | Path) -> Image.Image:
+        """The photograph as RGB at `short_side`, before the network's own resizing."""
+        if not isinstance(photograph, Photograph):
+            photograph = Photograph(str(photograph), Path(photograph))
+        return photographs.read(photograph, self.short_side)
+
+    @torch.inference_mode()
+    def probabilities(self, images: torch.Tensor | np.ndarray) -> np.ndarray:
+        """What `read` gives, stacked [n, 3, size, size], to float64 [n, classes]."""
+        scores = self.network.logits(torch.as_tensor(images).to(self.device))
+        return torch.softmax(scores.float().cpu().double(), dim=1).numpy()
+
+    def predict(self, paths: Iterable[Photograph | str | Path], batch_size: int = BATCH) -> list[Prediction]:
+        """One prediction a path, in their order; a file that can't be read gives one with an error."""
+        return list(self.stream(paths, batch_size))
+
+    def stream(
+        self, paths: Iterable[Photograph | str | Path], batch_size: int = BATCH, workers: int | None = None
+    ) -> Iterator[Prediction]:
+        """`predict`, one after the other; of a long list only a few batches are in memory at a time."""
+        if batch_size < 1:
+            raise HarError(f"batch size is {batch_size}, expected at least 1")
+        # Each thread takes a batch from file to probabilities with one core for its sums: no thread waits for
+        # another, as threads that share the sums of one batch do, and decoding overlaps with computing.
+        workers = workers or cores()
+        alone = threading.Lock() if self.device != "cpu" else nullcontext()
+        queue = iter(paths)
+        with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
+            pending: deque = deque()
+            while True:
+                while len(pending) < 2 * workers and (batch := list(islice(queue, batch_size))):
+                    pending.append(pool.submit(self._batch, batch, alone))
+                if not pending:
+                    return
+                try:
+                    yield from pending.popleft().result()
+                except BaseException:  # also where the caller has had enough
+                    for job in pending:
+                        job.cancel()
+                    raise
+
+    def _batch(self, batch: list, alone: AbstractContextManager) -> list[Prediction]:
+        found: list[Prediction | None] = []
+        images = []
+        for item in batch:
+            name = item.name if isinstance(item, Photograph) else str(item)
+            try:
+                images.append(self.read(item))
+                found.append(None)
+            except HarError as error:
+                found.append(Prediction(name, self.name, error=str(error)))
+        if not images:
+            return found
+        pixels = np.stack(images)
+        with alone:
+            rows = iter(self.probabilities(pixels))
+        for place, item in enumerate(batch):
+            if found[place] is None:
+                name = item.name if isinstance(item, Photograph) else str(item)
+                found[place] = self._prediction(name, next(rows))
+        return found
+
+    def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
+        told = dict(zip(self.classes, map(float, shares), strict=True))
+        return Prediction(name, self.name, self.classes[int(shares.argmax())], told)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def load(
+    model: str | Path = "", *, profile: str = "", root: str | Path = ".", device: str = "auto", as_hub: bool = False
+) -> Classifier:
+    """A trained model, ready for photographs.
+
+    model: the name of a trained one (`har models` lists them), or the folder of a checkpoint, the project's own, an
+    exported one or any image classifier in the hub's format; empty takes the best of the profile by validation.
+    profile: empty for the active one of params.yaml. root: the project's folder. as_hub: read photographs at full
+    size with the checkpoint's own image processor, as transformers' pipeline does, and not as the training did.
+
+    Raises HarError where there is no such model or its folder can't be understood.
+    """
+    root = Path(root)
+    if os.path.isfile(Path(model) / "config.json") and str(model):  # unlike Path's, no error for a name too long
+        folder, name = Path(model), Path(model).resolve().name
+    else:
+        if str(model) and (os.sep in str(model) or os.path.isdir(model)):
+            raise HarError(f"{model}: no checkpoint there (config.json and model.safetensors)")
+        profile = profile or load_params(root / "params.yaml").profile
+        found = registry.named(str(model), profile, root) if str(model) else registry.best(profile, root)
+        folder, name = found.folder, found.name
+    network = open_checkpoint(folder)
+    if as_hub:
+        network.read_as_hub()
+    return Classifier(name, network, None if as_hub else stored_short_side(folder), pick_device(device))

@@ -1,5 +1,0 @@
-import sys
-
-from har.cli.main import main
-
-sys.exit(main())

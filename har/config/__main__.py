@@ -1,0 +1,15 @@
+"""`python -m har.config profile` prints the active profile, for shells and Makefiles."""
+
+import sys
+
+from har.config.profile import load_params
+from har.core.errors import HarError, told_in_one_line
+
+if __name__ == "__main__":
+    with told_in_one_line("params"):
+        value = load_params()
+        for key in ".".join(sys.argv[1:]).split("."):
+            if not hasattr(value, key):
+                raise HarError(f"params.yaml has no key {'.'.join(sys.argv[1:])}")
+            value = getattr(value, key)
+        print(value)

@@ -1,0 +1,120 @@
+"""The blocks of params.yaml that describe the data: source, curation, split, store."""
+
+import math
+import re
+from typing import Literal
+
+from pydantic import (
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+
+from har.config.load import Block
+from har.config.types import Fraction, Hex64, Seed, Words, _known
+
+
+class World(Block):
+    seed: Seed
+    first_id: PositiveInt
+    images: PositiveInt
+
+
+class Server(Block):
+    url: str
+    annotations: str
+    annotations_sha256: Hex64 | None
+    annotations_bytes: PositiveInt | None
+    images: str
+    connections: PositiveInt
+
+
+class Folder(Block):
+    """Own images, root/<class>/ and below."""
+
+    root: str
+    groups: str
+    unreadable: Literal["stop", "skip"]
+
+    @model_validator(mode="after")
+    def _groups_is_a_pattern(self):
+        try:
+            re.compile(self.groups)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"groups is no regular expression: {error}") from None
+        return self
+
+
+class Csv(Block):
+    """Own images, a table of paths and labels."""
+
+    file: str
+    root: str
+    image: str
+    label: str
+    group: str
+    split: str
+    unreadable: Literal["stop", "skip"]
+
+
+class Data(Block):
+    source: Literal["world", "server", "folder", "csv"]
+    world: World
+    server: Server
+    folder: Folder
+    csv: Csv
+
+    @property
+    def own(self) -> bool:
+        """Whether labels come with the images, not from captions."""
+        return self.source in ("folder", "csv")
+
+    @model_validator(mode="after")
+    def _own_images_have_a_place(self):
+        if self.source == "folder" and not self.folder.root:
+            raise ValueError("source folder needs the key folder.root, a folder with a folder of images for each class")
+        if self.source == "csv":
+            for key in ("file", "image", "label"):
+                if not getattr(self.csv, key):
+                    raise ValueError(f"source csv needs the key csv.{key}")
+        return self
+
+
+class ActivityClass(Block):
+    count: PositiveInt | None
+    keywords: list[str]
+
+
+class Curate(Block):
+    classes: dict[str, ActivityClass]
+    person_words: Words
+    min_captions: PositiveInt
+    precedence: list[str]
+    require_person: bool
+    extended: NonNegativeInt
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _precedence_names_classes(self):
+        _known("precedence", self.precedence, self.classes)
+        return self
+
+
+class Split(Block):
+    mode: Literal["stratified", "unstratified"]
+    train: Fraction
+    validation: Fraction
+    test: Fraction
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _fractions_sum_to_one(self):
+        total = self.train + self.validation + self.test
+        if not math.isclose(total, 1, abs_tol=1e-6):
+            raise ValueError(f"train, validation and test sum to {total:g}, expected 1")
+        return self
+
+
+class Store(Block):
+    short_side: PositiveInt
+    jobs: PositiveInt

@@ -1,0 +1,195 @@
+"""The blocks of params.yaml that describe backbones, models, probes and pre-training."""
+
+import shlex
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from har.config.load import Block
+from har.config.types import Hex64, Op, Share, Side, Widths, Words
+
+
+class Backbone(Block):
+    source: Literal["hub", "folder", "pretrain", "random"]
+    architecture: Literal["hub", "folder", "pretrain"]
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    sha256: Hex64 | None
+    folder: str
+
+    @model_validator(mode="after")
+    def _folder_where_used(self):
+        if "folder" in (self.source, self.source == "random" and self.architecture) and not self.folder:
+            raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
+        return self
+
+
+class Embed(Block):
+    batch_size: PositiveInt
+    prompts: dict[str, Words]
+
+
+class Fit(Block):
+    """What every model trained by gradient descent has."""
+
+    epochs: PositiveInt
+    patience: NonNegativeInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: NonNegativeFloat
+    warmup: Share
+    label_smoothing: Share
+    augmentation: list[Op]
+
+
+class Cnn(Fit):
+    kind: Literal["cnn"]
+    input_size: Side
+    fit: Literal["crop", "squash"]
+    channels: Widths
+    hidden: Annotated[int, Field(ge=1, le=65_536)]
+    batch_norm: bool
+    conv_dropout: Share
+    dropout: Share
+
+    @model_validator(mode="after")
+    def _size_survives_pooling(self):
+        if self.input_size < 2 ** len(self.channels):
+            raise ValueError(f"input_size {self.input_size} is too small for {len(self.channels)} max-pools")
+        return self
+
+
+class Dense(Fit):
+    kind: Literal["dense"]
+    input_size: Side
+    fit: Literal["crop", "squash"]
+    hidden: Widths
+    dropout: Share
+
+
+class Finetune(Fit):
+    kind: Literal["finetune"]
+    backbone: str
+    pretrained: bool
+    head: Literal["random", "probe", "text"]
+    head_learning_rate: PositiveFloat
+    probe_c: PositiveFloat
+    adapt: Literal["full", "lora", "head"]
+    lora_rank: PositiveInt
+    lora_alpha: PositiveFloat
+    layer_decay: Annotated[float, Field(gt=0, le=1)]
+    view: Literal["image", "person"]
+    person_margin: NonNegativeFloat
+
+    @model_validator(mode="after")
+    def _texts_need_their_images(self):
+        if self.head == "text" and not self.pretrained:
+            raise ValueError("head text needs pretrained true: texts say nothing to weights drawn at random")
+        return self
+
+
+class Mlp(Fit):
+    kind: Literal["mlp"]
+    backbone: str
+    features: Literal["image", "similarity"]
+    hidden: Widths
+    dropout: Share
+
+
+Model = Annotated[Cnn | Dense | Finetune | Mlp, Field(discriminator="kind")]
+
+
+class Probe(Block):
+    """The logistic regression on frozen embeddings, and the one on what needs no pixels."""
+
+    c: Annotated[list[PositiveFloat], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2)]
+
+
+class Lora(Block):
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    rank: PositiveInt
+    alpha: PositiveFloat
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    launch: str
+
+    @model_validator(mode="after")
+    def _seeds_differ(self):
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeats a number, expected different ones")
+        try:
+            shlex.split(self.launch)
+        except ValueError as error:
+            raise ValueError(f"launch is not a list of options: {error}") from None
+        return self
+
+
+class Generative(Block):
+    source: Literal["hub", "folder"]
+    id: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    folder: str
+    max_bytes: PositiveInt
+    dtype: Literal["float32", "bfloat16", "float16"]
+    spread: bool
+    batch_size: PositiveInt
+    prompt: str
+    question: str
+    answers: dict[str, Annotated[str, Field(min_length=1)]]
+    orders: Literal["all", "rotations"]
+    lora: Lora
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.source == "folder" and not self.folder:
+            raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
+        for key, part in (("prompt", "<image>"), ("prompt", "{question}"), ("question", "{labels}")):
+            if getattr(self, key).count(part) != 1:
+                raise ValueError(f"{key} must hold {part} once")
+        if len(set(self.answers.values())) < len(self.answers):
+            raise ValueError("answers gives two classes the same answer")
+        return self
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Scenes(Block):
+    seed: NonNegativeInt
+    first_id: PositiveInt
+    count: PositiveInt
+    held_out: PositiveInt
+
+
+class Miniature(Block):
+    seed: NonNegativeInt
+    image_size: PositiveInt
+    patch_size: PositiveInt
+    width: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    mlp_ratio: PositiveInt
+    text_width: PositiveInt
+    text_layers: NonNegativeInt
+    text_length: PositiveInt
+    projection: PositiveInt
+    samples: Annotated[list[PositiveInt], Field(min_length=1)]
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    weight_decay: Annotated[float, Field(ge=0)]
+    warmup: Share
+
+
+class Pretrain(Block):
+    scenes: Scenes
+    threads: PositiveInt
+    models: dict[str, Miniature]

@@ -1,0 +1,194 @@
+"""The blocks of params.yaml that describe the studies."""
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from har.config.load import Block
+from har.config.types import Fraction, Hex64, MaskKind, Seed, _known
+
+
+class Resampling(Block):
+    """Repeated stratified k-fold over the drawn images."""
+
+    models: list[str]
+    folds: Annotated[int, Field(ge=2)]
+    repeats: PositiveInt
+    runs: PositiveInt
+    seed: Seed
+
+
+class LearningCurve(Block):
+    models: list[str]
+    sizes: Annotated[list[PositiveInt], Field(min_length=1)]
+    runs: PositiveInt
+    seed: Seed
+
+
+Setting = bool | int | float | str | list[str]
+
+
+class Variant(Block):
+    """A model of `models` with some of its settings replaced."""
+
+    model: str
+    set: dict[str, Setting]
+
+
+class Ablation(Block):
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    reference: str
+    variants: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Variant]
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeats a number, expected different ones")
+        _known("reference", [self.reference], self.variants)
+        return self
+
+
+class Vcoco(Block):
+    url: str
+    sha256: Hex64
+    bytes: PositiveInt
+
+
+class Audit(Block):
+    """What counts as the same picture, and the human labels to compare with."""
+
+    hash_bits: NonNegativeInt
+    similarity: Fraction
+    encoder: str
+    seconds: PositiveInt
+    vcoco: Vcoco
+
+
+def _ascending(bins: dict[str, float | None]) -> dict[str, float | None]:
+    bounds = list(bins.values())
+    if len(bounds) < 2 or bounds[-1] is not None or None in bounds[:-1]:
+        raise ValueError("expected two bins or more, each with its upper bound, and none for the last")
+    if any(not math.isfinite(bound) or bound < 0 for bound in bounds[:-1]) or sorted(set(bounds[:-1])) != bounds[:-1]:
+        raise ValueError(f"bounds are {', '.join(f'{b:g}' for b in bounds[:-1])}, expected numbers from 0 on that rise")
+    return bins
+
+
+Bins = Annotated[dict[str, float | None], AfterValidator(_ascending)]
+
+
+class ErrorBins(Block):
+    """For each factor, names of bins and their upper bounds; the last is open."""
+
+    person_size: Bins
+    persons: Bins
+    labelled_joints: Bins
+    hidden_joints: Bins
+    overlap: Bins
+    pixels: Bins
+    caption_agreement: Bins
+
+
+class Errors(Block):
+    """What the error analysis shows."""
+
+    examples: PositiveInt
+    listed: PositiveInt
+    bins: ErrorBins
+
+
+class Explain(Block):
+    """Which models are explained on which images, and how."""
+
+    models: list[str]
+    blocks: NonNegativeInt
+    extended: NonNegativeInt
+    curves: NonNegativeInt
+    steps: PositiveInt
+    batch_size: PositiveInt
+    examples: PositiveInt
+    seed: Seed
+
+
+class Relevance(Block):
+    """Masks by a model's own explanation: whose, and the share of the image."""
+
+    models: list[str]
+    share: Fraction
+
+
+class Masking(Block):
+    """What is hidden in the masking study."""
+
+    images: PositiveInt
+    kinds: Annotated[list[MaskKind], Field(min_length=1)]
+    shares: Annotated[list[Annotated[float, Field(gt=0, le=0.5)]], Field(min_length=1)]
+    grid: PositiveInt
+    stripes: PositiveInt
+    cues: dict[str, list[str]]
+    relevance: Relevance
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _no_mask_twice(self):
+        if sorted(set(self.shares)) != self.shares:
+            raise ValueError("shares must rise, expected each larger than the one before")
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError("kinds repeats a mask, expected different ones")
+        return self
+
+
+class NoiseTerms(Block):
+    """One way to learn the noise: the weights of its objective, and what it is learnt on."""
+
+    patterns: Literal["class", "shared"]
+    margin: NonNegativeFloat
+    gain: NonNegativeFloat
+    size: NonNegativeFloat
+    masked: bool
+
+    @model_validator(mode="after")
+    def _learns_something(self):
+        if not self.margin:
+            raise ValueError("margin is 0, expected more: without it nothing pulls the noise away from 0")
+        return self
+
+
+class Noise(Block):
+    """Class-specific noise and what it is compared with."""
+
+    model: str
+    bounds: Annotated[list[Annotated[float, Field(gt=0, le=255)]], Field(min_length=1)]
+    epochs: PositiveInt
+    batch_size: Annotated[int, Field(ge=2)]
+    step: Fraction
+    checks: PositiveInt
+    variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], NoiseTerms]
+    erasing: Annotated[list[PositiveFloat], Field(min_length=1)]
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _has_variants(self):
+        if not self.variants:
+            raise ValueError("variants is empty, expected at least one")
+        if taken := {"nothing", "erasing"} & set(self.variants):
+            raise ValueError(f"variants.{min(taken)}: this name is taken by what the noise is compared with")
+        if self.checks > self.epochs:
+            raise ValueError(f"checks is {self.checks}, more than the {self.epochs} epochs")
+        return self
+
+
+class Simulation(Block):
+    """Predictions with known truth, to test the statistics themselves."""
+
+    seed: Seed
+    experiments: Annotated[int, Field(ge=100)]
+    resamples: Annotated[int, Field(ge=100)]

@@ -1,0 +1,61 @@
+"""The blocks of params.yaml that say what is trained, and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from har.config.load import Block
+from har.config.types import Fraction, Probability, Seed, Share
+
+
+class TrainRun(Block):
+    task: str
+    model: str
+    input: str
+
+
+class Run(Block):
+    encoders: list[str]
+    train: dict[str, TrainRun]
+    generative: list[str]
+    policies: list[str]
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(run.task for run in self.train.values()))
+
+
+class Ray(Block):
+    address: str
+    cpus: PositiveInt
+    gpus: NonNegativeFloat
+
+
+class Training(Block):
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    jobs: PositiveInt
+    backend: Literal["processes", "loky", "sequential", "ray"]  # threads would share one random state
+    ray: Ray
+    device: Literal["auto", "cpu", "cuda", "mps"]
+
+    @model_validator(mode="after")
+    def _seeds_differ(self):
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds repeats a number, expected different ones")
+        return self
+
+
+class Augmentation(Block):
+    flip_probability: Probability
+    rotation_degrees: PositiveFloat
+    jitter: Share
+    grayscale_probability: Probability
+    blur_sigma: PositiveFloat
+    perspective: Probability
+    crop_area: Fraction

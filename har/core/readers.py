@@ -1,0 +1,255 @@
+"""Files that others wrote: read whole and within stated memory, or refused in one line that names the file.
+
+How much memory a file may take is decided from its bytes, before they unfold: a JSON or CSV file grows up to 40 times
+as Python objects, whatever its content.
+"""
+
+import codecs
+import io
+import json
+import stat
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from har.core.errors import HarError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd  # what reads no table does not pay for it
+
+MB = 1 << 20
+# Memory that a file may take, in bytes.
+SETTINGS = 64 * MB  # configurations, metrics, notes of a stage
+TOKENIZER = 2048 * MB  # the largest tokenizer.json in use, 35 MB, takes 400 MB
+ANNOTATIONS = 8192 * MB  # COCO's largest, 470 MB (instances_train2017), takes about 5 GB
+TABLE = 4096 * MB  # some 30 million cells
+DEPTH = 64  # of lists and objects; the deepest file in use has 7
+COLUMNS = 1000
+ROWS = 1 << 16  # of a table that is read in blocks
+# What Python takes at most for one of these, beside its characters.
+OBJECT, LIST, ITEM, STRING, CELL = 240, 88, 48, 60, 72
+
+
+def one_line(error: BaseException | str, most: int = 200) -> str:
+    """What an exception says, in one line; its name where it says nothing."""
+    text = "".join(c if c.isprintable() else " " for c in str(error))
+    return " ".join(text.split())[:most] or type(error).__name__
+
+
+def read_bytes(path: str | Path, expected: str, most: int, name: str = "") -> bytes:
+    """The bytes of the ordinary file `path`, at most so many. expected: what it should be; name: what to call it.
+
+    Raises HarError where there is no such file, and for a folder, device or pipe, which could go on for ever.
+    """
+    name = name or str(path)
+    size = ordinary_size(Path(path), expected, most, name)
+    with reading(name, expected), open(path, "rb") as stream:
+        data = stream.read(size + 1)
+    if len(data) > size:
+        raise HarError(f"{name}: longer than it says, somebody writes to it; expected {expected}")
+    return data
+
+
+def ordinary_size(path: Path, expected: str, most: int, name: str) -> int:
+    """The bytes of the ordinary file `path`; HarError as `read_bytes` raises it."""
+    with reading(name, expected):
+        about = path.stat()
+    if not stat.S_ISREG(about.st_mode):
+        raise HarError(f"{name}: not a file; expected {expected}")
+    if about.st_size > most:
+        raise HarError(f"{name}: {about.st_size:,} bytes, at most {most:,} allowed for {expected}")
+    return about.st_size
+
+
+@contextmanager
+def reading(name: str, expected: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise HarError(f"{name}: no such file; expected {expected}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise HarError(f"{name}: cannot be read ({reason}); expected {expected}") from None
+
+
+def read_json(path: str | Path, expected: str, kind: type = dict, memory: int = SETTINGS, name: str = "") -> Any:
+    """The JSON file `path` as a dict (or list, as `kind` says), within `memory` bytes.
+
+    Numbers are those of Python's json: NaN, infinity and whole numbers of any size are the caller's to refuse.
+    Raises HarError for what is no JSON of that kind, lies deeper than 64 levels, or would take more memory.
+    """
+    name = name or str(path)
+    return parse_json(read_bytes(path, expected, memory // 2, name), name, expected, kind, memory)
+
+
+def parse_json(data: bytes, name: str, expected: str, kind: type = dict, memory: int = SETTINGS) -> Any:
+    """`read_json` of bytes that are called `name`."""
+    size = len(data) * (2 if data.isascii() else 6)  # the bytes, the text, and four bytes a character at worst
+    for mark, cost in ((b"{", OBJECT), (b"[", LIST), (b",", ITEM), (b'"', STRING // 2)):
+        size += data.count(mark) * cost
+    if size > memory:
+        told = f"would take {size / MB:,.0f} MB of memory, at most {memory / MB:,.0f} allowed"
+        raise HarError(f"{name}: {told} for {expected}")
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}") from None
+    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+        raise HarError(f"{name}: cannot be read as JSON ({one_line(error)}); expected {expected}") from None
+    if not isinstance(value, kind):
+        wanted = "object" if kind is dict else "list"
+        raise HarError(f"{name}: not a JSON {wanted}; expected {expected}")
+    if is_too_deep(value):
+        raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}")
+    return value
+
+
+def is_too_deep(value: object) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH):
+        level = [v for one in level for v in (one.values() if isinstance(one, dict) else one)
+                 if isinstance(v, dict | list)]  # fmt: skip
+        if not level:
+            return False
+    return True
+
+
+def is_whole(value: object, least: int = 0, most: int = 2**63 - 1) -> bool:
+    """Whether a value from JSON is a whole number (true and false are none) within bounds."""
+    return type(value) is int and least <= value <= most
+
+
+def is_number(value: object, most: float = 1e300) -> bool:
+    """Whether a value from JSON is a finite number of at most that size."""
+    return type(value) in (int, float) and -most <= value <= most  # NaN compares as False
+
+
+def is_text(value: object) -> bool:
+    """Whether a value from JSON is text that a file can hold: half of a surrogate pair is none."""
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
+
+
+def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = TABLE) -> "pd.DataFrame":
+    """The CSV file `path`, UTF-8 with or without a byte order mark. text: every cell is text and an empty one '';
+    otherwise numbers where a column holds nothing else, read back to the same bits.
+
+    Raises HarError for what is no table: no header, a column named twice, rows longer than the header, over 1,000
+    columns, or more memory than allowed.
+    """
+    import pandas as pd
+
+    data = read_bytes(path, expected, memory // 2)
+    size = len(data) * (2 if data.isascii() else 6) + (data.count(b",") + data.count(b"\n")) * CELL
+    if size > memory:
+        told = f"would take {size / MB:,.0f} MB of memory, at most {memory / MB:,.0f} allowed"
+        raise HarError(f"{path}: {told} for {expected}")
+    if data.partition(b"\n")[0].count(b",") >= COLUMNS:
+        raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
+    options = {"dtype": "str", "keep_default_na": False} if text else {"float_precision": "round_trip"}
+    try:
+        # without a header of its own, a name that stands twice stays as it is
+        head = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", header=None, nrows=1, dtype="str", na_filter=False)
+        frame = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", low_memory=False, **options)
+    except (ValueError, OverflowError) as error:
+        raise HarError(f"{path}: cannot be read as CSV ({one_line(error)}); expected {expected}") from None
+    names = head.iloc[0].tolist()
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise HarError(f"{path}: column {twice!r:.60} stands twice; expected {expected}")
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
+        raise HarError(f"{path}: rows are longer than the header; expected {expected}")
+    return frame
+
+
+def read_header(path: str | Path, expected: str) -> list[str]:
+    """The names in the first line of the CSV file `path`, as they stand there: none is unquoted. HarError where there
+    is no such file, or one too large for any reader."""
+    ordinary_size(Path(path), expected, TABLE // 2, str(path))
+    with reading(str(path), expected), open(path, "rb") as stream:
+        return stream.readline(1 << 16).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n").split(",")
+
+
+def read_blocks(path: str | Path, columns: Mapping[str, str], expected: str) -> "Iterator[pd.DataFrame]":
+    """`columns` (name to dtype) of the CSV file `path`, ROWS rows at a time: `read_csv`, which takes any table, has the
+    bytes and cells of all in memory. Other columns are passed over.
+
+    Raises HarError, at the latest with the last block, for what is no such table.
+    """
+    import pandas as pd
+
+    names = read_header(path, expected)
+    if len(names) > COLUMNS:
+        raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
+    if wrong := [name for name in columns if names.count(name) != 1]:
+        raise HarError(f"{path}: column {wrong[0]!r} is missing or stands twice; expected {expected}")
+    # all columns, as with some only pandas would pass over rows longer than the header
+    dtypes = defaultdict(lambda: "str", columns)
+    with reading(str(path), expected), open(path, "rb") as stream:
+        try:
+            for block in pd.read_csv(
+                stream, encoding="utf-8-sig", dtype=dtypes, float_precision="round_trip", chunksize=ROWS
+            ):
+                if not isinstance(block.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
+                    raise HarError(f"{path}: rows are longer than the header; expected {expected}")
+                if list(block.columns) != names:
+                    raise HarError(f"{path}: a name in the header is empty or quoted; expected {expected}")
+                yield block[list(columns)]
+        except (ValueError, OverflowError) as error:
+            raise HarError(f"{path}: cannot be read as CSV ({one_line(error)}); expected {expected}") from None
+
+
+def read_table(
+    path: str | Path, columns: dict[str, str], optional: dict[str, str] | None = None, unique: bool = True
+) -> "pd.DataFrame":
+    """A CSV file between two stages: exactly typed `columns`, those of `optional` that it has, and, if `unique`, no
+    image id twice. HarError names file and column."""
+    frame = read_csv(path, f"a table with {', '.join(columns)}, as its stage makes it")
+    columns = columns | {name: dtype for name, dtype in (optional or {}).items() if name in frame.columns}
+    for column, dtype in columns.items():
+        if column not in frame.columns:
+            raise HarError(f"{path}: column {column!r} is missing; expected {', '.join(columns)}")
+        try:
+            frame[column] = frame[column].astype(dtype)
+        except (ValueError, OverflowError, TypeError):
+            raise HarError(f"{path}: column {column!r} holds something else than {dtype}") from None
+    twice = frame["image_id"][frame["image_id"].duplicated()]
+    if unique and len(twice):
+        raise HarError(f"{path}: image_id {twice.iloc[0]} occurs twice")
+    return frame[list(columns)]
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names for a message, the first few, in one line."""
+    names = [one_line(str(name), 40) for name in list(names)]
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+
+
+def read_array(path: str | Path, expected: str, shape: tuple[int | None, ...], mapped: bool = False) -> "np.ndarray":
+    """The numbers in the .npy file `path`; None in `shape` stands for any length. mapped: left on disk until used.
+
+    Raises HarError for pickled objects, another shape, other than floats, a header that tells more than the file
+    holds, and NaN or infinity (where not `mapped`).
+    """
+    import numpy as np
+
+    try:
+        # mapped, a header can't ask for memory that the file does not fill
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise HarError(f"{path}: no such file; expected {expected}") from None
+    except Exception as error:  # numpy parses the header as Python source, which fails in many ways
+        raise HarError(f"{path}: not an array of numbers ({one_line(error)}); expected {expected}") from None
+    fits = isinstance(array, np.ndarray) and array.ndim == len(shape) and array.dtype.kind == "f"
+    if not fits or any(want not in (None, have) for want, have in zip(shape, array.shape, strict=True)):
+        wanted = ", ".join("any" if n is None else str(n) for n in shape)
+        found = f"{array.dtype} {list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise HarError(f"{path}: holds {found:.200}, expected numbers [{wanted}], {expected}")
+    if mapped:
+        return array
+    array = np.array(array)
+    if not np.isfinite(array).all():
+        raise HarError(f"{path}: holds NaN or infinity; expected {expected}")
+    return array

@@ -1,0 +1,83 @@
+"""From own labels to the images of a run: which class each belongs to, and which are drawn."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from har.data.coco.curate import Curation, Funnel, ranked
+from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, OWN_COLUMNS
+from har.core.errors import HarError
+
+
+def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: int, seed: int) -> Curation:
+    """Label images by what their folder or table says, then draw `count` of each class.
+
+    images: har.data.folder.inspect.COLUMNS. classes: label -> {'keywords': the names that make up the class (none: its own),
+    'count': images to draw, None for all}. A class is drawn from as many groups as it has, one image of each group
+    in turn, so that it is as varied as can be. The others are `extended`, at most so many, but none of a group that
+    was drawn from: a second test set must not show the clips of train. Where images came with a split, those of
+    'extended' are the second test set, and `count` draws among the rest.
+
+    Raises HarError where a class has no image or fewer than `count`.
+    """
+    known = {name: label for label, entry in classes.items() for name in entry["keywords"] or [label]}
+    twice = sum(len(entry["keywords"] or [label]) for label, entry in classes.items()) - len(known)
+    if twice:
+        raise HarError("curate.classes: a name stands in the keywords of two classes")
+    of = dict(zip(images["image_id"], images["label"].map(known), strict=True))
+    chosen = {i: label for i, label in of.items() if isinstance(label, str)}
+    _check(images, chosen, classes)
+    group = dict(zip(images["image_id"], images["group"], strict=True))
+    given = dict(zip(images["image_id"], images["split"], strict=True))
+    funnel = Funnel(list(classes))
+    funnel.add("readable images", [()] * len(of))
+    funnel.add("the label is one of the classes", ([label] for label in chosen.values()))
+    drawn, short = set(), []
+    for label, entry in classes.items():
+        ids = [i for i, other in chosen.items() if other == label and given[i] != "extended"]
+        count = len(ids) if entry["count"] is None else entry["count"]
+        if len(ids) < max(count, 1):
+            short.append(f"{label} has {len(ids)} of {max(count, 1)}")
+        drawn.update(_in_turn(ids, group, seed, label)[:count])
+    if short:
+        raise HarError(f"curate.classes: too few images: {'; '.join(short)}; lower count or leave it empty")
+    seen = {group[i] for i in drawn} - {""}
+    if any(given.values()):
+        left = [i for i in chosen if given[i] == "extended"]
+    else:
+        left = [i for i in chosen if i not in drawn and group[i] not in seen]
+    extra = set(ranked(left, seed, "extended")[:extended])
+    for part, ids in (("drawn", drawn), ("extended", extra)):
+        funnel.add(part, ([chosen[i]] for i in ids))
+    kept = images[images["image_id"].isin(drawn | extra)].sort_values("image_id", ignore_index=True)
+    rows = kept.assign(
+        rule="label " + kept["label"],
+        label=kept["image_id"].map(chosen),
+        part=["drawn" if i in drawn else "extended" for i in kept["image_id"]],
+        url="own:" + kept["name"],
+        flickr_url="",
+        evidence="[]",
+        person_area=0.0,
+        **dict.fromkeys(("license", "persons", "captions_fired", "captions_total"), 0),
+    )
+    columns = MANIFEST_COLUMNS | OWN_COLUMNS
+    manifest, evidence = rows[list(columns)].astype(columns), pd.DataFrame(columns=list(EVIDENCE_COLUMNS))
+    return Curation(lambda: [(manifest, evidence)], funnel.frame())
+
+
+def _check(images: pd.DataFrame, chosen: Mapping[int, str], classes: Mapping[str, Mapping]) -> None:
+    for label, entry in classes.items():
+        if label not in set(chosen.values()):
+            names = " or ".join(entry["keywords"] or [label])
+            found = ", ".join(sorted(set(images["label"])))
+            raise HarError(f"curate.classes.{label}: no image is labelled {names}; there are {found[:300]}")
+
+
+def _in_turn(ids: list[int], group: Mapping[int, str], seed: int, label: str) -> list[int]:
+    """Ids in random order, the first image of each group before the second of any."""
+    turn: dict[str, int] = {}
+    order = []
+    for place, i in enumerate(ranked(ids, seed, label)):
+        turn[group[i]] = turn.get(group[i], -1) + 1
+        order.append((turn[group[i]] if group[i] else 0, place, i))
+    return [i for _, _, i in sorted(order)]

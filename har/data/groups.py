@@ -1,0 +1,143 @@
+"""Images that belong together, as the frames of a clip: they never straddle a split or a fold.
+
+A group is a text; images without one ('') stand alone.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+
+
+def group_codes(frame: pd.DataFrame) -> np.ndarray | None:
+    """A number for each row's group, int [n], equal within a group; None where no image has one.
+
+    frame: `group` (or no such column), and image_id, which tells images without a group apart.
+    """
+    if "group" not in frame.columns:
+        return None
+    named = frame["group"].fillna("")  # as pandas reads an empty cell
+    if not (named != "").any():
+        return None
+    keys = named.where(named != "", "\0" + frame["image_id"].astype(str))
+    return pd.factorize(keys, sort=True)[0]
+
+
+def with_groups(predictions: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """`predictions` with the group of each image where `images` (image_id, and group where there are any) have
+    some: what the bootstrap of har.evaluation.predictions draws."""
+    if group_codes(images) is None:
+        return predictions
+    group = predictions["image_id"].map(images.set_index("image_id")["group"])
+    if "group" in predictions.columns:
+        return predictions.assign(group=group)
+    out = predictions.copy()
+    out.insert(list(out.columns).index("label") + 1, "group", group)
+    return out
+
+
+def split_groups(
+    labels: Sequence[str], groups: np.ndarray, shares: Mapping[str, float], *, stratified: bool, seed: int
+) -> np.ndarray:
+    """The split of each image, object [n]; all images of a group are in one.
+
+    labels, groups: of the images. shares: split -> its share of the images (they sum to 1). Stratified: each class
+    has a group in every split, then groups go, the largest first, where they lessen the distance from the shares of
+    each class most (chi-squared). Else groups go in random order to the split that lacks most images.
+    Raises HarError where a class has fewer groups than there are splits.
+    """
+    names, codes = pd.factorize(np.asarray(labels), sort=True)
+    names, classes = codes, names
+    counts = np.zeros((int(groups.max()) + 1, len(names)))
+    np.add.at(counts, (groups, classes), 1)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    if stratified:
+        order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    else:
+        counts = counts.sum(1, keepdims=True)
+    parts, share = list(shares), np.array(list(shares.values()))
+    wanted, have = share[:, None] * counts.sum(0), np.zeros((len(parts), counts.shape[1]))
+    of = np.full(len(counts), -1)
+
+    def put(group: int, part: int) -> None:
+        of[group] = part
+        have[part] += counts[group]
+
+    if stratified:
+        _seed_classes(counts, order, share, of, put, parts, names)
+    for group in order:
+        if of[group] < 0:
+            after = have + counts[group]
+            change = ((after - wanted) ** 2 - (have - wanted) ** 2) / np.maximum(wanted, 1e-9)
+            put(group, int(change.sum(1).argmin()))
+    if missing := set(range(len(parts))) - set(of.tolist()):
+        raise HarError(f"split: {len(counts)} groups leave none for {parts[min(missing)]}")
+    return np.array(parts, dtype=object)[of[groups]]
+
+
+def _seed_classes(counts, order, share, of, put, parts, names) -> None:
+    """A group of each class for every split, the class with fewest groups and the smallest split first."""
+    has = counts > 0
+    for label in np.argsort(has.sum(0), kind="stable"):
+        mine = [group for group in order if has[group, label]]
+        if len(mine) < len(parts):
+            raise HarError(
+                f"split: class {names[label]!r} has {len(mine)} groups of images, too few to put one in each of "
+                f"{', '.join(parts)}"
+            )
+        for part in np.argsort(share, kind="stable"):
+            if any(of[group] == part for group in mine):
+                continue
+            # the smallest that is free: a large one would fill a small split at once
+            free = [group for group in reversed(mine) if of[group] < 0]
+            if not free:
+                raise HarError(f"split: the groups of class {names[label]!r} can't be shared among {', '.join(parts)}")
+            put(free[0], int(part))
+
+
+def assign_folds(labels: Sequence[str], groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """The fold in which each image is tested, int [n], groups whole and labels as even as they allow.
+
+    Raises HarError where there are fewer groups than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels = np.asarray(labels)
+    if (count := len(np.unique(groups))) < folds:
+        raise HarError(f"{folds} folds, but only {count} groups of images")
+    out = np.empty(len(labels), int)
+    drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+    for fold, (_, test) in enumerate(drawn):
+        if not len(test):
+            raise HarError(f"{folds} folds: the {count} groups of images are too uneven, one fold stays empty")
+        out[test] = fold
+    return out
+
+
+def inner_folds(y: np.ndarray, groups: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train, test) row numbers of at most `folds` stratified folds of whole groups. Nothing is drawn. Folds whose
+    training rows lack a class are left out; fewer than two are none."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    present = np.unique(y)
+    count = min(folds, *(len(np.unique(groups[y == label])) for label in present))
+    if count < 2:
+        return []
+    cut = [
+        (train, test)
+        for train, test in StratifiedGroupKFold(count).split(y, y, groups)
+        if len(test) and len(np.unique(y[train])) == len(present)
+    ]
+    return cut if len(cut) > 1 else []
+
+
+def require_whole(frame: pd.DataFrame, source: str) -> None:
+    """HarError where images of one group (image_id, group, split) are in two splits; 'extended' is one too."""
+    if (groups := group_codes(frame)) is None:
+        return
+    straddles = frame.groupby(groups)["split"].nunique() > 1
+    if straddles.any():
+        name = frame.loc[groups == straddles.idxmax(), "group"].iloc[0]
+        raise HarError(f"{source}: the images of group {name} are in more than one split")

@@ -1,0 +1,177 @@
+"""The gate of continuous integration: the rebuilt metrics against the committed ones.
+
+    python -m har.dev.gate reports/sample/metrics reports/sample/metrics-augment reports/sample/metrics-baselines
+
+compares the JSON files in the folders with those at HEAD, prints a Markdown table (also into the file that
+$GITHUB_STEP_SUMMARY names) and exits with 1 if one number moved too far or came or went. The same code with
+the same seeds gives the same bytes on one kind of machine; on another, sums round differently and a run
+drifts away like one of another seed. So the mean of `runs` seeds may move by
+
+    max(0.01, 1 / n, 3 sd sqrt(2 / runs))
+
+with n images, and sd the *committed* deviation over seeds: a model that became erratic must not widen its own
+tolerance. sqrt(2 / runs) sd is the standard error of the difference of two such means, 1 / n is one image in
+all runs. Better than allowed is a breach as well: the committed numbers are then out of date.
+"""
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from har.core.errors import HarError, told_in_one_line
+from har.core.readers import is_number, parse_json, read_json
+
+FLOOR = 0.01
+# metric -> the key of its deviation over seeds
+JUDGED = {"accuracy": "sd", "f1": "f1_sd"}
+EXACT = ("n", "runs", "parameters")
+METRICS = "metrics of a model"
+# Everything else (intervals, deviations, the epoch and seed kept) moves with these and is only required to be there.
+
+
+@dataclass(frozen=True)
+class Row:
+    """One compared number: before and now (None where it is not there), the change allowed, the verdict."""
+
+    file: str
+    key: str
+    before: float | None
+    now: float | None
+    allowed: float
+    verdict: str
+
+    @property
+    def breach(self) -> bool:
+        return self.verdict != "ok"
+
+
+def allowed_change(split: Mapping[str, float], metric: str) -> float:
+    """How far `metric` of a committed split ({n, runs, accuracy, sd, ...}) may move; see the module's head."""
+    runs, n = max(split.get("runs", 1), 1), max(split.get("n", 1), 1)
+    return max(FLOOR, 1 / n, 3 * split.get(JUDGED[metric], 0.0) * math.sqrt(2 / runs))
+
+
+def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
+    """All judged numbers of two sets of metrics files (name to content), breaches of structure included."""
+    rows = []
+    for file in sorted(before.keys() | now.keys()):
+        if file not in now or file not in before:
+            rows.append(Row(file, "(file)", None, None, 0.0, "vanished" if file in before else "not committed"))
+            continue
+        old, new = _flat(before[file], file), _flat(now[file], file)
+        for key in dict.fromkeys([*old, *new]):
+            if key not in new or key not in old:
+                verdict = "vanished" if key in old else "not committed"
+                rows.append(Row(file, " ".join(key), old.get(key), new.get(key), 0.0, verdict))
+                continue
+            *path, name = key
+            if name in EXACT:
+                allowed = 0.0
+            elif name in JUDGED:
+                allowed = allowed_change({k[-1]: v for k, v in old.items() if list(k[:-1]) == path}, name)
+            else:
+                continue
+            change = new[key] - old[key]
+            verdict = "ok" if abs(change) <= allowed + 1e-9 else "higher" if change > 0 else "lower"
+            rows.append(Row(file, " ".join(key), old[key], new[key], allowed, verdict))
+    return rows
+
+
+def _flat(metrics: Mapping, file: str, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], float]:
+    flat = {}
+    for key, value in metrics.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, file, (*path, key))
+        elif is_number(value):
+            flat[*path, key] = value
+        else:
+            raise HarError(f"{file}: {'.'.join((*path, key))} is {value!r:.60}, expected a finite number")
+    return flat
+
+
+def markdown(rows: Sequence[Row], revision: str) -> str:
+    """The verdict in one line, the breaches, and all accuracies and F1 scores."""
+    breaches = [row for row in rows if row.breach]
+    judged = [row for row in rows if row.key.split(" ")[-1] in JUDGED]
+    told = f"{len(breaches)} of {len(rows)} comparisons breached" if breaches else f"all {len(rows)} comparisons hold"
+    parts = [f"## Metrics against {revision}: {told}"]
+    if breaches:
+        parts.append(_table(breaches))
+    parts.append(
+        "Allowed is max(0.01, 1 / n, 3 sd sqrt(2 / runs)), with sd over the committed seeds; counts must be equal."
+    )
+    return "\n\n".join([*parts, _table(judged)]) + "\n" if judged else "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[Row]) -> str:
+    def number(value: float | None, sign: str = "") -> str:
+        return "—" if value is None else f"{value:{sign}d}" if isinstance(value, int) else f"{value:{sign}.3f}"
+
+    lines = ["| file | metric | committed | now | change | allowed | verdict |", "|---|---|--:|--:|--:|--:|---|"]
+    for row in rows:
+        change = None if row.before is None or row.now is None else row.now - row.before
+        verdict = f"**{row.verdict}**" if row.breach else row.verdict
+        cells = (
+            Path(row.file).stem, row.key, number(row.before), number(row.now), number(change, "+"),
+            number(row.allowed), verdict,
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def read_now(folders: Sequence[str]) -> dict[str, dict]:
+    """The metrics files in `folders`, path to content."""
+    paths = [path.as_posix() for folder in folders for path in sorted(Path(folder).rglob("*.json"))]
+    return {path: read_json(path, METRICS) for path in paths}
+
+
+def read_committed(folders: Sequence[str], revision: str) -> dict[str, dict]:
+    """The same files as they are in git at `revision`. HarError where it holds none."""
+    folders = [Path(folder).as_posix() for folder in folders]
+    names = _git("ls-tree", "-r", "-z", "--name-only", revision, "--", *folders).split(b"\0")
+    names = [os.fsdecode(name) for name in names]
+    found = {
+        name: parse_json(_git("show", f"{revision}:./{name}"), f"{revision}:{name}", METRICS)
+        for name in names
+        if name.endswith(".json")
+    }
+    if not found:
+        raise HarError(f"{revision} holds no metrics in {', '.join(folders)}: nothing to compare with")
+    return found
+
+
+def _git(*arguments: str) -> bytes:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=True, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise HarError("git is not installed") from None
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.decode(errors="replace").strip().splitlines()
+        raise HarError(f"git {arguments[0]}: {reason[0] if reason else 'failed'}") from None
+    return done.stdout
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m har.dev.gate", description="Compare metrics with the committed ones"
+    )
+    parser.add_argument("folders", nargs="+", help="folders of metrics files")
+    parser.add_argument("--against", default="HEAD", metavar="REVISION", help="what to compare with (HEAD)")
+    options = parser.parse_args(arguments)
+    rows = compare(read_committed(options.folders, options.against), read_now(options.folders))
+    text = markdown(rows, options.against)
+    print(text)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with open(summary, "a", encoding="utf-8") as out:
+            out.write(text + "\n")
+    return int(any(row.breach for row in rows))
+
+
+if __name__ == "__main__":
+    with told_in_one_line("gate"):
+        sys.exit(main())

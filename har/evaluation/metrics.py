@@ -1,0 +1,180 @@
+"""Metrics of predictions: of the predicted class (METRICS) and of the probabilities (LOSSES), for each run."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.data.groups import group_codes
+from har.evaluation.bootstrap import RESAMPLES, resampled
+from har.evaluation.predictions import SPLITS, classes_of
+
+METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
+LOSSES = ("nll", "brier")  # of the probabilities
+EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=whole > 0)
+
+
+def class_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of each class from confusion matrices [..., C, C] (rows are true, columns
+    predicted), each [..., C]; 0 where undefined (scikit-learn's `zero_division=0`)."""
+    confusion = np.asarray(confusion, dtype=float)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)  # [..., C]
+    true, predicted = confusion.sum(-1), confusion.sum(-2)  # [..., C]
+    return {
+        "precision": _ratio(hits, predicted),
+        "recall": _ratio(hits, true),
+        "f1": _ratio(2 * hits, true + predicted),
+    }
+
+
+def metrics_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """METRICS from confusion matrices [..., C, C] (rows are true, columns predicted), each [...].
+
+    Precision, recall and F1 are unweighted means over *all* classes of the task, 0 where undefined
+    (scikit-learn's `average="macro", zero_division=0, labels=classes`). Balanced accuracy is the mean recall
+    of the classes that occur (scikit-learn's `balanced_accuracy_score`). No image at all gives 0.
+    """
+    confusion = np.asarray(confusion, dtype=float)
+    true = confusion.sum(-1)  # [..., C]
+    classwise = class_metrics(confusion)
+    return {
+        "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1), true.sum(-1)),
+        **{name: values.mean(-1) for name, values in classwise.items()},
+        "balanced_accuracy": weighted_accuracy(confusion, np.ones(confusion.shape[-1])),
+    }
+
+
+def weighted_accuracy(confusion: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Accuracy on a population with class `shares` [C], from confusion matrices [..., C, C]: recalls averaged
+    with these weights (post-stratification), over the classes that occur. Equal shares give balanced accuracy."""
+    weights = np.where(np.asarray(confusion).sum(-1) > 0, shares, 0.0)
+    return _ratio((class_metrics(confusion)["recall"] * weights).sum(-1), weights.sum(-1))
+
+
+def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """-log of the true class's probability (nats), from probabilities [..., C] and class indices [...];
+    clipped to EPSILON, so an impossible event costs 36, not infinity."""
+    chosen = np.take_along_axis(probabilities, np.asarray(truth)[..., None], axis=-1)[..., 0]
+    return -np.log(np.clip(chosen, EPSILON, 1))
+
+
+class Cells(NamedTuple):
+    """The outcomes of one configuration on one split, in order of image_id."""
+
+    image_ids: np.ndarray  # [n]
+    seeds: np.ndarray  # [S]
+    truth: np.ndarray  # [n] class index
+    probabilities: np.ndarray  # [n, S, C]
+    classes: tuple[str, ...]
+    groups: np.ndarray | None = None  # [n] 0, 1, ...: equal where images belong together
+
+    def units(self, rows: np.ndarray | slice = slice(None)) -> int:
+        """How many images (of `rows`) are independent of each other: their groups, or all."""
+        return len(self.truth[rows]) if self.groups is None else len(np.unique(self.groups[rows]))
+
+    def sums(self, values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+        """Sums of `values` [n, K] over the images, and over each bootstrap sample of images (groups): [1 + B, K]."""
+        each = values
+        if self.groups is not None:
+            each = np.zeros((self.units(), values.shape[1]), values.dtype)
+            np.add.at(each, self.groups, values)
+        return np.concatenate([np.ones((1, len(values)), values.dtype) @ values, resampled(each, resamples, seed)])
+
+    @property
+    def guess(self) -> np.ndarray:
+        """Predicted class indices, [n, S]."""
+        return self.probabilities.argmax(-1)
+
+    def ensemble_hits(self) -> np.ndarray:
+        """Whether the mean probability over runs is largest for the true class, bool [n]."""
+        return self.probabilities.mean(1).argmax(-1) == self.truth
+
+    def one_hot(self) -> np.ndarray:
+        """Each image's contribution to the confusion matrices, [n, S*C*C]. float32 counts exactly to
+        2**24."""
+        n, runs, size = self.probabilities.shape
+        hot = np.zeros((n, runs, size * size), dtype=np.float32)
+        cell = self.truth[:, None] * size + self.guess
+        hot[np.arange(n)[:, None], np.arange(runs)[None, :], cell] = 1
+        return hot.reshape(n, -1)
+
+    def confusions(self, resamples: int = 0, seed: int = 0) -> np.ndarray:
+        """Confusion matrices of each run, of the images and of each bootstrap sample: [1 + B, S, C, C]."""
+        runs, size = self.probabilities.shape[1:]
+        return self.sums(self.one_hot(), resamples, seed).reshape(-1, runs, size, size)
+
+    def losses(self) -> dict[str, np.ndarray]:
+        """LOSSES of each image and run, each [n, S]. Brier is the sum over classes of squared errors, 0 to 2
+        (Brier 1950), for two classes too."""
+        truth = np.broadcast_to(self.truth[:, None], self.probabilities.shape[:2])
+        target = np.eye(len(self.classes))[self.truth]  # [n, C]
+        brier = [((run - target) ** 2).sum(-1) for run in self.probabilities.swapaxes(0, 1)]
+        return {"nll": negative_log_likelihood(self.probabilities, truth), "brier": np.stack(brier, axis=1)}
+
+    def mean_losses(self, resamples: int = 0, seed: int = 0) -> dict[str, np.ndarray]:
+        """The mean LOSSES of each run, over the images and over each bootstrap sample, each [1 + B, S]."""
+        losses, n = self.losses(), len(self.truth)
+        # a sample of groups has as many images as they have
+        images = n if self.groups is None else self.sums(np.ones((n, 1)), resamples, seed)
+        means = self.sums(np.hstack([losses[name] for name in LOSSES]), resamples, seed) / images
+        return dict(zip(LOSSES, np.hsplit(means, len(LOSSES)), strict=True))
+
+
+def cells(predictions: pd.DataFrame, split: str) -> Cells:
+    """True and predicted class indices on `split`, whatever the order of rows; HarError if it has no row."""
+    rows = np.flatnonzero(predictions["split"] == split)
+    if not len(rows):
+        raise HarError(f"predictions have no image in split {split!r}")
+    rows = rows[np.lexsort([predictions[name].to_numpy()[rows] for name in ("seed", "image_id")])]
+    ids, seeds = (predictions[name].iloc[rows].unique() for name in ("image_id", "seed"))
+    if len(rows) != len(ids) * len(seeds):
+        shape = f"{len(ids)} images x {len(seeds)} seeds"
+        raise HarError(f"predictions on {split!r}: {len(rows)} rows are not {shape}")
+    classes = classes_of(predictions)
+    probabilities = np.empty((len(rows), len(classes)))
+    for place, name in enumerate(classes):
+        probabilities[:, place] = predictions[f"p_{name}"].to_numpy()[rows]
+    first = predictions.iloc[rows[:: len(seeds)]]  # a row of each image
+    truth, groups = pd.Index(classes).get_indexer(first["label"]), group_codes(first)
+    probabilities = probabilities.reshape(len(ids), len(seeds), -1)
+    return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes, groups)
+
+
+def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
+    """METRICS of each run on each split: columns split, seed, n and the metrics."""
+    rows = []
+    for split in SPLITS:
+        if (predictions["split"] == split).any():
+            one = cells(predictions, split)
+            values = metrics_from_confusion(one.confusions())
+            rows += [
+                {
+                    "split": split,
+                    "seed": int(seed),
+                    "n": len(one.truth),
+                    **{m: float(values[m][0, s]) for m in METRICS},
+                }
+                for s, seed in enumerate(one.seeds)
+            ]
+    return pd.DataFrame(rows, columns=["split", "seed", "n", *METRICS])
+
+
+def seed_scores(predictions: pd.DataFrame, split: str = "test", metric: str = "accuracy") -> pd.Series:
+    """One metric of each run on `split`, indexed by seed."""
+    frame = per_seed(predictions[predictions["split"] == split])
+    return frame.set_index("seed")[metric]
+
+
+def confusion(predictions: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Confusion matrix [C, C] in images, mean over runs; the index is the true, the columns the predicted
+    class."""
+    one = cells(predictions, split)
+    size = len(one.classes)
+    matrix = one.one_hot().sum(0).reshape(-1, size, size).mean(0, dtype=float)
+    index = pd.Index(one.classes)
+    return pd.DataFrame(matrix, index=index.rename("true"), columns=index.rename("predicted"))

@@ -1,0 +1,199 @@
+"""Predictions, which are the data, and the metrics that derive from them.
+
+A predictions frame has one row for each run and image: `seed, image_id, split, label, p_<class>...`. The
+order of the `p_` columns is the class order, the prediction is the largest probability (the first one at a
+tie).
+
+Intervals come from the images: the bootstrap draws images, each with all its runs, because runs on the same
+images share their luck with these images and say nothing about others (Field & Welsh 2007, cluster
+bootstrap). Where a further column `group` says that images belong together, as frames of a clip, whole groups are
+drawn, for the same reason.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import union_categoricals
+
+from har.core.errors import HarError
+from har.core.files import write_csv
+from har.core.memory import return_memory
+from har.core.readers import one_line, read_blocks, read_csv, read_header
+
+SPLITS = ("train", "validation", "test", "extended")
+KEYS = ["seed", "image_id", "split", "label"]
+PREDICTIONS = "a CSV file of predictions"
+LONGEST = 500  # characters of a message about a file, whose columns may have any name
+
+
+def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
+    """The classes in their order, from the `p_` columns."""
+    return tuple(name[2:] for name in predictions.columns if name.startswith("p_"))
+
+
+def predictions_frame(
+    image_ids: Sequence,
+    labels: Sequence[str],
+    splits: Sequence[str],
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    seed: int = 0,
+) -> pd.DataFrame:
+    """A predictions frame of one run from its probabilities [n, C]; validated."""
+    probabilities = np.asarray(probabilities, dtype=float)
+    if probabilities.shape != (len(image_ids), len(classes)):
+        raise HarError(
+            f"probabilities have shape {probabilities.shape}, expected ({len(image_ids)}, {len(classes)}): "
+            "a row for each image, a column for each class"
+        )
+    frame = pd.DataFrame(
+        {
+            "seed": seed,
+            "image_id": np.asarray(image_ids),
+            "split": np.asarray(splits),
+            "label": np.asarray(labels),
+        }
+    )
+    frame[[f"p_{name}" for name in classes]] = probabilities
+    return validate_predictions(frame)
+
+
+def validate_predictions(
+    frame: pd.DataFrame, source: str | Path = "predictions", classes: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """`frame` itself if it keeps the contract, otherwise HarError that names `source` and the first bad row.
+
+    A row is named by its line in the CSV file (the header is line 1), which the index tells. Each run must cover the
+    same images of a split, with the same labels: the cluster bootstrap rests on it.
+    """
+
+    numbered = pd.api.types.is_integer_dtype(frame.index)
+
+    def refuse(what: str) -> None:
+        raise HarError(f"{source}: {one_line(what, LONGEST)}")
+
+    def stop(bad: np.ndarray | pd.Series, what: str) -> None:
+        bad = np.asarray(bad)
+        if bad.any():
+            place = bad.argmax()
+            refuse(f"line {(frame.index[place] if numbered else place) + 2}: {what}")
+
+    found = classes_of(frame)
+    expected = KEYS + [f"p_{name}" for name in (classes or found)]
+    if missing := [name for name in expected if name not in frame.columns]:
+        refuse(f"column {missing[0]!r} is missing, expected {', '.join(expected)}")
+    if unknown := [name for name in frame.columns if name not in (*expected, "group")]:
+        refuse(f"column {unknown[0]!r} is unknown, expected {', '.join(expected)}")
+    if classes is not None and found != tuple(classes):
+        refuse(f"classes are {', '.join(found)}, expected {', '.join(classes)} in order")
+    if len(found) < 2:
+        refuse("expected a probability column p_<class> for each of two or more classes")
+    if frame.empty:
+        return frame
+    for name in KEYS:
+        stop(frame[name].isna(), f"{name} is empty")
+    if not pd.api.types.is_integer_dtype(frame["seed"]):
+        bad = pd.to_numeric(frame["seed"], errors="coerce").mod(1).ne(0)
+        stop(bad if bad.any() else np.ones(len(frame), bool), "seed is no integer")
+    stop(~frame["split"].isin(SPLITS), f"split is none of {', '.join(SPLITS)}")
+    stop(~frame["label"].isin(found), f"label is none of {', '.join(found)}")
+    chances = [pd.to_numeric(frame[f"p_{name}"], errors="coerce").to_numpy(float) for name in found]
+    stop(~np.logical_and.reduce([np.isfinite(one) for one in chances]), "a probability is no finite number")
+    stop(np.logical_or.reduce([(one < 0) | (one > 1) for one in chances]), "a probability lies outside 0 to 1")
+    stop(np.abs(sum(chances) - 1) > 1e-4, "probabilities do not sum to 1 (tolerance 1e-4)")
+    codes = (pd.factorize(frame[name])[0].astype(np.int32) for name in ("image_id", "split", "seed", "label"))
+    image, split, seed, label = codes
+    image = image * np.int32(len(SPLITS)) + split  # of a split
+    images = int(image.max()) + 1
+    prediction = seed * np.int64(images) + image
+    ordered = np.sort(prediction)
+    if (ordered[1:] == ordered[:-1]).any():
+        stop(pd.Series(prediction).duplicated(), "same seed, image_id and split as an earlier line")
+    del prediction, ordered
+    first = np.empty(images, dtype=np.int32)
+    first[image[::-1]] = label[::-1]  # of several the last one stays
+    stop(label != first[image], "label differs from that of another run on the same image")
+    runs = np.bincount(np.flatnonzero(np.bincount(seed * len(SPLITS) + split)) % len(SPLITS))  # of each split
+    wrong = np.bincount(image)[image] != runs[split]
+    stop(wrong, "image is not predicted by every seed of its split")
+    return frame
+
+
+def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> pd.DataFrame:
+    """The validated predictions in the CSV file `path`; HarError names the file and the line."""
+    try:
+        frame = read_columns(path)
+    except HarError:  # the reader of any table tells what is wrong
+        return read_checked(path, lambda frame, source: validate_predictions(frame, source, classes))
+    return validate_predictions(frame, path, classes).astype(dict.fromkeys(KEYS[2:], "str"))
+
+
+def read_columns(path: Path | str) -> pd.DataFrame:
+    """The CSV file `path` where it looks as predictions do, not yet validated, split and label as categories; HarError
+    for any other."""
+    names = read_header(path, PREDICTIONS)
+    kinds = dict.fromkeys(KEYS[:2], "int64") | dict.fromkeys(KEYS[2:], "category") | {"group": "str"}
+    kinds = {name: "float" if name.startswith("p_") else kinds.get(name, "str") for name in names}
+    columns: dict[str, list] = {name: [] for name in names}
+    for block in read_blocks(path, kinds, PREDICTIONS):
+        for name in names:
+            columns[name].append(block[name].copy())
+    joined = {
+        name: union_categoricals(parts) if kinds[name] == "category" else pd.concat(parts, ignore_index=True)
+        for name in names
+        if (parts := columns.pop(name))
+    }
+    return_memory()
+    return pd.DataFrame(joined, copy=False)
+
+
+def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
+    """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
+    return validate(read_csv(path, PREDICTIONS, text=False), path)
+
+
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
+    """HarError unless `frame` has `columns`, whole numbers where they count something."""
+    for name in columns:
+        if name not in frame.columns:
+            raise HarError(f"{source}: column {name!r} is missing, expected {', '.join(columns)}")
+        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
+            raise HarError(f"{source}: column {name!r} holds something else than whole numbers")
+
+
+def write_predictions(path: Path | str, predictions: pd.DataFrame) -> None:
+    """Validates, then writes atomically."""
+    write_csv(path, validate_predictions(predictions, path))
+
+
+def majority_predictions(split: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Predictions that know only how often each class occurs in train (`split`: image_id, label, split).
+
+    Each image gets the training shares as probabilities, so the prediction is the majority class of *train*
+    (the first in class order at a tie), whatever the other splits hold.
+    """
+    split = split[split["label"].isin(classes)]
+    shares = split.loc[split["split"] == "train", "label"].value_counts(normalize=True)
+    if shares.empty:
+        raise HarError(f"majority class: no training image is labelled {', '.join(classes)}")
+    probabilities = np.tile(shares.reindex(list(classes), fill_value=0.0).to_numpy(), (len(split), 1))
+    return predictions_frame(split["image_id"], split["label"], split["split"], probabilities, classes)
+
+
+def zero_shot_predictions(
+    similarities: np.ndarray,
+    logit_scale: float,
+    image_ids: Sequence,
+    labels: Sequence[str],
+    splits: Sequence[str],
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """Softmax over classes of `logit_scale` (the factor itself, not its logarithm) times the cosines [n, C]
+    of image and label-text embeddings (Radford et al. 2021, §3.1). SigLIP's bias would cancel here."""
+    logits = logit_scale * np.asarray(similarities, dtype=float)
+    if logits.ndim != 2 or not np.isfinite(logits).all():
+        raise HarError(f"similarities must be a finite [n, C] matrix, this one has shape {logits.shape}")
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    return predictions_frame(image_ids, labels, splits, weights / weights.sum(1, keepdims=True), classes)

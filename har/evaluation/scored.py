@@ -1,0 +1,82 @@
+"""Models scored on a split: all that the tables tell of a model, found while its predictions are in memory, one model
+after the other."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from har.core.memory import return_memory
+from har.evaluation import calibration
+from har.evaluation.metrics import Cells, cells
+from har.evaluation.summary import Estimate, class_shares, estimates, per_class
+
+SPLITS = ("extended", "test")  # the larger one first: it carries the claims
+Key = tuple[str, str]  # task and model
+Shares = Mapping[str, Mapping[str, float]]  # task to the class shares of the population
+
+
+class Calibration(NamedTuple):
+    """Expected calibration errors, means over runs, and each run's temperature."""
+
+    ece: float
+    ece_of_calibrated: float
+    temperatures: list[float] | None  # None: some run has no validation images, so there are no scaled figures
+    scaled_nll: float | None
+    scaled_ece: float | None
+
+
+class Scored(NamedTuple):
+    """A model on one split."""
+
+    image_ids: np.ndarray  # [n]
+    seeds: np.ndarray  # [S]
+    truth: np.ndarray  # [n] class index
+    classes: tuple[str, ...]
+    ensemble_hits: np.ndarray  # [n], those of Cells
+    estimates: dict[str, Estimate]
+    redrawn: dict[str, Estimate] | None  # on the small set: with samples that are independent of the larger one's
+    per_class: list[dict]
+    calibration: Calibration
+
+
+def scored(
+    predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], resamples: int, seed: int, level: float
+) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, int]]:
+    """Each model on each split that it has predictions on, in their order; each task's class shares among `labels`,
+    those of all images that satisfy the caption rule; and how many validation images a model has, where it has some.
+    Each frame is asked for once."""
+    found, shares, validated = {split: {} for split in SPLITS}, {}, {}
+    for key, frame in predictions.items():
+        outcomes = {split: cells(frame, split) for split in (*SPLITS, "validation") if (frame["split"] == split).any()}
+        del frame  # before the next one is read
+        temperatures = {}
+        if validation := outcomes.pop("validation", None):
+            validated[key], temperatures = len(validation.truth), calibration.fit_temperatures(validation)
+        for split, one in outcomes.items():
+            shares[key[0]] = class_shares(labels, one.classes)
+            small = split == SPLITS[-1]
+            found[split][key] = Scored(
+                one.image_ids,
+                one.seeds,
+                one.truth,
+                one.classes,
+                one.ensemble_hits(),
+                estimates(one, resamples, seed, shares[key[0]]),
+                estimates(one, resamples, seed + 1, shares[key[0]]) if small else None,
+                per_class(one, resamples, seed, level),
+                calibrated(one, temperatures, seed),
+            )
+        return_memory()
+    return found, shares, validated
+
+
+def calibrated(one: Cells, temperatures: Mapping[int, float], seed: int) -> Calibration:
+    """temperatures: of runs, by seed (calibration.fit_temperatures)."""
+    errors = float(calibration.ece(one).mean()), float(calibration.ece_of_calibrated(one, seed).mean())
+    if not set(map(int, one.seeds)) <= set(temperatures):
+        return Calibration(*errors, None, None, None)
+    scaled = calibration.rescaled(one, temperatures)
+    mine = [temperatures[int(run)] for run in one.seeds]
+    return Calibration(*errors, mine, float(scaled.losses()["nll"].mean()), float(calibration.ece(scaled).mean()))

@@ -1,0 +1,158 @@
+"""Estimates with intervals: of a configuration on a split, of each class, and the small metrics files of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from har.config.report import Report
+from har.core.errors import HarError
+from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, percentile_interval, wilson
+from har.evaluation.metrics import (
+    LOSSES,
+    METRICS,
+    Cells,
+    cells,
+    class_metrics,
+    metrics_from_confusion,
+    weighted_accuracy,
+)
+
+
+class Estimate(NamedTuple):
+    """One metric of a configuration on a split: its runs, and their mean in each bootstrap sample of images."""
+
+    metric: str
+    n: int  # images
+    runs: np.ndarray  # [S]
+    resampled: np.ndarray  # [B]
+    groups: int | None = None  # of these images, where there are any
+
+    @property
+    def units(self) -> int:
+        """How many images or groups vary independently."""
+        return self.n if self.groups is None else self.groups
+
+    @property
+    def mean(self) -> float:
+        return float(self.runs.mean())
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """`level` interval over images of the mean of these runs: Wilson's for the accuracy of a single run,
+        `bootstrap_interval` for other shares, percentiles for losses."""
+        if self.metric == "accuracy" and len(self.runs) == 1 and self.groups is None:
+            return wilson(round(self.mean * self.n), self.n, level)
+        if self.metric in LOSSES:
+            return percentile_interval(self.mean, self.resampled, level)
+        return bootstrap_interval(self.mean, self.resampled, self.units, level=level)
+
+
+def estimates(
+    one: Cells, resamples: int = RESAMPLES, seed: int = 0, shares: Mapping[str, float] | None = None
+) -> dict[str, Estimate]:
+    """METRICS and LOSSES, each with the same bootstrap samples of images, and with the population's class
+    `shares` "weighted_accuracy" (see there). Two configurations on the same images draw the same samples."""
+    confusions = one.confusions(resamples, seed)
+    found = metrics_from_confusion(confusions) | one.mean_losses(resamples, seed)
+    if shares is not None:
+        weights = np.array([shares[name] for name in one.classes])
+        found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
+    n, groups = len(one.truth), None if one.groups is None else one.units()
+    return {name: Estimate(name, n, values[0], values[1:].mean(1), groups) for name, values in found.items()}
+
+
+def summarise(
+    predictions: pd.DataFrame,
+    splits: Sequence[str] = ("validation", "test", "extended"),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> dict:
+    """The metrics file: for each split that has images `n`, `runs` and for each metric mean, sd, ci_low,
+    ci_high.
+
+    `mean` and `sd` (ddof 1) are over runs; with a single run there is no `sd` key, as nothing was measured.
+    `ci_low`, `ci_high`: `level` interval over images, by the cluster bootstrap; Wilson for the accuracy of a
+    single run. Rounded to 6 digits; no rows give {}. The same predictions give the same figures in any order
+    of rows.
+    """
+    summary = {}
+    for split in splits:
+        if not (predictions["split"] == split).any():
+            continue
+        one = cells(predictions, split)
+        found = estimates(one, resamples, seed)
+        summary[split] = {"n": len(one.truth), "runs": len(one.seeds)}
+        for metric in METRICS:
+            estimate = found[metric]
+            low, high = estimate.interval(level)
+            figures = {"mean": estimate.mean, "ci_low": low, "ci_high": high}
+            if len(one.seeds) > 1:
+                figures = {
+                    "mean": estimate.mean,
+                    "sd": float(estimate.runs.std(ddof=1)),
+                    "ci_low": low,
+                    "ci_high": high,
+                }
+            summary[split][metric] = {key: round(value, 6) for key, value in figures.items()}
+    return summary
+
+
+def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95) -> list[dict]:
+    """Precision, recall and F1 of each class, mean over runs, with intervals over images: a dict for each
+    class with class, support (images), runs_predicting, and precision, precision_low, precision_high, ...
+
+    Where one of several runs never predicts a class its precision counts as 0, as in the macro means. None:
+    precision where no run predicts the class, recall and F1 where no image shows it. The interval leaves out
+    the resamples in which the figure is not defined.
+    """
+    n = len(one.truth)
+    confusions = one.confusions(resamples, seed)  # [1+B, S, C, C]
+    values = {name: found.mean(1) for name, found in class_metrics(confusions).items()}  # [1+B, C]
+    occurs, predicted = confusions[:, 0].sum(-1) > 0, confusions.sum(-2) > 0  # [1+B, C], [1+B, S, C]
+    defined = {"precision": predicted.any(1), "recall": occurs, "f1": occurs}
+    rows = []
+    for place, name in enumerate(one.classes):
+        support, predicting = int((one.truth == place).sum()), int(predicted[0, :, place].sum())
+        row = {"class": name, "support": support, "runs_predicting": predicting}
+        for metric, every in values.items():
+            figures = (None, None, None)
+            if defined[metric][0, place]:
+                mean = float(every[0, place])
+                among = one.units(one.truth == place)
+                if metric == "precision":  # of the images that are taken for this class
+                    among = max(1, round(confusions[0, :, :, place].sum(-1).mean() * one.units() / n))
+                drawn = every[1:, place][defined[metric][1:, place]]
+                figures = (mean, *bootstrap_interval(mean, drawn, among, level=level))
+            row |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), figures, strict=True))
+        rows.append(row)
+    return rows
+
+
+def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:
+    """Each class's share among the `labels` that belong to `classes`; HarError if none does."""
+    counts = pd.Series(labels).value_counts().reindex(list(classes), fill_value=0)
+    if not counts.sum():
+        raise HarError(f"class shares: no image is labelled {', '.join(classes)}")
+    return {name: float(count / counts.sum()) for name, count in counts.items()}
+
+
+def scalars(predictions: pd.DataFrame, report: Report) -> dict:
+    """{split: {accuracy, sd, ci_low, ci_high, f1, f1_sd, n, runs}}: accuracy is the mean over seeds, sd its
+    deviation over seeds (0 for a single run), ci_low and ci_high an interval over images; f1 is macro.
+    Everything else is in the tables."""
+    full = summarise(predictions, resamples=report.resamples, seed=report.seed, level=report.confidence)
+    return {
+        split: {
+            "accuracy": found["accuracy"]["mean"],
+            "sd": found["accuracy"].get("sd", 0.0),
+            "ci_low": found["accuracy"]["ci_low"],
+            "ci_high": found["accuracy"]["ci_high"],
+            "f1": found["f1"]["mean"],
+            "f1_sd": found["f1"].get("sd", 0.0),
+            "n": found["n"],
+            "runs": found["runs"],
+        }
+        for split, found in full.items()
+    }

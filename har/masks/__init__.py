@@ -1,1 +1,0 @@
-"""Black masks on images: drawn at random with an exact share, or from annotated regions. numpy only."""

@@ -1,0 +1,40 @@
+"""The backbone door: one folder in the hub's format, whatever its source."""
+
+import shutil
+from pathlib import Path
+
+from har.config.models import Backbone
+from har.core.errors import HarError
+from har.core.readers import one_line, read_json
+from har.models.hub import fetch_folder, fetch_hub
+
+# More than any base or large image-text encoder weighs, and far below a full disk.
+MAX_BYTES = 10_000_000_000
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+
+
+def provide(config: Backbone, out: str | Path, *, pretrained: str | Path, cache: str | Path) -> None:
+    """Write the backbone's files to `out`: configuration, preprocessing, tokenizer and, unless the source is
+    random, weights. `pretrained` is the folder of the project's miniature of that name, `cache` keeps
+    downloads. Raises HarError where something can't be had."""
+    out = Path(out)
+    source = config.architecture if config.source == "random" else config.source
+    shutil.rmtree(out, ignore_errors=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # an architecture without weights: whoever loads the folder draws fresh ones from its seed
+    weights = config.source != "random"
+    if source == "hub":
+        known = {"model.safetensors": config.sha256} if config.sha256 and weights else None
+        fetch_hub(config.id, config.revision, out, cache_dir=cache, sha256=known, max_bytes=MAX_BYTES, weights=weights)
+    else:
+        folder = Path(pretrained if source == "pretrain" else config.folder)
+        if source == "pretrain" and not (folder / "config.json").exists():
+            raise HarError(f"{folder}: the miniature is not there; make it with: dvc repro pretrain@{folder.name}")
+        fetch_folder(folder, out, max_bytes=MAX_BYTES, weights=weights)
+    print(f"{out.name}: {_describe(out)} from {config.source}")
+
+
+def _describe(folder: Path) -> str:
+    kind = one_line(str(read_json(folder / "config.json", "a model").get("model_type", "?")), 60)
+    size = sum((folder / name).stat().st_size for name in WEIGHTS if (folder / name).exists())
+    return f"{kind}, {size / 1e6:.1f} MB of weights"

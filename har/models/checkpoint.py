@@ -1,0 +1,69 @@
+"""A trained model's folder, opened."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from har.config.models import Model
+from har.core.errors import HarError
+from har.core.readers import is_text, listed
+from har.models.build import build
+from har.models.checks import check_finite, check_shapes, opening
+from har.models.hub_files import check_safetensors
+from har.models.preprocess import Preprocess, from_folder
+from har.models.registry import read_config
+
+
+def load_kept(folder: str | Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:
+    """The model in `folder`, in evaluation mode, and its preprocessing (None for MLPs on embeddings).
+
+    config: the block of params.yaml that it was trained by. Raises HarError where the folder holds no such model or
+    one of other classes.
+    """
+    folder = Path(folder)
+    if config.kind == "finetune":
+        from har.models.classifier import finetuned
+
+        model = finetuned(folder)
+        known = labels_of(model, folder)
+    else:
+        known = read_config(folder).get("classes")
+    if known != list(classes):
+        had = listed(known) if isinstance(known, list) and known else "no classes"
+        raise HarError(f"{folder}: a model of {had}, expected {', '.join(classes)}")
+    if config.kind == "finetune":
+        return model, from_folder(folder)
+    return load_own(folder, config, classes)
+
+
+def load_own(folder: Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:
+    """One of the project's own networks, as `load_kept` gives it; HarError where its weights are not those that
+    `config` describes, or hold NaN."""
+    from safetensors.torch import load_file
+
+    path = folder / "model.safetensors"
+    with opening(folder, "a trained model"):
+        try:
+            check_safetensors(path)
+        except HarError as error:
+            raise ValueError(f"{path.name} {error}") from None
+        weights = load_file(path)
+        # the width of an MLP's input is that of its standardisation
+        width = weights["0.mean"].numel() if config.kind == "mlp" else 0
+        try:
+            check_shapes(lambda: build(config, classes, features=width)[0], weights)
+        except ValueError as error:
+            raise ValueError(f"its weights do not fit its configuration: {error}") from None
+        model, preprocess = build(config, classes, features=width)
+        model.load_state_dict(weights)
+        check_finite(model)
+    return model.eval(), preprocess
+
+
+def labels_of(model: nn.Module, folder: Path) -> list[str]:
+    """The classes of a classifier in the hub's format, in their order; HarError unless they are different names."""
+    names = [name for _, name in sorted(model.config.id2label.items())]
+    if not names or not all(map(is_text, names)) or len(set(names)) < len(names):
+        raise HarError(f"{folder}/config.json: id2label must hold a different name for each class")
+    return names

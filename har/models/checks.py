@@ -1,0 +1,71 @@
+"""Is a checkpoint from outside fit to be used? Told in one line before it takes memory, time or part in a table."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from har.core.errors import HarError
+from har.core.readers import one_line
+
+# Of a model without weights, as they would be drawn: 10 GB.
+MAX_PARAMETERS = 2_500_000_000
+# What a network may have beside the weights it comes with: a new head, a pooler, position indices.
+SPARE = 10_000_000
+
+
+@contextmanager
+def opening(folder: str | Path, what: str) -> Iterator[None]:
+    """HarError, naming `folder`, for whatever goes wrong in the block: transformers meets a damaged folder with every
+    kind of exception, and tokenizers with one that is not even an Exception."""
+    try:
+        yield
+    except (HarError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except Exception as error:
+        raise HarError(f"{folder}: not {what}: {one_line(error)}") from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of Rust, by pyo3
+            raise
+        raise HarError(f"{folder}: not {what}: {one_line(error)}") from None
+
+
+def check_size(build: Callable[[], nn.Module], held: int | None) -> None:
+    """ValueError where the network that `build` makes is much larger than the `held` numbers of its weights, or, with
+    None held, than MAX_PARAMETERS: a configuration must not ask for memory that its file does not fill."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):  # shapes alone, and no random number drawn
+        network = build()
+        size = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
+    most = MAX_PARAMETERS if held is None else 2 * held + SPARE
+    if size > most:
+        raise ValueError(f"config.json describes {size:,} numbers, the weights hold {held or 0:,}")
+
+
+def check_finite(network: nn.Module) -> None:
+    """ValueError naming the first tensor that holds NaN or infinity."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.is_meta and not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds NaN or infinity")
+
+
+def check_shapes(build: Callable[[], nn.Module], weights: Mapping[str, torch.Tensor]) -> None:
+    """ValueError naming the first tensor of `weights` that is not what the network of `build` has."""
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        wanted = build().state_dict()
+    for name in (*wanted, *weights):
+        have, want = weights.get(name), wanted.get(name)
+        if have is None or want is None or (have.shape, have.dtype) != (want.shape, want.dtype):
+            told = [
+                "nothing" if t is None else f"{t.dtype} {list(t.shape)}".removeprefix("torch.") for t in (have, want)
+            ]
+            raise ValueError(f"{name:.80} is {told[0]}, expected {told[1]}")
+
+
+def check_answers(scores: torch.Tensor, shape: tuple[int, int]) -> None:
+    """ValueError unless `scores` are finite numbers of that shape."""
+    if not isinstance(scores, torch.Tensor) or tuple(scores.shape) != shape:
+        raise ValueError(f"gives {getattr(scores, 'shape', type(scores))}, expected {list(shape)}")
+    if not torch.isfinite(scores.float()).all():
+        raise ValueError("gives NaN or infinity for an ordinary input")

@@ -1,0 +1,179 @@
+"""Checkpoints in the hub's format as classifiers and as frozen encoders (transformers' own classes).
+
+A folder without model.safetensors holds an architecture only: its weights are drawn from torch's global
+generator (`source: random`, the ablation of pre-training).
+"""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import linear
+from transformers import AutoConfig, AutoModelForImageClassification
+from transformers.utils import logging
+
+from har.core.errors import HarError
+from har.models.checks import check_finite, check_size, opening
+from har.models.hub_files import check_model
+
+# A new head on an old backbone is what we ask for; transformers would warn about it at each load.
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+# What may be missing in a checkpoint beside the head, which is always new: ViT's pooler is not used.
+DRAWN = ("pooler.",)
+# A block of layers as the families name it: layers.3 (ViT, CLIP), layer.3 (DINOv2), stages.1.layers.0 (ConvNeXt,
+# ResNet), layers.1.blocks.0 (Swin), blocks.7 (EfficientNet). What a stage holds beside its blocks has one number.
+BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|blocks?)\.\d+)(?=\.))?\.")
+
+
+def _load(auto, folder: str | Path, **options) -> nn.Module:
+    folder, weights = Path(folder), options.pop("weights", True)
+    held = check_model(folder)
+    with opening(folder, "a model in the hub's format"):
+        named = {key: value for key, value in options.items() if key != "ignore_mismatched_sizes"}
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **named)
+        check_size(lambda: auto.from_config(config), held if weights else None)
+        if held is not None and weights:
+            model, told = auto.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **options,
+            )
+            # transformers draws what a file lacks at random and goes on: a pretrained model only in name
+            lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+            new = (*DRAWN, f"{_head_name(model)}.") if "id2label" in options else DRAWN
+            lacking = [key for key in lacking if not key.startswith(new)]
+            if lacking:
+                raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
+            check_finite(model)
+            return model
+        return auto.from_config(config).float()
+
+
+def classifier(folder: str | Path, classes: Sequence[str], weights: bool = True) -> nn.Module:
+    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable. weights: False
+    takes its architecture alone, as a folder without weights does.
+
+    Any checkpoint that AutoModelForImageClassification opens. What the head sees is the family's own: CLIP and
+    SigLIP average the patch tokens, ViT takes the class token, DINOv2 both, ConvNeXt the mean of the map;
+    output.logits is [n, classes].
+    """
+    return _load(
+        AutoModelForImageClassification,
+        folder,
+        weights=weights,
+        id2label=dict(enumerate(classes)),
+        label2id={c: i for i, c in enumerate(classes)},
+        # a checkpoint that told several things at once (our ViT) would make the hub's pipeline take a sigmoid
+        problem_type="single_label_classification",
+        ignore_mismatched_sizes=True,
+    )
+
+
+def finetuned(folder: str | Path) -> nn.Module:
+    """A classifier as training left it, head and all; `config.id2label` tells its classes in order.
+
+    Raises HarError for a folder without weights or whose weights lack the head.
+    """
+    if not list(Path(folder).glob("model.safetensors*")):
+        raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
+    return _load(AutoModelForImageClassification, folder, ignore_mismatched_sizes=True).eval()
+
+
+def _head_name(model: nn.Module) -> str:
+    """The linear layer that gives the logits: the last one with an output for each class. ValueError without one."""
+    size = model.config.num_labels
+    linear = [name for name, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == size]
+    if not linear:
+        raise ValueError(f"{type(model).__name__} has no linear head, which training needs")
+    return linear[-1]
+
+
+def head_of(model: nn.Module) -> nn.Linear:
+    """The linear head of a transformers classifier, whatever its name; HarError where it has none."""
+    try:
+        return model.get_submodule(_head_name(model))
+    except ValueError as error:
+        raise HarError(str(error)) from None
+
+
+def patches_as_products(network: nn.Module) -> nn.Module:
+    """`network` itself, its convolutions of patches that lie side by side (the first layer of a ViT) now products of
+    matrices: the same numbers but for rounding. On CPUs the gradient of such a convolution with respect to the image
+    takes as long as the rest of a small transformer, the product's a tenth of that."""
+
+    def product(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+        (high, wide), channels = conv.kernel_size, x.shape[1]
+        rows, columns = x.shape[2] // high, x.shape[3] // wide
+        patches = x[:, :, : rows * high, : columns * wide].reshape(-1, channels, rows, high, columns, wide)
+        flat = patches.permute(0, 2, 4, 1, 3, 5).reshape(-1, rows * columns, channels * high * wide)
+        return linear(flat, conv.weight.flatten(1), conv.bias).transpose(1, 2).unflatten(2, (rows, columns))
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.kernel_size == module.stride:
+            if module.padding in ((0, 0), "valid") and module.dilation == (1, 1) and module.groups == 1:
+                module.forward = partial(product, module)
+    return network
+
+
+def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """What the linear head of a transformers classifier sees for images x: [n, width]."""
+    seen = []
+    hook = head_of(model).register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    try:
+        model(x)
+    finally:
+        hook.remove()
+    return seen[0]
+
+
+def block_depths(names: Sequence[str]) -> dict[str, int]:
+    """How deep each parameter of a network without its head lies: 0 before the first block of layers, then the
+    number of its block, from 1; what follows the last block, as a final norm, lies as deep as the network.
+
+    names: in the order of the forward pass, as parameters are registered. What a stage holds beside its blocks, as
+    the downsampling of ConvNeXt and Swin, counts to the block before it.
+    """
+    found = {name: BLOCK.search(name) for name in names}
+    two_levels = any(match and match[2] for match in found.values())
+    blocks: list[str] = []
+    depths, late = {}, set()
+    for name, match in found.items():
+        block = name[: match.end()] if match and (match[2] or not two_levels) else None
+        if block is not None and block not in blocks:
+            blocks.append(block)
+        if block is not None:
+            depths[name] = blocks.index(block) + 1
+        elif match or not blocks or "embeddings" in name:
+            depths[name] = len(blocks) if match else 0
+        else:
+            late.add(name)
+    return depths | dict.fromkeys(late, len(blocks))
+
+
+def layer_groups(model: nn.Module, learning_rate: float, head_learning_rate: float, decay: float) -> list[dict]:
+    """Parameter groups with a learning rate that shrinks by `decay` per block towards the input; the
+    head has its own. Each group carries `parameters_1d`: biases and norms, which take no weight decay. Frozen
+    parameters are in no group."""
+    head = {id(parameter) for parameter in head_of(model).parameters()}
+    depths = block_depths([name for name, parameter in model.named_parameters() if id(parameter) not in head])
+    depth = max(depths.values())
+    groups: dict[tuple[float, bool], dict] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if id(parameter) in head:
+            rate = head_learning_rate
+        else:
+            rate = learning_rate * decay ** (depth - depths[name])
+        flat = parameter.ndim <= 1
+        group = groups.setdefault((rate, flat), {"params": [], "lr": rate, "parameters_1d": flat})
+        group["params"].append(parameter)
+    return list(groups.values())

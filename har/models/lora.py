@@ -1,0 +1,33 @@
+"""What of a pretrained classifier is trained: everything, its head alone, or low-rank updates and the head."""
+
+from torch import nn
+
+from har.config.models import Finetune
+
+# Query and value projections, as Hu et al. 2022 ("LoRA: Low-Rank Adaptation of Large Language Models", §4.2 and Table
+# 5) advise; transformers calls them so in CLIP, SigLIP and ViT.
+TARGETS = ["q_proj", "v_proj"]
+
+
+def adapt(model: nn.Module, config: Finetune) -> None:
+    """Leave trainable, in place, what `config.adapt` names. The updates start at zero, so the model's outputs do not
+    change; their draws come from torch's global generator."""
+    if config.adapt == "full":
+        return
+    if config.adapt == "lora":
+        from peft import LoraConfig, inject_adapter_in_model  # takes a second to load: only where it is used
+
+        lora = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=TARGETS, lora_dropout=0.0)
+        inject_adapter_in_model(lora, model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith("classifier.") or ".lora_" in name
+
+
+def merge(model: nn.Module) -> None:
+    """Add low-rank updates to the weights that they update, in place: afterwards the model is a plain one of its
+    class, with the same outputs but for rounding."""
+    tuned = [(name, module) for name, module in model.named_modules() if hasattr(module, "get_base_layer")]
+    for name, module in tuned:
+        module.merge()
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, module.get_base_layer())

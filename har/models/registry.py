@@ -1,0 +1,98 @@
+"""What a project has trained: where the models lie, and how good they are (light: no torch, no pandas)."""
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from har.core.errors import HarError
+from har.core.readers import is_number, is_whole, read_json
+
+SPLITS = ("validation", "test", "extended")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained model of a profile. `metrics` as in reports/<profile>/metrics/<name>.json, {} where missing."""
+
+    profile: str
+    name: str
+    folder: Path
+    metrics: dict
+
+    @property
+    def task(self) -> str:
+        return self.name.split("-", 1)[0]
+
+    @property
+    def model(self) -> str:
+        return self.name.split("-", 1)[-1]
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+
+    @cached_property
+    def config(self) -> dict:
+        """The checkpoint's config.json."""
+        return read_config(self.folder)
+
+    @property
+    def opens_in_transformers(self) -> bool:
+        return "model_type" in self.config
+
+
+def read_config(folder: Path) -> dict:
+    """A checkpoint's config.json; HarError where there is none."""
+    return read_json(folder / "config.json", "the configuration of a model")
+
+
+def trained(profile: str, root: str | Path = ".") -> list[Trained]:
+    """The trained models of `profile` in the project at `root`, by name."""
+    root = Path(root)
+    folders = sorted(path.parent for path in (root / "data" / profile / "models").glob("*/config.json"))
+    return [Trained(profile, path.name, path, metrics_of(root / "reports" / profile, path.name)) for path in folders]
+
+
+def metrics_of(reports: Path, name: str) -> dict:
+    """The metrics of the trained model `name` in a profile's reports, {} where there are none; HarError names what in
+    them is no score."""
+    path = reports / "metrics" / f"{name}.json"
+    if not path.exists():
+        return {}
+    metrics = read_json(path, "the metrics of a model")
+    for split in SPLITS:
+        scores = metrics.get(split, {"accuracy": 0, "f1": 0})
+        for key in ("accuracy", "f1", "ci_low", "ci_high"):
+            if not isinstance(scores, dict) or not is_number(scores.get(key, 0 if key.startswith("ci") else None), 1):
+                raise HarError(f"{path}: {split}.{key} is no number of 0 to 1")
+    for key in ("parameters", "kept_seed"):
+        if key in metrics and not is_whole(metrics[key]):
+            raise HarError(f"{path}: {key} is no whole number of 0 or more")
+    return metrics
+
+
+def named(name: str, profile: str, root: str | Path = ".") -> Trained:
+    """The trained model `name` of `profile`; HarError tells what there is."""
+    found = {one.name: one for one in trained(profile, root)}
+    if name in found:
+        return found[name]
+    from har.core.recovery import maker  # only where something is missing
+
+    folder = Path(root) / "data" / profile / "models" / name
+    if now := maker(Path(root), folder):
+        raise HarError(f"{folder} is not there yet: {now}")
+    if not found:
+        raise HarError(f"profile {profile} has no trained model: run `dvc repro` or `dvc pull` first")
+    near = difflib.get_close_matches(name, found, n=1, cutoff=0)[0]
+    raise HarError(f"no trained model {name!r} in profile {profile}, the nearest is {near}; of {', '.join(found)}")
+
+
+def best(profile: str, root: str | Path = ".", task: str = "activity") -> Trained:
+    """The model of `task` with the best validation accuracy (F1, then the name, at a tie). Test plays no part."""
+    found = [one for one in trained(profile, root) if one.task == task and "validation" in one.metrics]
+    if not found:
+        raise HarError(f"profile {profile} has no trained {task} model: run `dvc repro` or `dvc pull` first")
+    return min(
+        found, key=lambda one: (-one.metrics["validation"]["accuracy"], -one.metrics["validation"]["f1"], one.name)
+    )

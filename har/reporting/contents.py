@@ -1,0 +1,274 @@
+"""What the results of a profile consist of, in reading order: its README and its page are both made from this list."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from har.reporting.names import model_name
+
+# Section: what it answers, and its parts in reports/<profile>/. A part is a Markdown file of tables, or a figure with
+# its caption and, where the caption does not say it, what a reader who can't see it should know. Absent ones are left
+# out.
+SECTIONS = {
+    "Results": (
+        "",
+        [
+            "tables/summary.md",
+            (
+                "figures/accuracy_activity.png",
+                "Accuracy, three activities",
+                "Accuracy with its interval for each model on the test and the extended images; the figures are in "
+                "Table 7.",
+            ),
+            "tables/differences.md",
+        ],
+    ),
+    "The paper's tables": (
+        "",
+        [
+            *(f"tables/table{i}.md" for i in range(1, 8)),
+            (
+                "figures/augmentation.png",
+                "Augmentation of CNN_base",
+                "Validation accuracy of each augmentation policy beside the paper's; the figures are in Table 3.",
+            ),
+            (
+                "figures/accuracy_posture.png",
+                "Accuracy, sitting or standing",
+                "Accuracy with its interval for each model, sitting against standing; the figures are in Table 5.",
+            ),
+            (
+                "figures/figure3_vit_posture.png",
+                "Figure 3. Confusion of the binary ViT",
+                "Confusion matrix of ViT on the test images, sitting against standing.",
+            ),
+        ],
+    ),
+    "How sure are these numbers?": (
+        "29 test images decide little; these are the intervals, the tests and what they can't say.",
+        [
+            "statistics/scores.md",
+            "statistics/small_test.md",
+            "statistics/tests.md",
+            "statistics/pairs.md",
+            "statistics/per_class.md",
+            "statistics/calibration.md",
+            (
+                "statistics/reliability.png",
+                "Reliability",
+                "Accuracy against confidence for each model; the calibration table has the errors as figures.",
+            ),
+        ],
+    ),
+    "Other splits, fewer images": (
+        "The same images split again and again, and the same models with less to learn from.",
+        [
+            "resampling/resampling.md",
+            "resampling/resampling_pairs.md",
+            "statistics/learning_curve.md",
+            (
+                "statistics/learning_curve.png",
+                "Accuracy against training images",
+                "A line for each model with its interval; the figures are in the table above.",
+            ),
+        ],
+    ),
+    "What is each setting worth?": (
+        "Fine-tuned CLIP with one setting replaced at a time.",
+        [
+            "ablation/ablation.md",
+            (
+                "ablation/forest.png",
+                "Difference from the reference",
+                "Accuracy of each variant minus the reference's, with intervals; the figures are in the table above.",
+            ),
+        ],
+    ),
+    "Where do they fail?": (
+        "Test and extended images together. More bins: [image size](errors/by_pixels.md), "
+        "[number of people](errors/by_persons.md), [joints labelled](errors/by_labelled_joints.md).",
+        [
+            (
+                "errors/figure5_activity.png",
+                "Figure 5. Failures, three activities",
+                "For each trained model the images that it gets wrong, the most confident first, with the true and the "
+                "predicted class; the gallery shows each of them.",
+            ),
+            (
+                "errors/factors_activity.png",
+                "Errors and what an image is like, three activities",
+                "Share of errors of each model by person size, occlusion, overlap and agreement of captions; the "
+                "figures are in the tables below.",
+            ),
+            *(f"errors/{name}.md" for name in ("factors", "by_person_size", "by_hidden_joints", "by_overlap")),
+            *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
+            (
+                "errors/overlap_activity.png",
+                "Do models miss the same images? Three activities",
+                "Agreement of errors for each pair of models as a heat map; the figures are in the table below.",
+            ),
+            "errors/error_overlap.md",
+            (
+                "errors/figure5_posture.png",
+                "Failures, sitting or standing",
+                "As Figure 5, for the models that tell sitting from standing.",
+            ),
+        ],
+    ),
+    "What do the models look at?": (
+        "Relevance maps of the fine-tuned models, held against the person boxes and against maps that know less.",
+        [
+            "explain/differences.md",
+            "explain/scores.md",
+            (
+                "explain/curves.png",
+                "Deletion and insertion of patches",
+                "Probability of the predicted class while the most relevant patches are removed or shown first; the "
+                "areas under the curves are in the tables above.",
+            ),
+            (
+                "explain/figure4.png",
+                "Figure 4. What speaks for each class, test images drawn at random. The brighter, the more relevant; "
+                "beside each class its probability, framed the predicted one",
+                "Test images, each beside its relevance maps for the three classes; the gallery draws them for every "
+                "image that has maps.",
+            ),
+        ],
+    ),
+    "When the cues are hidden": (
+        "Black masks on the network's own input: which cues carry each model, and can learnt noise make up for them?",
+        [
+            "masking/masking.md",
+            (
+                "masking/curves.png",
+                "Accuracy against the share that is black",
+                "A curve for each model and kind of mask; the areas under them are in the table above.",
+            ),
+            "masking/kinds.md",
+            "masking/context.md",
+            (
+                "masking/context.png",
+                "The person alone, the context alone",
+                "Accuracy of each model on the whole image, on the person alone and on the context alone; the figures "
+                "are in the table above.",
+            ),
+            "masking/cues.md",
+            "masking/classes.md",
+            "noise/noise.md",
+            (
+                "noise/noise.png",
+                "Class-specific noise and what it is compared with",
+                "Accuracy with and without masks for each way to learn the noise; the figures are in the tables.",
+            ),
+            "noise/effects.md",
+            "noise/validation.md",
+        ],
+    ),
+    "Are the data what they claim?": (
+        "",
+        [
+            "funnel.md",
+            "audit/leakage.md",
+            "audit/pairs.md",
+            "audit/labels.md",
+            "audit/label_confusion.md",
+            "tables/size_tests.md",
+            (
+                "eda/figure1_examples.png",
+                "Figure 1. Examples, drawn at random",
+                "A row of photographs for each class, drawn at random from the training, validation and test images.",
+            ),
+            (
+                "eda/figure2_sizes.png",
+                "Figure 2. Image sizes",
+                "Width against height, box plots of both and the histogram of aspect ratios, by class; the means are "
+                "in Table 1.",
+            ),
+        ],
+    ),
+    "Do the numbers belong together?": ("", ["consistency/paper_consistency.md", "consistency/rows.md"]),
+}
+
+
+# Where the classes are not the paper's.
+OWN_TITLES = {"The paper's tables": "Tables"}
+LEFT_OUT = (
+    "These are classes of your own: the paper's figures are left out, and so is the comparison of labels with a second "
+    "source, since there is none. Without annotated persons the metadata model sees image sizes alone."
+)
+
+
+class Figure(NamedTuple):
+    path: str
+    caption: str
+    alt: str
+
+
+class Section(NamedTuple):
+    """`parts`: the path of a Markdown file, or a Figure; both relative to the report's folder."""
+
+    title: str
+    intro: str
+    parts: list[str | Figure]
+
+    @property
+    def anchor(self) -> str:
+        return anchor(self.title)
+
+
+def sections_in(root: Path, papers: bool = True) -> list[Section]:
+    """SECTIONS as far as the report's folder `root` holds them, then the figures that none of them names. A section
+    without any part is left out. papers: whether the classes are the paper's; otherwise nothing speaks of it."""
+    found = []
+    for title, (intro, parts) in SECTIONS.items():
+        if not papers:
+            title, intro = OWN_TITLES.get(title, title), "" if found else LEFT_OUT
+            parts = [
+                p if isinstance(p, str) else (p[0], p[1].replace("three activities", "all classes"), *p[2:])
+                for p in parts
+            ]
+        figures = [part if isinstance(part, str) else figure(*part) for part in parts]
+        found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
+    named = {path_of(part) for section in found for part in section.parts}
+    others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.png"))
+    rest = [figure(path, caption(path)) for path in others if path not in named]
+    found.append(Section("More figures", "", rest))
+    return [section for section in found if section.parts]
+
+
+def markdown(root: Path, profile: str, papers: bool = True) -> str:
+    """All of them below one another, figures as links."""
+    sections = sections_in(root, papers)
+    parts = [f"# Results, profile `{profile}`", " · ".join(f"[{one.title}](#{one.anchor})" for one in sections)]
+    for section in sections:
+        parts += [f"## {section.title}", *([section.intro] if section.intro else [])]
+        for part in section.parts:
+            if isinstance(part, str):
+                parts.append((root / part).read_text(encoding="utf-8"))
+            else:
+                parts.append(f"**{part.caption}**\n\n![{part.alt}]({part.path})")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def figure(path: str, caption: str, alt: str = "") -> Figure:
+    return Figure(path, caption, alt or caption)
+
+
+def path_of(part: str | Figure) -> str:
+    return part if isinstance(part, str) else part.path
+
+
+def caption(path: str) -> str:
+    """What a figure without an entry shows, told from its file name."""
+    kind, _, rest = Path(path).stem.partition("_")
+    if kind == "confusion":
+        task, _, split = rest.partition("_")
+        return f"Confusion matrices, {task}, {split} images"
+    if kind == "curves":
+        task, _, model = rest.partition("-")
+        return f"Losses and validation accuracy of each epoch, {task}, {model_name(model)}"
+    return Path(path).stem.replace("_", " ").capitalize()
+
+
+def anchor(title: str) -> str:
+    """As GitHub makes it from a heading."""
+    return "".join(c for c in title.lower().replace(" ", "-") if c.isalnum() or c in "-_")

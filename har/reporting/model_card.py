@@ -1,0 +1,213 @@
+"""Model cards in the hub's format: what a model is, what it learned from, how good it is, and what it is not for."""
+
+import pandas as pd
+import yaml
+
+from har.config.models import Backbone
+from har.config.profile import Profile
+from har.evaluation.predictions import classes_of
+from har.evaluation.summary import summarise
+from har.models.registry import Trained
+
+PAPER = "arXiv 2506.13458"
+SPLIT_NAMES = {"validation": "validation", "test": "test", "extended": "extended test"}
+KINDS = {
+    "cnn": "a small convolutional network, trained from scratch",
+    "dense": "a small dense network on pixels, trained from scratch",
+    "finetune": "a pretrained image encoder with a new linear head, all of it fine-tuned",
+    "mlp": "a small MLP on the frozen embeddings of a pretrained image encoder",
+}
+
+
+def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str = "") -> str:
+    """The model card of a trained model, Markdown with YAML front matter.
+
+    predictions: those of all its runs; the card tells the kept run's own scores, as its weights are the ones that are
+    passed on, beside the mean of all. commit: what made it; empty leaves the line out, so that the same results give
+    the same card.
+    """
+    kept = one.metrics["kept_seed"]
+    report = profile.report
+    own = summarise(
+        predictions[predictions.seed == kept], resamples=report.resamples, seed=report.seed, level=report.confidence
+    )
+    parts = [
+        _front_matter(one, profile, own),
+        f"# {one.name} ({_world(one, profile)})",
+        _about(one, profile, classes_of(predictions)),
+        "## Use\n\n" + _use(one),
+        "## How good it is\n\n" + _scores(one, own, report.confidence),
+        "## What it learned from\n\n" + _data(profile, classes_of(predictions)),
+        "## Limits\n\n" + _limits(profile, own),
+        "## Make it again\n\n" + _reproduce(one, profile, commit),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _front_matter(one: Trained, profile: Profile, own: dict) -> str:
+    backbone = _backbone(one, profile)
+    foreign = profile.data.source == "server" or (backbone is not None and backbone.source in ("hub", "folder"))
+    metrics = []
+    for split, found in own.items():
+        score = found["accuracy"]
+        name = f"Accuracy, {SPLIT_NAMES[split]} (n = {found['n']}) [{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
+        metrics.append({"type": "accuracy", "name": name, "value": score["mean"]})
+    front = {
+        "license": "other" if foreign else "apache-2.0",
+        **({"license_name": "see-below", "license_link": "README.md"} if foreign else {}),
+        "library_name": "transformers" if one.opens_in_transformers else "har-still",
+        "pipeline_tag": "image-classification",
+        "tags": ["image-classification", "human-activity-recognition", "still-images", "har-still"],
+        **({"base_model": backbone.id} if backbone is not None and backbone.source == "hub" else {}),
+        "model-index": [
+            {
+                "name": one.name,
+                "results": [
+                    {
+                        "task": {"type": "image-classification", "name": "Image classification"},
+                        "dataset": {"name": _world(one, profile), "type": f"har-still-{one.profile}"},
+                        "metrics": metrics,
+                    }
+                ],
+            }
+        ],
+    }
+    return "---\n" + yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=110) + "---"
+
+
+def _world(one: Trained, profile: Profile) -> str:
+    told = {"world": "generated scenes, no photographs", "server": "photographs of COCO 2017"}
+    told = told.get(profile.data.source, "images of the user's own")
+    return f"profile {one.profile}: {told}"
+
+
+def _backbone(one: Trained, profile: Profile) -> Backbone | None:
+    name = getattr(profile.models[one.model], "backbone", None)
+    return profile.backbones[name] if name else None
+
+
+def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
+    config, backbone = profile.models[one.model], _backbone(one, profile)
+    text = (
+        f"Tells from one photograph which of {len(classes)} activities its people show: {', '.join(classes)}. It is "
+        f"{KINDS[config.kind]}, {one.metrics['parameters']:,} trained parameters, made by har-still, a reproducible "
+        f"pipeline of {PAPER}."
+    )
+    if backbone is None:
+        return text
+    source = {
+        "hub": f"`{backbone.id}` at revision `{backbone.revision}`; its own licence goes on to hold for these weights",
+        "folder": "a local checkpoint in the hub's format; its own licence goes on to hold for these weights",
+        "pretrain": "the project's own miniature, pre-trained on captioned scenes of the generated world",
+        "random": "an architecture without pre-training (the ablation)",
+    }[backbone.source]
+    return f"{text} The encoder: {source}."
+
+
+def _use(one: Trained) -> str:
+    har = (
+        "With har-still (its numbers are the ones that were evaluated), in this folder:\n\n"
+        "```sh\nhar predict --model . photo.jpg\n```\n\n"
+        '```python\nfrom har.app.predict import load\n\nload(".").predict(["photo.jpg"])\n```'
+    )
+    if not one.opens_in_transformers:
+        return har + "\n\nThis architecture is the project's own: transformers has no class that opens it."
+    return (
+        "With transformers alone, in this folder:\n\n"
+        "```python\nfrom transformers import pipeline\n\n"
+        'pipeline("image-classification", model=".")("photo.jpg")\n```\n\n'
+        + har
+        + "\n\nThe two differ a little: training saw photographs that were decoded to a fixed short side first, "
+        "transformers resizes the full-size photograph in one step. `har predict --as-hub` does as transformers does."
+    )
+
+
+def _scores(one: Trained, own: dict, level: float) -> str:
+    lines = ["| images | n | accuracy of these weights | macro F1 | mean of all runs | sd over runs |"]
+    lines += ["| --- | --: | --: | --: | --: | --: |"]
+    for split, found in own.items():
+        mine, f1, every = found["accuracy"], found["f1"], one.metrics[split]
+        lines.append(
+            f"| {SPLIT_NAMES[split]} | {found['n']:,} | {mine['mean']:.3f} {_interval(mine)} | {f1['mean']:.3f} "
+            f"| {every['accuracy']:.3f} {_interval(every)} | {every['sd']:.3f} |"
+        )
+    runs = next(iter(own), None)
+    count = one.metrics[runs]["runs"] if runs else 0
+    note = (
+        f"[{level:.0%} interval over images]. These weights are the run with seed {one.metrics['kept_seed']}, the one "
+        f"of {count} with the lowest validation loss. Epochs and settings were chosen on training and validation "
+        "images; test was read once, by evaluation."
+    )
+    return "\n".join(lines) + "\n\n" + note
+
+
+def _interval(score: dict) -> str:
+    return f"[{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
+
+
+def _data(profile: Profile, classes: tuple[str, ...]) -> str:
+    rule = profile.curate
+    alone = f"; of several activities the first of {', '.join(rule.precedence)} counts" if rule.precedence else ""
+    alone = alone or ", and of no other one"
+    split = (
+        f"split {profile.split.train:g} / {profile.split.validation:g} / {profile.split.test:g} "
+        f"({profile.split.mode}, seed {profile.split.seed})"
+    )
+    if profile.data.own:
+        return (
+            f"Images of {', '.join(classes)} with the labels that they came with, {split}. Whose they are is not known."
+        )
+    images = sum(rule.classes[name].count for name in classes)
+    label = (
+        f"{images} images of {', '.join(classes)}, {split}. Labels come from captions, not "
+        f"from people who were asked for the activity: at least {rule.min_captions} of an image's captions hold a "
+        f"person word and a word of the activity{alone}."
+    )
+    if profile.data.source == "world":
+        return (
+            f"{label}\n\nThe images are illustrations that the project draws from a seed, with captions from a grammar "
+            "(some silent about the activity, some wrong). Nobody is depicted. Images and annotations are under the "
+            "project's licence, Apache-2.0."
+        )
+    return (
+        f"{label}\n\nThe photographs are COCO's (val2017, or a mirror's); each has its own licence, chosen by its "
+        "author on Flickr, some of them for non-commercial use only; the annotations are CC BY 4.0, COCO Consortium. "
+        "Ids and licences are in the project's manifest; no photograph is in this folder."
+    )
+
+
+def _limits(profile: Profile, own: dict) -> str:
+    images = f"; {own['test']['n']} test images decide little" if "test" in own else ""
+    lines = [
+        f"Few training images{images}: see the intervals.",
+        *(
+            []
+            if profile.data.own
+            else ["Caption labels are noisy: a caption may speak of a bystander, and the classes overlap in life."]
+        ),
+        "One label a photograph, whoever is in it; a photograph without people, or of another activity, gets one too.",
+        "Probabilities are not calibrated beyond what the project's reports show.",
+    ]
+    if profile.data.source == "world":
+        lines.insert(0, "**It has seen generated illustrations alone: it says nothing about photographs.**")
+    lines.append(
+        "Meant for research on recognition in still images. Not for surveillance, for identifying or assessing people, "
+        "or for any decision about them."
+    )
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _reproduce(one: Trained, profile: Profile, commit: str) -> str:
+    config = profile.models[one.model]
+    shown = {"models": {one.model: config.model_dump()}, "training": profile.training.model_dump()}
+    if "backbone" in shown["models"][one.model]:
+        backbone = profile.backbones[config.backbone]
+        # what another source would need is noise here, and a path of somebody's machine tells nobody else anything
+        keys = {"source"} | ({"id", "revision", "sha256"} if backbone.source == "hub" else set())
+        shown["backbones"] = {config.backbone: backbone.model_dump(include=keys)}
+    block = yaml.safe_dump({one.profile: shown}, sort_keys=False, allow_unicode=True, width=110)
+    made = f"Made by commit {commit}.\n\n" if commit else ""
+    return (
+        f"{made}```sh\ndvc repro train@{one.name}    # with `profile: {one.profile}` in params.yaml\n```\n\n"
+        f"```yaml\n{block}```"
+    )

@@ -1,0 +1,56 @@
+"""What a reader calls models, policies and classes; an unknown key stands for itself."""
+
+# How the paper writes its models, policies and classes; the last rows of MODEL_NAMES are ours.
+MODEL_NAMES = {
+    "cnn_base": "CNN_base",
+    "fnn_base": "FNN_base",
+    "cnn_gen": "CNN_gen",
+    "vit": "ViT",
+    "clip": "CLIP",
+    "siglip2": "SigLIP2",
+    "multimodal": "MultimodalClassifier",
+    "feature": "FeatureClassifier",
+    "majority": "Majority class",
+    "zero_shot": "CLIP zero-shot",
+    "zero_shot_siglip2": "SigLIP2 zero-shot",
+    "llava15_zero_shot": "LLaVA-1.5 zero-shot",
+    "llava15_lora": "LLaVA-1.5 (LoRA)",
+    "llava_next_zero_shot": "LLaVA-NeXT zero-shot",
+    "llava_next_lora": "LLaVA-NeXT (LoRA)",
+    "probe_vit": "Probe on ViT",
+    "probe_clip": "Probe on CLIP",
+    "probe_siglip2": "Probe on SigLIP2",
+    "metadata": "Metadata only",
+}
+POLICY_NAMES = {
+    "none": "None",
+    "horizontal_flip": "Horizontal flip",
+    "vertical_flip": "Vertical flip",
+    "rotation": "Rotation (15°)",
+    "color_jitter": "Colour jitter",
+    "grayscale": "Greyscale",
+    "gaussian_blur": "Gaussian blur",
+    "perspective": "Perspective",
+    "random_resized_crop": "Random resized crop",
+    "all_combined": "All combined",
+}
+CLASS_NAMES = {"walking_running": "walking / running"}
+
+
+def model_name(key: str) -> str:
+    """The name a reader knows; an unknown key stands for itself, so that a new model needs no change here."""
+    if key in MODEL_NAMES:
+        return MODEL_NAMES[key]
+    if key.startswith("probe_"):
+        return f"Probe on {model_name(key.removeprefix('probe_'))}"
+    if key.startswith("zero_shot_"):
+        return f"{model_name(key.removeprefix('zero_shot_'))} zero-shot"
+    return key
+
+
+def policy_name(key: str) -> str:
+    return POLICY_NAMES.get(key, key.replace("_", " ").capitalize())
+
+
+def class_name(key: str) -> str:
+    return CLASS_NAMES.get(key, key.replace("_", " "))

@@ -1,0 +1,267 @@
+"""Every image with its captions, licence and predictions, packed for the browser.
+
+What filters and the grid need of all images is one record; what is looked at image by image comes in parts of PART
+images, of which the browser loads those that it shows: the page opens as fast with 100,000 images as with 285.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from har.core.csv_rows import read_rows
+from har.core.errors import HarError
+from har.core.memory import return_memory
+from har.core.readers import read_blocks
+from har.data.split import SPLITS
+from har.evaluation.predictions import classes_of
+from har.reporting.names import class_name, model_name
+from har.reporting.page.licences import licence, photo_page
+from har.reporting.page.markdown import safe_address
+from har.reporting.page.scripts import packed
+
+STEPS = 65535  # of a probability
+PART = 500  # images
+# what the errors stage measures of the largest person in an image
+TRAITS = {
+    "labelled_joints": "Its joints labelled",
+    "hidden_joints": "Of these, hidden",
+    "overlap": "Overlapped by others",
+}
+
+
+def read_traits(path: Path) -> pd.DataFrame | None:
+    """image_id and TRAITS (shares of 0 to 1, empty where not annotated) of the images in `errors.csv`, which holds a
+    row for each model and image; None where no stage wrote it. HarError names what is wrong."""
+    if not path.exists():
+        return None
+    columns, found = {"image_id": "int64", **dict.fromkeys(TRAITS, "float")}, None
+    for block in read_blocks(path, columns, f"a table with {', '.join(columns)}, as stage errors makes it"):
+        found = pd.concat([found, block]).drop_duplicates("image_id", ignore_index=True)
+    return found
+
+
+def images(manifest: Path, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
+    """What the grid and its filters need of all images: classes, splits, tasks and licences, and columns over images in
+    ascending image_id, each class and split as its number. HarError where an image has no split."""
+    ids, named, licences = [], [], set()
+    for image_id, label, number in read_rows(manifest, {"image_id": int, "label": sys.intern, "license": int}):
+        ids.append(image_id)
+        named.append(label)
+        licences.add(number)
+    labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *sorted(set(named))]))
+    part = split.set_index("image_id").split.reindex(ids)
+    if part.isna().any():
+        raise HarError(f"split.csv: image {ids[part.isna().to_numpy().argmax()]} of the manifest is missing")
+    numbers = {label: number for number, label in enumerate(labels)}
+    return {
+        "classes": labels,
+        "classNames": [class_name(label) for label in labels],
+        "splits": list(SPLITS),
+        "tasks": {task: [numbers[name] for name in classes] for task, classes in tasks.items()},
+        "licences": {str(number): list(licence(number)) for number in sorted(licences)},
+        "part": PART,
+        "id": ids,
+        "label": [numbers[label] for label in named],
+        "split": [SPLITS.index(name) for name in part],
+    }
+
+
+class Image(NamedTuple):
+    """Columns of the manifest that are told of each image."""
+
+    image_id: int
+    width: int
+    height: int
+    license: int
+    url: str
+    flickr_url: str
+    persons: int
+    person_area: float
+
+
+def parts(manifest: Path, evidence: Path, classes: Sequence[str], traits: pd.DataFrame | None = None) -> Iterator[dict]:
+    """What is told of each image, PART images at a time in ascending image_id; `fires[i][k]` lists the classes (numbers
+    in `classes`) that caption k of image i fires for."""
+    numbers = {label: number for number, label in enumerate(classes)}
+    traits = None if traits is None else traits.set_index("image_id")
+    every = _with_captions(manifest, evidence)
+    while part := list(islice(every, PART)):
+        rows, told = zip(*part, strict=True)
+        known = {"Largest person, of the image": [row.person_area for row in rows]}
+        if traits is not None:
+            found = traits.reindex([row.image_id for row in rows])
+            known |= {title: found[name] for name, title in TRAITS.items()}
+        yield {
+            "width": [row.width for row in rows],
+            "height": [row.height for row in rows],
+            "persons": [row.persons for row in rows],
+            "traits": {title: _shares(values) for title, values in known.items()},
+            "licence": [row.license for row in rows],
+            "author": [photo_page(row.flickr_url) for row in rows],
+            "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in rows],
+            "captions": [[caption for *_, caption, _ in captions] for captions in told],
+            "fires": [
+                [[numbers[name] for name in fires.split("+") if name in numbers] for *_, fires in captions]
+                for captions in told
+            ],
+        }
+
+
+def _with_captions(manifest: Path, evidence: Path) -> Iterator[tuple[Image, list[tuple]]]:
+    """Each image and its captions in order; both files ascend by image_id."""
+    columns = {"image_id": int, "caption_index": int, "caption": str, "fires": str}
+    captions = groupby(read_rows(evidence, columns, unique=False), key=itemgetter(0))
+    image_id, told = next(captions, (math.inf, ()))
+    for image in map(Image._make, read_rows(manifest, Image.__annotations__)):
+        while image_id < image.image_id:
+            image_id, told = next(captions, (math.inf, ()))
+        yield image, sorted(told) if image_id == image.image_id else []
+
+
+def _shares(values: Iterable[float]) -> list[float | None]:
+    return [None if value != value else round(float(value), 4) for value in values]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model's runs say of the images that it was asked about, n of them in ascending order.
+
+    Attributes:
+        task, model: of the predictions.
+        classes: numbers of the images' classes; C of them.
+        seeds: of the runs; S of them.
+        rows: uint32 [n], places among all images.
+        steps: a temporary file of uint16 [n, S, C], probabilities in steps of 1 / STEPS.
+        says: uint16 [n], the class (of `classes`) that most runs say; a tie goes to the larger mean probability.
+        agree: uint8 [n], how many runs say so.
+        sure, truth: uint16 [n], the mean probability of that class and of the label, in steps.
+        right: bool [n], whether it is the label.
+    """
+
+    task: str
+    model: str
+    classes: list[int]
+    seeds: list[int]
+    rows: np.ndarray
+    steps: BinaryIO
+    says: np.ndarray
+    agree: np.ndarray
+    sure: np.ndarray
+    truth: np.ndarray
+    right: np.ndarray
+
+    @property
+    def key(self) -> str:
+        return f"{self.task}-{self.model}"
+
+    def about(self) -> dict:
+        """What the page knows of every model from the start."""
+        told = {"key": self.key, "task": self.task, "model": self.model, "name": model_name(self.model)}
+        return told | {"classes": self.classes, "seeds": self.seeds}
+
+    def summary(self) -> dict:
+        """What filters, the grid and the confusion matrix need of one model."""
+        return {"rows": packed(self.rows, "u4"), "agree": packed(self.agree, "u1"), **self._told(slice(None))}
+
+    def part(self, start: int) -> dict:
+        """Each run's probabilities for the PART images from `start` on; rows are places among these."""
+        mine = slice(*np.searchsorted(self.rows, [start, start + PART]).tolist())
+        shape = mine.stop - mine.start, len(self.seeds), len(self.classes)
+        size = 2 * shape[1] * shape[2]  # bytes of an image
+        data = os.pread(self.steps.fileno(), size * shape[0], size * mine.start)
+        steps = np.frombuffer(data, dtype=np.uint16).reshape(shape)
+        probabilities = packed(steps.swapaxes(0, 1), "u2")
+        return {"rows": packed(self.rows[mine] - start, "u4"), "probabilities": probabilities, **self._told(mine)}
+
+    def _told(self, mine: slice) -> dict:
+        says = np.asarray(self.classes)[self.says[mine]]
+        return {
+            "says": packed(says, "u2"),
+            "sure": packed(self.sure[mine], "u2"),
+            "truth": packed(self.truth[mine], "u2"),
+        }
+
+
+def answers(
+    frames: Mapping[tuple[str, str], pd.DataFrame], image_ids: Sequence[int], labels: Sequence[int], classes: list[str]
+) -> list[Answers]:
+    """The `Answers` of each (task, model), from its predictions. labels: of the images, numbers in `classes`."""
+    ids, labels = np.asarray(image_ids), np.asarray(labels)
+    found = []
+    for (task, model), frame in frames.items():
+        found.append(_answers(task, model, frame, ids, labels, classes))
+        del frame  # before the next one is read
+        return_memory()
+    return found
+
+
+def _answers(
+    task: str, model: str, frame: pd.DataFrame, ids: np.ndarray, labels: np.ndarray, classes: list[str]
+) -> Answers:
+    image, seed = frame.image_id.to_numpy(), frame.seed.to_numpy()
+    order = np.lexsort((image, seed))
+    order = order[frame.image_id.isin(ids).to_numpy()[order]]
+    seeds, names = np.unique(seed[order]).tolist(), classes_of(frame)
+    rows = np.searchsorted(ids, image[order[seed[order] == seeds[0]]]) if seeds else np.empty(0, dtype=int)
+    if len(order) != len(seeds) * len(rows):
+        raise HarError(f"predictions of {task}-{model}: {len(order)} rows are not {len(rows)} images x seeds")
+    order = order.reshape(len(seeds), len(rows))
+    numbers, steps = [classes.index(name) for name in names], np.empty((len(rows), len(seeds), len(names)), np.uint16)
+    votes = np.zeros((len(rows), len(names)), dtype=int)
+    for run, mine in enumerate(order):
+        steps[:, run] = in_steps(np.column_stack([frame[f"p_{name}"].to_numpy(float)[mine] for name in names]))
+        votes += steps[:, run].argmax(1)[:, None] == np.arange(len(names))
+    total = steps.sum(1, dtype=np.int64)
+    says = (votes * (STEPS * len(seeds) + 1) + total).argmax(1)
+    mean = np.rint(total / max(len(seeds), 1)).astype(np.uint16)
+    truth = np.where(labels[rows][:, None] == numbers, mean, 0).max(1)
+    at = np.arange(len(rows)), says
+    file = TemporaryFile()
+    steps.tofile(file)
+    file.flush()
+    return Answers(
+        task=task,
+        model=model,
+        classes=numbers,
+        seeds=seeds,
+        rows=rows.astype(np.uint32),
+        steps=file,
+        says=says.astype(np.uint16),
+        agree=votes[at].astype(np.uint8),
+        sure=mean[at],
+        truth=truth.astype(np.uint16),
+        right=np.asarray(numbers)[says] == labels[rows],
+    )
+
+
+def tallies(told: Sequence[Answers], tasks: Sequence[str], images: int) -> dict:
+    """For each task, and '' for all: how many models were asked about each image, and how many are right, u1 [n]."""
+    counts = {}
+    for task in ("", *tasks):
+        asked, right = np.zeros(images, dtype=int), np.zeros(images, dtype=int)
+        for one in told:
+            if task in ("", one.task):
+                asked[one.rows] += 1
+                right[one.rows] += one.right
+        counts[task] = {"asked": packed(asked, "u1"), "right": packed(right, "u1")}
+    return counts
+
+
+def in_steps(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities [n, C] as whole steps, uint16 [n, C]. Rounding may not change a prediction: where it ties the
+    largest with an earlier class, the largest is put one step ahead."""
+    steps = np.rint(probabilities * STEPS).astype(np.uint32)
+    row, chosen = np.arange(len(steps)), probabilities.argmax(1)
+    lost = steps.argmax(1) != chosen
+    steps[row[lost], chosen[lost]] = steps[lost].max(1) + 1
+    return np.minimum(steps, STEPS).astype(np.uint16)

@@ -1,0 +1,135 @@
+"""Do probabilities mean what they say? Calibration error, temperature, reliability."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.core.memory import return_memory
+from har.evaluation import calibration
+from har.evaluation.bootstrap import RESAMPLES
+from har.evaluation.metrics import cells
+from har.evaluation.scored import SPLITS, Key, Scored
+from har.reporting.names import model_name
+from har.reporting.table import Table, number
+from har.reporting.tables.columns import (
+    FIRST,
+    FIRST_SHOWN,
+    every_scored,
+    figure_columns,
+    first_columns,
+    first_text,
+    make_table,
+    triples,
+)
+
+
+def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, int], header: str) -> Table:
+    """Expected calibration error, and what a temperature fitted on `validated` images makes of it."""
+    rows, notes = [], []
+    for split, key, one in every_scored(scored):
+        what = f"{model_name(key[1])}, {key[0]}"
+        row, found = first_columns(key, split, one), one.calibration
+        row |= {
+            "bins": calibration.bin_count(row["n"]),
+            "ece": found.ece,
+            "ece_of_calibrated": found.ece_of_calibrated,
+            "nll": one.estimates["nll"].mean,
+            "validation_n": validated.get(key),
+        }
+        row |= {"scaled_nll": found.scaled_nll, "scaled_ece": found.scaled_ece}
+        if (mine := found.temperatures) is None:
+            row |= figure_columns("temperature", None)
+            notes.append(f"{what}: a run has no validation images, so no temperature was fitted.")
+        else:
+            row |= figure_columns("temperature", float(np.mean(mine)), min(mine), max(mine))
+            if any(map(calibration.at_limit, mine)):
+                low, high = calibration.TEMPERATURES
+                notes.append(f"{what}: the best temperature lies beyond {low:g} to {high:g}, the limit is taken.")
+        rows.append(row)
+    text = [
+        first_text(row)
+        | {
+            "Bins": str(row["bins"]),
+            "ECE": number(row["ece"]),
+            "ECE if calibrated": number(row["ece_of_calibrated"]),
+            "NLL": number(row["nll"]),
+            "Temperature": _temperature_text(row),
+            "ECE, scaled": number(row["scaled_ece"]),
+            "NLL, scaled": number(row["scaled_nll"]),
+        }
+        for row in rows
+    ]
+    sizes = sorted(set(validated.values()))
+    fixed = [
+        "ECE: expected calibration error of the predicted class's probability, in bins of equally many images, mean "
+        "over runs. It is biased upwards, the more so the fewer images: “if calibrated” is what it would be on average "
+        f"with these confidences all true ({calibration.DRAWS} draws); only what exceeds that is miscalibration. "
+        "So it has no bootstrap interval, which would be biased likewise.",
+        "Temperature: each run's own, by least NLL on "
+        f"{' or '.join(map(str, sizes)) or 'no'} validation images; mean (least to largest run). Above 1 the model was "
+        "too sure. So few images leave a temperature uncertain. Scaled: after it; accuracy stays as it is.",
+    ]
+    columns = [*FIRST, "bins", "ece", "ece_of_calibrated", "nll", "validation_n", *triples(["temperature"])]
+    columns += ["scaled_ece", "scaled_nll"]
+    shown = [*FIRST_SHOWN, "Bins", "ECE", "ECE if calibrated", "NLL", "Temperature", "ECE, scaled", "NLL, scaled"]
+    return make_table("calibration", "Calibration", header, rows, text, columns, shown, [*fixed, *notes])
+
+
+def _temperature_text(row: Mapping) -> str:
+    """1.56 (0.76 to 3.86)"""
+    if row["temperature"] is None or row["runs"] == 1:
+        return number(row["temperature"], 2)
+    mean, low, high = (number(row[name], 2) for name in triples(["temperature"]))
+    return f"{mean} ({low} to {high})"
+
+
+def reliability_figure(
+    predictions: Mapping[Key, pd.DataFrame],
+    path: Path | str,
+    title: str,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> None:
+    """Accuracy against confidence, a panel for each model on its larger test set; HarError if no model has
+    one."""
+    from har.reporting.style import BLUE, GREY, drawing
+
+    shown = {}
+    for key in sorted(predictions, key=lambda key: key[0]):  # task by task
+        frame = predictions[key]
+        split = next((split for split in SPLITS if (frame["split"] == split).any()), None)
+        if split:
+            one = cells(frame, split)
+            del frame  # before the next one is read
+            shown[key] = split, len(one.truth), calibration.reliability(one, resamples, seed)
+            del one
+            return_memory()
+    if not shown:
+        raise HarError(f"reliability: no model has predictions on {' or '.join(SPLITS)}")
+    columns = min(4, len(shown))
+    rows = -(-len(shown) // columns)
+    with drawing(path, 1.9 * columns + 0.5, 1.95 * rows + 0.7) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+        for place, (axis, ((task, model), (split, n, found))) in enumerate(zip(axes, shown.items(), strict=False)):
+            low, high = np.nanquantile(found["resampled"], [(1 - level) / 2, (1 + level) / 2], axis=0)
+            axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
+            axis.vlines(found["confidence"], low, high, color=BLUE, linewidth=1.2, clip_on=False)
+            axis.plot(found["confidence"], found["accuracy"], "o", color=BLUE, markersize=3, clip_on=False)
+            axis.set_title(f"{model_name(model)}\n{task}, {split}, n = {n:,}", fontsize=7.5)
+            axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+            axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
+            axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
+            if place % columns == 0:
+                axis.set_ylabel("accuracy", fontsize=8)
+        for axis in axes[len(shown) :]:
+            axis.set_visible(False)
+        for axis in axes[: len(shown)][-columns:]:  # the lowest of each column
+            axis.tick_params(labelbottom=True)
+        figure.supxlabel(
+            f"confidence (bins of equally many images; line: {level:.0%} interval over images)", fontsize=8
+        )
+        figure.suptitle(title, x=0.01, ha="left")

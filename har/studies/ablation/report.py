@@ -1,0 +1,142 @@
+"""The ablation as a table and as a figure: every variant beside the reference, on the same images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.evaluation.bootstrap import RESAMPLES
+from har.evaluation.mcnemar import estimated_difference, same_images
+from har.evaluation.metrics import cells
+from har.evaluation.summary import estimates
+from har.reporting.style import BLUE, GREY, INK, ORANGE, drawing
+from har.reporting.table import NONE, Table, interval, number, plain_frame, significant
+
+
+def scores(
+    predictions: Mapping[str, pd.DataFrame],
+    parameters: Mapping[str, int | None],
+    changed: Mapping[str, str],
+    reference: str,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[dict]:
+    """A row for each of extended and test (where there are such images) and each variant: n, runs, accuracy (mean over
+    runs), sd, ci_low, ci_high, f1, and the paired difference in accuracy from `reference` with its interval."""
+    rows = []
+    for split in ("extended", "test"):
+        if not (predictions[reference]["split"] == split).any():
+            continue
+        one = {name: cells(frame, split) for name, frame in predictions.items()}
+        found = {name: estimates(each, resamples, seed) for name, each in one.items()}
+        for name in predictions:
+            same_images(one[name], one[reference], split)
+            accuracy = found[name]["accuracy"]
+            low, high = accuracy.interval(level)
+            gap = {"difference": None, "ci_low": None, "ci_high": None}
+            if name != reference:
+                gap = estimated_difference(accuracy, found[reference]["accuracy"], level)
+            rows.append(
+                {
+                    "variant": name,
+                    "changed": changed[name],
+                    "split": split,
+                    "n": accuracy.n,
+                    "runs": len(accuracy.runs),
+                    "parameters": parameters[name],
+                    "accuracy": significant(accuracy.mean),
+                    "sd": significant(float(accuracy.runs.std(ddof=1))) if len(accuracy.runs) > 1 else None,
+                    "ci_low": significant(low),
+                    "ci_high": significant(high),
+                    "f1": significant(found[name]["f1"].mean),
+                    "difference": significant(gap["difference"]),
+                    "difference_low": significant(gap["ci_low"]),
+                    "difference_high": significant(gap["ci_high"]),
+                }
+            )
+    return rows
+
+
+def ablation_table(rows: Sequence[Mapping], reference: str, all_seeds: int, header: str, level: float = 0.95) -> Table:
+    """The rows of `scores`; for people a line for each variant. all_seeds: how many seeds the models' own rows have."""
+    splits = list(dict.fromkeys(row["split"] for row in rows))
+    at = {(row["variant"], row["split"]): row for row in rows}
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    text = []
+    for name in names:
+        first = at[name, splits[0]]
+        line = {
+            "Variant": shown(name),
+            "Changed": first["changed"],
+            "Parameters trained": NONE if first["parameters"] is None else f"{first['parameters']:,}",
+        }
+        for split in splits:
+            row = at[name, split]
+            ends = interval(row["ci_low"], row["ci_high"])
+            line[f"Accuracy, {split} (n = {row['n']:,})"] = f"{number(row['accuracy'])} {ends}"
+        gap = interval(first["difference_low"], first["difference_high"], sign=True)
+        gap = "reference" if name == reference else f"{number(first['difference'], sign=True)} {gap}"
+        text.append(line | {f"Minus {shown(reference)}, {splits[0]}": gap})
+    runs = sorted({row["runs"] for row in rows})
+    fewer = f", fewer than the {all_seeds} of the models' own rows" if max(runs) < all_seeds else ""
+    notes = [
+        f"Runs (seeds) of each variant: {', '.join(map(str, runs))}{fewer}. Accuracy: mean over runs [{level:.0%} "
+        "interval over images].",
+        f"Minus {shown(reference)}: difference of accuracies [{level:.0%} interval over images, paired: images are "
+        "drawn, each with all runs of both; not widened for the number of variants].",
+        "What a variant does not name is as in its model: weights drawn at random have the same few epochs as "
+        "pretrained ones, and no variant was tuned for itself unless its settings say so.",
+    ]
+    if any("head text" in row["changed"] for row in rows):
+        notes.append(
+            "Head text: CLIP's zero-shot classifier as a linear head. It takes the mean patch token for the class "
+            "token, means over the training images for the two norms of each image, and removes each class's mean "
+            "logit (no label is used)."
+        )
+    if any("view person" in row["changed"] for row in rows):
+        notes.append("View person: the largest annotated person; annotations are given, not detected.")
+    title = "Ablations: a setting, or some that belong together, replaced"
+    return Table("ablation", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
+
+
+def shown(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str, level: float = 0.95) -> None:
+    """Each variant's difference from the reference with its interval, in the order of the rows."""
+    splits = list(dict.fromkeys(row["split"] for row in rows))
+    names = [name for name in dict.fromkeys(row["variant"] for row in rows) if name != reference]
+    at = {(row["variant"], row["split"]): row for row in rows}
+    styles = zip(splits, (BLUE, ORANGE), ("o", "s"), (-0.13, 0.13), strict=False)
+    with drawing(path, 7.2, 0.42 * max(1, len(names)) + 1.6) as figure:
+        axis = figure.subplots()
+        for split, colour, marker, offset in styles:
+            whole = at[reference, split]
+            label = f"{split}, {whole['n']:,} images; {shown(reference)} {number(whole['accuracy'])}"
+            mine = [at[name, split] for name in names]
+            gaps = np.array([row["difference"] for row in mine], dtype=float)
+            ends = np.array([[row["difference_low"], row["difference_high"]] for row in mine], dtype=float)
+            axis.errorbar(
+                gaps,
+                np.arange(len(names)) + offset,
+                xerr=np.abs(ends.reshape(-1, 2).T - gaps),
+                color=colour,
+                marker=marker,
+                markerfacecolor=colour if split == splits[0] else "white",
+                markersize=5,
+                linestyle="",
+                elinewidth=1.4,
+                label=label,
+            )
+        axis.axvline(0, color=INK, linewidth=1, linestyle="--")
+        axis.set_yticks(range(len(names)), [shown(name) for name in names], color=INK)
+        axis.set_ylim(max(1, len(names)) - 0.5, -0.5)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x")
+        axis.spines["left"].set_color(GREY)
+        axis.set_xlabel(f"accuracy minus {shown(reference)} (mean over runs; line: {level:.0%} interval, paired)")
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
+        figure.suptitle(title, x=0.01, ha="left")

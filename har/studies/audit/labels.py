@@ -1,0 +1,254 @@
+"""Labels that people would contradict: captions name what caught an annotator's eye.
+
+Where it is known what each person in an image does (V-COCO's human verbs; the generated world's own scenes), the
+caption labels are held against it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.evaluation.bootstrap import percentile_interval, wilson
+from har.evaluation.predictions import SPLITS
+from har.reporting.names import class_name
+from har.reporting.table import NONE, Table, interval, number, plain_frame
+
+SEVERAL, NOBODY = "several", "none"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What people are known to do: image_id, person, activity ('' for none of `activities`), main (bool).
+
+    An image that nobody looked at has no row, one without people a row without activity. `people` is None where the
+    reference can't be had, for `reason`.
+    """
+
+    source: str
+    activities: tuple[str, ...]
+    people: pd.DataFrame | None
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def world_reference(seed: int, image_ids: Iterable[int]) -> Reference:
+    """The truth of generated scenes."""
+    from har.synthetic import ACTIVITIES, sample_scene
+
+    rows = []
+    for image_id in image_ids:
+        people = sample_scene(seed, int(image_id)).people
+        rows += [(int(image_id), i, person.activity, person.main) for i, person in enumerate(people)]
+        if not people:
+            rows.append((int(image_id), -1, "", True))
+    note = "Generated world: bystanders do something too, but only the main people decide what the image shows."
+    frame = pd.DataFrame(rows, columns=["image_id", "person", "activity", "main"])
+    return Reference("generated world", ACTIVITIES, frame, notes=(note,))
+
+
+def vcoco_reference(fetch: Callable[[], Path]) -> Reference:
+    """V-COCO's human verbs from the file that `fetch` gets; HarError there makes it a reference that can't be had."""
+    from har.data.coco.vcoco import ACTIVITY_OF, read_people
+
+    activities = tuple(dict.fromkeys(ACTIVITY_OF.values()))
+    try:
+        path = fetch()
+    except HarError as error:
+        return Reference("V-COCO", activities, None, " ".join(str(error).split()))
+    note = (
+        "V-COCO: verbs that people gave to each person; walk and run take precedence over stand, which it says of "
+        "nearly everyone upright. It covers a part of the images only, and not at random."
+    )
+    return Reference("V-COCO", activities, read_people(path), notes=(note,))
+
+
+def compare(labels: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """One row for each image of `labels` (image_id, label, split) that `people` (`Reference`) covers.
+
+    Adds shows: the one activity of the main people, SEVERAL or NOBODY; among: the label is one of their activities;
+    majority: the activity of most of them, '' at a tie; contradicted: no person at all does what the label says,
+    though somebody does something.
+    """
+    frame = labels[labels["image_id"].isin(people["image_id"])].sort_values("image_id", ignore_index=True)
+    active = people[people["activity"] != ""]
+    everyone = active.groupby("image_id")["activity"].agg(set)
+    main = active[active["main"]].groupby("image_id")["activity"].agg(list)
+    rows = []
+    for image_id, label in zip(frame["image_id"], frame["label"], strict=True):
+        doings = main.get(image_id, [])
+        modes = pd.Series(doings, dtype="str").mode().tolist()
+        shows = NOBODY if not doings else doings[0] if len(set(doings)) == 1 else SEVERAL
+        contradicted = image_id in everyone.index and label not in everyone[image_id]
+        rows.append((shows, label in doings, modes[0] if len(modes) == 1 else "", contradicted))
+    return frame.join(pd.DataFrame(rows, columns=["shows", "among", "majority", "contradicted"]))
+
+
+def kappa(confusion: np.ndarray) -> np.ndarray:
+    """Cohen's kappa (1960) of confusion matrices [..., C, C]; nan where chance alone agrees always."""
+    confusion = np.asarray(confusion, dtype=float)
+    total = confusion.sum((-2, -1))
+    observed = np.trace(confusion, axis1=-2, axis2=-1) / total
+    chance = (confusion.sum(-1) * confusion.sum(-2)).sum(-1) / total**2
+    return np.divide(observed - chance, 1 - chance, out=np.full(np.shape(chance), np.nan), where=chance < 1 - 1e-12)
+
+
+def kappa_interval(
+    confusion: np.ndarray, resamples: int, seed: int, level: float
+) -> tuple[float | None, float | None, float | None]:
+    """Kappa of one confusion matrix with a bootstrap interval over its images; None thrice where undefined.
+
+    Images of one cell are alike, so drawing cells by their shares draws images with replacement.
+    """
+    confusion = np.asarray(confusion)
+    n = int(confusion.sum())
+    estimate = float(kappa(confusion)) if n else np.nan
+    if not np.isfinite(estimate):
+        return None, None, None
+    drawn = np.random.default_rng(seed).multinomial(n, confusion.ravel() / n, size=resamples)
+    values = kappa(drawn.reshape(-1, *confusion.shape))
+    return estimate, *percentile_interval(estimate, values[np.isfinite(values)], level)
+
+
+def _share(name: str, hits: pd.Series, level: float) -> dict:
+    """How many of `hits`, the share and its Wilson interval; None where there is no image."""
+    n, count = len(hits), int(hits.sum())
+    low, high = wilson(count, n, level) if n else (None, None)
+    share = count / n if n else None
+    return {f"{name}_n": n, name: count, f"{name}_share": share, f"{name}_low": low, f"{name}_high": high}
+
+
+def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed: int, level: float) -> dict:
+    """The figures of one group of images (`compare`).
+
+    agree: of the images whose main people do one thing, the label is it; among, contradicted: of those whose people
+    do anything; majority: of those where one activity has the most of them. Each with _n (of how many), _share,
+    _low, _high. kappa, kappa_low, kappa_high: over the same images as agree.
+    """
+    one = found[~found["shows"].isin([SEVERAL, NOBODY])]
+    some = found[found["shows"] != NOBODY]
+    most = found[found["majority"] != ""]
+    confusion = pd.crosstab(one["label"], one["shows"]).reindex(index=classes, columns=classes, fill_value=0)
+    value, low, high = kappa_interval(confusion.to_numpy(), resamples, seed, level)
+    agree = _share("agree", one["label"] == one["shows"], level)
+    return {
+        "images": len(found),
+        "several": int((found["shows"] == SEVERAL).sum()),
+        "none": int((found["shows"] == NOBODY).sum()),
+        **agree,
+        "kappa": value,
+        "kappa_low": low,
+        "kappa_high": high,
+        "ceiling": agree["agree_share"],
+        **_share("among", some["among"], level),
+        **_share("majority", most["label"] == most["majority"], level),
+        **_share("contradicted", found["contradicted"], level),
+    }
+
+
+def label_tables(
+    images: pd.DataFrame,
+    reference: Reference,
+    classes: Sequence[str],
+    header: str,
+    resamples: int,
+    seed: int,
+    level: float,
+) -> dict[str, Table]:
+    """Tables `labels` (a row for all images, each split and each class of the caption label) and `label_confusion`
+    (caption labels against what people do). `images` has image_id, label, split."""
+    classes = [name for name in classes if name in reference.activities]
+    known = images[images["label"].isin(classes)]
+    groups = {("all", "all"): slice(None)}
+    groups |= {("split", split): known["split"] == split for split in SPLITS if (known["split"] == split).any()}
+    groups |= {("label", name): known["label"] == name for name in classes}
+    people, notes = reference.people, list(reference.notes)
+    if people is None:
+        notes.append(f"{reference.source}: skipped, as {reference.reason}")
+        people = pd.DataFrame({"image_id": [], "person": [], "activity": [], "main": []}).astype({"main": bool})
+    found = compare(known, people)
+    status = "skipped" if reference.people is None else "done" if len(found) else "no overlap"
+    if status == "no overlap":
+        notes.append(f"{reference.source} covers none of the images.")
+    if left := len(images) - len(known):
+        notes.append(f"{left:,} images have a label that {reference.source} does not know; they are left out.")
+    rows = []
+    for (by, name), chosen in groups.items():
+        part = found[found["image_id"].isin(known.loc[chosen, "image_id"])]
+        figures = agreement(part, classes, resamples, seed, level)
+        if by == "label":  # one of the two labels does not vary
+            figures |= dict.fromkeys(("kappa", "kappa_low", "kappa_high"))
+        if status == "skipped":
+            figures = dict.fromkeys(figures)
+        rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in figures.items()}
+        note = reference.reason if status == "skipped" else ""
+        rows.append({"source": reference.source, "by": by, "group": name, "status": status, **rounded, "note": note})
+    if status == "done":
+        notes += _label_notes(level)
+    text = pd.DataFrame([_label_text(row, level) for row in rows])
+    title = "Do caption labels say what people do?"
+    labels = Table("labels", title, header, plain_frame(rows), text, tuple(notes))
+    return {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, notes)}
+
+
+def _label_notes(level: float) -> list[str]:
+    return [
+        f"Agreement, with Wilson's {level:.0%} interval: of the images whose people do one thing only, the caption "
+        "label is it. It is also the ceiling of a classifier that always names what people do and is scored against "
+        "caption labels; one that learns the captions' habits can score higher.",
+        "κ (Cohen), with a bootstrap interval over images: agreement beyond chance, over the same images. It needs "
+        "two labels that vary, so a single class has none. At full agreement its interval is a point: "
+        "Wilson's says more.",
+        "Among: the label is one of the activities shown; majority: it is that of most people, ties left out; "
+        "contradicted: nobody in the image does it.",
+    ]
+
+
+def _group_name(row: Mapping) -> str:
+    return {"all": "all", "label": class_name(row["group"])}.get(row["by"], row["group"])
+
+
+def _label_text(row: Mapping, level: float) -> dict:
+    def count(key: str) -> str:
+        return NONE if row[key] is None else f"{row[key]:,}"
+
+    def share(name: str, low: str, high: str) -> str:
+        return NONE if row[name] is None else f"{number(row[name])} {interval(row[low], row[high])}"
+
+    def of(name: str) -> str:
+        return share(f"{name}_share", f"{name}_low", f"{name}_high")
+
+    return {
+        "Images, by split and caption label": _group_name(row),
+        "Source": row["source"] + (" (skipped)" if row["status"] == "skipped" else ""),
+        "n": count("images"),
+        "One activity": count("agree_n"),
+        "Several": count("several"),
+        "None": count("none"),
+        f"Agreement = ceiling [{level:.0%}]": of("agree"),
+        "κ": share("kappa", "kappa_low", "kappa_high"),
+        "Among": of("among"),
+        "Majority": of("majority"),
+        "Contradicted": of("contradicted"),
+    }
+
+
+def _confusion_table(
+    found: pd.DataFrame, reference: Reference, status: str, classes: Sequence[str], header: str, notes: Sequence[str]
+) -> Table:
+    columns = [*classes, SEVERAL, NOBODY]
+    counts = pd.crosstab(found["label"], found["shows"]).reindex(index=list(classes), columns=columns, fill_value=0)
+    rows, text = [], []
+    for label in classes:
+        cells = {name: None if status == "skipped" else int(counts.loc[label, name]) for name in columns}
+        rows.append({"source": reference.source, "status": status, "caption_label": label, **cells})
+        said = {class_name(name): NONE if cell is None else f"{cell:,}" for name, cell in cells.items()}
+        text.append({"Caption label": class_name(label), "Source": reference.source, **said})
+    # what the figures of the other table mean does not belong here, but why there are none does
+    meaning = f"{SEVERAL}: the (main) people do more than one thing; {NOBODY}: nobody does any of these."
+    own = notes if status != "done" else [*reference.notes, meaning]
+    title = "Caption labels (rows) and what people do (columns), in images"
+    return Table("label_confusion", title, header, plain_frame(rows), pd.DataFrame(text), tuple(own))

@@ -1,0 +1,232 @@
+"""Do accuracy, precision, recall and F1 of one row belong to one confusion matrix?
+
+Macro precision, recall and F1 of C classes depend on three things only: how many images a class has, how many
+of them were hit, and how often the class was predicted. All such counts of a small test set can be enumerated,
+so a printed row either has a confusion matrix or it has none.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.evaluation.predictions import classes_of
+from har.reporting import paper
+from har.reporting.names import model_name, policy_name
+from har.reporting.table import NONE, Table, number, plain_frame
+
+PRINTED = 5e-5  # half a unit of the fourth printed digit
+RECOMPUTED = 2e-6  # tables carry six digits
+METRICS = ("accuracy", "precision", "recall", "f1")
+
+
+def compositions(n: int, classes: int) -> list[tuple[int, ...]]:
+    """All ways to share n images among `classes` classes, each with one or more, in ascending order."""
+
+    def parts(left: int, count: int, least: int) -> Iterator[tuple[int, ...]]:
+        if count == 1:
+            yield (left,)
+            return
+        for first in range(least, left // count + 1):
+            for rest in parts(left - first, count - 1, first):
+                yield (first, *rest)
+
+    return list(parts(n, classes, 1)) if n >= classes else []
+
+
+def has_matrix(score: paper.Score, counts: Sequence[int], tolerance: float = PRINTED, *, accuracy: bool = True) -> bool:
+    """Whether some confusion matrix over classes of `counts` images has the printed macro scores (and, unless
+    `accuracy` is off, the printed accuracy), each within `tolerance`."""
+    counts = np.asarray(counts)
+    n = int(counts.sum())
+    hits = np.indices(counts + 1).reshape(len(counts), -1).T
+    near = np.abs((hits / counts).mean(1) - score.recall) <= tolerance
+    if accuracy:
+        near &= np.abs(hits.sum(1) / n - score.accuracy) <= tolerance
+    predicted = np.indices([n + 1] * (len(counts) - 1)).reshape(len(counts) - 1, -1).T
+    predicted = np.column_stack([predicted, n - predicted.sum(1)])
+    predicted = predicted[predicted[:, -1] >= 0]
+    for hit in hits[near]:
+        wrong = predicted - hit  # images of other classes taken for this one
+        missed = counts - hit
+        # rows `missed` and columns `wrong` around an empty diagonal: a matrix exists if no class would have to
+        # confuse images with itself
+        possible = (wrong >= 0).all(1) & (wrong + missed <= missed.sum()).all(1)
+        chosen = predicted[possible]
+        precision = np.divide(hit, chosen, out=np.zeros(chosen.shape), where=chosen > 0).mean(1)
+        f1 = (2 * hit / (counts + chosen)).mean(1)
+        if ((np.abs(precision - score.precision) <= tolerance) & (np.abs(f1 - score.f1) <= tolerance)).any():
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One printed row: `correct` of `n` images if its accuracy is such a share; the class sizes with which all
+    four figures have a confusion matrix; class sizes with which precision, recall and F1 have one."""
+
+    table: str
+    row: str
+    score: paper.Score
+    n: int
+    classes: int
+    correct: int | None
+    fits: list[tuple[int, ...]]
+    fits_without_accuracy: list[tuple[int, ...]]
+
+    @property
+    def constant(self) -> bool:
+        """Exactly what predicting one class for every image scores."""
+        share, classes = self.score.accuracy, self.classes
+        expected = (share / classes, 1 / classes, 2 * share / (1 + share) / classes)
+        printed = (self.score.precision, self.score.recall, self.score.f1)
+        return all(abs(a - b) <= 2 * PRINTED for a, b in zip(printed, expected, strict=True))
+
+
+# Rows of one run; those of Table 2 are means of five and those of Table 7 are lost.
+SINGLE_RUNS = {
+    "table3": (paper.TEST_IMAGES, 3),
+    "table4": (paper.TEST_IMAGES, 3),
+    "table5": (paper.POSTURE_TEST_IMAGES, 2),
+    "table6": (paper.TEST_IMAGES, 3),
+}
+
+
+def examine(table: str) -> list[Finding]:
+    """Each row of one of the paper's tables of single runs."""
+    n, classes = SINGLE_RUNS[table]
+    found = []
+    for row, score in paper.TABLES[table].items():
+        correct = round(score.accuracy * n)
+        fits = [c for c in compositions(n, classes) if has_matrix(score, c)]
+        loose = [] if fits else [c for c in compositions(n, classes) if has_matrix(score, c, accuracy=False)]
+        exact = abs(correct / n - score.accuracy) <= PRINTED
+        found.append(Finding(table, row, score, n, classes, correct if exact else None, fits, loose))
+    return found
+
+
+def shared(findings: Sequence[Finding]) -> list[tuple[int, ...]]:
+    """The class sizes that all consistent rows of a table allow: they were measured on the same images."""
+    allowed = [set(f.fits) for f in findings if f.fits]
+    return sorted(set.intersection(*allowed)) if allowed else []
+
+
+def paper_table(header: str) -> Table:
+    """The paper's rows under the same check as ours, as a table of the report."""
+    rows, text, notes = [], [], []
+    for table in SINGLE_RUNS:
+        findings = examine(table)
+        common = shared(findings)
+        label = f"Table {table[-1]}"
+        if common:
+            sizes = " or ".join("/".join(map(str, c)) for c in common)
+            most = " or ".join(number(max(c) / sum(c), 4) for c in common)
+            below = [_name(f) for f in findings if f.score.accuracy < max(common[0]) / sum(common[0]) - PRINTED]
+            notes.append(
+                f"{label}: its consistent rows share the class sizes {sizes} only; always saying the largest class "
+                f"would score {most}" + (f", more than {', '.join(below)}." if below else ".")
+            )
+        for f in findings:
+            verdict = "consistent" if f.fits else "accuracy disagrees" if f.fits_without_accuracy else "no matrix"
+            if f.constant:
+                verdict += "; a constant prediction"
+            rows.append(
+                {
+                    "table": f.table,
+                    "row": f.row,
+                    "accuracy": f.score.accuracy,
+                    "correct": f.correct,
+                    "n": f.n,
+                    "class_sizes": "; ".join("/".join(map(str, c)) for c in f.fits),
+                    "class_sizes_without_accuracy": "; ".join("/".join(map(str, c)) for c in f.fits_without_accuracy),
+                    "verdict": verdict,
+                }
+            )
+            text.append(
+                {
+                    "Row": _name(f),
+                    "Table": label.removeprefix("Table "),
+                    "Accuracy": _accuracy(f),
+                    "Class sizes that fit": _few(f.fits),
+                    "… that fit without its accuracy": _few(f.fits_without_accuracy),
+                    "Verdict": verdict,
+                }
+            )
+    for row, score in paper.TABLE2.items():
+        whole = round(score.accuracy * 5 * paper.TEST_IMAGES)
+        notes.append(
+            f"Table 2, {model_name(row)}: {number(score.accuracy, 4)} is {whole}/{5 * paper.TEST_IMAGES}, a mean "
+            f"of five runs on {paper.TEST_IMAGES} images; its other figures are means and can't be decoded."
+        )
+    whole = {name: size for name, size in paper.TABLE1.items() if name != "all"}
+    drawn = "/".join(str(size.count) for size in whole.values())
+    stratified = "/".join(str(round(size.share * paper.TEST_IMAGES)) for size in whole.values())
+    notes.append(f"A stratified split of {drawn} images would put {stratified} into a test set of {paper.TEST_IMAGES}.")
+    title = "The paper's own rows: is there a confusion matrix with these four figures?"
+    return Table("paper_consistency", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
+
+
+def _name(f: Finding) -> str:
+    return policy_name(f.row) if f.table == "table3" else model_name(f.row)
+
+
+def _accuracy(f: Finding) -> str:
+    printed = number(f.score.accuracy, 4)
+    return printed if f.correct is None else f"{printed} = {f.correct}/{f.n}"
+
+
+def _few(found: Sequence[tuple[int, ...]], most: int = 3) -> str:
+    if not found:
+        return NONE
+    said = ", ".join("/".join(map(str, c)) for c in found[:most])
+    return said if len(found) <= most else f"{said} and {len(found) - most} more"
+
+
+def recompute(predictions: pd.DataFrame, split: str) -> dict[str, float]:
+    """METRICS of the mean over runs, by scikit-learn from one confusion matrix a run: an independent path."""
+    from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+    classes = list(classes_of(predictions))
+    frame = predictions[predictions["split"] == split]
+    places = {name: place for place, name in enumerate(classes)}
+    runs = []
+    for _, run in frame.groupby("seed"):
+        guess = run[[f"p_{c}" for c in classes]].to_numpy().argmax(1)
+        matrix = confusion_matrix(run["label"].map(places), guess, labels=range(len(classes)))
+        truth, told = np.indices(matrix.shape)
+        truth, told = np.repeat(truth.ravel(), matrix.ravel()), np.repeat(told.ravel(), matrix.ravel())
+        macro = precision_recall_fscore_support(
+            truth, told, labels=range(len(classes)), average="macro", zero_division=0
+        )
+        runs.append((accuracy_score(truth, told), *macro[:3]))
+    return dict(zip(METRICS, np.mean(runs, axis=0).tolist(), strict=True))
+
+
+def rows_table(checked: Mapping[str, list[float]], header: str) -> Table:
+    """`checked`: for each file of results the distances that `check` returned, one a row."""
+    rows = [{"file": file, "rows": len(gaps), "largest_distance": max(gaps)} for file, gaps in checked.items()]
+    text = [
+        {"File": row["file"], "Rows": str(row["rows"]), "Largest distance": f"{row['largest_distance']:.1e}"}
+        for row in rows
+    ]
+    notes = (
+        "Each row's accuracy and macro precision, recall and F1 were computed again from its predictions by "
+        "scikit-learn, from one confusion matrix a run; a distance above rounding stops the pipeline.",
+    )
+    title = "Our own rows, recomputed from their predictions"
+    return Table("rows", title, header, plain_frame(rows), pd.DataFrame(text), notes)
+
+
+def check(reported: Mapping[str, float | None], again: Mapping[str, float], where: str) -> float:
+    """The largest distance of a reported row's METRICS from those of `recompute`; HarError above RECOMPUTED."""
+    worst = 0.0
+    for metric, value in again.items():
+        if reported.get(metric) is None:
+            continue
+        gap = abs(float(reported[metric]) - value)
+        if not gap <= RECOMPUTED:
+            raise HarError(f"{where}: {metric} is {reported[metric]}, its predictions give {value:.6f}")
+        worst = max(worst, gap)
+    return worst

@@ -1,0 +1,170 @@
+"""Repeated stratified k-fold over the drawn images: scores that do not hang on one test set of 29 images.
+
+A frame of resampled predictions has one row for each repeat, run and image, predicted by a model that was fitted
+without that image's fold: `repeat, fold, seed, image_id, label, p_<class>...`. Everything else derives from it.
+
+The scores of J = folds x repeats test folds are no independent sample: their training sets overlap. Nadeau &
+Bengio (2003, "Inference for the generalization error", §5) correct the variance of their mean, s² / J, to
+s² (1/J + n_test/n_train), with J - 1 degrees of freedom; Bouckaert & Frank (2004) found the test with repeated
+k-fold the most replicable.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.config.studies import Resampling
+from har.config.training import Augmentation, Training
+from har.core.errors import HarError
+from har.core.files import write_csv
+from har.data.groups import assign_folds as whole_folds
+from har.data.groups import group_codes
+from har.evaluation.predictions import majority_predictions, require, validate_predictions
+from har.training.refit import Fit, Recipe, fit_all
+
+KEYS = ["repeat", "fold", "seed"]
+MAJORITY = "majority"
+
+
+def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
+    """Resampled predictions in the contract of har.evaluation.predictions: a "seed" for each repeat and run, all "test".
+
+    The folds of one repeat hold every image once, so each such seed covers all images.
+    """
+    run = frame.groupby(["repeat", "fold"])["seed"].rank("dense").astype(int) - 1
+    runs = int(run.max()) + 1 if len(run) else 1
+    rest = frame.drop(columns=KEYS)
+    return rest.assign(seed=frame["repeat"] * runs + run, split="test")
+
+
+def validate_resampled(frame: pd.DataFrame, source: str | Path = "resampled predictions") -> pd.DataFrame:
+    """`frame` itself if it keeps the contract, otherwise HarError that names `source` and what is wrong: in each
+    repeat the folds partition the images, and every fold has as many runs."""
+    require(frame, KEYS, source)
+    if frame.empty:
+        raise HarError(f"{source}: no prediction")
+    validate_predictions(as_predictions(frame), source)
+    folds = frame.groupby("repeat")["fold"].nunique()
+    if folds.min() < 2 or folds.min() < folds.max():
+        raise HarError(f"{source}: expected two or more folds, as many in each repeat")
+    if (twice := frame.groupby(["repeat", "image_id"])["fold"].nunique() > 1).any():
+        repeat, image = twice.idxmax()
+        raise HarError(f"{source}: image {image} is in two folds of repeat {repeat}")
+    return frame
+
+
+def write_resampled(path: Path | str, frame: pd.DataFrame) -> None:
+    """Validates, then writes atomically."""
+    write_csv(path, validate_resampled(frame, path))
+
+
+def assign_folds(
+    labels: Sequence[str], folds: int, repeats: int, seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
+    """The fold in which each image is tested, int [repeats, n]: stratified by label, drawn anew in each repeat, the
+    images of one of `groups` [n] in one fold.
+
+    A class with fewer images than folds is missing from some test folds. HarError where that holds for all.
+    """
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    labels = np.asarray(labels)
+    most = pd.Series(labels).value_counts().max() if len(labels) else 0
+    if most < folds:
+        raise HarError(f"resampling.folds: {folds} folds, but no class has more than {most} images")
+    if groups is not None:
+        try:
+            return np.stack([whole_folds(labels, groups, folds, seed + repeat) for repeat in range(repeats)])
+        except HarError as error:
+            raise HarError(f"resampling.folds: {error}") from None
+    out = np.empty((repeats, len(labels)), int)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # stands in the table's notes
+        drawn = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
+        for drawn_before, (_, test) in enumerate(drawn.split(labels, labels)):
+            out[drawn_before // folds, test] = drawn_before % folds
+    return out
+
+
+def hold_out(
+    rows: np.ndarray, labels: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Training rows cut into (train, validation), stratified; validation as large as a test fold, as in the
+    paper's split. labels, groups: of all rows."""
+    from sklearn.model_selection import StratifiedKFold
+
+    if groups is not None:
+        inner = whole_folds(labels[rows], groups[rows], max(2, folds - 1), seed)
+        return rows[inner != 0], rows[inner == 0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        cut = StratifiedKFold(max(2, folds - 1), shuffle=True, random_state=seed)
+        train, validation = next(cut.split(rows, labels[rows]))
+    return rows[train], rows[validation]
+
+
+def plan(
+    images: pd.DataFrame, recipes: Mapping[str, Recipe], settings: Resampling
+) -> tuple[list[tuple[int, int, Fit]], np.ndarray]:
+    """(repeat, fold, fit) of all that is to be fitted, and the folds [repeats, n] of `images`."""
+    labels = images["label"].to_numpy()
+    groups = group_codes(images)
+    folds = assign_folds(labels, settings.folds, settings.repeats, settings.seed, groups)
+    planned = []
+    for model, recipe in recipes.items():
+        for repeat, fold in np.ndindex(settings.repeats, settings.folds):
+            told = np.flatnonzero(folds[repeat] == fold)
+            rest = np.flatnonzero(folds[repeat] != fold)
+            for run in range(settings.runs if recipe.random else 1):
+                # another seed in every fold: how a model starts is no property that folds share
+                seed = settings.seed + (repeat * settings.folds + fold) * settings.runs + run
+                train, validation = rest, rest[:0]
+                if recipe.random and recipe.config.patience:
+                    train, validation = hold_out(rest, labels, settings.folds, seed, groups)
+                planned.append((repeat, fold, Fit(model, train, validation, told, seed if recipe.random else 0)))
+    return planned, folds
+
+
+def resample(
+    recipes: Mapping[str, Recipe],
+    images: pd.DataFrame,
+    classes: Sequence[str],
+    settings: Resampling,
+    *,
+    training: Training,
+    strength: Augmentation,
+    keep: Path | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Resampled predictions of each of `recipes` and of the majority class.
+
+    images: image_id and label (and group where there are any) of the rows of each recipe's `x`, in order of image_id
+    so that the folds do not depend on anything else. keep: see har.training.refit.fit_all.
+    """
+    classes = list(classes)
+    if not images["image_id"].is_monotonic_increasing:
+        raise HarError("resampling: images must stand in order of image_id")
+    planned, folds = plan(images, recipes, settings)
+    parts: dict[str, list[pd.DataFrame]] = {MAJORITY: [], **{name: [] for name in recipes}}
+
+    def add(model: str, repeat: int, fold: int, seed: int, told: np.ndarray, probabilities: np.ndarray) -> None:
+        part = images.iloc[told][["image_id", "label"]].reset_index(drop=True)
+        part.insert(0, "repeat", repeat)
+        part.insert(1, "fold", fold)
+        part.insert(2, "seed", seed)
+        part[[f"p_{name}" for name in classes]] = probabilities
+        parts[model].append(part)
+
+    for repeat, fold in np.ndindex(folds.shape[0], settings.folds):
+        test = folds[repeat] == fold
+        told = majority_predictions(images.assign(split=np.where(test, "test", "train")), classes)
+        probabilities = told.loc[told["split"] == "test", [f"p_{name}" for name in classes]].to_numpy()
+        add(MAJORITY, repeat, fold, 0, np.flatnonzero(test), probabilities)
+    y = pd.Index(classes).get_indexer(images["label"])
+    fits = [fit for _, _, fit in planned]
+    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="resampling", keep=keep)
+    for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
+        add(fit.model, repeat, fold, fit.seed, fit.told, fitted.probabilities)
+    return {name: validate_resampled(pd.concat(each, ignore_index=True), name) for name, each in parts.items()}

@@ -1,0 +1,213 @@
+"""Scores over repeated folds, with Nadeau and Bengio's correction, as tables."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.evaluation.metrics import per_seed
+from har.evaluation.multiple import holm
+from har.evaluation.predictions import classes_of
+from har.reporting.names import class_name, model_name
+from har.reporting.table import Table, interval, number, p_value, plain_frame, significant
+from har.studies.cross_validation.fit import (
+    KEYS,
+    as_predictions,
+)
+
+
+def fold_scores(frame: pd.DataFrame) -> np.ndarray:
+    """Accuracy on each test fold, [repeats, folds, runs]."""
+    guess = frame[[f"p_{name}" for name in classes_of(frame)]].to_numpy().argmax(1)
+    truth = pd.Index(classes_of(frame)).get_indexer(frame["label"])
+    hits = frame[KEYS].assign(hit=guess == truth)
+    scores = hits.groupby(KEYS)["hit"].mean()  # sorted by repeat, fold, seed
+    return scores.to_numpy().reshape(frame["repeat"].nunique(), frame["fold"].nunique(), -1)
+
+
+def held_out_ratio(frame: pd.DataFrame) -> float:
+    """n_test / n_train of the mean fold: 1 / (folds - 1)."""
+    return 1 / (frame["fold"].nunique() - 1)
+
+
+def corrected_t(scores: np.ndarray, ratio: float, level: float = 0.95) -> dict:
+    """Nadeau & Bengio's corrected resampled t statistic of fold scores [J]: mean, se, ci_low, ci_high, t, p (two
+    sided, of the mean being 0), df, note. ratio: n_test / n_train. An undefined figure is None."""
+    from scipy import stats
+
+    scores = np.asarray(scores, dtype=float)
+    count = len(scores)
+    result = {"mean": float(scores.mean()), "se": None, "ci_low": None, "ci_high": None, "t": None, "p": None}
+    result |= {"df": count - 1, "note": ""}
+    if count < 2:
+        return result | {"note": "A single fold: no spread, so no interval and no test."}
+    if np.ptp(scores) < 1e-12:  # equal but for rounding
+        same = {"se": 0.0, "ci_low": result["mean"], "ci_high": result["mean"]}
+        return result | same | {"note": "Every fold shows the same: the interval is a point, t is not defined."}
+    se = math.sqrt(scores.var(ddof=1) * (1 / count + ratio))
+    half = stats.t.ppf((1 + level) / 2, count - 1) * se
+    t = result["mean"] / se
+    return result | {
+        "se": se,
+        "ci_low": result["mean"] - half,
+        "ci_high": result["mean"] + half,
+        "t": t,
+        "p": float(2 * stats.t.sf(abs(t), count - 1)),
+    }
+
+
+def variance_components(scores: np.ndarray, random: bool = True) -> dict:
+    """Variance of a single fit's score between seeds and between folds: seed_variance, split_variance, note.
+
+    scores [J, m], m runs on each of J folds, as a one-way layout with folds as random groups. Method of moments
+    (Searle, Casella & McCulloch 1992, §3.6): the mean squares within folds estimate the seed variance; those
+    between folds estimate it plus m times the split variance, so the split variance is their difference over m,
+    0 where that is negative. `random` False: training draws nothing, so the seed variance is 0.
+    """
+    scores = np.asarray(scores, dtype=float)
+    folds, runs = scores.shape
+    result = {"seed_variance": None, "split_variance": None, "note": ""}
+    if folds < 2:
+        return result | {"note": "Variances are not defined: a single fold."}
+    between = runs * scores.mean(1).var(ddof=1)
+    if not random:
+        return result | {"seed_variance": 0.0, "split_variance": float(between / runs)}
+    if runs < 2:
+        return result | {"note": "One run a fold: seed and split variance cannot be told apart."}
+    within = scores.var(axis=1, ddof=1).mean()
+    result |= {"seed_variance": float(within), "split_variance": float(max(0.0, between - within) / runs)}
+    if between < within:
+        result["note"] = "The estimate of the split variance is negative and set to 0: seeds differ more than folds."
+    return result
+
+
+def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) -> dict:
+    """What `resampling.csv` tells of one model."""
+    scores = fold_scores(frame)
+    repeats, folds, runs = scores.shape
+    found = corrected_t(scores.mean(2).ravel(), held_out_ratio(frame), level)
+    parts = variance_components(scores.reshape(-1, runs), random)
+    notes = [found["note"], parts.pop("note")]
+    if repeats == 1:
+        notes.append("One repeat: its deviation over repeats is not defined.")
+    small = frame[frame["repeat"] == frame["repeat"].min()].drop_duplicates("image_id")["label"].value_counts()
+    notes += [
+        f"{class_name(label)} has {count} images for {folds} folds: some folds test none of it."
+        for label, count in small.items()
+        if count < folds
+    ]
+    return {
+        "images": int(frame["image_id"].nunique()),
+        "folds": folds,
+        "repeats": repeats,
+        "runs": runs,
+        "accuracy": found["mean"],
+        "sd_repeats": float(scores.mean((1, 2)).std(ddof=1)) if repeats > 1 else None,
+        # an accuracy lies between 0 and 1, whatever t says
+        "ci_low": None if found["ci_low"] is None else max(0.0, found["ci_low"]),
+        "ci_high": None if found["ci_high"] is None else min(1.0, found["ci_high"]),
+        # over all folds of a repeat at once: a mean of folds' F1 is biased (Forman & Scholz 2010)
+        "f1": float(per_seed(as_predictions(frame))["f1"].mean()),
+        **parts,
+        "note": " ".join(note for note in notes if note),
+    }
+
+
+def compare_pairs(frames: Mapping[str, pd.DataFrame], level: float = 0.95) -> list[dict]:
+    """Corrected resampled paired t-test of each pair of models on the same folds, p also after Holm (1979) over
+    all pairs that have one. HarError where two models were not resampled on the same folds."""
+    where = {
+        name: frame.drop_duplicates(["repeat", "image_id"]).set_index(["repeat", "image_id"])[["fold", "label"]]
+        for name, frame in frames.items()
+    }
+    rows = []
+    for a, b in combinations(frames, 2):
+        if not where[a].sort_index().equals(where[b].sort_index()):
+            raise HarError(f"resampling: {a} and {b} were not resampled on the same folds")
+        gaps = (fold_scores(frames[a]).mean(2) - fold_scores(frames[b]).mean(2)).ravel()
+        found = corrected_t(gaps, held_out_ratio(frames[a]), level)
+        rows.append({"model_a": a, "model_b": b, "difference": found.pop("mean"), **found})
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    return rows
+
+
+def _row_notes(rows: Sequence[Mapping], name: str) -> list[str]:
+    """Each row's note once, with the rows that it is true of."""
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row["note"]:
+            notes.setdefault(row["note"], []).append(row[name])
+    return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+
+
+def _rounded(rows: Sequence[Mapping]) -> pd.DataFrame:
+    return plain_frame({k: significant(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+
+
+def resampling_tables(
+    frames: Mapping[str, pd.DataFrame], random: Collection[str], header: str, level: float = 0.95
+) -> dict[str, Table]:
+    """ "resampling", a row for each model, best first, and "resampling_pairs", a row for each pair.
+
+    random: the models whose training draws something.
+    """
+    rows = [{"model": name, **summarise_resampled(frame, name in random, level)} for name, frame in frames.items()]
+    rows.sort(key=lambda row: -row["accuracy"])
+    text = [
+        {
+            "Model": model_name(row["model"]),
+            "Runs": str(row["runs"]),
+            "Accuracy": number(row["accuracy"]),
+            f"{level:.0%} interval": interval(row["ci_low"], row["ci_high"]),
+            "Sd over repeats": number(row["sd_repeats"]),
+            "F1": number(row["f1"]),
+            "Seed sd": number(None if row["seed_variance"] is None else math.sqrt(row["seed_variance"])),
+            "Split sd": number(None if row["split_variance"] is None else math.sqrt(row["split_variance"])),
+        }
+        for row in rows
+    ]
+    one = rows[0]
+    notes = [
+        f"{one['images']} drawn images, {one['repeats']} times cut into {one['folds']} stratified folds; each fold is "
+        "predicted by models fitted on the others. Accuracy: mean over folds and repeats (and runs).",
+        f"{level:.0%} interval: Nadeau & Bengio's corrected resampled t, since folds share training images. It speaks "
+        "of training sets of this size, drawn as these images were.",
+        "F1: macro, over all folds of a repeat at once.",
+        "Seed sd and split sd: of one fit's accuracy on one fold, between runs on the same fold and between folds "
+        "(one-way random effects, method of moments). The split's part holds the luck of a small test fold too.",
+        *_row_notes([{**row, "model": model_name(row["model"])} for row in rows], "model"),
+    ]
+    title = "The drawn images resampled: repeated stratified k-fold"
+    table = Table("resampling", title, header, _rounded(rows), pd.DataFrame(text), tuple(notes))
+    ranked = {row["model"]: frames[row["model"]] for row in rows}
+    return {"resampling": table, "resampling_pairs": _pairs_table(compare_pairs(ranked, level), header, level)}
+
+
+def _pairs_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
+    named = [{**row, "pair": f"{model_name(row['model_a'])} − {model_name(row['model_b'])}"} for row in rows]
+    text = [
+        {
+            "Pair": row["pair"],
+            "Difference": number(row["difference"], sign=True),
+            f"{level:.0%} interval": interval(row["ci_low"], row["ci_high"], sign=True),
+            "t": number(row["t"], 2),
+            "df": str(row["df"]),
+            "p": p_value(row["p"]),
+            "p (Holm)": p_value(row["p_holm"]),
+        }
+        for row in named
+    ]
+    tested = sum(row["p"] is not None for row in rows)
+    notes = [
+        "Accuracy on the same folds, paired; Nadeau & Bengio's corrected resampled t-test. "
+        f"Holm's correction is over the {tested} tested pairs; the intervals are not widened for their number.",
+        *_row_notes(named, "pair"),
+    ]
+    title = "Which models differ? Pairs on the resampled images"
+    columns = ["Pair", "Difference", f"{level:.0%} interval", "t", "df", "p", "p (Holm)"]
+    frame = _rounded(rows)
+    return Table("resampling_pairs", title, header, frame, pd.DataFrame(text, columns=columns), tuple(notes))

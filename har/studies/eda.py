@@ -1,0 +1,208 @@
+"""What the selected images look like: Table 1, the test of its claim, Figures 1 and 2.
+
+All take the manifest frame (image_id, label, part, width, height, ...; sizes in pixels) and look at one part
+of it, by default the images drawn for train, validation and test, as the paper does.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from har.core.errors import HarError
+from har.evaluation.anova import kruskal_wallis
+from har.evaluation.multiple import holm
+from har.reporting.names import class_name
+from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, drawing
+
+SHOWN = 20  # classes with examples: a page, not a scroll
+
+
+def sizes(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
+    """image_id, label, width, height, area (pixels), aspect_ratio (width / height) of the images in
+    `part`."""
+    for column in ("image_id", "label", "part", "width", "height"):
+        if column not in manifest.columns:
+            raise HarError(f"manifest: column {column!r} is missing")
+    frame = manifest.loc[(manifest["part"] == part) & manifest["label"].isin(classes)]
+    if frame.empty:
+        raise HarError(f"manifest: no image of part {part!r} is labelled {', '.join(classes)}")
+    bad = (frame["width"] <= 0) | (frame["height"] <= 0)
+    if bad.any():
+        raise HarError(f"manifest: image {frame.loc[bad, 'image_id'].iloc[0]} has no positive width and height")
+    frame = frame[["image_id", "label", "width", "height"]].copy()
+    frame["area"] = frame["width"] * frame["height"]
+    frame["aspect_ratio"] = frame["width"] / frame["height"]
+    return frame.reset_index(drop=True)
+
+
+def size_table(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
+    """Table 1: label, count, share, width, height, aspect_ratio (means), a row for each class and one for
+    "all".
+
+    A class without an image keeps its row, with count 0 and None for its means.
+    """
+    frame = sizes(manifest, classes, part)
+    rows = []
+    for label in [*classes, "all"]:
+        group = frame if label == "all" else frame[frame["label"] == label]
+        row = {"label": label, "count": len(group), "share": len(group) / len(frame)}
+        for measure in ("width", "height", "aspect_ratio"):
+            row[measure] = float(group[measure].mean()) if len(group) else None
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def size_tests(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
+    """The claim that no class differs in size (paper, §2.1), tested: measure, H, df, p, p_holm,
+    epsilon_squared, n, note for width, height, area and aspect ratio. Kruskal-Wallis, p_holm over the four
+    (Holm 1979)."""
+    frame = sizes(manifest, classes, part)
+    rows = []
+    for measure in ("width", "height", "area", "aspect_ratio"):
+        groups = {label: frame.loc[frame["label"] == label, measure].to_numpy() for label in classes}
+        rows.append({"measure": measure, **kruskal_wallis(groups)})
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = p
+    columns = ["measure", "H", "df", "p", "p_holm", "epsilon_squared", "n", "note"]
+    frame = pd.DataFrame(rows, columns=columns).astype(object)
+    return frame.where(frame.notna(), None)
+
+
+def choose_examples(
+    manifest: pd.DataFrame, classes: Sequence[str], per_class: int = 4, seed: int = 0, part: str = "drawn"
+) -> dict[str, list]:
+    """`per_class` image ids of each class, drawn at random (not picked); fewer where a class has fewer."""
+    frame = sizes(manifest, classes, part).sort_values("image_id")
+    random = np.random.default_rng(seed)
+    chosen = {}
+    for label in classes:
+        ids = frame.loc[frame["label"] == label, "image_id"].to_numpy()
+        chosen[label] = sorted(random.choice(ids, size=min(per_class, len(ids)), replace=False).tolist())
+    return chosen
+
+
+def figure_examples(
+    manifest: pd.DataFrame,
+    classes: Sequence[str],
+    load: Callable[[int], object],
+    path: Path | str,
+    title: str,
+    per_class: int = 4,
+    seed: int = 0,
+) -> None:
+    """Figure 1: a row of uncropped images for each class. `load(image_id)` gives a PIL image or an array [H,
+    W, 3]. Of more than SHOWN classes the first ones."""
+    if len(classes) > SHOWN:
+        title += f" (the first {SHOWN} of {len(classes)} classes)"
+    chosen = choose_examples(manifest, classes[:SHOWN], per_class, seed)
+    images = {label: [np.asarray(load(image_id)) for image_id in ids] for label, ids in chosen.items() if ids}
+    width, gap, header, tallest = 7.2, 0.06, 0.26, 2.1  # inches
+    heights = {}
+    for label, row in images.items():  # all of a row as high as makes them fill the width together
+        aspects = sum(image.shape[1] / image.shape[0] for image in row)
+        heights[label] = min(tallest, (width - gap * (len(row) + 1)) / aspects)
+    total = 0.4 + sum(heights.values()) + header * len(images) + gap
+    with drawing(path, width, total, layout=None) as figure:
+        figure.text(gap / width, 1 - 0.1 / total, title, va="top", fontsize=11)
+        top = total - 0.4
+        for label, row in images.items():
+            figure.text(gap / width, (top - 0.06) / total, class_name(label), va="top", fontsize=9)
+            top -= header + heights[label]
+            left = gap
+            for image, image_id in zip(row, chosen[label], strict=True):
+                across = heights[label] * image.shape[1] / image.shape[0]
+                axis = figure.add_axes((left / width, top / total, across / width, heights[label] / total))
+                axis.imshow(
+                    image,
+                    cmap="gray" if image.ndim == 2 else None,
+                    aspect="auto",
+                    interpolation="antialiased",
+                )
+                axis.set_axis_off()
+                axis.text(
+                    0.02,
+                    0.03,
+                    str(image_id),
+                    transform=axis.transAxes,
+                    fontsize=6,
+                    color="white",
+                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0},
+                )
+                left += across + gap
+
+
+def figure_sizes(manifest: pd.DataFrame, classes: Sequence[str], path: Path | str, title: str) -> None:
+    """Figure 2: width against height, box plots of both, and the histogram of the aspect ratio, by class."""
+    frame = sizes(manifest, classes)
+    groups = [frame[frame["label"] == label] for label in classes]
+    with drawing(path, 7.2, 6.0) as figure:
+        axes = figure.subplots(2, 2)
+        _scatter(axes[0, 0], groups, classes)
+        _aspect(axes[0, 1], frame, groups, classes)
+        for axis, measure in zip(axes[1], ("width", "height"), strict=True):
+            _boxes(axis, groups, classes, measure)
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(classes)))
+        figure.suptitle(f"{title} ({len(frame)} images)", x=0.01, ha="left")
+
+
+def _scatter(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
+    # most photographs are 640 wide or 640 high and would hide each other: spread them by up to 6 pixels
+    random = np.random.default_rng(0)
+    for place, (label, group) in enumerate(zip(classes, groups, strict=True)):
+        spread = random.uniform(-6, 6, (2, len(group)))
+        axis.scatter(
+            group["width"] + spread[0],
+            group["height"] + spread[1],
+            s=13,
+            alpha=0.55,
+            linewidths=0,
+            color=CLASS_COLOURS[place % 6],
+            marker=CLASS_MARKERS[place % 6],
+            label=f"{class_name(label)} ({len(group)})",
+        )
+    axis.set(title="Size (points spread by up to 6 px)", xlabel="width (px)", ylabel="height (px)")
+    axis.grid()
+
+
+def _aspect(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
+    low, high = frame["aspect_ratio"].min(), frame["aspect_ratio"].max()
+    edges = np.arange(np.floor(low * 10) / 10, high + 0.1, 0.1) if high > low else np.array([low - 0.05, low + 0.05])
+    axis.hist(
+        [group["aspect_ratio"] for group in groups],
+        bins=edges,
+        stacked=True,
+        linewidth=0.4,
+        edgecolor="white",
+        color=[CLASS_COLOURS[place % 6] for place in range(len(classes))],
+    )
+    for ratio, name in ((3 / 4, "3:4"), (1, "1:1"), (4 / 3, "4:3")):
+        if edges[0] <= ratio <= edges[-1]:
+            axis.axvline(ratio, color="#222222", linestyle=":", linewidth=1)
+            axis.text(ratio, 1.0, name, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=7)
+    axis.set_title("Aspect ratio (classes stacked)", pad=12)
+    axis.set(xlabel="width / height", ylabel="images")
+    axis.grid(axis="y")
+
+
+def _boxes(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str], measure: str) -> None:
+    boxes = axis.boxplot(
+        [group[measure] for group in groups],
+        orientation="vertical",
+        widths=0.55,
+        patch_artist=True,
+        showmeans=True,
+        tick_labels=[class_name(label).replace(" / ", "/\n") for label in classes],
+        medianprops={"color": "black", "linewidth": 1.4},
+        flierprops={"markersize": 3, "alpha": 0.5},
+        meanprops={"marker": "D", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": "black"},
+    )
+    # names of many classes side by side would cover each other
+    axis.tick_params(axis="x", rotation=90 if len(classes) > 4 else 0)
+    for place, box in enumerate(boxes["boxes"]):
+        box.set(facecolor=CLASS_COLOURS[place % 6], alpha=0.6)
+    axis.set(title=f"{measure.capitalize()} (line: median, diamond: mean)", ylabel=f"{measure} (px)")
+    axis.grid(axis="y")

@@ -1,0 +1,240 @@
+"""Errors against what an image is like: rates in bins, and one test for each factor and model."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from har.evaluation.bootstrap import score_interval, wilson
+from har.evaluation.multiple import holm
+from har.reporting.names import model_name
+from har.reporting.table import NONE, Table, number, p_value, plain_frame, significant
+from har.studies.error_analysis.outcomes import DIGITS, FACTORS, models_of
+
+Bins = Mapping[str, float | None]  # name to upper bound, ascending; the last is open
+UNKNOWN = "not annotated"
+
+
+# --- bins --------------------------------------------------------------------------------------------------
+
+
+def binned(values: np.ndarray, bins: Bins) -> np.ndarray:
+    """The bin of each of `values` [n], by its place in `bins`; len(bins) for what is not annotated (NaN). A bin
+    holds what lies above the bound before and not above its own."""
+    values = np.asarray(values, dtype=float)
+    bounds = [bound for bound in bins.values() if bound is not None]
+    return np.where(np.isnan(values), len(bins), np.searchsorted(bounds, values, side="left"))
+
+
+def bounds_text(factor: str, bins: Bins) -> dict[str, str]:
+    """Each bin with its bounds, as people read it: small (5–15 %)."""
+    unit, texts, low = FACTORS[factor].unit, {}, None
+    shown = {"share": lambda v: f"{100 * v:g}", "count": lambda v: f"{v:g}", "pixels": lambda v: f"{v:,.0f}"}[unit]
+    suffix = {"share": " %", "count": "", "pixels": " px"}[unit]
+    for name, high in bins.items():
+        if high is None:
+            span = f"> {shown(low)}"
+        elif unit == "count":
+            span = f"{shown(low + 1)}–{shown(high)}" if low is not None and high > low + 1 else shown(high)
+        elif low is not None:
+            span = f"{shown(low)}–{shown(high)}"
+        else:
+            span = f"≤ {shown(high)}" if high else shown(high)
+        texts[name] = f"{name.replace('_', ' ')} ({span}{suffix})"
+        low = high
+    return texts
+
+
+# --- rates -------------------------------------------------------------------------------------------------
+
+
+def error_rate(errors: np.ndarray, runs: int, level: float = 0.95) -> tuple[float | None, float | None, float | None]:
+    """Mean of `errors` [n] (share of `runs` wrong on each image) and its `level` interval over images: Wilson's
+    at the effective sample size that the spread of the images gives, plain Wilson for a single run. None
+    without an image."""
+    n = len(errors)
+    if not n:
+        return None, None, None
+    mean = float(np.mean(errors))
+    if runs == 1:
+        return mean, *wilson(round(float(np.sum(errors))), n, level)
+    spread = float(np.std(errors, ddof=1)) / math.sqrt(n) if n > 1 else 0.0
+    low, high = score_interval(mean, spread, n, level=level)
+    return mean, min(float(low), mean), max(float(high), mean)
+
+
+def rates(outcomes: pd.DataFrame, factor: str, bins: Bins, level: float = 0.95) -> list[dict]:
+    """A row for each task, model and bin, empty ones too: task, model, bin, above, up_to, n, runs, error, error_low,
+    error_high. What is not annotated is the last bin."""
+    lows, rows = [None, *bins.values()], []
+    for (task, model), part in outcomes.groupby(["task", "model"], sort=False):
+        places = binned(part[factor].to_numpy(), bins)
+        runs = int(part["runs"].iloc[0])
+        for place, name in enumerate([*bins, UNKNOWN]):
+            errors = part["error"].to_numpy()[places == place]
+            mean, low, high = error_rate(errors, runs, level)
+            known = name != UNKNOWN
+            row = {"task": task, "model": model, "bin": name}
+            row |= {"above": lows[place] if known else None, "up_to": bins[name] if known else None}
+            row |= {"n": len(errors), "runs": runs, "error": mean, "error_low": low, "error_high": high}
+            rows.append(row)
+    return rows
+
+
+# --- tests -------------------------------------------------------------------------------------------------
+
+
+def trend(values: np.ndarray, errors: np.ndarray, labels: np.ndarray) -> dict:
+    """Whether `errors` [n] rise or fall with `values` [n] among images of the same class: rho, p, n, note.
+
+    The generalised Cochran-Mantel-Haenszel test of correlation (Mantel 1963; Landis, Heyman & Koch 1978), strata
+    are the classes (`labels`), scores the ranks of `values` over all images: T, the sum over classes of the
+    covariances, against its exact permutation variance; T² / variance is, with many images, chi-squared with one
+    degree of freedom. It asks only that images could change places within their class, so errors may be shares of
+    any number of runs, and a class that a model favours does not pass for an effect of what is common in that
+    class. It needs no bin and no draw. rho: the pooled correlation within classes, -1 to 1. Values that are not
+    annotated (NaN) are left out.
+    """
+    from scipy import stats
+
+    values, errors, labels = np.asarray(values, float), np.asarray(errors, float), np.asarray(labels)
+    known = ~np.isnan(values)
+    values, errors, labels = values[known], errors[known], labels[known]
+    result = {"rho": None, "p": None, "n": len(values), "note": ""}
+    ranks = stats.rankdata(values) if len(values) else values
+    total = variance = value_squares = error_squares = 0.0
+    for label in np.unique(labels):
+        x, y = (_centred(of[labels == label]) for of in (ranks, errors))
+        xx, yy = float(x @ x), float(y @ y)
+        value_squares, error_squares = value_squares + xx, error_squares + yy
+        if len(x) > 1:
+            total, variance = total + float(x @ y), variance + xx * yy / (len(x) - 1)
+    if not len(values):
+        return result | {"note": "no image is annotated"}
+    if not value_squares:
+        return result | {"note": "images of a class do not differ in it"}
+    if not error_squares:
+        return result | {"note": "the model errs alike on all images of a class"}
+    if not variance:
+        return result | {"note": "no class differs both in it and in errors"}
+    rho = total / math.sqrt(value_squares * error_squares)
+    return result | {"rho": max(-1.0, min(1.0, rho)), "p": float(stats.chi2.sf(total**2 / variance, 1))}
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    # what is constant must give zeros, not the rounding of its mean
+    return values - values.mean() if len(values) and np.ptp(values) else np.zeros(len(values))
+
+
+def trends(outcomes: pd.DataFrame) -> list[dict]:
+    """`trend` for each task, model and factor: task, model, factor, n, rho, p, p_holm, note. Holm over all models and
+    factors of a task."""
+    rows = []
+    for task, every in outcomes.groupby("task", sort=False):
+        mine = []
+        for model, part in every.groupby("model", sort=False):
+            labels, errors = part["label"].to_numpy(), part["error"].to_numpy()
+            for factor in FACTORS:
+                found = trend(part[factor].to_numpy(), errors, labels)
+                mine.append({"task": task, "model": model, "factor": factor, **found})
+        for row, p in zip(mine, holm([row["p"] for row in mine]), strict=True):
+            row["p_holm"] = p
+        rows += mine
+    return rows
+
+
+# --- tables ------------------------------------------------------------------------------------------------
+
+
+def images_text(outcomes: pd.DataFrame, task: str) -> str:
+    """Which images a table is about: 29 test and 1,000 extended images."""
+    one = outcomes[(outcomes["task"] == task) & (outcomes["model"] == models_of(outcomes, task)[0])]
+    parts = [f"{n:,} {split}" for split in ("test", "extended") if (n := int((one["split"] == split).sum()))]
+    return " and ".join(parts) + (" image" if len(one) == 1 else " images")
+
+
+def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, level: float = 0.95) -> Table:
+    """Error rates in the bins of `factor`: every task in the CSV, the first one for people."""
+    rows = rates(outcomes, factor, bins, level)
+    task = outcomes["task"].iloc[0]
+    titles = bounds_text(factor, bins) | {UNKNOWN: UNKNOWN}
+    counts = {row["bin"]: row["n"] for row in rows if row["task"] == task}
+    shown = [name for name in titles if counts[name]]
+    text = []
+    for model in models_of(outcomes, task):
+        mine = {row["bin"]: row for row in rows if (row["task"], row["model"]) == (task, model)}
+        line = {"Model": model_name(model)}
+        for name in shown:
+            row = mine[name]
+            ends = ", ".join(number(row[f"error_{end}"], 2) for end in ("low", "high"))
+            line[f"{titles[name]}, n = {row['n']:,}"] = f"{number(row['error'], 2)} [{ends}]"
+        text.append(line)
+    what = FACTORS[factor]
+    notes = [
+        f"{what.title}: {what.what}.",
+        f"Share of images got wrong, mean over runs [{level:.0%} interval over images], task {task}, "
+        f"{images_text(outcomes, task)} together. A bin holds what lies above its lower bound and up to its upper one.",
+    ]
+    if "majority" in models_of(outcomes, task):
+        notes.append("The majority class shows what the mix of classes in a bin alone does.")
+    if empty := [titles[name] for name in bins if not counts[name]]:
+        notes.append(f"No image: {', '.join(empty)}.")
+    if outcomes["task"].nunique() > 1:
+        notes.append(f"by_{factor}.csv has every task.")
+    frame = plain_frame(_rounded(rows))
+    return Table(f"by_{factor}", f"Errors by {what.title.lower()}", header, frame, pd.DataFrame(text), tuple(notes))
+
+
+def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95) -> Table:
+    """`trends`: every task in the CSV, the first one for people."""
+    task = outcomes["task"].iloc[0]
+    mine = [row for row in rows if row["task"] == task]
+    text = []
+    for model in models_of(outcomes, task):
+        found = {row["factor"]: row for row in mine if row["model"] == model}
+        line = {"Model": model_name(model)}
+        for factor, row in found.items():
+            line[FACTORS[factor].title] = _trend_text(row, 1 - level)
+        text.append(line)
+    notes = [
+        f"Task {task}, {images_text(outcomes, task)} together. Correlation within classes of a model's errors (share "
+        "of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where "
+        f"it is larger. Bold: Holm's p < {1 - level:.2g} in the family of all models and factors of the task.",
+        "Test: generalised Cochran-Mantel-Haenszel (Mantel 1963) with the classes as strata, so that neither the "
+        "classes' own mix nor a class that a model favours counts as an effect of the factor; it sees trends only. "
+        "What goes along with a factor (people and overlap, say) is not taken out.",
+    ]
+    images = outcomes.loc[outcomes["task"] == task, "image_id"].nunique()
+    lacking = {row["factor"]: row["n"] for row in mine if row["n"] < images}
+    notes += [f"{FACTORS[name].title}: annotated for {n:,} images." for name, n in lacking.items()]
+    reasons = {}
+    for row in mine:
+        if row["note"]:
+            reasons.setdefault((model_name(row["model"]), row["note"]), []).append(FACTORS[row["factor"]].title)
+    for (model, note), titles in reasons.items():
+        which = "every factor" if len(titles) == len(FACTORS) else ", ".join(titles)
+        notes.append(f"{NONE} for {model}, {which}: {note}.")
+    columns = ("task", "model", "factor", "n", "rho", "p", "p_holm", "note")
+    plain = [
+        row | {"rho": None if row["rho"] is None else round(row["rho"], DIGITS)}
+        | {name: None if row[name] is None else float(f"{row[name]:.6g}") for name in ("p", "p_holm")}
+        for row in rows
+    ]  # fmt: skip
+    frame = plain_frame(plain)[list(columns)]
+    title = "Which images are hard? One test for each factor"
+    return Table("factors", title, header, frame, pd.DataFrame(text), tuple(notes))
+
+
+def _trend_text(row: Mapping, alpha: float) -> str:
+    if row["rho"] is None:
+        return NONE
+    p = p_value(row["p_holm"])
+    rho = number(row["rho"], 2, sign=True)
+    return f"{f'**{rho}**' if row['p_holm'] < alpha else rho} (p {p if p.startswith('<') else f'= {p}'})"
+
+
+def _rounded(rows: Sequence[Mapping]) -> list[dict]:
+    return [
+        {k: significant(v) if k.startswith("error") and v is not None else v for k, v in row.items()} for row in rows
+    ]

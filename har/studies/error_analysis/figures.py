@@ -1,0 +1,199 @@
+"""Figure 5 and its kin: the images that each model gets wrong, which factors go along with errors, and which models
+err alike."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.reporting.names import class_name, model_name
+from har.reporting.style import GREY, INK, drawing
+from har.reporting.table import number
+from har.studies.error_analysis.outcomes import FACTORS, SPLITS
+
+COLUMNS = 5  # pictures side by side; more go on in a further line
+
+
+def failure_cases(outcomes: pd.DataFrame, task: str, model: str, examples: int) -> pd.DataFrame:
+    """At most `examples` rows of `outcomes` (paper, Figure 5): images that most runs of the model get wrong and its
+    mean probability too; of test, and of extended where test has too few; within each the most confident first."""
+    mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
+    wrong = mine[failed(mine)].assign(place=lambda f: f["split"].map({s: k for k, s in enumerate(SPLITS)}))
+    order = wrong.sort_values(["place", "p_predicted", "image_id"], ascending=[True, False, True])
+    return order.drop(columns="place").head(examples).reset_index(drop=True)
+
+
+def failed(outcomes: pd.DataFrame) -> pd.Series:
+    """Whether most runs and the mean probability are wrong."""
+    return (outcomes["error"] > 0.5) & (outcomes["predicted"] != outcomes["label"])
+
+
+def figure_failures(
+    outcomes: pd.DataFrame,
+    task: str,
+    models: Sequence[str],
+    load: Callable[[int], np.ndarray],
+    path: Path | str,
+    title: str,
+    examples: int,
+    colours: int | None = None,
+) -> None:
+    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3];
+    `colours` as in har.reporting.style.drawing."""
+    cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
+    width, cell, tall, caption, header, gap = 7.2, 7.2 / COLUMNS, 1.02, 0.54, 0.23, 0.06  # inches
+    lines = {model: max(1, -(-len(found) // COLUMNS)) if len(found) else 0 for model, found in cases.items()}
+    above = 0.66
+    total = above + sum(header + n * (tall + caption) + (0 if n else 0.2) for n in lines.values())
+    pictures: dict[int, np.ndarray] = {}
+    with drawing(path, width, total, layout=None, colours=colours) as figure:
+
+        def write(x: float, y: float, text: str, **options) -> None:
+            figure.text((x + gap) / width, y / total, text, va="top", **options)
+
+        write(0, total - 0.08, title, fontsize=11)
+        explained = (
+            "Images that most runs and their mean probability get wrong, of test first, the most confident first.\n"
+            "p: mean probability of what is said; runs: those that are wrong. On the right: how many such images."
+        )
+        write(0, total - 0.3, explained, fontsize=7, color=GREY)
+        top = total - above
+        for model, found in cases.items():
+            write(0, top, model_name(model), fontsize=9.5, weight="bold", color=INK)
+            counts = _wrong_in_most(outcomes, task, model)
+            figure.text((width - gap) / width, top / total, counts, va="top", ha="right", fontsize=7.5, color=INK)
+            top -= header
+            if not len(found):
+                write(0, top, "none", fontsize=8, color=GREY)
+                top -= 0.2
+            for place, case in enumerate(found.itertuples()):
+                column = place % COLUMNS
+                if case.image_id not in pictures:
+                    pictures[case.image_id] = load(case.image_id)
+                picture = pictures[case.image_id]
+                scale = min((cell - 2 * gap) / picture.shape[1], tall / picture.shape[0])
+                across, down = picture.shape[1] * scale, picture.shape[0] * scale
+                left = column * cell + gap
+                bounds = (left / width, (top - tall) / total, across / width, down / total)
+                axis = figure.add_axes(bounds)
+                axis.imshow(picture, aspect="auto", interpolation="antialiased")
+                axis.set_axis_off()
+                axis.text(
+                    0.02,
+                    0.03,
+                    str(case.image_id),
+                    transform=axis.transAxes,
+                    fontsize=5,
+                    color="white",
+                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1, "linewidth": 0},
+                )
+                below = top - tall - 0.03
+                write(column * cell, below, f"true: {class_name(case.label)}", fontsize=6.8)
+                write(
+                    column * cell,
+                    below - 0.12,
+                    f"said: {class_name(case.predicted)}",
+                    fontsize=6.8,
+                    weight="bold",
+                )
+                runs = f"{round(case.error * case.runs)} of {case.runs} runs, " if case.runs > 1 else ""
+                where = f"p {case.p_predicted:.2f}, {runs}{case.split}"
+                write(column * cell, below - 0.24, where, fontsize=6, color=GREY)
+                if column == COLUMNS - 1 or place == len(found) - 1:
+                    top -= tall + caption
+
+
+def _wrong_in_most(outcomes: pd.DataFrame, task: str, model: str) -> str:
+    """9 of 29 test, 310 of 1,000 extended images; nothing else is drawn."""
+    mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
+    parts = []
+    for split in SPLITS:
+        part = mine[mine["split"] == split]
+        if len(part):
+            parts.append(f"{int(failed(part).sum()):,} of {len(part):,} {split}")
+    return ", ".join(parts) + " images"
+
+
+def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: str, alpha: float = 0.05) -> None:
+    """The correlations of `trends` of `task`: a row for each model, a column for each factor, in a frame where Holm's p
+    lies below `alpha`."""
+    mine = [row for row in rows if row["task"] == task]
+    # a model that errs alike on all images of a class has nothing to show
+    models = list(dict.fromkeys(row["model"] for row in mine if row["rho"] is not None))
+    factors = list(FACTORS)
+    values = np.full((len(models), len(factors)), np.nan)
+    marked = np.zeros(values.shape, dtype=bool)
+    for row in mine:
+        if row["rho"] is not None:
+            place = models.index(row["model"]), factors.index(row["factor"])
+            values[place], marked[place] = row["rho"], row["p_holm"] < alpha
+    limit = max(0.1, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
+    names = [FACTORS[name].title.replace(" ", "\n", 1) for name in factors]
+    note = f"Above 0: more errors where it is larger, among images of a class. Framed: Holm's p < {alpha:.2g}"
+    label = "correlation within classes"
+    _matrix(values, [model_name(m) for m in models], names, path, title, note, label, limit, marked)
+
+
+def figure_overlap(rows: Sequence[Mapping], task: str, path: Path | str, title: str) -> None:
+    """Kappa of the errors of every pair of models of `task` (`overlaps`), the models with fewest errors first."""
+    mine = [row for row in rows if row["task"] == task]
+    shares = {row[k]: row[f"missed_{k}"] for row in mine for k in "ab"}
+    models = sorted(shares, key=lambda model: (shares[model], model))
+    values = np.full((len(models), len(models)), np.nan)
+    for row in mine:
+        i, j = sorted((models.index(row["a"]), models.index(row["b"])))
+        values[j, i] = np.nan if row["kappa"] is None else row["kappa"]
+    limit = max(0.2, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
+    names = [model_name(m) for m in models]
+    note = "Fewest errors first. 1: the same errors; 0: as often together as independent models."
+    rows_named = [f"{name} ({shares[model]:.0%})" for name, model in zip(names, models, strict=True)]
+    label = "κ of errors"
+    # the first row and the last column of the triangle are empty
+    triangle = values[1:, :-1]
+    hidden = np.triu(np.ones(triangle.shape, dtype=bool), 1)
+    _matrix(triangle, rows_named[1:], names[:-1], path, title, note, label, limit, hidden=hidden, turned=True)
+
+
+def _matrix(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    path: Path | str,
+    title: str,
+    note: str,
+    label: str,
+    limit: float,
+    marked: np.ndarray | None = None,
+    hidden: np.ndarray | None = None,
+    turned: bool = False,
+) -> None:
+    """Numbers from -limit to limit as coloured cells with their values; – where one is not defined."""
+    from matplotlib.patches import Rectangle
+
+    with drawing(path, 7.2, 0.3 * max(len(rows), 1) + (2.2 if turned else 1.6)) as figure:
+        axis = figure.subplots()
+        figure.suptitle(title, x=0.01, ha="left")
+        if not values.size:
+            axis.set_title("nothing to show: no such model, or none that errs", fontsize=7.5, color=GREY, x=0)
+            axis.set_axis_off()
+            return
+        image = axis.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+        for (row, column), value in np.ndenumerate(values):
+            if hidden is not None and hidden[row, column]:
+                continue
+            text = number(value, 2, sign=True)
+            colour = "white" if abs(value) > 0.65 * limit else INK
+            axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
+            if marked is not None and marked[row, column]:
+                frame = Rectangle((column - 0.46, row - 0.43), 0.92, 0.86, fill=False, edgecolor=INK, linewidth=1.2)
+                axis.add_patch(frame)
+        turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+        axis.set_xticks(range(len(columns)), columns, fontsize=8, **turn)
+        axis.set_yticks(range(len(rows)), rows, fontsize=8)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        bar = figure.colorbar(image, ax=axis, shrink=0.8, aspect=22, pad=0.02)
+        bar.set_label(label)
+        bar.outline.set_visible(False)
+        axis.set_title(note, fontsize=7.5, color=GREY, x=0, wrap=True)

@@ -1,0 +1,135 @@
+"""What each model did with each test image, beside what the image is like: the frame that all else here derives
+from.
+
+One row for each task, model and image of test and extended: task, model, split, image_id, label, runs, error (share
+of the runs that are wrong), predicted (class of the largest mean probability over runs: the ensemble's), p_predicted,
+p_true (mean probabilities of that class and of the true one), then the image's FACTORS.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.evaluation.metrics import cells
+
+SPLITS = ("test", "extended")
+OUTCOMES = ("task", "model", "split", "image_id", "label", "runs", "error", "predicted", "p_predicted", "p_true")
+DIGITS = 6  # of shares and probabilities
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What an image is like, in one number; empty (NaN) where nothing is annotated."""
+
+    title: str
+    unit: str  # share, count or pixels
+    what: str
+
+
+FACTORS = {
+    "person_size": Factor("Person size", "share", "share of the image that the largest person's box covers"),
+    "persons": Factor("Number of people", "count", "annotated people, crowds aside"),
+    "labelled_joints": Factor(
+        "Joints labelled",
+        "share",
+        "share of the largest person's 17 joints that carry a label (keypoint visibility 1 or 2); the others lie "
+        "outside the image, or, in COCO, nobody could say where",
+    ),
+    "hidden_joints": Factor(
+        "Joints hidden",
+        "share",
+        "share of the largest person's labelled joints that things, other people or the own body hide (keypoint "
+        "visibility 1)",
+    ),
+    "overlap": Factor(
+        "Overlap", "share", "share of the largest person's box that other people's boxes, crowds too, overlap"
+    ),
+    "pixels": Factor("Image size", "pixels", "width times height of the image file"),
+    "caption_agreement": Factor(
+        "Captions that agree", "share", "share of the image's captions that fire for its label"
+    ),
+}
+
+
+def factor_frame(manifest: pd.DataFrame, visibility: pd.DataFrame) -> pd.DataFrame:
+    """image_id and FACTORS of every image of `manifest` (har.data.manifest), with `visibility` as
+    har.data.coco.keypoints reads it. A crowd has no size and no count, so an image with nobody else has neither."""
+    frame = manifest.merge(visibility, on="image_id", how="left", validate="one_to_one")
+    single = frame["persons"] > 0
+    told = frame["captions_total"] > 0
+    frame = frame.assign(
+        person_size=frame["person_area"].where(single),
+        persons=frame["persons"].where(single),
+        pixels=frame["width"] * frame["height"],
+        caption_agreement=(frame["captions_fired"] / frame["captions_total"].where(told)),
+    )
+    return frame[["image_id", *FACTORS]].astype({name: float for name in FACTORS})
+
+
+def outcome_frame(predictions: Mapping[tuple[str, str], pd.DataFrame], factors: pd.DataFrame) -> pd.DataFrame:
+    """The frame of outcomes, from (task, model) to predictions and the `factor_frame`. HarError where there is no
+    prediction on SPLITS, where an image has no factors, or where models of a task saw other images."""
+    parts = []
+    for (task, model), frame in predictions.items():
+        for split in SPLITS:
+            if (frame["split"] == split).any():
+                one = cells(frame, split)
+                mean = one.probabilities.mean(1)  # [n, C]
+                guess, rows, names = mean.argmax(1), np.arange(len(mean)), np.array(one.classes)
+                part = {
+                    "task": task,
+                    "model": model,
+                    "split": split,
+                    "image_id": one.image_ids,
+                    "label": names[one.truth],
+                    "runs": len(one.seeds),
+                    "error": (one.guess != one.truth[:, None]).mean(1),
+                    "predicted": names[guess],
+                    "p_predicted": mean[rows, guess],
+                    "p_true": mean[rows, one.truth],
+                }
+                parts.append(pd.DataFrame(part))
+    if not parts:
+        raise HarError(f"errors: no model has predictions on {' or '.join(SPLITS)}")
+    frame = pd.concat(parts, ignore_index=True)
+    if lost := sorted(set(frame["image_id"]) - set(factors["image_id"])):
+        raise HarError(f"errors: image {lost[0]} is predicted but not in the manifest")
+    _same_images(frame)
+    frame = frame.merge(factors, on="image_id", how="left", validate="many_to_one", sort=False)
+    return frame.round(dict.fromkeys(["error", "p_predicted", "p_true", *FACTORS], DIGITS))
+
+
+def _same_images(frame: pd.DataFrame) -> None:
+    """HarError unless every model of a task predicts the same images of the same splits with the same labels."""
+    for task, mine in frame.groupby("task", sort=False):
+        first = None
+        for model, part in mine.groupby("model", sort=False):
+            images = part.set_index(["split", "image_id"])["label"].sort_index()
+            if first is None:
+                first, name = images, model
+            elif alone := sorted(set(images.index) ^ set(first.index)):
+                raise HarError(f"errors: {task}: image {alone[0][1]} is predicted by one of {name} and {model} only")
+            elif (images != first).any():
+                image = images.index[(images != first).to_numpy()][0][1]
+                raise HarError(f"errors: {task}: image {image} has two labels, from {name} and from {model}")
+
+
+def models_of(outcomes: pd.DataFrame, task: str) -> list[str]:
+    return list(outcomes.loc[outcomes["task"] == task, "model"].unique())
+
+
+def wide(outcomes: pd.DataFrame, task: str, column: str) -> pd.DataFrame:
+    """`column` of every model of `task`: a row for each image, in order of image_id, a column for each model."""
+    mine = outcomes[outcomes["task"] == task]
+    table = mine.pivot(index="image_id", columns="model", values=column).sort_index()
+    return table[models_of(outcomes, task)]
+
+
+def missed(outcomes: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Whether each model's ensemble is wrong, bool [images, models]."""
+    label = outcomes[outcomes["task"] == task].groupby("image_id")["label"].first()
+    guesses = wide(outcomes, task, "predicted")
+    return guesses.ne(label.reindex(guesses.index), axis=0)

@@ -1,0 +1,190 @@
+"""One fine-tuned classifier explained: maps of every class, and how well they and their rivals score.
+
+This module starts no torch of its own; the process that explains does.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.config.studies import Explain
+from har.core.errors import HarError
+from har.core.files import replacing, write_csv, write_json
+from har.data.store import Store
+from har.models.preprocess import from_folder
+from har.studies.explain import faithfulness
+from har.studies.explain.legrad import METHODS, centre_map, legrad, min_max, random_maps, rollout
+from har.studies.explain.overlay import boxes_in_view, person_cover
+
+TOLD = ("test", "extended")  # splits whose maps are scored; extended carries the claims
+SCORES = ("inside", "pointing", "deletion", "insertion")
+KINDS = ("deletion", "insertion")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one model's maps are and do.
+
+    images: image_id, split, label, prediction, probability (of the prediction), curves (whether it has them), in
+    the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16 [n, classes, side, side], each from
+    0 to 1. scores: a row for each image of TOLD and method: image_id, split, method, area (share of the view that the
+    boxes cover), then SCORES, empty where not measured. curves: mean probability of the prediction by split, method,
+    kind and share of patches. about: classes, side, fit, crop_pct, method, blocks.
+    """
+
+    images: pd.DataFrame
+    probabilities: np.ndarray
+    maps: np.ndarray
+    scores: pd.DataFrame
+    curves: pd.DataFrame
+    about: dict
+
+
+def choose(split: pd.DataFrame, settings: Explain) -> pd.DataFrame:
+    """The images to explain (image_id, label, split, curves): validation, test and at most `settings.extended`
+    extended ones drawn at random; `curves`: whether an image is among the at most `settings.curves` of its split
+    that get deletion and insertion curves. The draw depends on ids and seed alone, and a larger number keeps the
+    images of a smaller one."""
+    split = split.sort_values("image_id", ignore_index=True)
+    split = split.assign(draw=np.random.default_rng(settings.seed).permutation(len(split)), curves=False)
+    parts = []
+    for name, most in (("validation", None), ("test", None), ("extended", settings.extended)):
+        part = split[split["split"] == name].sort_values("draw")[:most]
+        part["curves"] = (np.arange(len(part)) < settings.curves) & (name in TOLD)
+        parts.append(part)
+    chosen = pd.concat(parts).sort_values("image_id", ignore_index=True)
+    return chosen[["image_id", "label", "split", "curves"]]
+
+
+def visible(boxes: Mapping[int, np.ndarray], sizes: Mapping[int, tuple[int, int]], image_ids, fit, crop_pct) -> list:
+    """Each image's person boxes as its model sees them, [m, 4] (`boxes_in_view`). HarError for an image that the
+    annotations lack."""
+    found = []
+    for image_id in image_ids:
+        if image_id not in boxes:
+            raise HarError(f"explain: image {image_id} has no record in the annotations")
+        found.append(boxes_in_view(boxes[image_id], *sizes[image_id], fit, crop_pct))
+    return found
+
+
+def explain(
+    checkpoint: Path,
+    store: Path,
+    images: pd.DataFrame,
+    boxes: Mapping[int, np.ndarray],
+    sizes: Mapping[int, tuple[int, int]],
+    settings: Explain,
+    device: str = "cpu",
+) -> Explanation:
+    """Explain the classifier in the folder `checkpoint` on `images` (of `choose`), whose pixels are in the folder
+    `store`. boxes: image_id to its persons, [k, 4] (x, y, width, height in pixels of the annotated image); sizes:
+    image_id to its annotated width and height.
+
+    Maps other than LeGrad's speak of no class; LeGrad is scored with the map of the predicted class.
+    """
+    import torch
+
+    from har.models.classifier import finetuned
+    from har.training.loop import pick_device, predict
+
+    torch.set_num_threads(1)  # sums come out the same however many models share the machine
+    device = pick_device(device)
+    if device != "cpu":  # there all kernels used here repeat; the call itself loads torch's compiler
+        torch.set_deterministic_debug_mode("warn")
+    # weights need no gradient: the graph holds what maps need and no more
+    model, preprocess = finetuned(checkpoint).to(device).requires_grad_(False), from_folder(checkpoint)
+    classes, size = list(model.config.id2label.values()), settings.batch_size
+    pixels = torch.from_numpy(preprocess.load(Store(store), images.image_id)).to(device)
+
+    def every(function) -> np.ndarray:
+        return torch.cat([function(preprocess.normalise(batch)).cpu() for batch in pixels.split(size)]).numpy()
+
+    def softmax(x: torch.Tensor) -> torch.Tensor:
+        return predict(model, x, lambda batch: batch, batch_size=size).double().softmax(1)
+
+    probabilities = every(softmax)
+    guess = probabilities.argmax(1)
+    first = np.arange(len(guess))
+    told = images.assign(prediction=np.array(classes)[guess], probability=probabilities[first, guess])
+    told = told.reset_index(drop=True)
+    maps = every(lambda x: legrad(model, x, settings.blocks))  # [n, classes, side, side]
+    side = maps.shape[-1]
+    rivals = {
+        "legrad": maps[first, guess],
+        "rollout": every(lambda x: rollout(model, x)),
+        "random": min_max(torch.from_numpy(random_maps(told.image_id, side, settings.seed))).numpy(),
+        "centre": np.broadcast_to(min_max(torch.from_numpy(centre_map(side))).numpy(), (len(told), side, side)),
+    }
+
+    def follow(rows: np.ndarray, method: str, insert: bool) -> np.ndarray:
+        """Curves of the predicted class's probability, [rows, steps + 1]."""
+        found = []
+        for part in np.split(rows, range(size, len(rows), size)):
+            predicted = torch.from_numpy(guess[part])[:, None]
+            x = preprocess.normalise(pixels[part])
+            of = lambda images, predicted=predicted: softmax(images).gather(1, predicted)[:, 0]  # noqa: E731
+            found.append(faithfulness.curve(of, x, rivals[method][part], settings.steps, insert))
+        return np.concatenate(found)
+
+    seen = visible(boxes, sizes, told.image_id, preprocess.fit, preprocess.crop_pct)
+    areas, curves = _curves(told, follow)
+    found = _box_scores(told, rivals, seen).merge(areas, how="left", on=["image_id", "method"])
+    about = {
+        "classes": classes,
+        "side": side,
+        "fit": preprocess.fit,
+        "crop_pct": preprocess.crop_pct,
+        "method": "legrad",
+        "blocks": settings.blocks,
+    }
+    return Explanation(told, probabilities, maps.astype(np.float16), found, curves, about)
+
+
+def _box_scores(told: pd.DataFrame, rivals: Mapping[str, np.ndarray], seen: Sequence[np.ndarray]) -> pd.DataFrame:
+    """image_id, split, method, area, inside, pointing for the images of TOLD; seen: each image's boxes in view."""
+    rows = []
+    for split in TOLD:
+        for i in np.flatnonzero(told["split"] == split):
+            cover = person_cover(seen[i], rivals["legrad"].shape[-1])
+            for method in METHODS:
+                values = rivals[method][i]
+                row = {"image_id": told["image_id"][i], "split": split, "method": method, "area": cover.mean()}
+                rows.append(
+                    row
+                    | {"inside": faithfulness.inside(values, cover), "pointing": faithfulness.pointing(values, seen[i])}
+                )
+    return pd.DataFrame(rows, columns=["image_id", "split", "method", "area", "inside", "pointing"])
+
+
+def _curves(
+    told: pd.DataFrame, follow: Callable[[np.ndarray, str, bool], np.ndarray]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The areas (image_id, method, deletion, insertion) and mean curves (split, method, kind, share, probability) of
+    the images that get curves; `follow(rows, method, insert)` measures them."""
+    areas, means = [], []
+    for split in TOLD:
+        rows = np.flatnonzero((told["split"] == split) & told["curves"])
+        for method in METHODS if len(rows) else ():
+            curves = {kind: follow(rows, method, kind == "insertion") for kind in KINDS}
+            under = {kind: faithfulness.area(found) for kind, found in curves.items()}
+            areas.append(pd.DataFrame({"image_id": told["image_id"].to_numpy()[rows], "method": method, **under}))
+            for kind, found in curves.items():
+                shares = np.linspace(0, 1, found.shape[1])
+                columns = {"split": split, "method": method, "kind": kind, "share": shares}
+                means.append(pd.DataFrame({**columns, "probability": found.mean(0)}))
+    empty = pd.DataFrame(columns=["image_id", "method", *KINDS]).astype({"image_id": int})
+    nothing = pd.DataFrame(columns=["split", "method", "kind", "share", "probability"])
+    return pd.concat(areas) if areas else empty, pd.concat(means, ignore_index=True) if means else nothing
+
+
+def write(explanation: Explanation, folder: Path) -> None:
+    """maps.npy, index.csv (image_id, in the order of the maps), about.json; scores.csv and curves.csv beside them."""
+    with replacing(folder / "maps.npy") as temporary:
+        np.save(temporary, explanation.maps)
+    write_csv(folder / "index.csv", explanation.images[["image_id"]])
+    write_json(folder / "about.json", explanation.about)
+    write_csv(folder / "scores.csv", explanation.scores.round(6))
+    write_csv(folder / "curves.csv", explanation.curves.round(6))

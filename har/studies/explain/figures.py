@@ -1,0 +1,100 @@
+"""Figure 4 of the paper, the maps of every class beside the photograph, and the curves of deletion and insertion."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import SubFigure
+
+from har.reporting.names import class_name, model_name
+from har.reporting.style import CLASS_COLOURS, GREY, INK, drawing
+from har.studies.explain.explain import KINDS, TOLD, Explanation
+from har.studies.explain.legrad import METHODS
+from har.studies.explain.overlay import overlay
+from har.studies.explain.report import Key
+
+
+def choose_examples(explanations: Mapping[Key, Explanation], count: int, seed: int = 0) -> list[int]:
+    """`count` test images that every model explains, drawn at random (not picked), the classes by turns."""
+    frames = [one.images[one.images["split"] == "test"] for one in explanations.values()]
+    common = set.intersection(*(set(frame["image_id"]) for frame in frames)) if frames else set()
+    frame = frames[0][frames[0]["image_id"].isin(common)].sort_values("image_id") if frames else None
+    if frame is None or frame.empty:
+        return []
+    frame = frame.sample(frac=1, random_state=seed)
+    turn = frame.groupby("label").cumcount()  # the first image of each class, then the second ones
+    order = np.lexsort((frame["label"].to_numpy(), turn.to_numpy()))
+    return frame["image_id"].iloc[order[:count]].tolist()
+
+
+def figure_maps(
+    explanations: Mapping[Key, Explanation],
+    image_ids: Sequence[int],
+    load: Callable[[int], np.ndarray],
+    path: Path | str,
+    title: str,
+) -> None:
+    """Figure 4: for each image a block, the photograph at the left, and at its right a row for each model with the
+    map of every class. `load(image_id)`: the whole image, uint8 [height, width, 3]."""
+    columns = max(len(one.about["classes"]) for one in explanations.values())
+    block = 1.12 * len(explanations) + 0.25
+    with drawing(path, 2.0 + 1.4 * columns, 0.45 + block * len(image_ids)) as figure:
+        blocks = np.atleast_1d(figure.subfigures(len(image_ids), 1))
+        for part, image_id in zip(blocks, image_ids, strict=True):
+            _block(part, explanations, image_id, load(image_id), columns)
+        figure.suptitle(title, x=0.01, ha="left")
+
+
+def _block(
+    part: SubFigure, explanations: Mapping[Key, Explanation], image_id: int, image: np.ndarray, columns: int
+) -> None:
+    grid = part.add_gridspec(len(explanations), columns + 1, width_ratios=[1.5, *[1] * columns])
+    photo = part.add_subplot(grid[:, 0])
+    photo.imshow(image)
+    photo.set_axis_off()
+    for line, ((_, model), one) in enumerate(explanations.items()):
+        row = int(np.flatnonzero(one.images["image_id"] == image_id)[0])
+        if line == 0:
+            label = class_name(one.images["label"].iloc[row])
+            photo.set_title(f"labelled {label.lower()}\n(image {image_id})", fontsize=8)
+        for column, name in enumerate(one.about["classes"]):
+            axis = part.add_subplot(grid[line, column + 1])
+            axis.imshow(overlay(image, one.maps[row, column], one.about["fit"], one.about["crop_pct"]))
+            axis.set_xticks([])
+            axis.set_yticks([])
+            predicted = name == one.images["prediction"].iloc[row]
+            text = f"{class_name(name)} {one.probabilities[row, column]:.2f}"
+            axis.set_title(
+                text, fontsize=7.5, loc="center", fontweight="bold" if predicted else "normal", color=INK, pad=3
+            )
+            axis.spines[:].set_visible(predicted)
+            axis.spines[:].set(color=CLASS_COLOURS[3], linewidth=1.6)
+            if column == 0:
+                axis.set_ylabel(model_name(model), fontsize=8)
+
+
+def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, title: str) -> None:
+    """Mean probability of the predicted class against the share of patches deleted and inserted: a row for each
+    model that has curves, on its largest split."""
+    shown = {key: one for key, one in explanations.items() if len(one.curves)}
+    with drawing(path, 6.6, 0.9 + 2.1 * max(1, len(shown))) as figure:
+        axes = figure.subplots(max(1, len(shown)), 2, squeeze=False, sharex=True, sharey="row")
+        for line, ((task, model), one) in enumerate(shown.items()):
+            split = next(name for name in reversed(TOLD) if (one.curves["split"] == name).any())
+            n = int((one.images["curves"] & (one.images["split"] == split)).sum())
+            for axis, kind in zip(axes[line], KINDS, strict=True):
+                part = one.curves[(one.curves["split"] == split) & (one.curves["kind"] == kind)]
+                for place, (method, name) in enumerate(METHODS.items()):
+                    mine = part[part["method"] == method]
+                    colour = GREY if method == "random" else CLASS_COLOURS[place]
+                    style = {"legrad": "-", "rollout": "--", "random": ":", "centre": "-."}[method]
+                    axis.plot(mine["share"], mine["probability"], color=colour, linestyle=style, label=name)
+                axis.set_title(f"{model_name(model)}, {task}, {n} {split}" if kind == "deletion" else "", fontsize=9)
+                axis.grid()
+        for axis, kind in zip(axes[-1], KINDS, strict=True):
+            axis.set_xlabel(f"share of patches {'deleted' if kind == 'deletion' else 'inserted'}")
+        for axis in axes[:, 0]:
+            axis.set_ylabel("probability")
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(METHODS), fontsize=8)
+        figure.suptitle(title, x=0.01, ha="left")

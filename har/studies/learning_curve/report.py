@@ -1,0 +1,208 @@
+"""Accuracy against the number of training images: what each model would gain from more labels.
+
+A frame of predictions has one row for each model, size, run and image: `model, size, run, image_id, split, label,
+p_<class>...` (har.studies.learning_curve.fit fits them).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.core.files import write_csv
+from har.core.readers import one_line, read_blocks, read_header
+from har.evaluation.bootstrap import RESAMPLES
+from har.evaluation.predictions import require, validate_predictions
+from har.evaluation.summary import summarise
+from har.reporting.names import model_name
+from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
+from har.reporting.table import Table, interval, number, plain_frame
+
+KEYS = ["model", "size", "run"]
+TOLD = ("extended", "test", "validation")  # splits, the larger test set first
+EXPECTED = "predictions of models on fewer training images, as stage learning_curve makes them"
+DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
+
+
+# --- predictions -------------------------------------------------------------------------------------------
+
+
+def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame in the contract of har.evaluation.predictions: a "seed" for each model, size and run."""
+    return frame.drop(columns=KEYS).assign(seed=frame.groupby(KEYS, sort=False).ngroup())
+
+
+def validate_curve(frame: pd.DataFrame, source: str | Path = "learning curve") -> pd.DataFrame:
+    """`frame` itself if it keeps the contract, otherwise HarError that names `source` and what is wrong: every
+    model, size and run predicts the same images."""
+    if _keyed(frame, source).empty:
+        raise HarError(f"{source}: no prediction")
+    validate_predictions(as_predictions(frame), source)
+    return frame
+
+
+def _keyed(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
+    require(frame, KEYS, source)
+    if frame["model"].isna().any():
+        raise HarError(f"{source}: line {frame['model'].isna().idxmax() + 2}: model is empty")
+    return frame
+
+
+def write_curve(path: Path | str, frame: pd.DataFrame) -> None:
+    """Validates, then writes atomically."""
+    write_csv(path, validate_curve(frame, path))
+
+
+def read_curve(path: Path | str) -> Iterator[pd.DataFrame]:
+    """The frame in the CSV file `path` in parts, each validated: a model and size after the other, as they are written.
+    All of it never is in memory.
+
+    HarError, at the latest with the last part, names what is wrong.
+    """
+    about = None
+    for part in _parts(path):
+        validate_curve(part, path)
+        told = part[["image_id", "split", "label"]].drop_duplicates().sort_values("image_id", ignore_index=True)
+        about = told if about is None else about
+        if not told.equals(about):
+            what = f"{part['model'].iloc[0]} on {part['size'].iloc[0]} images"
+            raise HarError(f"{path}: {one_line(what)} predicts other images, splits or labels than the rows before")
+        yield part
+    if about is None:
+        raise HarError(f"{path}: no prediction")
+
+
+def _parts(path: Path | str) -> Iterator[pd.DataFrame]:
+    """Rows of one model and size, at the place in the file that their index tells."""
+    names = read_header(path, EXPECTED)
+    kinds = dict.fromkeys(["size", "run", "image_id"], "int64") | {n: "float" for n in names if n.startswith("p_")}
+    current, held, done = None, [], set()
+    for block in read_blocks(path, dict.fromkeys(names, "str") | kinds, EXPECTED):
+        for key, part in _keyed(block, path).groupby(KEYS[:2], sort=False):
+            if key != current:
+                if key in done:
+                    raise HarError(f"{path}: rows of {one_line(f'{key[0]} on {key[1]} images')} do not stand together")
+                if held:
+                    yield pd.concat(held)
+                current, held = key, []
+                done.add(key)
+            held.append(part)
+    if held:
+        yield pd.concat(held)
+
+
+# --- table and figure --------------------------------------------------------------------------------------
+
+
+def scores(
+    parts: Iterable[pd.DataFrame], resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
+) -> list[dict[str, object]]:
+    """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1.
+
+    parts: those of read_curve, models in the order in which they are told.
+    """
+    rows = []
+    for part in parts:
+        model, size = part["model"].iloc[0], int(part["size"].iloc[0])
+        found = summarise(part.rename(columns={"run": "seed"}).drop(columns=KEYS[:2]), TOLD, resamples, seed, level)
+        for split, one in found.items():
+            accuracy = one["accuracy"]
+            rows.append(
+                {
+                    "split": split,
+                    "model": model,
+                    "size": size,
+                    "n": one["n"],
+                    "runs": one["runs"],
+                    "accuracy": accuracy["mean"],
+                    "sd": accuracy.get("sd"),
+                    "ci_low": accuracy["ci_low"],
+                    "ci_high": accuracy["ci_high"],
+                    "f1": one["f1"]["mean"],
+                }
+            )
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    return sorted(rows, key=lambda row: (TOLD.index(row["split"]), models.index(row["model"]), row["size"]))
+
+
+def with_all_of_train(
+    parts: Iterable[pd.DataFrame], predictions: Mapping[tuple[str, str], pd.DataFrame], size: int
+) -> Iterator[pd.DataFrame]:
+    """`parts` and, for each of their models that lacks it, the point with all `size` training images: the trained
+    model's own `predictions` ((task, model) to its frame) on the same splits."""
+    missing, columns, splits = {}, [], []
+    for part in parts:
+        model = part["model"].iloc[0]
+        missing[model] = missing.get(model, True) and part["size"].iloc[0] != size
+        columns, splits = part.columns, part["split"].unique()
+        yield part
+    for model in sorted(model for model, is_missing in missing.items() if is_missing):
+        if (own := predictions.get(("activity", model))) is not None:
+            own = own[own["split"].isin(splits)].rename(columns={"seed": "run"})
+            yield own.assign(model=model, size=size)[columns]
+
+
+def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Table:
+    """The rows of `scores` as a table."""
+    text = [
+        {
+            "Model": model_name(row["model"]),
+            "Split": row["split"],
+            "Training images": f"{row['size']:,}",
+            "n": f"{row['n']:,}",
+            "Runs": str(row["runs"]),
+            "Accuracy": number(row["accuracy"]),
+            "Sd over runs": number(row["sd"]),
+            f"{level:.0%} interval": interval(row["ci_low"], row["ci_high"]),
+            "F1": number(row["f1"]),
+        }
+        for row in rows
+    ]
+    notes = [
+        "Nested stratified subsets of train, another subset and seed in each run; with all of train runs differ by "
+        "seed only. Early stopping looks at all validation images at every size.",
+        f"Sd: over runs, so of subset and seed. {level:.0%} interval: over the images predicted (bootstrap of images, "
+        "each with all its runs; Wilson for a single run).",
+    ]
+    if any(row["runs"] == 1 for row in rows):
+        notes.append("One run: its deviation over runs is not defined.")
+    title = "Accuracy against the number of training images"
+    return Table("learning_curve", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
+
+
+def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: int, level: float = 0.95) -> None:
+    """Accuracy on the first split of `rows` against training images, a line for each model."""
+    shown = [row for row in rows if row["split"] == rows[0]["split"]]
+    sizes = sorted({row["size"] for row in shown})
+    models = list(dict.fromkeys(row["model"] for row in shown))
+    with drawing(path, 6.2, 3.8) as figure:
+        axis = figure.subplots()
+        for place, model in enumerate(models):
+            mine = sorted((row for row in shown if row["model"] == model), key=lambda row: row["size"])
+            mean = np.array([row["accuracy"] for row in mine])
+            ends = np.array([[row["ci_low"], row["ci_high"]] for row in mine])
+            # aside by a few per cent, so that intervals at one size do not hide each other
+            x = np.array([row["size"] for row in mine]) * 1.03 ** (place - (len(models) - 1) / 2)
+            axis.errorbar(
+                x,
+                mean,
+                yerr=np.abs(ends.T - mean),
+                color=CLASS_COLOURS[place % len(CLASS_COLOURS)],
+                marker=CLASS_MARKERS[place % len(CLASS_MARKERS)],
+                markersize=5,
+                linewidth=1.6,
+                elinewidth=1,
+                label=model_name(model),
+            )
+        axis.axhline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
+        axis.set_xscale("log")
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes], color=INK)
+        axis.minorticks_off()
+        axis.set_xlabel("training images")
+        axis.set_ylabel(f"accuracy, {shown[0]['n']:,} {shown[0]['split']} images")
+        axis.grid(axis="y")
+        axis.legend(fontsize=8)
+        axis.set_title(f"mean over runs; bars: {level:.0%} interval over images", fontsize=8, color=INK)
+        figure.suptitle(title, x=0.01, ha="left")

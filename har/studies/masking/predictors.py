@@ -1,0 +1,126 @@
+"""What turns masked images into probabilities: a trained classifier, or a frozen encoder and all that reads its
+embeddings. Light by itself; torch is loaded in the process that predicts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from har.config.models import Model
+from har.models.preprocess import Preprocess, from_folder
+from har.training.probe import Fitted
+
+Predict = Callable[[np.ndarray], dict[str, np.ndarray]]  # uint8 [n, 3, size, size] to name -> [n, C]
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """texts: unit vectors [C, width]; scale: the factor on cosines."""
+
+    texts: np.ndarray
+    scale: float
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained MLP on embeddings; texts: unit vectors [C, width] where it reads similarities, else None."""
+
+    config: Model
+    folder: Path
+    texts: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A classifier that sees pixels, from the folder of its kept run."""
+
+    name: str
+    config: Model
+    folder: Path
+
+    @property
+    def preprocess(self) -> Preprocess:
+        if self.config.kind == "finetune":
+            return from_folder(self.folder)
+        return Preprocess(self.config.input_size, self.config.fit)
+
+    @property
+    def names(self) -> list[str]:
+        return [self.name]
+
+    def load(self, classes: Sequence[str], device: str) -> Predict:
+        import torch
+
+        from har.models.checkpoint import load_kept
+        from har.training.loop import predict
+
+        model, preprocess = load_kept(self.folder, self.config, classes)
+        model = model.to(device)
+
+        def probabilities(images: np.ndarray) -> dict[str, np.ndarray]:
+            scores = predict(model, torch.as_tensor(images).to(device), preprocess.normalise, batch_size=BATCH)
+            return {self.name: torch.softmax(scores.double(), dim=1).numpy()}
+
+        return probabilities
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A frozen encoder, embedding each masked image once for all `readers`, by name."""
+
+    name: str
+    folder: Path
+    readers: Mapping[str, Fitted | ZeroShot | Head] = field(default_factory=dict)
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return from_folder(self.folder)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.readers)
+
+    def load(self, classes: Sequence[str], device: str) -> Predict:
+        import torch
+
+        from har.models.encoder import Encoder
+
+        torch.manual_seed(0)  # an architecture without weights: those that the embeddings were made with
+        encoder = Encoder(self.folder, device)
+        read = {name: _reader(reader, classes) for name, reader in self.readers.items()}
+
+        def probabilities(images: np.ndarray) -> dict[str, np.ndarray]:
+            parts = torch.as_tensor(images).split(BATCH)
+            embedded = torch.cat([encoder.images(part).float().cpu() for part in parts]).numpy()
+            unit = embedded / np.linalg.norm(embedded, axis=1, keepdims=True)
+            return {name: one(unit) for name, one in read.items()}
+
+        return probabilities
+
+
+def _reader(reader: Fitted | ZeroShot | Head, classes: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+    """Unit embeddings [n, width] to probabilities [n, C]."""
+    if isinstance(reader, Fitted):
+        return lambda unit: reader.probabilities(unit.astype(float))
+    if isinstance(reader, ZeroShot):
+        return lambda unit: softmax(reader.scale * (unit @ reader.texts.T))
+    import torch
+
+    from har.models.checkpoint import load_kept
+    from har.training.loop import predict
+
+    model, _ = load_kept(reader.folder, reader.config, classes)
+
+    def through(unit: np.ndarray) -> np.ndarray:
+        x = unit if reader.texts is None else unit @ reader.texts.T
+        return softmax(predict(model, torch.as_tensor(x), lambda batch: batch).numpy())
+
+    return through
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    scores = np.asarray(scores, dtype=float)
+    weights = np.exp(scores - scores.max(1, keepdims=True))
+    return weights / weights.sum(1, keepdims=True)

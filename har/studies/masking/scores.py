@@ -1,0 +1,101 @@
+"""Figures of the masking study from its predictions, with intervals over images.
+
+All are means over images of one number an image, so that differences between conditions and models are paired: an
+image's number is subtracted before images are drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from har.core.errors import HarError
+from har.evaluation.bootstrap import score_interval
+from har.evaluation.predictions import classes_of
+from har.studies.masking.conditions import NONE, drawn_name
+
+MEASURES = ("accuracy", "confidence", "true_class", "flips")
+
+
+def per_image(frame: pd.DataFrame) -> pd.DataFrame:
+    """One model's predictions (har.studies.masking.predict) with, for each row, 0 to 1: accuracy (1: right), confidence (the
+    largest probability), true_class (its probability), flips (1: says another class than with nothing hidden); and
+    `guess`, the class it says."""
+    classes = np.array(classes_of(frame))
+    chances = frame[[f"p_{name}" for name in classes]].to_numpy(float)
+    guess = chances.argmax(1)
+    truth = pd.Index(classes).get_indexer(frame["label"])
+    found = frame[["condition", "covered", "image_id", "label"]].reset_index(drop=True)
+    found["condition"] = found["condition"].astype("category")  # looked up hundreds of times
+    found["guess"] = classes[guess]
+    found["accuracy"] = (guess == truth).astype(float)
+    found["confidence"] = chances.max(1)
+    found["true_class"] = chances[np.arange(len(frame)), truth]
+    whole = found[found["condition"] == NONE].set_index("image_id")["guess"]
+    found["flips"] = (found["guess"] != found["image_id"].map(whole)).astype(float)
+    return found
+
+
+def mean_with_interval(
+    values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
+) -> dict[str, float | int]:
+    """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval (har.evaluation.predictions) with the
+    standard error of a mean."""
+    values = np.asarray(values, dtype=float)
+    n, mean = len(values), float(values.mean())
+    low, high = score_interval(mean, values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0, n, bounds, level)
+    return {"n": n, "mean": mean, "ci_low": min(float(low), mean), "ci_high": max(float(high), mean)}
+
+
+def of_condition(images: pd.DataFrame, condition: str, measure: str = "accuracy") -> pd.Series:
+    """One measure of `per_image` under a condition, by image_id; empty where no image has it."""
+    at = (images["condition"] == condition).to_numpy()
+    ids = pd.Index(images["image_id"].to_numpy()[at], name="image_id")
+    return pd.Series(images[measure].to_numpy()[at], ids, name=measure)
+
+
+def by_share(images: pd.DataFrame, kinds: Sequence[str], share: float, measure: str = "accuracy") -> pd.Series:
+    """The mean over `kinds` of drawn masks that hide `share`, by image_id; share 0: nothing hidden."""
+    if share == 0:
+        return of_condition(images, NONE, measure)
+    several = [of_condition(images, drawn_name(kind, share), measure) for kind in kinds]
+    if any(one.empty for one in several):
+        raise HarError(f"masking: the predictions lack a mask that hides {share:g}")
+    return pd.concat(several, axis=1).mean(axis=1)
+
+
+def area_under_curve(
+    images: pd.DataFrame, kinds: Sequence[str], shares: Sequence[float], measure: str = "accuracy"
+) -> pd.Series:
+    """Each image's normalised area under its measure against the share hidden, mean over `kinds`: trapezoids from
+    nothing hidden to the largest share, divided by that share, so 1 is always right and a constant keeps its value."""
+    points = [0.0, *shares]
+    curve = pd.concat([by_share(images, kinds, share, measure) for share in points], axis=1).to_numpy()
+    area = np.trapezoid(curve, points, axis=1) / points[-1]
+    return pd.Series(area, index=by_share(images, kinds, 0).index)
+
+
+def condition_rows(images: Mapping[str, pd.DataFrame], **options) -> list[dict]:
+    """A row for each model and condition: n, covered (mean share hidden) and each of MEASURES with its interval."""
+    rows = []
+    for model, found in images.items():
+        for condition, part in found.groupby("condition", sort=False, observed=True):
+            row = {"model": model, "condition": condition, "n": len(part), "covered": float(part["covered"].mean())}
+            for measure in MEASURES:
+                figures = mean_with_interval(part[measure], **options)
+                row |= {measure: figures["mean"]}
+                row |= {f"{measure}_low": figures["ci_low"], f"{measure}_high": figures["ci_high"]}
+            rows.append(row)
+    return rows
+
+
+def difference(a: pd.Series, b: pd.Series, **options) -> dict[str, float | int]:
+    """a - b, paired over the images that both have (both by image_id)."""
+    both = pd.concat([a, b], axis=1, join="inner").to_numpy(float)
+    return mean_with_interval(both[:, 0] - both[:, 1], (-1.0, 1.0), **options)
+
+
+def said_shares(images: pd.DataFrame, condition: str, classes: Sequence[str]) -> dict[str, float]:
+    """How often each class is said under a condition."""
+    said = images.loc[images["condition"] == condition, "guess"]
+    return {name: float((said == name).mean()) for name in classes}

@@ -1,0 +1,219 @@
+"""Tables and figure of the noise study: does it help, whom, and against what?"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, resample_counts
+from har.reporting.names import class_name, model_name
+from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
+from har.reporting.table import NONE as BLANK
+from har.reporting.table import Table, interval, number, plain_frame
+from har.studies.masking.conditions import NONE, drawn_name
+from har.studies.masking.scores import by_share, difference, mean_with_interval, of_condition, per_image
+from har.studies.noise.runs import ANY, ERASING, NOTHING
+from har.studies.noise.select import Study
+
+Images = Mapping[str, pd.DataFrame]  # method to har.studies.masking.scores.per_image
+
+
+def method_name(method: str) -> str:
+    known = {NOTHING: "Nothing", ERASING: "Trained on masked images"}
+    return known.get(method, method.replace("_", " ").capitalize())
+
+
+def masked_mean(images: pd.DataFrame, shares: Sequence[float], measure: str = "accuracy") -> pd.Series:
+    """Each image's mean of a measure over the shares hidden."""
+    return pd.concat([by_share(images, [ANY], share, measure) for share in shares], axis=1).mean(axis=1)
+
+
+def class_bias(
+    images: pd.DataFrame, conditions: Sequence[str], classes: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """How far the shares of classes said are from those of the labels, [1 + resamples], first on the images
+    themselves, then on each bootstrap sample of them: half the sum of absolute differences, 0 (none) to 1."""
+    told = [images[images["condition"] == c].set_index("image_id").sort_index() for c in conditions]
+    said = np.mean([[one["guess"] == name for name in classes] for one in told], axis=0).T  # [n, C]
+    true = np.array([told[0]["label"] == name for name in classes], dtype=float).T
+    counts = np.vstack([np.ones((1, len(true))), resample_counts(len(true), resamples, seed)])
+    return np.abs(counts @ (said - true)).sum(1) / 2 / counts.sum(1)
+
+
+def build_tables(
+    study: Study, classes: Sequence[str], shares: Sequence[float], model: str, header: str, **options
+) -> dict[str, Table]:
+    """noise (accuracy and confidence), effects (class bias, against erasing), validation (what was chosen from).
+    options: level of intervals; resamples and seed of the bootstrap of class bias."""
+    images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
+    table, rows = noise_table(study, images, shares, model, header, **options)
+    built = [table, effect_table(images, classes, shares, header, **options), validation_table(study, header)]
+    notes = (*table.notes, *verdict(study, rows))
+    built[0] = Table(table.name, table.title, header, table.frame, table.text, notes)
+    return {table.name: table for table in built}
+
+
+def noise_table(
+    study: Study, images: Images, shares: Sequence[float], model: str, header: str, **options
+) -> tuple[Table, dict[str, dict]]:
+    """A row for each method: accuracy and probability of the true class, whole and masked, and their paired change."""
+    rows, text, level = {}, [], options.get("level", 0.95)
+    whole = {m: {k: of_condition(i, NONE, k) for k in ("accuracy", "true_class")} for m, i in images.items()}
+    hidden = {m: {k: masked_mean(i, shares, k) for k in ("accuracy", "true_class")} for m, i in images.items()}
+    for method in images:
+        row: dict = {"method": method, "chosen": method == study.chosen, "n": len(whole[method]["accuracy"])}
+        cells = {"Method": method_name(method) + (" (chosen)" if row["chosen"] else "")}
+        cells["Validation loss"] = number(study.best[method].loss)
+        for where, values in (("whole", whole), ("masked", hidden)):
+            for measure, said in (("accuracy", "accuracy"), ("true_class", "true class")):
+                mean = float(values[method][measure].mean())
+                gap = difference(values[method][measure], values[NOTHING][measure], level=level)
+                row |= {f"{where}_{measure}": mean, f"{where}_{measure}_change": gap["mean"]}
+                row |= {f"{where}_{measure}_low": gap["ci_low"], f"{where}_{measure}_high": gap["ci_high"]}
+                cells[f"{where.capitalize()}: {said}"] = number(mean)
+                if method == NOTHING:
+                    cells[f"{where.capitalize()}: {said}, change"] = BLANK
+                else:
+                    change = interval(gap["ci_low"], gap["ci_high"], sign=True)
+                    cells[f"{where.capitalize()}: {said}, change"] = f"{number(gap['mean'], sign=True)} {change}"
+        rows[method] = row
+        text.append(cells)
+    percents = ", ".join(f"{share:.0%}" for share in shares)
+    notes = (
+        f"{model_name(model)}, its kept run; {rows[NOTHING]['n']:,} test and extended images. Masked: mean over "
+        f"{percents} hidden, one mask an image and share, kinds taking turns. True class: its probability. Changes: "
+        f"from nothing, paired, with {level:.0%} interval over images.",
+        "Noise is added to the masked image at inference, without the label; the weights are frozen. Trained on masked "
+        "images: no noise, all weights trained on with random erasing, as many forward and backward passes.",
+    )
+    title = "Does class-specific noise help when part of the image is black?"
+    return Table("noise", title, header, plain_frame(rows.values()), pd.DataFrame(text), notes), rows
+
+
+def verdict(study: Study, rows: Mapping[str, Mapping]) -> list[str]:
+    """What the numbers say, in sentences."""
+
+    def told(method: str, where: str, measure: str) -> str:
+        row = rows[method]
+        low, high = row[f"{where}_{measure}_low"], row[f"{where}_{measure}_high"]
+        word = "better" if low > 0 else "worse" if high < 0 else "no effect shown (the interval holds 0)"
+        change = number(row[f"{where}_{measure}_change"], sign=True)
+        return f"{change} {interval(low, high, sign=True)}, {word}"
+
+    main = next(method for method in rows if method not in (NOTHING, ERASING))
+    said = [
+        f"On validation, of nothing and the noises, the least loss has: {method_name(study.chosen)}."
+        + (" So no noise would be used." if study.chosen == NOTHING else "")
+    ]
+    for method in dict.fromkeys([main, study.chosen, ERASING]):
+        if method != NOTHING:
+            said.append(
+                f"{method_name(method)}: masked accuracy {told(method, 'masked', 'accuracy')}; probability of "
+                f"the true class {told(method, 'masked', 'true_class')}; whole images' accuracy "
+                f"{told(method, 'whole', 'accuracy')}."
+            )
+    return said
+
+
+def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float], header: str, **options) -> Table:
+    """Class bias of each method, its recalls, and how it compares with training on masked images."""
+    rows, text, level = [], [], options.get("level", 0.95)
+    draws = {key: options[key] for key in ("resamples", "seed") if key in options}
+    conditions = [drawn_name(ANY, share) for share in shares]
+    biases = {m: class_bias(i, conditions, classes, **draws) for m, i in images.items()}
+    for method, found in images.items():
+        n = int((found["condition"] == NONE).sum())
+        bias, gap = biases[method], biases[method] - biases[NOTHING]
+        low, high = bootstrap_interval(float(gap[0]), gap[1:], n, (-1.0, 1.0), level)
+        row = {"method": method, "n": n, "bias": float(bias[0]), "bias_change": float(gap[0])}
+        row |= {"bias_change_low": low, "bias_change_high": high}
+        against = None
+        if method != ERASING:
+            pair = masked_mean(found, shares), masked_mean(images[ERASING], shares)
+            against = difference(*pair, level=level)
+            row |= {"minus_erasing": against["mean"], "minus_erasing_low": against["ci_low"]}
+            row |= {"minus_erasing_high": against["ci_high"]}
+        cells = {"Method": method_name(method), "Class bias, masked": number(row["bias"])}
+        cells["Change"] = (
+            BLANK if method == NOTHING else f"{number(gap[0], sign=True)} {interval(low, high, sign=True)}"
+        )
+        cells["Masked accuracy − trained on masked images"] = (
+            f"{number(against['mean'], sign=True)} {interval(against['ci_low'], against['ci_high'], sign=True)}"
+            if against
+            else BLANK
+        )
+        for name in classes:
+            recall = float(masked_mean(found[found["label"] == name], shares).mean())
+            row[f"recall_{name}"] = recall
+            cells[f"Recall, {class_name(name)}"] = number(recall)
+        rows.append(row)
+        text.append(cells)
+    notes = (
+        "Class bias: half the sum over classes of |share of images told it − share that show it|, 0 (none) to 1, over "
+        "all masked images; recalls of the same.",
+    )
+    title = "Whom it helps: class bias under masks, and the same effort spent on the weights"
+    return Table("effects", title, header, plain_frame(rows), pd.DataFrame(text), notes)
+
+
+def validation_table(study: Study, header: str) -> Table:
+    """All candidates that validation was asked about, the best first."""
+    text = [
+        {
+            "Method": method_name(row.method),
+            "Bound": number(row.bound, 0) if row.bound else BLANK,
+            "Learning rate": np.format_float_positional(row.rate, trim="-") if row.rate else BLANK,
+            "Epoch": str(row.epoch),
+            "Rule": row.rule,
+            "Loss": number(row.nll),
+            "Accuracy": number(row.accuracy),
+        }
+        for row in study.candidates.itertuples()
+    ]
+    notes = (
+        "Loss: mean negative log-probability of the true class over the validation images, whole and under every kind "
+        "of mask, nothing hidden weighing as much as each share. Bound: largest change of a pixel value (of 255). "
+        "Ablations are learnt at the bound that serves the first variant best. Rule: own scores each class under its "
+        "own pattern, average is the mean of the probabilities over patterns.",
+    )
+    return Table(
+        "validation", "What was chosen from, on validation", header, study.candidates, pd.DataFrame(text), notes
+    )
+
+
+def draw(
+    study: Study, classes: Sequence[str], shares: Sequence[float], path: Path, title: str, level: float = 0.95
+) -> None:  # fmt: skip
+    """Left: accuracy against share for nothing, the first variant, shared noise and erasing. Right: the patterns of
+    the first variant, grey is 0."""
+    images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
+    main = next(method for method in images if method not in (NOTHING, ERASING))
+    points = [0.0, *shares]
+    with drawing(path, 8.6, 3.4) as figure:
+        grid = figure.add_gridspec(1, 1 + len(classes), width_ratios=[2.6, *[1] * len(classes)])
+        axis = figure.add_subplot(grid[0])
+        for place, (method, found) in enumerate(images.items()):
+            every = [mean_with_interval(by_share(found, [ANY], share), level=level) for share in points]
+            strong = method in (NOTHING, main, ERASING)
+            colour = INK if method == NOTHING else CLASS_COLOURS[(place - 1) % len(CLASS_COLOURS)]
+            mean = [f["mean"] for f in every]
+            axis.plot(points, mean, color=colour, marker=CLASS_MARKERS[place % len(CLASS_MARKERS)], markersize=4,
+                      linewidth=1.8 if strong else 0.8, label=method_name(method))  # fmt: skip
+            if strong:
+                axis.fill_between(points, [f["ci_low"] for f in every], [f["ci_high"] for f in every], color=colour,
+                                  alpha=0.1, linewidth=0)  # fmt: skip
+        axis.axhline(1 / len(classes), color=GREY, linestyle=":", label=f"chance, 1/{len(classes)}")
+        axis.set_xticks(points, [f"{share:.0%}" for share in points])
+        axis.set(xlabel="share of the image that is black", ylabel="accuracy")
+        axis.grid(axis="y")
+        figure.legend(loc="outside lower center", ncols=4, fontsize=7)
+        learnt = study.best[main]
+        for place, (name, pattern) in enumerate(zip(classes, learnt.patterns, strict=False)):
+            panel = figure.add_subplot(grid[1 + place])
+            panel.imshow(np.clip(0.5 + pattern.transpose(1, 2, 0) / (2 * learnt.run.bound), 0, 1))
+            panel.set_title(class_name(name), fontsize=8)
+            panel.set_axis_off()
+        figure.suptitle(
+            f"{title}; patterns of {method_name(main).lower()}, ±{learnt.run.bound:g} of 255", x=0.01, ha="left"
+        )

@@ -1,0 +1,86 @@
+"""All runs of the noise study: each method at its best on validation, told of the same test images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from joblib import delayed
+from tqdm import tqdm
+
+from har.config.studies import Noise, NoiseTerms
+from har.config.training import Training
+from har.core.cache import kept_calls, lasting
+from har.core.parallel import side_by_side
+from har.studies.masking.conditions import Drawing
+from har.studies.masking.predictors import Trained
+from har.studies.noise.runs import ERASING, NOTHING, Learnt, Run
+from har.training.run import LOADED
+
+
+@dataclass(frozen=True)
+class Study:
+    """best: each method's run with the least validation loss; candidates: all that validation was asked about."""
+
+    best: dict[str, Learnt]
+    candidates: pd.DataFrame
+
+    @property
+    def chosen(self) -> str:
+        """The method that validation prefers, doing nothing included (it wins a tie), erasing left out: it is no
+        noise."""
+        return min((name for name in self.best if name != ERASING), key=lambda name: self.best[name].loss)
+
+
+def study(
+    model: Trained, images: pd.DataFrame, classes: Sequence[str], store: Path, drawing: Drawing, config: Noise,
+    training: Training, keep: Path | None = None,
+) -> Study:  # fmt: skip
+    """The first variant tries every bound; the others, its ablations, are learnt at the bound that serves it best, so
+    that they differ from it in one thing. Runs go side by side; the number of jobs changes nothing. keep: a folder in
+    which finished runs outlive an interruption (har.core.cache)."""
+    main, *others = config.variants
+    first = [Run(main, config.variants[main], bound=bound) for bound in config.bounds]
+    beside = [*(Run(ERASING, rate=rate) for rate in config.erasing), Run(NOTHING)]
+    with (
+        lasting(keep) as room,
+        tqdm(total=len(first) + len(others) + len(beside), desc="noise", unit="run") as progress,
+    ):
+
+        def done(step: str, runs: Sequence[Run]) -> list[Learnt]:
+            work = (
+                delayed(_learn)(run, model, images, list(classes), store, drawing, config, training.device)
+                for run in runs
+            )
+            found = []
+            calls, _ = kept_calls(work, room / step, [Learnt, Run, NoiseTerms])
+            for learnt in side_by_side(training, len(runs), LOADED, batch_size=1)(calls):
+                found.append(learnt)
+                progress.update()
+                progress.write(f"noise: {_said(learnt)}")
+            return found
+
+        learnt = done("bounds", first)
+        bound = min(learnt, key=lambda one: one.loss).run.bound
+        # those that wait for nothing come last: they are short, and the processes end together
+        learnt += done("others", [*(Run(name, config.variants[name], bound=bound) for name in others), *beside])
+    best: dict[str, Learnt] = {}
+    for name in (NOTHING, main, *others, ERASING):
+        best[name] = min((one for one in learnt if one.run.method == name), key=lambda one: one.loss)
+    candidates = pd.concat([one.candidates for one in learnt], ignore_index=True)
+    return Study(best, candidates.sort_values("nll", kind="stable", ignore_index=True))
+
+
+def _said(learnt: Learnt) -> str:
+    row = learnt.candidates.iloc[0]
+    how = f" bound {row.bound:g}" if row.bound else f" rate {row.rate:g}" if row.rate else ""
+    return (
+        f"{row.method}{how}: best after epoch {row.epoch}, rule {row.rule}, validation loss {row.nll:.3f}, accuracy "
+        f"{row.accuracy:.3f}, {learnt.seconds:.0f} s"
+    )
+
+
+def _learn(run: Run, *arguments) -> Learnt:
+    from har.studies.noise.learn import learn  # torch takes seconds to load: in the process that learns, not before
+
+    return learn(run, *arguments)

@@ -1,0 +1,1 @@
+"""Predictions with known truth: do intervals cover, and do tests reject, as often as they say?"""

@@ -1,0 +1,21 @@
+"""A small generated world that speaks COCO: illustrated scenes of people, drawn from (seed, image id).
+
+    scene = sample_scene(seed=7, image_id=42)
+    pixels = render(scene)                     # uint8 [height, width, 3]
+    sentences = captions(scene)                # five
+    people = person_annotations(scene)         # COCO boxes, masks, keypoints
+
+Equal arguments give equal scenes, pixels, captions and annotations, in any order and any process.
+"""
+
+from har.synthetic.annotations import coco_annotations, person_annotations
+from har.synthetic.captions import captions, vocabulary
+from har.synthetic.labels import ACTIVITIES, ANIMALS, FACTORS, INDOOR, LIGHTING, OBJECTS, PEOPLE_BUCKETS, PLACES
+from har.synthetic.render import render
+from har.synthetic.sample import sample_scene
+from har.synthetic.scene import Scene, activity, factors
+
+__all__ = [
+    "ACTIVITIES", "ANIMALS", "FACTORS", "INDOOR", "LIGHTING", "OBJECTS", "PEOPLE_BUCKETS", "PLACES", "Scene",
+    "activity", "captions", "coco_annotations", "factors", "person_annotations", "render", "sample_scene", "vocabulary",
+]  # fmt: skip

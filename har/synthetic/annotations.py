@@ -1,0 +1,165 @@
+"""The world in COCO's formats: masks, boxes, keypoints, captions, licences, as pycocotools reads them."""
+
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+from scipy.ndimage import find_objects
+
+from har.synthetic.captions import captions
+from har.synthetic.keypoints import HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
+from har.synthetic.labels import KEYPOINTS, LICENCES, OBJECTS, PERSON_ID, SKELETON, SUPERCATEGORIES
+from har.synthetic.render import owners
+from har.synthetic.sample import sample_scene
+from har.synthetic.scene import Scene, carried
+
+_LEAST_PIXELS = 24  # what is hidden beyond this is not annotated, as a person would not
+
+
+def _regions(codes: np.ndarray) -> dict[int, dict[str, Any]]:
+    """bbox, area and RLE of the visible part of every owner large enough to annotate, by owner number."""
+    owner = (codes >> 6).astype(np.uint8)
+    out = {}
+    for number, place in enumerate(find_objects(owner), 1):
+        if place is None:
+            continue
+        mask = owner[place] == number
+        area = np.count_nonzero(mask)
+        if area < _LEAST_PIXELS:
+            continue
+        full = np.zeros(owner.shape, np.uint8, order="F")
+        full[place] = mask
+        code = rle.encode(full)
+        rows, columns = place
+        out[number] = {
+            "bbox": [float(columns.start), float(rows.start), float(mask.shape[1]), float(mask.shape[0])],
+            "area": float(area),
+            "segmentation": {"size": [int(v) for v in code["size"]], "counts": code["counts"].decode("ascii")},
+            "iscrowd": 0,
+        }
+    return out
+
+
+def _keypoints(scene: Scene, index: int, codes: np.ndarray) -> list[int]:
+    """x, y, v of the 17 keypoints. v: 0 outside the image, 1 hidden by a thing, another or the own body, 2 seen."""
+    body = joints(scene, scene.people[index])
+    out: list[int] = []
+    for name in KEYPOINTS:
+        px, py, facing = body[name]
+        x, y = int(px * scene.height), int(py * scene.height)
+        if not (0 <= x < scene.width and 0 <= y < scene.height):
+            out += (0, 0, 0)
+            continue
+        owner, part = divmod(int(codes[y, x]), 64)
+        seen = owner == PERSON_CODE + index and part in own_parts(name)
+        if own_parts(name) == own_parts("nose") and facing < -0.05:
+            seen = False  # the face looks away
+        out += (x, y, 2 if seen else 1)
+    return out
+
+
+def person_annotations(scene: Scene) -> list[dict[str, Any]]:
+    """One COCO record per visible person: category_id, bbox, area, segmentation, iscrowd, keypoints, num_keypoints.
+
+    Pixels at the native size; bbox is x, y, width, height; areas count visible pixels; occluders are cut out.
+    """
+    codes = owners(scene)
+    return _people(scene, codes, _regions(codes))
+
+
+def _people(scene: Scene, codes: np.ndarray, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    out = []
+    for index in range(len(scene.people)):
+        region = regions.get(PERSON_CODE + index)
+        if region is None:
+            continue
+        points = _keypoints(scene, index, codes)
+        labelled = sum(v > 0 for v in points[2::3])
+        out.append({"category_id": PERSON_ID, **region, "keypoints": points, "num_keypoints": labelled})
+    return out
+
+
+def _objects(scene: Scene, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    owned = [(PROP_CODE + k, prop.kind) for k, prop in enumerate(scene.props)]
+    owned += [((PACK_CODE if kind == "backpack" else HELD_CODE) + i, kind) for i, kind in carried(scene)]
+    return [
+        {"category_id": OBJECTS[kind], **regions[number]}
+        for number, kind in owned
+        if kind in OBJECTS and number in regions
+    ]
+
+
+def _records(task: tuple[int, int]) -> dict[str, Any]:
+    """Everything COCO says of one image, without annotation ids."""
+    seed, image_id = task
+    scene = sample_scene(seed, image_id)
+    name = f"{image_id:012d}.jpg"
+    # One minute an image from a fixed start: dates that are plausible and the same everywhere.
+    day, minute = divmod(image_id % 500_000, 1440)
+    date = np.datetime64("2013-11-14") + day
+    image = {
+        "id": image_id, "file_name": name, "width": scene.width, "height": scene.height, "license": scene.licence,
+        "coco_url": f"world:{seed}/{image_id}", "flickr_url": "",
+        "date_captured": f"{date} {minute // 60:02d}:{minute % 60:02d}:00",
+    }  # fmt: skip
+    codes = owners(scene)
+    regions = _regions(codes)
+    return {
+        "image": image, "captions": captions(scene), "people": _people(scene, codes, regions),
+        "objects": _objects(scene, regions),
+    }  # fmt: skip
+
+
+def _header(seed: int, what: str) -> dict[str, Any]:
+    return {
+        "info": {
+            "description": f"Generated world, {what}, seed {seed}", "url": "", "version": "1.0", "year": 2017,
+            "contributor": "generated", "date_created": "2017/09/01",
+        },
+        "licenses": [{"id": number, "name": name, "url": url} for number, name, url in LICENCES],
+        "images": [],
+        "annotations": [],
+    }  # fmt: skip
+
+
+def coco_annotations(seed: int, image_ids: Iterable[int], workers: int = 1) -> dict[str, dict[str, Any]]:
+    """Annotation files of the given images: keys captions, instances, person_keypoints, as COCO lays them out.
+
+    workers: processes to share the images among; the result is the same for any number.
+    Raises ValueError if an image id occurs twice.
+    """
+    tasks = [(seed, int(image_id)) for image_id in image_ids]
+    if len(set(tasks)) < len(tasks):
+        raise ValueError("image_ids must be unique")
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            records = list(pool.map(_records, tasks, chunksize=16))
+    else:
+        records = [_records(task) for task in tasks]
+    files = {name: _header(seed, name) for name in ("captions", "instances", "person_keypoints")}
+    person = {"supercategory": "person", "id": PERSON_ID, "name": "person"}
+    things = [{"supercategory": SUPERCATEGORIES[name], "id": number, "name": name} for name, number in OBJECTS.items()]
+    files["instances"]["categories"] = [person, *things]
+    files["person_keypoints"]["categories"] = [
+        {**person, "keypoints": list(KEYPOINTS), "skeleton": [list(edge) for edge in SKELETON]}
+    ]
+    # Annotation ids are unique per file; a person has the same id in instances and keypoints, as in COCO.
+    text_id = thing_id = 1
+    for record in records:
+        image_id = record["image"]["id"]
+        for file in files.values():
+            file["images"].append(dict(record["image"]))
+        for text in record["captions"]:
+            files["captions"]["annotations"].append({"id": text_id, "image_id": image_id, "caption": text})
+            text_id += 1
+        for people, found in ((True, record["people"]), (False, record["objects"])):
+            for annotation in found:
+                full = {"id": thing_id, "image_id": image_id, **annotation}
+                if people:
+                    files["person_keypoints"]["annotations"].append(full)
+                plain = {k: v for k, v in full.items() if k not in ("keypoints", "num_keypoints")}
+                files["instances"]["annotations"].append(plain)
+                thing_id += 1
+    return files

@@ -1,0 +1,129 @@
+"""From a scene to pixels: the display list, its colours, and the map of who owns which pixel."""
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw
+
+from har.synthetic import furniture, indoor, outdoor, things
+from har.synthetic.animals import draw_animal
+from har.synthetic.backdrop import Backdrop
+from har.synthetic.body import draw_person
+from har.synthetic.keypoints import PROP_CODE
+from har.synthetic.labels import ANIMALS
+from har.synthetic.random import Dice
+from har.synthetic.scene import Scene
+from har.synthetic.shapes import Shapes
+from har.synthetic.texture import grain, light_map, paint_backdrop
+
+_DRAWERS = {**furniture.DRAWERS, **things.DRAWERS}
+_PAINTERS = {**outdoor.PAINTERS, **indoor.PAINTERS}
+_ARC = np.linspace(-np.pi / 2, np.pi / 2, 6)
+
+
+def _shadow(shapes: Shapes, x: float, y: float, radius: float) -> None:
+    shapes.oval(x, y, radius, radius * 0.3, (0, 0, 0, 60))
+    shapes.oval(x, y, radius * 0.7, radius * 0.2, (0, 0, 0, 60), fine=radius * 0.1)
+
+
+def compose(scene: Scene) -> tuple[Backdrop, Shapes]:
+    """The backdrop and all shapes of a scene, back to front."""
+    shapes = Shapes()
+    backdrop = _PAINTERS[scene.place](scene, Dice(scene.detail), shapes)
+    # Things stand on one ground plane, so what has its foot lower in the picture is nearer. Seats come just before
+    # their sitters when seen from the front and just after them from behind.
+    order: list[tuple[float, bool, int]] = []
+    for i, person in enumerate(scene.people):
+        order.append((person.y, True, i))
+    for k, prop in enumerate(scene.props):
+        key = prop.y
+        if prop.people:
+            feet = [scene.people[i].y for i in prop.people]
+            away = np.cos(prop.yaw) < -0.1
+            key = max(feet) + 1e-6 if away else min(feet) - 1e-6
+        order.append((key, False, k))
+    for _, is_person, index in sorted(order):
+        if is_person:
+            person = scene.people[index]
+            sits = person.pose.seat is not None
+            _shadow(shapes, person.x, person.y, (0.5 if sits else 0.36) * person.scale * person.height)
+            draw_person(scene, index, shapes)
+            continue
+        prop = scene.props[index]
+        shapes.code = (PROP_CODE + index) * 64
+        if prop.kind in ANIMALS:
+            draw_animal(scene, prop, shapes)
+        else:
+            if prop.kind not in ("kite", "boat"):
+                wide = 1.5 if prop.kind == "dining table" else max(prop.width, 0.6)
+                _shadow(shapes, prop.x, prop.y, 0.45 * wide * prop.scale)
+            _DRAWERS[prop.kind](scene, prop, shapes)
+        shapes.code = 0
+    return backdrop, shapes
+
+
+def _coordinates(shapes: Shapes, sx: float, sy: float) -> list[list[float]]:
+    """Pixel coordinates of every shape, capsules turned into polygons all at once."""
+    items = shapes.items
+    caps = np.array([data for kind, data, *_ in items if kind == "c"], dtype=np.float64).reshape(-1, 6)
+    ax, ay, ra, bx, by, rb = caps.T[:, :, None]
+    angle = np.arctan2(by - ay, bx - ax)
+    tip, tail = angle + _ARC, angle + _ARC + np.pi
+    xs = np.concatenate([bx + rb * np.cos(tip), ax + ra * np.cos(tail)], axis=1) * sx
+    ys = np.concatenate([by + rb * np.sin(tip), ay + ra * np.sin(tail)], axis=1) * sy
+    capsules = iter(np.stack([xs, ys], axis=2).reshape(len(caps), 4 * len(_ARC)).tolist())
+    out = []
+    for kind, data, *_ in items:
+        if kind == "c":
+            out.append(next(capsules))
+        else:
+            flat = [v * sx for v in data]
+            flat[1::2] = [v * sy for v in data[1::2]]
+            out.append(flat)
+    return out
+
+
+def _draw(image: Image.Image, shapes: Shapes, sx: float, sy: float) -> None:
+    solid = ImageDraw.Draw(image)
+    glass = ImageDraw.Draw(image, "RGBA")  # blends inks that have an alpha
+    for (kind, _, ink, _, fine), flat in zip(shapes.items, _coordinates(shapes, sx, sy), strict=True):
+        if fine and fine * sy < 1.0:
+            continue
+        draw = solid if len(ink) == 3 else glass
+        if kind == "r":
+            draw.rectangle(flat, fill=ink)
+        else:
+            draw.polygon(flat, fill=ink)
+
+
+def render(scene: Scene, width: int | None = None, height: int | None = None) -> np.ndarray:
+    """Draw a scene as uint8 [height, width, 3]; native size by default, any other squeezes it to fit.
+
+    Raises ValueError for a size below 8 pixels.
+    """
+    width, height = width or scene.width, height or scene.height
+    if min(width, height) < 8:
+        raise ValueError(f"width and height must be at least 8 pixels, got {width} x {height}")
+    backdrop, shapes = compose(scene)
+    over = 3 if max(width, height) <= 160 else 2
+    image = paint_backdrop(backdrop, scene, width, height).resize(
+        (width * over, height * over), Image.Resampling.NEAREST
+    )
+    _draw(image, shapes, width * over / scene.aspect, height * over)
+    image = image.reduce(over)
+    image = ImageChops.multiply(image, light_map(scene, width, height))
+    return grain(image, scene)
+
+
+def owners(scene: Scene) -> np.ndarray:
+    """Map of codes at the native size, int32 [height, width]: 0 for scenery, else owner * 64 + part."""
+    _, shapes = compose(scene)
+    image = Image.new("I", (scene.width, scene.height))
+    draw = ImageDraw.Draw(image)
+    sx, sy = scene.width / scene.aspect, float(scene.height)
+    for (kind, _, ink, code, fine), flat in zip(shapes.items, _coordinates(shapes, sx, sy), strict=True):
+        if len(ink) == 4 or (fine and fine * sy < 0.5):
+            continue
+        if kind == "r":
+            draw.rectangle(flat, fill=code)
+        else:
+            draw.polygon(flat, fill=code)
+    return np.asarray(image)

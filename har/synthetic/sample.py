@@ -1,0 +1,260 @@
+"""Drawing a scene's content from (seed, image id): who does what, where, among which things."""
+
+from dataclasses import replace
+from math import exp, pi, radians
+
+from har.synthetic.labels import ACTIVITIES, ANIMALS, COLOURS, HAIRS, INDOOR, SIZES, SKINS
+from har.synthetic.pose import Pose, sitting, standing, walking
+from har.synthetic.random import Dice
+from har.synthetic.scene import Person, Prop, Scene
+from har.synthetic.shapes import Local
+
+SEAT_HEIGHT = {
+    "ground": 0.0,
+    "chair": 0.45,
+    "bench": 0.44,
+    "couch": 0.42,
+    "step": 0.36,
+    "wall": 0.52,
+    "rock": 0.4,
+}
+_GREEN = ("park", "field", "trail", "snow")
+_SHARED = ("bench", "couch", "step", "wall")
+
+# place -> weights of (walking, sitting, standing): every place hosts all three, with a mild bias as in life.
+_PLACES = {
+    "street": (1.3, 0.75, 1.0), "park": (1.0, 1.1, 0.9), "beach": (1.1, 0.95, 0.95), "field": (1.15, 0.85, 1.0),
+    "living room": (0.75, 1.2, 1.0), "kitchen": (0.75, 1.0, 1.2), "office": (0.8, 1.2, 1.0),
+    "platform": (1.0, 0.95, 1.1), "plaza": (1.1, 1.0, 0.95), "trail": (1.15, 0.95, 0.95), "snow": (1.1, 0.8, 1.1),
+}  # fmt: skip
+_SEATS = {
+    "street": (("bench", 3), ("chair", 2), ("step", 2.5), ("wall", 2), ("ground", 1.5)),
+    "park": (("bench", 4), ("ground", 3.5), ("chair", 1), ("wall", 1.2), ("rock", 1)),
+    "beach": (("ground", 4), ("chair", 3), ("rock", 1.2), ("bench", 0.8), ("wall", 1)),
+    "field": (("ground", 3.5), ("bench", 3), ("chair", 2), ("step", 1)),
+    "living room": (("couch", 4), ("chair", 3), ("ground", 2)),
+    "kitchen": (("chair", 5), ("ground", 1.5), ("bench", 1)),
+    "office": (("chair", 5), ("couch", 2), ("ground", 1)),
+    "platform": (("bench", 4), ("ground", 1.5), ("chair", 1), ("wall", 1.2), ("step", 1)),
+    "plaza": (("step", 3), ("bench", 2.5), ("wall", 2), ("chair", 2), ("ground", 1.5)),
+    "trail": (("rock", 3.5), ("ground", 3), ("bench", 1), ("wall", 0.8)),
+    "snow": (("ground", 2.5), ("bench", 2), ("rock", 1.2), ("chair", 1.2), ("wall", 0.8)),
+}  # fmt: skip
+# Things that stand about, with how often. Empty seats are as common as taken ones.
+_THINGS = {
+    "street": (("car", 0.6), ("car", 0.3), ("bicycle", 0.22), ("traffic light", 0.3), ("stop sign", 0.16),
+               ("bench", 0.2), ("chair", 0.12), ("bus", 0.12), ("potted plant", 0.1)),
+    "park": (("bench", 0.42), ("bicycle", 0.18), ("kite", 0.12), ("sports ball", 0.15), ("chair", 0.1)),
+    "beach": (("umbrella", 0.3), ("surfboard", 0.2), ("chair", 0.32), ("boat", 0.3), ("kite", 0.16),
+              ("sports ball", 0.12), ("bench", 0.1)),
+    "field": (("sports ball", 0.4), ("bench", 0.28), ("chair", 0.16), ("car", 0.1), ("kite", 0.08)),
+    "living room": (("couch", 0.42), ("chair", 0.4), ("tv", 0.36), ("potted plant", 0.35), ("dining table", 0.22)),
+    "kitchen": (("chair", 0.5), ("chair", 0.25), ("dining table", 0.45), ("potted plant", 0.2)),
+    "office": (("chair", 0.5), ("dining table", 0.4), ("tv", 0.3), ("potted plant", 0.3), ("couch", 0.15)),
+    "platform": (("bench", 0.45), ("suitcase", 0.32), ("bicycle", 0.08), ("chair", 0.08)),
+    "plaza": (("bench", 0.3), ("bicycle", 0.2), ("chair", 0.26), ("potted plant", 0.15), ("suitcase", 0.08)),
+    "trail": (("bench", 0.16), ("bicycle", 0.14)),
+    "snow": (("bench", 0.25), ("car", 0.14), ("chair", 0.08)),
+}  # fmt: skip
+_BEASTS = {
+    "street": (("dog", 5), ("cat", 2), ("bird", 2), ("horse", 1)), "park": (("dog", 5), ("bird", 3), ("horse", 1)),
+    "beach": (("dog", 4), ("bird", 4), ("horse", 1)), "field": (("dog", 3), ("horse", 2), ("cow", 3), ("bird", 1)),
+    "living room": (("dog", 4), ("cat", 5)), "kitchen": (("cat", 4), ("dog", 4)), "office": (("cat", 2), ("dog", 2)),
+    "platform": (("dog", 3), ("bird", 2), ("cat", 1)), "plaza": (("bird", 4), ("dog", 4), ("cat", 1)),
+    "trail": (("dog", 3), ("cow", 3), ("horse", 3)), "snow": (("dog", 4), ("horse", 2), ("bird", 1)),
+}  # fmt: skip
+_COATS = {"dog": ("brown", "black", "tan", "white", "gray"), "cat": ("orange", "black", "gray", "white", "tan"),
+          "bird": ("gray", "white", "black", "brown"), "horse": ("brown", "black", "white", "tan"),
+          "cow": ("black", "brown", "white", "tan")}  # fmt: skip
+
+
+def _yaw(dice: Dice, doing: str) -> float:
+    """Heading in radians. Every activity is seen from all sides; walkers somewhat more in profile."""
+    front, slant, profile, back = {
+        "walking_running": (0.22, 0.3, 0.36, 0.12), "sitting": (0.32, 0.32, 0.27, 0.09),
+        "standing": (0.33, 0.3, 0.25, 0.12),
+    }[doing]  # fmt: skip
+    side = 1.0 if dice.chance(0.5) else -1.0
+    kind = dice.weighted((("front", front), ("slant", slant), ("profile", profile), ("back", back)))
+    low, high = {"front": (0, 28), "slant": (28, 62), "profile": (62, 108), "back": (125, 180)}[kind]
+    return side * radians(dice.between(low, high))
+
+
+def _person(dice: Dice, pose: Pose, running: bool, doing: str, main: bool, yaw: float, place: str,
+            like: Person | None = None) -> Person:  # fmt: skip
+    kind = dice.weighted((("man", 4), ("woman", 3.8), ("boy", 1.1), ("girl", 1.1)))
+    female, young = kind in ("woman", "girl"), kind in ("boy", "girl")
+    height = dice.between(0.6, 0.82) if young else dice.normal(0.97 if female else 1.04, 0.04)
+    names = tuple(COLOURS)
+    legwear = dice.weighted((("trousers", 6), ("shorts", 2.6), *((("skirt", 1.2), ("dress", 1.6)) if female else ())))
+    if place == "snow" and legwear != "dress":
+        legwear = "trousers"
+    top = dice.pick(names)
+    bottom = top if legwear == "dress" else dice.weighted(
+        (("navy", 3), ("blue", 3), ("black", 4), ("gray", 2), ("tan", 2), ("brown", 1.5), ("white", 1), ("green", 1),
+         ("red", 0.6), ("purple", 0.4)))  # fmt: skip
+    return Person(
+        activity=doing, main=main, kind=kind, x=0.0, y=0.0, scale=1.0, yaw=yaw, pose=pose, running=running, seat="",
+        height=height, hips=0.1 if female else 0.092, shoulders=0.15 if young else (0.165 if female else 0.19),
+        head_size=1.34 - 0.34 * (height - 0.6) / 0.4 if young else 1.0, girth=dice.between(0.86, 1.22),
+        skin=dice.pick(SKINS), hair=dice.pick(HAIRS),
+        hair_style=dice.weighted((("long", 5), ("bun", 2), ("short", 2)) if female else (("short", 8), ("bald", 1))),
+        hat=dice.weighted((("", 8), ("cap", 1.6), ("brim", 0.9))), top=top, bottom=bottom, legwear=legwear,
+        sleeves="long" if place == "snow" else dice.weighted((("long", 4), ("short", 4.5), ("none", 1))),
+        shoes=dice.pick(((40, 38, 40), (230, 228, 222), (96, 64, 42), (150, 40, 40), (60, 74, 110))),
+        backpack=dice.pick(names) if dice.chance(0.12) else "", extra=dice.pick(names),
+    )  # fmt: skip
+
+
+def _pose(dice: Dice, doing: str, seat: str, running: bool) -> Pose:
+    if doing == "sitting":
+        return sitting(dice, SEAT_HEIGHT[seat])
+    return walking(dice, running) if doing == "walking_running" else standing(dice)
+
+
+class _Draft:
+    """A scene being drawn: the ground plane and the lists that grow."""
+
+    def __init__(self, dice: Dice, place: str, aspect: float, horizon: float, camera: float, scale: float) -> None:
+        self.dice, self.place, self.aspect = dice, place, aspect
+        self.horizon, self.camera, self.scale = horizon, camera, scale
+        self.people: list[Person] = []
+        self.props: list[Prop] = []
+
+    def ground(self, scale: float) -> float:
+        return self.horizon + scale * self.camera
+
+    def tilt(self, y: float) -> float:
+        return max(0.02, min(0.5, (y - self.horizon) / 1.35))
+
+    def prop(self, kind: str, x: float, scale: float, **more: object) -> None:
+        dice = self.dice
+        coat = _COATS.get(kind) or tuple(COLOURS)
+        base = {"yaw": _yaw(dice, "standing"), "colour": dice.pick(coat), "variant": dice.u(), **more}
+        self.props.append(Prop(kind=kind, x=x, y=self.ground(scale), scale=scale, **base))  # type: ignore[arg-type]
+
+    def group(self, doings: list[str], x: float, scale: float, main: bool) -> None:
+        """People side by side around x: they share a heading and, sitting, often a seat."""
+        dice, count = self.dice, len(doings)
+        yaw = _yaw(dice, doings[0])
+        seat = dice.weighted(_SEATS[self.place])
+        if seat in _SHARED and count > 3:
+            seat = "ground" if self.place in INDOOR else "wall"
+        running = dice.chance(0.24)
+        gap = dice.between(0.56, 0.95)
+        shared = seat in _SHARED and all(d == "sitting" for d in doings)
+        y0 = self.ground(scale)
+        base = Local(x, y0, scale, yaw, self.tilt(y0))
+        sitters: list[int] = []
+        for i, doing in enumerate(doings):
+            offset = i - (count - 1) / 2
+            pose = _pose(dice, doing, seat, running)
+            turn = yaw if shared else yaw + dice.normal(0, radians(16))
+            if doing == "walking_running" and dice.chance(0.14):
+                turn += pi
+            if pose.holds == "umbrella" and self.place in INDOOR:
+                pose = replace(pose, holds="cell phone")
+            person = _person(dice, pose, running and doing == "walking_running", doing, main, turn, self.place)
+            if shared:
+                px, py = base.xy(0.0, offset * gap, 0.0)
+                here = scale
+            else:
+                # Side by side in the picture, a little staggered in depth.
+                here = scale * (1 + dice.normal(0, 0.05) * (count > 1))
+                px, py = x + offset * gap * 1.12 * scale, self.ground(here)
+            index = len(self.people)
+            self.people.append(replace(person, x=px, y=py, scale=here, seat=seat if doing == "sitting" else ""))
+            sitters.append(index)
+            if doing == "sitting" and not shared and seat != "ground":
+                width = 1.5 if seat in _SHARED else 0.5
+                self.prop(seat, px, here, yaw=turn, width=width, people=(index,))
+                self.props[-1] = replace(self.props[-1], y=py)
+        if shared:
+            width = max(1.35 if seat != "wall" else 2.4, count * gap + 0.35)
+            self.prop(seat, x, scale, yaw=yaw, width=width, people=tuple(sitters))
+
+    def animal(self, x: float, scale: float) -> None:
+        kind = self.dice.weighted(_BEASTS[self.place])
+        postures = (("standing", 3), ("sitting", 3), ("walking", 2.4), ("lying", 1.2))
+        if kind in ("horse", "cow"):
+            postures = (("standing", 4), ("walking", 2.4))
+        elif kind == "bird":
+            postures = (("standing", 3), ("walking", 1.4))
+        self.prop(kind, x, scale, posture=self.dice.weighted(postures))
+
+
+def _doings(dice: Dice) -> list[str]:
+    """Activities of the main people: usually one for all, one time in ten a mixture."""
+    first = dice.weighted(tuple(zip(ACTIVITIES, (0.35, 0.33, 0.32), strict=True)))
+    count = dice.weighted(((1, 0.54), (2, 0.25), (3, 0.13), (4, 0.06), (5, 0.02)))
+    doings = [first] * count
+    if dice.chance(0.1):
+        other = dice.pick([a for a in ACTIVITIES if a != first])
+        doings = [first] * max(1, count - 1) + [other] * (1 if count < 4 else 2)
+    return doings
+
+
+def sample_scene(seed: int, image_id: int) -> Scene:
+    """The scene of an image id: equal arguments give an equal scene, on every platform and in any order."""
+    dice = Dice(seed, image_id)
+    width, height = dice.weighted(SIZES)
+    aspect = width / height
+    doings = _doings(dice) if dice.chance(0.91) else []
+    lead = ACTIVITIES.index(doings[0]) if doings else 2
+    place = dice.weighted([(name, bias[lead]) for name, bias in _PLACES.items()])
+    if place in INDOOR:
+        lighting = dice.weighted((("indoor", 0.8), ("night", 0.2)))
+    else:
+        lighting = dice.weighted((("noon", 0.46), ("overcast", 0.24), ("dusk", 0.18), ("night", 0.12)))
+
+    # The main people's size comes first; the camera follows from where their feet should be.
+    size = max(0.28, min(0.95, exp(dice.normal(-0.48, 0.33))))
+    if len(doings) > 2:
+        size = min(size, 0.68) * (0.95 if aspect > 1 else 0.72)
+    scale = size / 1.66
+    if doings and doings[0] == "sitting":
+        scale *= 1.2
+    scale = min(scale, 0.6)
+    feet = dice.between(1.0, 1.14) if dice.chance(0.1) else dice.between(0.76, 0.985)
+    horizon = max(0.16, min(0.6, feet - scale * dice.normal(1.5, 0.3)))
+    camera = (feet - horizon) / scale
+    draft = _Draft(dice, place, aspect, horizon, camera, scale)
+    wall = scale * dice.between(0.5, 0.78) if place in INDOOR else scale * dice.between(0.22, 0.42)
+
+    centre = aspect * (dice.between(0.02, 0.98) if dice.chance(0.08) else dice.between(0.24, 0.76))
+    if doings:
+        spread = len(doings) * 0.8 * scale / 2
+        if spread * 2 < aspect * 0.95:
+            centre = max(spread * 0.8, min(aspect - spread * 0.8, centre))
+        else:
+            centre = aspect / 2
+        draft.group(doings, centre, scale, main=True)
+        for _ in range(dice.weighted(((0, 0.55), (1, 0.25), (2, 0.13), (3, 0.07)))):
+            far = max(wall * 1.05, scale * dice.between(0.32, 0.62))
+            doing = dice.weighted(tuple(zip(ACTIVITIES, (0.36, 0.32, 0.32), strict=True)))
+            draft.group([doing], aspect * dice.between(0.04, 0.96), far, main=False)
+    for kind, often in _THINGS[place]:
+        if dice.chance(often if doings else min(0.85, often * 1.8)):
+            far = scale * dice.between(0.5, 0.96)
+            if kind in ("car", "bus", "boat"):
+                far = max(wall, scale * dice.between(0.3, 0.55))
+            x = aspect * dice.between(0.04, 0.96)
+            if abs(x - centre) < 0.5 * scale and dice.chance(0.6):
+                x = (x + aspect * 0.45) % aspect
+            draft.prop(kind, x, far, width=1.5 if kind in _SHARED else 0.5)
+    if dice.chance(0.17 if doings else 0.7) or not (doings or draft.props):
+        draft.animal(aspect * dice.between(0.1, 0.9), scale * dice.between(0.8, 1.12))
+    if doings and dice.chance(0.17):
+        green = ("bush", "bush", "bench") if place in _GREEN else ("bench", "potted plant", "suitcase", "bicycle")
+        kind = dice.pick(("dining table", "chair", "potted plant") if place in INDOOR else green)
+        near = scale * dice.between(1.16, 1.42)
+        draft.prop(kind, centre + scale * dice.normal(0, 0.5), near, yaw=dice.pick((pi, 0.0, 1.2)), width=1.4)
+    return Scene(
+        seed=seed, image_id=image_id, width=width, height=height,
+        licence=dice.weighted(((1, 24), (2, 13), (3, 30), (4, 19), (5, 9), (6, 4), (7, 0.6), (8, 0.4))),
+        place=place, lighting=lighting, horizon=horizon, camera=camera, wall=wall,
+        people=tuple(draft.people), props=tuple(draft.props), detail=dice.below(1 << 30),
+    )  # fmt: skip
+
+
+assert set(_COATS) == set(ANIMALS)

@@ -1,0 +1,165 @@
+"""Models fitted again and again, each time on other images: what resampling and the learning curve share.
+
+This module loads no torch of its own; the processes that train do, once for all their fits.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from joblib import delayed
+from tqdm import tqdm
+
+from har.config.models import Model, Probe
+from har.config.training import Augmentation, Training
+from har.core.cache import kept_calls, lasting
+from har.core.errors import HarError
+from har.core.parallel import side_by_side
+from har.training import probe
+from har.training.run import Inputs, loaded_by
+
+TOGETHER = 20  # MLPs in one call, at most: more gain little, and fewer would leave cores idle
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is fitted, and on what. x: its inputs, a row for each image; backbone: a checkpoint's folder;
+    groups: a number for each image, equal where images belong together (har.data.groups);
+    texts: the classes' text embeddings, where its head starts from these."""
+
+    config: Model | Probe
+    x: np.ndarray
+    backbone: Path | None = None
+    groups: np.ndarray | None = field(default=None, kw_only=True)
+    texts: np.ndarray | None = field(default=None, kw_only=True)
+
+    @property
+    def random(self) -> bool:
+        """Whether two fits on the same images differ."""
+        return not isinstance(self.config, Probe)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fit of recipe `model`. train, told: row numbers of the images it learns from, and predicts.
+    validation: those that early stopping looks at, none where nothing is stopped."""
+
+    model: str
+    train: np.ndarray
+    validation: np.ndarray
+    told: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What comes of a fit: probabilities of its `told` images, float64 [told, classes], and the number of parameters
+    trained by gradient descent (None for a regression)."""
+
+    probabilities: np.ndarray
+    parameters: int | None = None
+
+
+def fit_all(
+    fits: Sequence[Fit],
+    recipes: Mapping[str, Recipe],
+    y: np.ndarray,
+    classes: Sequence[str],
+    *,
+    training: Training,
+    strength: Augmentation,
+    name: str,
+    keep: Path | None = None,
+) -> list[Fitted]:
+    """What comes of each of `fits`, in their order.
+
+    y: class index of each image. All fits go through one pool of processes, so that each loads torch once. What
+    comes out does not depend on the number of jobs. keep: a folder in which finished fits outlive an interruption
+    (har.core.cache). Raises HarError where a loss is not finite, or where a
+    fine-tuned model has no training image of a class.
+    """
+    # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
+    # starts another, which loads it again; then long before short, so that all processes end together
+    order = sorted(range(len(fits)), key=lambda place: (not recipes[fits[place].model].random, -len(fits[place].train)))
+    groups = _groups(order, fits, recipes)
+    work = (
+        delayed(_fit)(
+            recipes[fits[group[0]].model], y, list(classes), [fits[place] for place in group],
+            strength=strength, device=training.device,
+        )
+        for group in groups
+    )  # fmt: skip
+    # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
+    modules = loaded_by(recipes[fit.model].config for fit in fits)
+    by_place = {}
+    with lasting(keep) as room, tqdm(total=len(fits), desc=name, unit="fit") as progress:
+        calls, _ = kept_calls(work, room, [Fitted], own_folder=True)
+        found = side_by_side(training, len(groups), modules, batch_size=1)(calls)
+        for group, fitted in zip(groups, found, strict=True):
+            by_place |= zip(group, fitted, strict=True)
+            progress.update(len(group))
+    return [by_place[place] for place in range(len(fits))]
+
+
+def _groups(order: Sequence[int], fits: Sequence[Fit], recipes: Mapping[str, Recipe]) -> list[list[int]]:
+    """`order` cut into what one call fits: MLPs of one recipe on as many images go together, all else alone."""
+    groups: list[list[int]] = []
+    for place in order:
+        fit, config = fits[place], recipes[fits[place].model].config
+        stacks = getattr(config, "kind", "probe") == "mlp" and not config.patience  # that is, all train as long
+        last = fits[groups[-1][-1]] if groups else None
+        if stacks and last and _shape(last) == _shape(fit) and len(groups[-1]) < TOGETHER:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def _shape(fit: Fit) -> tuple[str, int, int]:
+    return fit.model, len(fit.train), len(fit.validation)
+
+
+def _fit(
+    recipe: Recipe,
+    y: np.ndarray,
+    classes: list[str],
+    fits: list[Fit],
+    *,
+    strength: Augmentation,
+    device: str,
+    keep: Path,
+) -> list[Fitted]:
+    """Fits of one recipe, on a copy of the images that they need and no others."""
+    if isinstance(recipe.config, Probe):
+        return [_fit_probe(recipe, y, len(classes), fit) for fit in fits]
+    for fit in fits:
+        if missing := set(range(len(classes))) - set(y[fit.train].tolist()):
+            if recipe.config.kind == "finetune":  # its head starts as a regression on all classes
+                raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
+    inputs = [_inputs(recipe, y, fit) for fit in fits]
+    # torch takes seconds to load: in the process that trains, not before
+    if len(fits) > 1:
+        from har.training.stacked import train_together
+
+        outcomes = train_together(recipe.config, classes, inputs, [fit.seed for fit in fits], device=device)
+    else:
+        from har.training.loop import train
+
+        options = {"backbone": recipe.backbone, "texts": recipe.texts, "keep": keep}
+        seed = fits[0].seed
+        outcomes = [train(recipe.config, classes, inputs[0], seed, strength=strength, device=device, **options)]
+    return [Fitted(outcome.probabilities, outcome.parameters) for outcome in outcomes]
+
+
+def _fit_probe(recipe: Recipe, y: np.ndarray, classes: int, fit: Fit) -> Fitted:
+    groups = None if recipe.groups is None else recipe.groups[fit.train]
+    fitted = probe.fit(recipe.x[fit.train], y[fit.train], classes, recipe.config, groups)
+    return Fitted(fitted.probabilities(recipe.x[fit.told]))
+
+
+def _inputs(recipe: Recipe, y: np.ndarray, fit: Fit) -> Inputs:
+    # where nothing is stopped early a training image stands in: the loop logs a loss, nothing is chosen by it
+    validation = fit.validation if len(fit.validation) else fit.train[:1]
+    rows, places = np.unique(np.concatenate([fit.train, validation, fit.told]), return_inverse=True)
+    return Inputs(recipe.x[rows], y[rows], *np.split(places, np.cumsum([len(fit.train), len(validation)])))

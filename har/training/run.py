@@ -1,0 +1,50 @@
+"""What a training run takes and gives, free of torch, so that a process that only collects need not load it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from har.config.models import Model, Probe
+
+# by work on trained models; torch's optimisers load _dynamo, for 2 s, when the first one is made
+LOADED = ("har.models.classifier", "har.training.loop", "torch._dynamo", "transformers.modeling_utils")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run sees. x: uint8 images [n, 3, size, size] or float32 features [n, width]; y: class
+    indices [n], -1 where unknown; train, validation, told: row numbers of x, told those to predict."""
+
+    x: np.ndarray
+    y: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    told: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """seed; probabilities float64 [n, classes] of the rows to predict; history, one dict an epoch; the
+    epoch kept and its validation loss; trainable parameters; seconds."""
+
+    seed: int
+    probabilities: np.ndarray
+    history: list[dict]
+    epoch: int
+    validation_loss: float
+    parameters: int
+    seconds: float
+
+
+def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
+    """The modules that training or fitting `configs` imports: what takes a fresh process seconds."""
+    modules = set()
+    for config in configs:
+        kind = getattr(config, "kind", "probe")
+        modules |= {"sklearn.linear_model"} if kind == "probe" else {"har.training.loop", "torch._dynamo"}
+        if kind == "finetune":
+            modules |= {"har.models.classifier", "transformers.modeling_utils"}
+            if config.head == "probe":
+                modules.add("sklearn.linear_model")
+    return sorted(modules)

@@ -1,0 +1,14 @@
+"""The user's own images as params.yaml names them."""
+
+from har.data.folder.find import Found, find_in_folder, find_in_table
+from stages.lib.context import Context
+
+
+def found(context: Context) -> list[Found]:
+    data = context.profile.data
+    if data.source == "folder":
+        return find_in_folder(data.folder.root, data.folder.groups)
+    table = data.csv
+    return find_in_table(
+        table.file, table.root, image=table.image, label=table.label, group=table.group, split=table.split
+    )

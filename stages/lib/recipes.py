@@ -1,0 +1,42 @@
+"""What a model of params.yaml, a probe or the metadata model is fitted on, for stages that fit many times."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from har.data.groups import group_codes
+from har.data.manifest import read_manifest
+from har.training import probe
+from har.training.refit import Recipe
+from stages.lib.context import Context
+from stages.lib.inputs import inputs
+
+# What of a model's settings decides which array it learns from.
+SEEN = ("kind", "backbone", "features", "input_size", "fit", "view", "person_margin", "head")
+
+
+def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
+    """A recipe for each of `names`, its inputs in the order of `images` (image_id, and group where there are any)."""
+    manifest, found, groups = read_manifest(context.data / "manifest.csv"), {}, group_codes(images)
+    for name in dict.fromkeys(names):
+        if probe.is_probe(name):
+            x = probe.features(name, context.data / "embeddings", manifest, images.image_id)
+            found[name] = Recipe(context.profile.probe, x, groups=groups)
+        else:
+            config = context.profile.models[name]
+            given = inputs(context, config, images, classes)
+            found[name] = Recipe(config, given.x, given.backbone, groups=groups, texts=given.texts)
+    return found
+
+
+def variants(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
+    """A recipe for each of the ablation's variants; those that see the same share one array."""
+    given, found = {}, {}
+    for name in names:
+        config = context.profile.variant(name)
+        seen = tuple(str(getattr(config, key, "")) for key in SEEN)
+        if seen not in given:
+            given[seen] = inputs(context, config, images, classes)
+        of = given[seen]
+        found[name] = Recipe(config, of.x, of.backbone, texts=of.texts)
+    return found

@@ -1,0 +1,130 @@
+"""The command `har`: what it prints where, and how it ends."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from projects import IMAGES, MODELS
+
+from har.app.cli.main import main
+
+CLASSES = ["walking_running", "sitting", "standing"]
+
+
+@pytest.fixture
+def photo(project):
+    return str(project / f"data/sample/images/{IMAGES[0]:012d}.jpg")
+
+
+@pytest.fixture
+def har(project, capsys):
+    """`har --project P ...` to (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        code = main(["--project", str(project), *map(str, arguments)])
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def test_help_loads_nothing_heavy():
+    check = (
+        "import sys; from har.app.cli.main import parser; parser().format_help(); "
+        "heavy = {'torch', 'transformers', 'pandas', 'numpy', 'PIL', 'pydantic'} & set(sys.modules); "
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_json_has_one_object_a_photograph_and_says_on_stderr_which_model(har, photo, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"")
+    code, out, err = har("predict", photo, tmp_path / "bad.png", "--json", "--model", "activity-fnn_base")
+    good, bad = map(json.loads, out.splitlines())
+    assert code == 1
+    assert list(good["probabilities"]) == CLASSES
+    assert good["predicted"] == max(good["probabilities"], key=good["probabilities"].get)
+    assert bad["path"] in bad["error"]
+    assert bad["predicted"] is None
+    assert "activity-fnn_base" in err
+    assert bad["error"] in err
+
+
+def test_csv_has_a_row_for_each_model_and_photograph(har, photo):
+    code, out, _ = har("predict", photo, photo, "--csv", "--model", "activity-fnn_base", "--model", "posture-vit")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0
+    assert [row["model"] for row in rows] == ["activity-fnn_base"] * 2 + ["posture-vit"] * 2
+    assert rows[0].keys() == {"path", "model", "predicted", *(f"p_{name}" for name in CLASSES), "error"}
+    assert rows[2]["p_walking_running"] == ""  # not a class of this model
+    for row in rows:
+        assert sum(float(row[f"p_{name}"] or 0) for name in CLASSES) == pytest.approx(1)
+
+
+def test_without_a_model_it_takes_the_best_on_validation_and_says_so(har, photo):
+    code, out, err = har("predict", photo)
+    assert code == 0
+    assert "best on validation" in err
+    assert len(err.splitlines()) == 1
+    assert photo in out.splitlines()[1]
+
+
+def test_nothing_to_do_is_exit_code_2(har, photo, tmp_path):
+    assert har("predict", tmp_path)[0] == 2
+    assert har("predict", tmp_path / "nothing.jpg")[0] == 2
+    assert har("predict", photo, "--batch", 0)[0] == 2
+    code, out, err = har("predict", photo, "--model", "activity-clop")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["predict"])
+    assert ended.value.code == 2
+
+
+def test_paths_come_from_standard_input_too(project, photo):
+    command = [sys.executable, "-m", "har.app.cli", "--project", str(project)]
+    done = subprocess.run(
+        [*command, "predict", "-", "--csv", "--model", "activity-cnn_base"],
+        input=photo + "\n", capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_explain_writes_an_overlay_for_each_class(har, photo, tmp_path):
+    code, _, err = har("predict", photo, "--model", "activity-clip", "--explain", tmp_path / "seen")
+    assert code == 0, err
+    files = sorted((tmp_path / "seen").iterdir())
+    assert [file.name.split(".")[-2] for file in files] == sorted(CLASSES)
+    with Image.open(files[0]) as overlay, Image.open(photo) as original:
+        assert overlay.width / overlay.height == pytest.approx(original.width / original.height, rel=0.05)
+
+
+def test_a_model_without_attention_says_that_it_has_nothing_to_show(har, photo, tmp_path):
+    code, out, err = har("predict", photo, "--model", "activity-cnn_base", "--explain", tmp_path / "seen")
+    assert code == 1
+    assert photo in out  # predicted all the same
+    assert "activity-cnn_base has no attention to show" in err
+    assert not (tmp_path / "seen").exists()
+
+
+def test_models_lists_what_is_trained(har):
+    code, out, _ = har("models", "--json")
+    listed = {one["name"]: one for one in json.loads(out)}
+    assert code == 0
+    assert set(listed) == {*(f"activity-{model}" for model in MODELS), "posture-vit"}
+    clip = listed["activity-clip"]
+    assert clip["opens_in_transformers"]
+    assert not listed["activity-feature"]["opens_in_transformers"]
+    assert clip["metrics"]["kept_seed"] == 3
+    assert clip["bytes"] > 1000
+    table = har("models")[1]
+    score = clip["metrics"]["test"]
+    assert f"{score['accuracy']:.3f} [{score['ci_low']:.3f}, {score['ci_high']:.3f}]" in table
+    assert har("models", "--profile", "coco")[0] == 2

@@ -1,0 +1,110 @@
+"""A model to keep: complete in its folder, with a card that tells what it is."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from projects import IMAGES, KEPT, MODELS
+
+from har.app.export import export
+from har.app.predict import load
+from har.config.profile import load_params
+from har.core.errors import HarError
+from har.evaluation.predictions import read_predictions
+from har.models.registry import named
+from har.reporting.model_card import card
+
+
+@pytest.fixture
+def files(project):
+    return [project / f"data/sample/images/{i:012d}.jpg" for i in IMAGES[:4]]
+
+
+def front_matter(text: str) -> dict:
+    assert text.startswith("---\n")
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def made(project, name: str) -> str:
+    one, profile = named(name, "sample", project), load_params(project / "params.yaml").sample
+    predictions = read_predictions(project / f"data/sample/predictions/{name}.csv")
+    return card(one, profile, predictions)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_exported_model_needs_no_project_and_predicts_the_same(project, files, tmp_path, monkeypatch, model):
+    out = tmp_path / "kept"
+    told = export(f"activity-{model}", out, root=project)
+    assert {"README.md", "config.json", "model.safetensors", "har.json"} <= set(told)
+    assert not [name for name in told if not name.endswith((".md", ".json", ".safetensors"))]
+    expected = load(f"activity-{model}", root=project).predict(files)
+    monkeypatch.chdir(tmp_path)  # no params.yaml, no data
+    for mine, other in zip(load("kept").predict(files), expected, strict=True):
+        assert list(mine.probabilities.values()) == pytest.approx(list(other.probabilities.values()), abs=1e-6)
+
+
+def test_a_folder_that_holds_something_is_left_alone(project, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(HarError, match="not empty"):
+        export("activity-clip", tmp_path, root=project)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+    (tmp_path / "empty").mkdir()
+    assert "README.md" in export("activity-clip", tmp_path / "empty", root=project)
+
+
+def test_an_export_that_fails_leaves_nothing(project, tmp_path, monkeypatch):
+    monkeypatch.setattr("har.app.export._fill", lambda one, folder: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(HarError, match="disk full"):
+        export("activity-clip", tmp_path / "kept", root=project)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_front_matter_is_what_a_hub_reads(project):
+    front = front_matter(made(project, "activity-clip"))
+    assert front["pipeline_tag"] == "image-classification"
+    assert front["library_name"] == "transformers"
+    assert front["license"] == "apache-2.0"
+    scores = front["model-index"][0]["results"][0]["metrics"]
+    assert len(scores) == 3
+    assert front_matter(made(project, "activity-feature"))["library_name"] == "har-still"
+
+
+def test_the_scores_are_those_of_the_weights_that_are_passed_on(project):
+    frame = read_predictions(project / "data/sample/predictions/activity-clip.csv")
+    kept = frame[(frame.seed == KEPT) & (frame.split == "test")]
+    shares = kept.filter(like="p_")
+    hits = np.array([name[2:] for name in shares.columns])[shares.to_numpy().argmax(1)] == kept.label
+    text = made(project, "activity-clip")
+    row = next(line for line in text.splitlines() if line.startswith("| test"))
+    assert row.split("|")[3].split()[0] == f"{hits.mean():.3f}"
+    assert f"seed {KEPT}" in text
+
+
+def test_a_card_is_the_same_each_time_and_names_no_place_of_this_machine(project, tmp_path):
+    text = made(project, "activity-vit")
+    assert text == made(project, "activity-vit")
+    assert str(project) not in text
+    assert "commit" not in text
+    export("activity-vit", tmp_path / "kept", root=project)
+    exported = (tmp_path / "kept/README.md").read_text()
+    without = "\n".join(line for line in exported.splitlines() if not line.startswith("Made by commit"))
+    assert without.replace("\n\n\n", "\n\n").split() == text.split()
+
+
+def test_photographs_and_foreign_weights_keep_their_own_licences(project):
+    profile = load_params(project / "params.yaml").coco
+    one = named("activity-clip", "sample", project)
+    predictions = read_predictions(project / "data/sample/predictions/activity-clip.csv")
+    text = card(one, profile, predictions)
+    front = front_matter(text)
+    assert front["license"] == "other"
+    assert front["base_model"] == profile.backbones["clip"].id
+    assert profile.backbones["clip"].revision in text
+    assert "non-commercial" in text
+    assert "generated" not in text
+
+
+def test_the_settings_travel_along(project, tmp_path):
+    export("activity-cnn_base", tmp_path / "kept", root=project)
+    assert json.loads((tmp_path / "kept/har.json").read_text()) == {"name": "activity-cnn_base", "short_side": 48}

@@ -1,0 +1,81 @@
+"""A trained ViT, CLIP or SigLIP opens with transformers alone, and gives the same probabilities."""
+
+import json
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from projects import IMAGES
+
+from har.app.export import export
+from har.app.predict import load
+
+# run with -I and from elsewhere, and this project blocked: nothing of it can help
+ALONE = """
+import json, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"har", "stages", *BLOCKED}:
+            raise ModuleNotFoundError(name)
+
+BLOCKED = set(sys.argv[2].split(","))
+sys.meta_path.insert(0, Blocked())
+if "torchvision" in BLOCKED:  # transformers asks for the package before it imports it
+    import importlib.util
+    asked = importlib.util.find_spec
+    importlib.util.find_spec = lambda name, *rest: None if name.split(".")[0] == "torchvision" else asked(name, *rest)
+import torch
+torch.set_num_threads(1)
+from transformers import AutoImageProcessor, pipeline
+options = {}
+if sys.argv[3]:
+    options["image_processor"] = AutoImageProcessor.from_pretrained(sys.argv[1], backend=sys.argv[3])
+classify = pipeline("image-classification", model=sys.argv[1], device="cpu", **options)
+try:
+    import har
+except ModuleNotFoundError:
+    print(json.dumps([{one["label"]: one["score"] for one in classify(photo, top_k=99)} for photo in sys.argv[4:]]))
+"""
+
+
+def alone(folder, files, tmp_path, blocked="", backend="") -> list[dict]:
+    command = [sys.executable, "-I", "-c", textwrap.dedent(ALONE), str(folder), blocked, backend, *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def largest_difference(mine, others) -> float:
+    return max(
+        abs(one.probabilities[name] - other[name]) for one, other in zip(mine, others, strict=True) for name in other
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["vit", "clip", "siglip2"])
+def test_the_hub_s_pipeline_gives_the_same_probabilities(project, tmp_path, model):
+    files = [project / f"data/sample/images/{i:012d}.jpg" for i in IMAGES]
+    folder = tmp_path / "kept"
+    export(f"activity-{model}", folder, root=project)
+    default = alone(folder, files, tmp_path)
+    assert largest_difference(load(folder, as_hub=True).predict(files), default) < 1e-5
+
+
+@pytest.mark.slow
+def test_read_at_full_size_by_pillow_the_forward_passes_agree(project, tmp_path):
+    """Without torchvision transformers resizes with Pillow, as this project does: then our own reading of the
+    full-size photograph is the same."""
+    files = [project / f"data/sample/images/{i:012d}.jpg" for i in IMAGES]
+    folder = tmp_path / "kept"
+    export("activity-vit", folder, root=project)
+    model = load(folder)
+    model.short_side = None
+    ours = model.predict(files)
+    assert largest_difference(ours, alone(folder, files, tmp_path, backend="pil")) < 1e-5
+    assert largest_difference(ours, alone(folder, files, tmp_path, blocked="torchvision")) < 1e-5
+    # the store's short side and torchvision's rounding are what is left, and they are small
+    stored = load(folder).predict(files)
+    assert np.abs(largest_difference(stored, alone(folder, files, tmp_path))) < 0.1

@@ -1,0 +1,368 @@
+"""Files from outside: each kind of hostile one is refused in one line that says why, or read within stated memory."""
+
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import picture
+from PIL import Image
+
+from har.core import readers
+from har.core.errors import HarError
+from har.core.readers import MB, one_line, parse_json, read_array, read_bytes, read_csv, read_json
+from har.data.coco.instances import read_instances
+
+
+def refused(call, *said):
+    with pytest.raises(HarError) as told:
+        call()
+    message = str(told.value)
+    assert "\n" not in message
+    for part in said:
+        assert part in message
+    return message
+
+
+class TestFiles:
+    def test_only_ordinary_files_are_read(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        os.symlink("loop", tmp_path / "loop")
+        for path, said in [
+            (tmp_path, "not a file"), (tmp_path / "pipe", "not a file"), (Path("/dev/zero"), "not a file"),
+            (tmp_path / "loop", "cannot be read"), (tmp_path / "none", "no such file"),
+            (tmp_path / ("x" * 300), "cannot be read"), (f"{tmp_path}/a\0b", "cannot be read"),
+        ]:  # fmt: skip
+            refused(lambda path=path: read_bytes(path, "a list", 100), said, "expected a list")
+
+    def test_files_that_tell_no_length_are_refused(self):
+        if not Path("/proc/self/status").exists():
+            pytest.skip("no such file here")
+        refused(lambda: read_bytes("/proc/self/status", "a list", 10**6), "longer than it says")
+
+    def test_a_line_stays_one(self):
+        assert one_line("a\nb\x1b[31m c\r\u2028d") == "a b [31m c d"
+        assert one_line(ValueError()) == "ValueError"
+        assert len(one_line("x" * 1000)) == 200
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "cannot be read as JSON"),
+            (b"\xff\xfe\xff", "cannot be read as JSON"),
+            (b"[]", "not a JSON object"),
+            (b'{"a": ' + b"[" * 100_000, "deeper than 64"),
+            (b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}", "deeper than 64"),
+            (b'{"a": ' + b"9" * 5000 + b"}", "4300 digits"),
+            (b'{"a": [' + b"{}," * 300_000 + b"{}]}", "MB of memory, at most 64 allowed"),
+            (b'{"a": ["' + "é".encode() * 6_000_000 + b'"]}', "MB of memory, at most 64 allowed"),
+            (b" " * (33 * MB), "bytes, at most 33,554,432 allowed"),
+        ],
+    )
+    def test_what_is_refused(self, tmp_path, content, said):
+        (tmp_path / "a.json").write_bytes(content)
+        refused(lambda: read_json(tmp_path / "a.json", "settings"), str(tmp_path / "a.json"), said, "settings")
+
+    @pytest.mark.parametrize("piece", ["{},", "[],", '{"":0},', "[0],", '"ab",', '"é€",', "1e1,", "123456,"])
+    def test_the_memory_told_is_more_than_is_taken(self, piece):
+        import tracemalloc
+
+        data = ('{"a": [' + piece * (200_000 // len(piece)) + "0]}").encode()
+        tracemalloc.start()
+        parse_json(data, "a", "b")
+        taken = tracemalloc.get_traced_memory()[1] + len(data)
+        tracemalloc.stop()
+        with pytest.raises(HarError, match="memory"):
+            parse_json(data, "a", "b", memory=taken)
+
+    def test_ordinary_files_are_far_below_their_bound(self):
+        captions = {"id": 1, "image_id": 2, "caption": "a man in a blue shirt rides a wave on a surfboard"}
+        data = json.dumps({"annotations": [captions] * 2000}).encode()
+        parse_json(data, "a", "b", memory=10 * len(data))
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            (b"", "cannot be read as CSV"),
+            (b"\xff", "cannot be read as CSV"),
+            (b'a,b\n"1', "cannot be read as CSV"),
+            (b"a,b\n1,2,3\n", "longer than the header"),
+            (b"a,b\n1,2\n1,2,3\n", "cannot be read as CSV"),
+            (b"a,a\n1,2\n", "column 'a' stands twice"),
+            (b"a," * 2000 + b"a\n", "more than 1,000 columns"),
+        ],
+    )
+    @pytest.mark.parametrize("text", [True, False])
+    def test_what_is_refused(self, tmp_path, content, said, text):
+        (tmp_path / "a.csv").write_bytes(content)
+        refused(lambda: read_csv(tmp_path / "a.csv", "a list", text=text), "a.csv", said)
+
+    def test_memory_is_told_before_it_is_taken(self, tmp_path):
+        (tmp_path / "a.csv").write_bytes(b"a,b\n" + b"1,2\n" * 1000)
+        refused(lambda: read_csv(tmp_path / "a.csv", "a list", memory=64_000), "MB of memory")
+
+    def test_text_stays_text(self, tmp_path):
+        (tmp_path / "a.csv").write_bytes("\ufeffa,b\n01,None\n,1e3\n".encode())
+        assert read_csv(tmp_path / "a.csv", "a list").to_dict("list") == {"a": ["01", ""], "b": ["None", "1e3"]}
+
+
+class TestArrays:
+    def test_what_is_refused(self, tmp_path):
+        path = tmp_path / "a.npy"
+        refused(lambda: read_array(path, "numbers", (2,)), "no such file")
+        for array, said in [
+            (np.array([{"a": 1}], dtype=object), "not an array of numbers"), (np.zeros(3), "expected numbers [2]"),
+            (np.zeros((2, 1)), "expected numbers [2]"), (np.zeros(2, dtype="U3"), "expected numbers [2]"),
+            (np.array([1.0, np.nan]), "NaN or infinity"), (np.array([1.0, np.inf]), "NaN or infinity"),
+        ]:  # fmt: skip
+            np.save(path, array, allow_pickle=True)
+            refused(lambda: read_array(path, "numbers", (2,)), str(path), said)
+        np.savez(path.with_suffix(".npz"), np.zeros(2))
+        path.write_bytes(path.with_suffix(".npz").read_bytes())
+        refused(lambda: read_array(path, "numbers", (2,)), "NpzFile")
+        header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }\n"
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        refused(lambda: read_array(path, "numbers", (None,)), "not an array of numbers")
+
+
+COCO = {
+    "images": [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}],
+    "categories": [{"id": 1, "name": "person"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]}],
+}
+
+
+class TestAnnotations:
+    """Beside what tests/data/test_curate.py and tests/studies/test_shapes.py hold them to."""
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"segmentation": [[0, 0, 1e300, 0, 0, 9]]}, "polygon"),
+            ({"segmentation": [[0, 0, 10**400, 0, 0, 9]]}, "polygon"),
+            ({"segmentation": [[0, 0, 90_000, 0] * 10]}, "longer than 1,000,000 pixels"),
+            ({"segmentation": {"size": [30, 40], "counts": "T36b"}}, "run-length"),
+            ({"segmentation": {"size": [30, 40], "counts": "0" * 5 + "P" * 3}}, "run-length"),
+            ({"segmentation": {"size": [30, 40], "counts": "o" * 20 + "1"}}, "run-length"),
+            ({"segmentation": {"size": [30, 40], "counts": "é"}}, "run-length"),
+            ({"segmentation": {"size": [30, 40], "counts": [10**400]}}, "run-length"),
+            ({"bbox": [0, 0, 10**400, 4]}, "bbox"),
+            ({"bbox": [0, 0, 1e300, 4]}, "bbox"),
+            ({"category_id": []}, "category_id [] is not among"),
+        ],
+    )
+    def test_outlines_that_c_code_would_walk(self, tmp_path, change, said):
+        data = COCO | {"annotations": [COCO["annotations"][0] | change]}
+        (tmp_path / "i.json").write_text(json.dumps(data))
+        refused(lambda: read_instances(tmp_path / "i.json", [1]), "annotations[0]", said)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"width": 10**400}, "width"),
+            ({"width": 90_000, "height": 90_000}, "at most 64,000,000 allowed"),
+            ({"id": 2**63}, "id 9223372036854775808 is not"),
+            ({"license": 10**30}, "license"),
+            ({"coco_url": "\ud800"}, "coco_url is not text"),
+            ({"file_name": "/etc/passwd"}, "not a plain image name"),
+            ({"file_name": ["x"] * 10**5}, "not a plain image name"),
+        ],
+    )
+    def test_images(self, tmp_path, change, said):
+        data = COCO | {"images": [COCO["images"][0] | change], "annotations": []}
+        (tmp_path / "i.json").write_text(json.dumps(data))
+        assert len(refused(lambda: read_instances(tmp_path / "i.json", [1]), "images[0]", said)) < 400
+
+    def test_two_images_are_not_one_file(self, tmp_path):
+        data = COCO | {"images": [*COCO["images"], COCO["images"][0] | {"id": 2, "file_name": "1.JPG".lower()}]}
+        (tmp_path / "i.json").write_text(json.dumps(data))
+        refused(lambda: read_instances(tmp_path / "i.json", [1]), "images[1]: file_name 1.jpg occurs twice")
+
+    @pytest.mark.slow
+    def test_a_million_captions_take_the_memory_that_readme_states(self, tmp_path):
+        """200,000 images with five captions each, labelled and drawn: 0.5 GB."""
+        script = """
+import json, sys
+from har.coco.curate import curate
+folder = sys.argv[1]
+images = [{"id": i, "file_name": f"{i:012d}.jpg", "width": 640, "height": 480, "license": 3,
+           "coco_url": f"http://images.cocodataset.org/val2017/{i:012d}.jpg"} for i in range(200_000)]
+words = ("sits on a bench", "sitting at a table", "stands in a field", "standing near a car", "walks a dog")
+with open(folder + "/c.json", "w") as out:
+    rows = ({"id": n, "image_id": n // 5, "caption": f"a man {words[n // 5 % 5]} number {n}"} for n in range(1_000_000))
+    out.write('{"images": ' + json.dumps(images) + ', "annotations": [' + ", ".join(map(json.dumps, rows)) + "]}")
+with open(folder + "/i.json", "w") as out:
+    rows = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 2, 300.5, 200]} for n in range(200_000)]
+    json.dump({"images": images, "categories": [{"id": 1, "name": "person"}], "annotations": rows}, out)
+del images, rows
+classes = {"sitting": {"count": 90, "keywords": ["sits", "sitting"]},
+           "standing": {"count": 90, "keywords": ["stands"]}}
+found = curate(folder + "/c.json", folder + "/i.json", classes=classes, person_words=["man"], extended=1000, seed=1)
+# not resource.getrusage, which counts what the starting process had
+peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(len(found.manifest), int(peak.split()[1]) // 1024)
+"""
+        done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+        images, megabytes = map(int, done.stdout.split())
+        assert images == 1180
+        assert megabytes < 600
+
+
+@pytest.fixture
+def copied(project, tmp_path):
+    """Of a trained model by name: a copy of its folder that may be spoilt."""
+    import shutil
+
+    def copy(name):
+        return Path(shutil.copytree(project / "data/sample/models" / name, tmp_path / name))
+
+    return copy
+
+
+def changed(folder, **values):
+    config = json.loads((folder / "config.json").read_text()) | values
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+class TestCheckpoints:
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"auto_map": {"AutoModel": "evil.Evil"}}, "has auto_map: it wants to run code"),
+            ({"attn_implementation": "evil/kernels"}, "it wants to run code from evil/kernels"),
+            ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, at most 1,000 allowed"),
+            ({"num_labels": 10**12}, "num_labels is 1000000000000, at most 1,000,000 allowed"),
+            ({"hidden_size": 2**20, "num_attention_heads": 2}, "describes"),
+            ({"image_size": 10**6}, "describes"),
+            ({"layer_norm_eps": "NaN"}, "not a model"),
+            ({"id2label": {"0": "a", "1": "a", "2": "b"}}, "id2label must hold a different name for each class"),
+            ({"problem_type": ["x"] * 500}, "problem_type is"),
+            ({"hidden_act": "no such"}, "not a model"),
+        ],
+    )  # fmt: skip
+    def test_configurations(self, copied, values, said):
+        from har.app.network import open_checkpoint
+
+        folder = changed(copied("activity-vit"), **values)
+        refused(lambda: open_checkpoint(folder), str(folder), said)
+
+    def test_weights(self, copied):
+        import torch
+        from safetensors.torch import load_file, save_file
+
+        from har.app.network import open_checkpoint
+
+        for name in ("activity-vit", "activity-cnn_base"):
+            folder = copied(name)
+            path = folder / "model.safetensors"
+            good, tensors = path.read_bytes(), load_file(path)
+            first = next(key for key in tensors if tensors[key].ndim > 1)
+            for value in (float("nan"), float("inf")):
+                save_file(tensors | {first: torch.full_like(tensors[first], value)}, path)
+                refused(lambda folder=folder: open_checkpoint(folder), f"{first} holds NaN or infinity")
+            save_file(tensors | {first: tensors[first][:1].clone()}, path)
+            refused(lambda folder=folder: open_checkpoint(folder), str(folder), first)
+            path.write_bytes(struct.pack("<Q", 2**63) + good[8:])
+            refused(lambda folder=folder: open_checkpoint(folder), "its header does not fit")
+            path.write_bytes(good[:-4])
+            refused(lambda folder=folder: open_checkpoint(folder), "is no whole safetensors file")
+
+    def test_files_that_would_lead_elsewhere(self, copied):
+        from har.app.network import open_checkpoint
+
+        folder = copied("activity-vit")
+        (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "/etc"}')
+        refused(lambda: open_checkpoint(folder), "adapter_config.json: an adapter to another model")
+        (folder / "adapter_config.json").unlink()
+        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+        refused(lambda: open_checkpoint(folder), "no model.safetensors")
+        index = {"weight_map": {"classifier.weight": "../../evil.bin"}}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        refused(lambda: open_checkpoint(folder), "names the shard '../../evil.bin'")
+
+    def test_an_encoder_with_pickles_alone_is_not_drawn_at_random(self, checkpoints, tmp_path):
+        from har.models.encoder import Encoder
+
+        for file in checkpoints["clip"].iterdir():
+            (tmp_path / file.name.replace("model.safetensors", "pytorch_model.bin")).write_bytes(file.read_bytes())
+        refused(lambda: Encoder(tmp_path), "model.safetensors is missing (only pytorch_model.bin, which may run code")
+
+    def test_own_networks(self, copied, project):
+        from har.app.network import open_checkpoint, stored_short_side
+
+        folder = copied("activity-cnn_base")
+        config = json.loads((folder / "config.json").read_text())
+        for values, said in [
+            ({"hidden": 10**9}, "hidden"), ({"channels": [8] * 10**5}, "channels"), ({"hidden": 60_000}, "do not fit"),
+            ({"input_size": 10**6}, "input_size"),
+        ]:  # fmt: skip
+            changed(folder, config=config["config"] | values)
+            refused(lambda: open_checkpoint(folder), str(folder), said)
+        for classes in (["a", "a", "b"], "abc", [1, 2, 3], []):
+            changed(folder, classes=classes, config=config["config"])
+            refused(lambda: open_checkpoint(folder), "classes must be a list of two or more different names")
+        for side in ("256", 0, 10**9, True, [1]):
+            (folder / "har.json").write_text(json.dumps({"short_side": side}))
+            refused(lambda: stored_short_side(folder), "short_side")
+        mlp = copied("activity-multimodal")
+        config = json.loads((mlp / "config.json").read_text())["config"]
+        changed(mlp, config=config | {"backbone": "../../backbones/clip"})
+        refused(lambda: open_checkpoint(mlp), "backbone '../../backbones/clip' is no name of a folder")
+
+    @pytest.mark.parametrize(
+        ("values", "said"),
+        [
+            ({"size": 10**9}, "size is 1000000000"), ({"size": {"height": 0, "width": 0}}, "size is"),
+            ({"size": True}, "size is True"), ({"image_std": [0, 1, 1]}, "image_std is"),
+            ({"image_mean": [float("nan")] * 3}, "image_mean is"), ({"image_mean": [0.5]}, "image_mean is"),
+            ({"resample": 99}, "resample is 99"), ({"do_pad": True}, "do_pad is on"),
+            ({"auto_map": {"AutoImageProcessor": "x.Y"}}, "has auto_map"),
+        ],
+    )  # fmt: skip
+    def test_preprocessing(self, checkpoints, tmp_path, values, said):
+        from har.models.preprocess import from_folder
+
+        config = json.loads((checkpoints["clip"] / "preprocessor_config.json").read_text()) | values
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
+        refused(lambda: from_folder(tmp_path), "preprocessor_config.json", said)
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "form",
+        [(), pytest.param(("--csv",), marks=pytest.mark.slow), pytest.param(("--json",), marks=pytest.mark.slow)],
+    )
+    def test_names_that_are_no_utf8_or_hold_line_breaks(self, project, tmp_path, form):
+        names = [b"\xff\xfe.png", b"a\nb\x1b[31m.png"]
+        for name in names:
+            Image.fromarray(picture(1, 40, 30)).save(tmp_path / "x.png")
+            os.rename(tmp_path / "x.png", os.path.join(os.fsencode(tmp_path), name))
+        (tmp_path / "c\nd.png").write_bytes(b"")
+        command = [sys.executable, "-m", "har.app.cli", "--project", str(project), "predict", str(tmp_path)]
+        command += ["--model", "activity-fnn_base"]
+        done = subprocess.run([*command, *form], capture_output=True)
+        assert done.returncode == 1  # one is no image
+        assert b"Traceback" not in done.stderr
+        assert done.stderr.count(b"\n") == 2
+        if form != ("--csv",):  # which quotes line breaks
+            assert done.stdout.count(b"\n") == 3
+            assert b"\x1b" not in done.stdout
+        if form == ("--json",):
+            assert {json.loads(line)["path"] for line in done.stdout.splitlines()} == {
+                os.fsdecode(os.path.join(os.fsencode(tmp_path), name)) for name in (*names, b"c\nd.png")
+            }
+
+
+def test_the_largest_bounds_are_those_of_the_largest_known_files():
+    """instances_train2017.json, 470 MB of some 60 million numbers; a tokenizer.json of 35 MB and a million pieces."""
+    assert 470 * MB * 2 + 60_000_000 * readers.ITEM + 2_000_000 * readers.OBJECT < readers.ANNOTATIONS
+    assert 35 * MB * 6 + 3_000_000 * readers.ITEM + 1_000_000 * (readers.LIST + readers.STRING) < readers.TOKENIZER

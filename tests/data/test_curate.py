@@ -1,0 +1,331 @@
+"""Captions become labels by a rule that shows its evidence and its funnel, and does not see row order."""
+
+import json
+import random
+import re
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from har.core.errors import HarError
+from har.data.coco import annotations
+from har.data.coco.annotations import read_records
+from har.data.coco.curate import curate, tokens
+from har.data.manifest import read_manifest, write_manifest
+
+CLASSES = {
+    "moving": {"keywords": ["walks", "walking", "going for a run"], "count": 2},
+    "sitting": {"keywords": ["sits", "sitting"], "count": 2},
+}
+PEOPLE = ["man", "woman", "people"]
+
+
+def world(captions, persons=None):
+    """COCO's two files for `captions` (image id -> texts); persons: image id -> boxes (default: one each)."""
+    images = [
+        {
+            "id": i,
+            "file_name": f"{i:012d}.jpg",
+            "width": 200,
+            "height": 100,
+            "license": i % 8 + 1,
+            "coco_url": f"http://images.cocodataset.org/val2017/{i:012d}.jpg",
+            "flickr_url": f"http://farm1.staticflickr.com/{i}.jpg",
+        }
+        for i in captions
+    ]
+    texts = [(i, text) for i, some in captions.items() for text in some]
+    caps = [{"id": k, "image_id": i, "caption": text} for k, (i, text) in enumerate(texts)]
+    spans = [(i, box) for i in captions for box in (persons or {}).get(i, [[0, 0, 50, 50]])]
+    boxes = [
+        {"id": k, "image_id": i, "category_id": 1, "bbox": box, "area": 1, "iscrowd": 0}
+        for k, (i, box) in enumerate(spans)
+    ]
+    categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
+    return (
+        {"images": images, "annotations": caps},
+        {"images": images, "annotations": boxes, "categories": categories},
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    def call(captions, persons=None, *, edit=None, shuffle=None, **options):
+        files = world(captions, persons)
+        if edit:
+            edit(*files)
+        if shuffle is not None:
+            for file in files:
+                for rows in file.values():
+                    random.Random(shuffle).shuffle(rows)
+        paths = [tmp_path / "captions.json", tmp_path / "instances.json"]
+        for path, file in zip(paths, files, strict=True):
+            path.write_text(json.dumps(file))
+        return curate(*paths, **{"classes": CLASSES, "person_words": PEOPLE, "seed": 1, **options})
+
+    return call
+
+
+MOVE = ["A man walking.", "The man walks on.", "a dog"]
+SIT = ["A woman is sitting", "people sits, here", "a chair"]
+ENOUGH = {1: MOVE, 2: MOVE, 11: SIT, 12: SIT}
+
+
+def labels(curation):
+    return dict(zip(curation.manifest["image_id"], curation.manifest["label"], strict=True))
+
+
+@pytest.mark.parametrize(
+    "captions",
+    [
+        ["A man walking", "a man"],  # one caption is not enough
+        ["A dog walking", "A cat walking", "A man"],  # person and activity must meet in one caption
+        ["A man moonwalking", "A manly walking stick"],  # whole words only
+        ["The man's walking stick"] * 2,  # a possessive names no person who walks
+        [*MOVE, *SIT],  # two activities
+        [],
+    ],
+)
+def test_images_the_rule_rejects(run, captions):
+    assert labels(run({**ENOUGH, 99: captions})) == {1: "moving", 2: "moving", 11: "sitting", 12: "sitting"}
+
+
+@pytest.mark.parametrize(
+    "captions",
+    [
+        ["A MAN WALKING!", "two people—walking"],
+        ["a man going for a run", "A woman, going  for a-run"],  # phrases, across punctuation
+        ["man walking", "man walks", "a woman sitting"],  # one stray caption does not count
+    ],
+)
+def test_images_the_rule_accepts(run, captions):
+    assert labels(run({**ENOUGH, 99: captions}))[99] == "moving"
+
+
+def test_the_manifest_tells_what_why_and_where_from(run, tmp_path):
+    persons = {1: [[0, 0, 10, 10], [150, -10, 100, 60], [5, 5, 1, 1]]}
+
+    def crowd(captions, instances):
+        instances["annotations"][2]["iscrowd"] = 1
+        instances["annotations"].append({**instances["annotations"][0], "id": 99, "category_id": 18})
+
+    curation = run(ENOUGH, persons, edit=crowd)
+    first = curation.manifest.iloc[0].to_dict()
+    assert first == {
+        "image_id": 1,
+        "label": "moving",
+        "part": "drawn",
+        "file_name": "000000000001.jpg",
+        "width": 200,
+        "height": 100,
+        "license": 2,
+        "url": "http://images.cocodataset.org/val2017/000000000001.jpg",
+        "flickr_url": "http://farm1.staticflickr.com/1.jpg",
+        "persons": 2,
+        "person_area": 0.125,  # 50 x 50 pixels of the larger box lie inside the image
+        "captions_fired": 2,
+        "captions_total": 3,
+        "rule": "moving: 2 of 3 captions",
+        "evidence": '["A man walking.", "The man walks on."]',
+    }
+    write_manifest(curation.manifest, tmp_path / "manifest.csv")
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), curation.manifest)
+    fires = curation.evidence.query("image_id == 1")["fires"].tolist()
+    assert fires == ["moving", "moving", ""]
+
+
+def test_the_funnel_counts_what_each_rule_keeps(run):
+    captions = {**ENOUGH, 3: [*MOVE, *SIT], 4: MOVE, 5: MOVE[:1], 6: ["a table"], 13: SIT}
+    funnel = run(captions, {4: []}).funnel
+    assert funnel["rule"].tolist() == [
+        "images in the captions file",
+        "a caption names a person and an activity",
+        "at least 2 captions agree",
+        "exactly one activity",
+        "a person is annotated",
+        "drawn",
+        "extended",
+    ]
+    assert funnel["images"].tolist() == [9, 8, 7, 6, 5, 4, 1]
+    assert funnel["moving"].tolist()[1:] == [5, 4, 3, 2, 2, 0]
+    assert funnel["sitting"].tolist()[1:] == [4, 4, 3, 3, 2, 1]
+    assert funnel["moving"].isna().tolist() == [True] + [False] * 6
+
+
+def test_persons_are_required_unless_told_otherwise(run):
+    assert 99 not in labels(run({**ENOUGH, 99: MOVE}, {99: []}))
+    assert 99 in labels(run({**ENOUGH, 99: MOVE}, {99: []}, require_person=False))
+
+
+def test_precedence_settles_ties(run):
+    captions = {**ENOUGH, 99: [*MOVE, *SIT]}
+    assert 99 not in labels(run(captions))
+    assert labels(run(captions, precedence=["sitting"]))[99] == "sitting"
+    assert labels(run(captions, precedence=["moving", "sitting"]))[99] == "moving"
+
+
+MANY = {**{i: MOVE for i in range(1, 21)}, **{i: SIT for i in range(101, 121)}}
+
+
+def test_draws_and_extended_images_are_bounded_and_disjoint(run):
+    manifest = run(MANY, extended=7).manifest
+    assert manifest.groupby("part").size().to_dict() == {"drawn": 4, "extended": 7}
+    assert manifest.query("part == 'drawn'").groupby("label").size().to_dict() == {"moving": 2, "sitting": 2}
+    assert manifest["image_id"].is_monotonic_increasing
+    assert manifest["image_id"].is_unique
+    assert len(run(MANY).manifest) == 40
+    assert len(run(MANY, extended=0).manifest) == 4
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(shuffle=st.integers(0, 1000), seed=st.integers(0, 1000))
+def test_law_the_order_of_rows_does_not_matter(run, shuffle, seed):
+    plain, mixed = run(MANY, seed=seed, extended=9), run(MANY, seed=seed, extended=9, shuffle=shuffle)
+    for name in ("manifest", "funnel"):
+        pd.testing.assert_frame_equal(getattr(plain, name), getattr(mixed, name))
+
+
+def test_seeds_differ_and_more_images_hardly_disturb_a_draw(run):
+    drawn = [set(run(MANY, seed=s).manifest.query("part == 'drawn'")["image_id"]) for s in range(6)]
+    assert len(set(map(frozenset, drawn))) > 1
+    more = set(run({**MANY, 50: MOVE}, seed=0).manifest.query("part == 'drawn'")["image_id"])
+    assert len(more - drawn[0]) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=60))
+def test_law_tokens_are_whole_lower_case_words(text):
+    for token in tokens(text):
+        assert tokens(token) == [token]
+        assert re.search(r"[^\W_]", token)
+
+
+def test_a_class_that_cannot_be_filled_is_told_with_its_shortfall(run):
+    with pytest.raises(HarError, match=r"moving has 1 of 2 \(1 short\); sitting has 0 of 2 \(2 short\)"):
+        run({1: MOVE, 2: ["a dog"]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": {}}, "classes: empty"),
+        ({"classes": {"a": {"keywords": [], "count": 1}}}, r"classes\.a\.keywords: empty"),
+        ({"classes": {"a": {"keywords": ["--"], "count": 1}}}, r"classes\.a\.keywords: '--' holds no word"),
+        ({"classes": {"a": {"keywords": ["x"], "count": 0}}}, r"classes\.a\.count: 0"),
+        ({"classes": {"a/b": {"keywords": ["x"], "count": 1}}}, "only letters"),
+        (
+            {"classes": {k: {"keywords": ["Runs"], "count": 1} for k in "ab"}},
+            r"classes\.b\.keywords: 'Runs' already names a",
+        ),
+        ({"person_words": []}, "person_words: empty"),
+        ({"min_captions": 0}, "min_captions: 0"),
+        ({"extended": -1}, "extended: -1"),
+        ({"precedence": ["standing"]}, "precedence: 'standing'"),
+        ({"precedence": ["moving", "moving"]}, "precedence: 'moving'"),
+    ],
+)
+def test_unusable_arguments_are_told_by_name(run, options, message):
+    with pytest.raises(HarError, match=message):
+        run(ENOUGH, **options)
+
+
+def break_row(file, key, row, **values):
+    def edit(*files):
+        target = files[file][key][row]
+        target.update(values)
+        for name in [k for k, v in values.items() if v is ...]:
+            del target[name]
+
+    return edit
+
+
+CAPTIONS, INSTANCES = 0, 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (break_row(CAPTIONS, "images", 1, id=1), r"captions\.json: images\[1\]: id 1 occurs twice"),
+        (break_row(CAPTIONS, "images", 1, id="2"), r"images\[1\]: id '2' is not"),
+        (break_row(CAPTIONS, "images", 1, width=0), r"images\[1\]: width 0 is not"),
+        (break_row(CAPTIONS, "images", 1, height=...), r"images\[1\]: height None is not"),
+        (break_row(CAPTIONS, "images", 1, height=True), r"images\[1\]: height True is not"),
+        (break_row(CAPTIONS, "images", 1, file_name="../x.jpg"), r"images\[1\]: file_name '\.\./x\.jpg'"),
+        (break_row(CAPTIONS, "images", 1, file_name=...), r"images\[1\]: file_name None"),
+        (break_row(CAPTIONS, "images", 1, license="MIT"), r"images\[1\]: license 'MIT'"),
+        (break_row(CAPTIONS, "images", 1, coco_url=5), r"images\[1\]: coco_url is not text"),
+        (break_row(CAPTIONS, "annotations", 3, id=0), r"captions\.json: annotations\[3\]: id 0 occurs twice"),
+        (break_row(CAPTIONS, "annotations", 3, caption=...), r"annotations\[3\]: caption is missing"),
+        (break_row(CAPTIONS, "annotations", 3, image_id=77), r"annotations\[3\]: image_id 77 is not among"),
+        (break_row(INSTANCES, "annotations", 2, bbox=[1, 2, 3]), r"instances\.json: annotations\[2\]: bbox"),
+        (break_row(INSTANCES, "annotations", 2, bbox=[1, 2, -3, 4]), r"annotations\[2\]: bbox"),
+        (break_row(INSTANCES, "annotations", 2, bbox=[1, 2, float("nan"), 4]), r"annotations\[2\]: bbox"),
+        (break_row(INSTANCES, "annotations", 2, category_id=...), r"annotations\[2\]: category_id"),
+        (break_row(INSTANCES, "annotations", 2, iscrowd="no"), r"annotations\[2\]: iscrowd 'no'"),
+        (break_row(INSTANCES, "categories", 0, name="dog"), r"instances\.json: categories must hold 'person'"),
+        (lambda c, i: c.pop("images"), r"captions\.json: 'images' is missing"),
+        (lambda c, i: c.update(annotations=[3]), r"captions\.json: annotations\[0\] is not an object"),
+        (lambda c, i: i.pop("categories"), r"instances\.json: 'categories' is missing"),
+        (
+            lambda c, i: i.update(images=[{**x, "width": 9} for x in i["images"]]),
+            "image 1 has another file_name or size",
+        ),
+    ],
+)
+def test_malformed_annotations_are_told_by_file_and_row(run, edit, message):
+    with pytest.raises(HarError, match=message) as error:
+        run(ENOUGH, edit=edit)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"images": 1', None])
+def test_unreadable_files_are_told_by_name(tmp_path, content):
+    path = tmp_path / "captions.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(HarError, match=r"captions\.json: "):
+        read_records(path, path)
+
+
+def test_records_hold_captions_and_boxes_for_later_stages(tmp_path, capsys):
+    files = world({7: ["b", "a"], 3: ["c"]}, {7: [[0, 0, 1, 1], [0, 0, 9, 9]], 3: []})
+    for name, file in zip(("c.json", "i.json"), files, strict=True):
+        (tmp_path / name).write_text(json.dumps(file))
+    records = read_records(tmp_path / "c.json", tmp_path / "i.json")
+    assert list(records) == [3, 7]
+    assert records[7].captions == ("b", "a")
+    assert records[7].boxes.tolist() == [[0, 0, 9, 9], [0, 0, 1, 1]]
+    assert records[3].boxes.shape == (0, 4)
+    assert records[3].person_area == 0
+    assert capsys.readouterr().out == ""  # pycocotools prints its progress
+
+
+def test_a_broken_manifest_is_told_by_file_and_column(run, tmp_path):
+    path = tmp_path / "manifest.csv"
+    manifest = run(ENOUGH).manifest
+    with pytest.raises(HarError, match=r"manifest\.csv: no such file"):
+        read_manifest(path)
+    for broken, message in [
+        (manifest.drop(columns="width"), "'width' is missing"),
+        (manifest.assign(height="tall"), "'height' holds something else than int64"),
+        (manifest.assign(part="test"), "'part' may hold only"),
+        (manifest.assign(image_id=4), "image_id 4 occurs twice"),
+    ]:
+        broken.to_csv(path, index=False)
+        with pytest.raises(HarError, match=message):
+            read_manifest(path)
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path, monkeypatch):
+    for name in ("captions", "instances"):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
+
+    def full(self, path):
+        self.rows.execute("PRAGMA max_page_count = 1")
+        self.rows.executemany("INSERT INTO captions VALUES (?, ?, ?)", [(1, 1, "x" * 9999)] * 9)
+
+    monkeypatch.setattr(annotations.Records, "_read_captions", full)
+    with pytest.raises(HarError, match=r"temporary files \(TMPDIR\): database or disk is full"):
+        annotations.Records(tmp_path / "captions.json", tmp_path / "instances.json")

@@ -1,0 +1,197 @@
+"""Images of one group, as frames of a clip, are never on two sides of a split or fold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har.config.models import Probe
+from har.core.errors import HarError
+from har.data.groups import assign_folds, group_codes, inner_folds, require_whole, split_groups, with_groups
+from har.data.split import read_split, split, write_split
+from har.evaluation.metrics import cells
+from har.evaluation.predictions import read_predictions, write_predictions
+from har.evaluation.summary import summarise
+from har.studies.cross_validation.fit import assign_folds as repeated
+from har.studies.cross_validation.fit import hold_out
+from har.training import probe
+
+SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
+
+
+def frames(classes: int, clips: int, largest: int, seed: int) -> pd.DataFrame:
+    """A manifest of `classes` with `clips` groups each, of 1 to `largest` images."""
+    rng = np.random.default_rng(seed)
+    rows = [
+        (f"c{label}", f"c{label}/g{clip}")
+        for label in range(classes)
+        for clip in range(clips)
+        for _ in range(rng.integers(1, largest + 1))
+    ]
+    frame = pd.DataFrame(rows, columns=["label", "group"]).assign(part="drawn")
+    return frame.assign(image_id=rng.permutation(10 * len(frame))[: len(frame)])
+
+
+def straddles(of: np.ndarray, groups: np.ndarray) -> bool:
+    return bool((pd.Series(of).groupby(groups).nunique() > 1).any())
+
+
+data = st.builds(frames, st.integers(2, 7), st.integers(5, 12), st.integers(1, 9), st.integers(0, 999))
+
+
+@settings(max_examples=40, deadline=None)
+@given(images=data, mode=st.sampled_from(["stratified", "unstratified"]), seed=st.integers(0, 2**32 - 1))
+def test_law_no_group_straddles_and_every_image_has_a_split(images, mode, seed):
+    found = split(images, fractions=SHARES, mode=mode, seed=seed)
+    assert found.image_id.tolist() == sorted(images.image_id)
+    assert not straddles(found.split.to_numpy(), group_codes(found))
+    assert set(found.split) == set(SHARES)
+    pd.testing.assert_frame_equal(split(images.sample(frac=1), fractions=SHARES, mode=mode, seed=seed), found)
+    if mode == "stratified":
+        assert (pd.crosstab(found.split, found.label) > 0).all(axis=None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(classes=st.integers(2, 6), clips=st.integers(10, 30), seed=st.integers(0, 999))
+def test_law_clips_of_one_size_are_shared_within_one_clip(classes, clips, seed):
+    images = frames(classes, clips, 1, seed)
+    images = pd.concat([images.assign(image_id=images.image_id + 10**6 * copy) for copy in range(4)])
+    found = split(images, fractions=SHARES, mode="stratified", seed=seed)
+    table = pd.crosstab(found.split, found.label) / 4
+    for name, share in SHARES.items():
+        assert (table.loc[name] - share * clips).abs().max() <= 1.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(images=data, seed=st.integers(0, 999))
+def test_law_folds_partition_and_keep_groups_whole(images, seed):
+    images = images.sort_values("image_id", ignore_index=True)
+    groups, labels = group_codes(images), images.label.to_numpy()
+    folds = repeated(labels, 4, 2, seed, groups)
+    assert folds.shape == (2, len(images))
+    for fold in folds:
+        assert set(fold) == set(range(4))
+        assert not straddles(fold, groups)
+    rest = np.flatnonzero(folds[0] != 0)
+    train, validation = hold_out(rest, labels, 4, seed, groups)
+    assert sorted([*train, *validation]) == rest.tolist()
+    assert len(validation)
+    assert not set(groups[train]) & set(groups[validation])
+
+
+def test_images_without_a_group_stand_alone():
+    frame = pd.DataFrame({"image_id": [3, 1, 2, 9], "group": ["a", "", "", "a"]})
+    codes = group_codes(frame)
+    assert codes[0] == codes[3]
+    assert len(set(codes)) == 3
+    assert group_codes(frame.assign(group="")) is None
+    assert group_codes(frame[["image_id"]]) is None
+
+
+def test_a_group_of_two_classes_stays_whole():
+    images = frames(3, 12, 5, 0)
+    images["group"] = images.group.str.split("/").str[1]  # the same person in each class
+    found = split(images, fractions=SHARES, mode="stratified", seed=0)
+    assert not straddles(found.split.to_numpy(), group_codes(found))
+    assert (pd.crosstab(found.split, found.label) > 0).all(axis=None)
+
+
+def test_too_few_groups_are_told_by_class():
+    images = frames(2, 8, 3, 0)
+    few = images[(images.label == "c0") | images.group.isin(["c1/g0", "c1/g1"])]
+    with pytest.raises(HarError, match="class 'c1' has 2 groups of images, too few"):
+        split(few, fractions=SHARES, mode="stratified", seed=0)
+    with pytest.raises(HarError, match="9 folds, but only 8 groups"):
+        assign_folds(["a"] * 80, np.arange(80) % 8, 9, 0)
+    with pytest.raises(HarError, match="leave none for"):
+        split_groups(["a"] * 4, np.array([0, 0, 1, 1]), SHARES, stratified=False, seed=0)
+
+
+def test_given_splits_are_kept_and_validation_is_drawn_from_train():
+    images = frames(2, 10, 4, 1)
+    images["split"] = np.where(images.group.str.endswith(("g0", "g1")), "test", "train")
+    images.loc[images.group.str.endswith("g2"), ["split", "part"]] = "extended"
+    found = split(images, fractions=SHARES, mode="stratified", seed=1)
+    assert not straddles(found.split.to_numpy(), group_codes(found))
+    both = found.merge(images[["image_id", "split"]], on="image_id", suffixes=("", "_given"))
+    assert (both.split[both.split_given != "train"] == both.split_given[both.split_given != "train"]).all()
+    assert set(both.split[both.split_given == "train"]) == {"train", "validation"}
+    images["group"] = ""
+    alone = split(images, fractions=SHARES, mode="stratified", seed=1)
+    assert set(alone.split) == {"train", "validation", "test", "extended"}
+    assert "group" not in alone.columns
+    with pytest.raises(HarError, match="no image came with split test"):
+        split(images.assign(split="train"), fractions=SHARES, mode="stratified", seed=1)
+
+
+def test_groups_survive_the_file(tmp_path):
+    found = split(frames(2, 8, 3, 0), fractions=SHARES, mode="stratified", seed=0)
+    write_split(found, tmp_path / "split.csv")
+    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), found)
+    require_whole(found, "split")
+    found.loc[found.group == "c0/g1", "split"] = ["test", *["train"] * (int((found.group == "c0/g1").sum()) - 1)]
+    if (found.group == "c0/g1").sum() > 1:
+        with pytest.raises(HarError, match=r"group c0/g1 are in more than one split"):
+            require_whole(found, "split")
+
+
+def test_inner_folds_hold_out_whole_groups_and_lose_no_class():
+    images = frames(3, 6, 5, 2)
+    y, groups = pd.factorize(images.label)[0], group_codes(images)
+    cut = inner_folds(y, groups, 5)
+    assert 2 <= len(cut) <= 5
+    for train, test in cut:
+        assert not set(groups[train]) & set(groups[test])
+        assert set(y[train]) == {0, 1, 2}
+    assert inner_folds(y, y, 5) == []  # a single group a class
+
+
+def test_a_probe_that_recognises_clips_is_not_rewarded():
+    """Features that name the clip and nothing else: across clips the strongest penalty is best."""
+    rng = np.random.default_rng(0)
+    groups = rng.permutation(np.repeat(np.arange(24), 6))
+    y = groups % 2
+    x = rng.normal(size=(24, 40))[groups] + 0.01 * rng.normal(size=(144, 40))
+    config = Probe(c=[0.0001, 1.0], folds=4)
+    assert probe.fit(x, y, 2, config).c == 1.0
+    assert probe.fit(x, y, 2, config, groups).c == 0.0001
+
+
+def told(groups: int, size: int, seed: int) -> pd.DataFrame:
+    """Predictions of one run that is right or wrong for whole groups."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"seed": 0, "image_id": np.arange(groups * size), "split": "test", "label": "a"})
+    frame["group"] = [f"g{i // size}" for i in range(len(frame))]
+    frame["p_a"] = np.repeat(rng.integers(0, 2, groups), size) * 0.8 + 0.1
+    return frame.assign(p_b=1 - frame.p_a)
+
+
+def test_intervals_draw_groups():
+    """Frames that are right or wrong together tell no more than their clips do."""
+    frame = told(20, 10, 3)
+    clips = frame[frame.image_id % 10 == 0]
+    wide, one = (summarise(f, ("test",))["test"]["accuracy"] for f in (frame, clips))
+    alone = summarise(frame.drop(columns="group"), ("test",))["test"]["accuracy"]
+    assert wide["mean"] == pytest.approx(one["mean"])
+    length = {name: s["ci_high"] - s["ci_low"] for name, s in {"wide": wide, "clips": one, "alone": alone}.items()}
+    assert length["wide"] == pytest.approx(length["clips"], rel=0.1)
+    assert length["alone"] < 0.5 * length["wide"]
+
+
+def test_groups_of_single_images_change_nothing_but_the_draw():
+    frame = told(200, 1, 1)
+    with_, without = (cells(f, "test") for f in (frame, frame.drop(columns="group")))
+    assert (with_.units(), without.units()) == (200, 200)
+    drawn = [np.sort(one.sums(np.eye(200), 5, 1)) for one in (with_, without)]
+    assert np.array_equal(*drawn)
+
+
+def test_predictions_carry_groups_through_their_file(tmp_path):
+    images = pd.DataFrame({"image_id": [1, 2, 3], "group": ["x", "", "x"]})
+    frame = told(1, 4, 0)[lambda f: f.image_id > 0].drop(columns="group")
+    found = with_groups(frame, images)
+    assert found.group.tolist() == ["x", "", "x"]
+    write_predictions(tmp_path / "p.csv", found)
+    assert cells(read_predictions(tmp_path / "p.csv"), "test").units() == 2
+    assert with_groups(frame, images.assign(group="")) is frame

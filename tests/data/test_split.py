@@ -1,0 +1,154 @@
+"""A split partitions the drawn images, keeps the classes' shares, and does not see row order."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har.core.errors import HarError
+from har.data.split import read_split, require_classes, split, split_sizes, write_split
+
+PAPER = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+
+def manifest(counts, extended=0):
+    labels = [label for label, count in counts.items() for _ in range(count)]
+    ids = np.random.default_rng(0).permutation(10 * (len(labels) + extended))[: len(labels) + extended]
+    return pd.DataFrame(
+        {
+            "image_id": ids,
+            "label": labels + ["a"] * extended,
+            "part": ["drawn"] * len(labels) + ["extended"] * extended,
+        }
+    )
+
+
+PAPER_COUNTS = {"walking_running": 98, "sitting": 95, "standing": 92}
+
+
+@pytest.mark.parametrize("mode", ["stratified", "unstratified"])
+def test_the_papers_285_images_give_228_28_29(mode):
+    frame = split(manifest(PAPER_COUNTS, 40), fractions=PAPER, mode=mode, seed=42)
+    assert frame["split"].value_counts().to_dict() == {
+        "train": 228,
+        "validation": 28,
+        "test": 29,
+        "extended": 40,
+    }
+
+
+def test_stratified_the_papers_test_set_holds_10_10_9():
+    frame = split(manifest(PAPER_COUNTS), fractions=PAPER, mode="stratified", seed=42)
+    test = frame[frame["split"] == "test"]["label"].value_counts().to_dict()
+    assert test == {"walking_running": 10, "sitting": 10, "standing": 9}
+
+
+class_counts = st.dictionaries(st.sampled_from("abcde"), st.integers(12, 60), min_size=2)
+# a tenth for test too, as for validation: of 12 images a class that leaves one of each
+fractions = (
+    st.tuples(st.integers(50, 80), st.integers(10, 20))
+    .filter(lambda p: sum(p) <= 90)
+    .map(lambda p: {"train": p[0] / 100, "validation": p[1] / 100, "test": (100 - p[0] - p[1]) / 100})
+)
+
+
+def test_a_test_set_smaller_than_its_classes_is_refused():
+    parts = {"train": 0.76, "validation": 0.2, "test": 0.04}
+    with pytest.raises(HarError, match="too few to put some in every split"):
+        split(manifest({"a": 12, "b": 12}), fractions=parts, mode="stratified", seed=0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    counts=class_counts,
+    parts=fractions,
+    mode=st.sampled_from(["stratified", "unstratified"]),
+    seed=st.integers(0, 2**32 - 1),
+    order=st.integers(0, 99),
+)
+def test_law_a_split_partitions_whatever_the_order_of_rows(counts, parts, mode, seed, order):
+    images = manifest(counts, 5)
+    frame = split(images, fractions=parts, mode=mode, seed=seed)
+    assert frame["image_id"].tolist() == sorted(images["image_id"])
+    assert dict(zip(frame["image_id"], frame["label"], strict=True)) == dict(
+        zip(images["image_id"], images["label"], strict=True)
+    )
+    extended = set(images[images["part"] == "extended"]["image_id"])
+    assert set(frame[frame["split"] == "extended"]["image_id"]) == extended
+    sizes = frame["split"].value_counts().to_dict()
+    total = sum(counts.values())
+    assert {k: sizes[k] for k in parts} == split_sizes(total, parts)
+    for name, share in parts.items():
+        assert abs(sizes[name] - total * share) < 2
+    shuffled = images.sample(frac=1, random_state=order)
+    pd.testing.assert_frame_equal(split(shuffled, fractions=parts, mode=mode, seed=seed), frame)
+
+
+@settings(max_examples=60, deadline=None)
+@given(counts=class_counts, parts=fractions, seed=st.integers(0, 2**32 - 1))
+def test_law_stratified_classes_keep_their_share(counts, parts, seed):
+    frame = split(manifest(counts), fractions=parts, mode="stratified", seed=seed)
+    table = pd.crosstab(frame["split"], frame["label"])
+    total = sum(counts.values())
+    for label, count in counts.items():
+        for name in parts:
+            share = count * table.loc[name].sum() / total
+            # train is drawn in one step; validation and test divide what is left, and round a second time
+            assert abs(table.loc[name, label] - share) <= (1 if name == "train" else 2)
+
+
+def test_seeds_differ():
+    frames = [split(manifest(PAPER_COUNTS), fractions=PAPER, mode="stratified", seed=s) for s in (1, 2)]
+    assert not frames[0]["split"].equals(frames[1]["split"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"train": 0.8, "validation": 0.2, "test": 0.1}, "sum to 1.1, expected 1"),
+        ({"train": 0.8, "validation": 0.1, "test": 0.05}, "sum to 0.95"),
+        ({"train": 1.0, "validation": 0.1, "test": 0.1}, r"split\.train: 1\.0 is not a share"),
+        ({"train": 0.8, "validation": True, "test": 0.1}, r"split\.validation: True"),
+        ({"train": 0.8, "test": 0.2}, "expected train, validation and test"),
+        ({"train": 0.998, "validation": 0.001, "test": 0.001}, r"split\.validation: 0\.001 of 285 .* none"),
+    ],
+)
+def test_bad_fractions_are_told_by_name(parts, message):
+    with pytest.raises(HarError, match=message):
+        split(manifest(PAPER_COUNTS), fractions=parts, mode="stratified", seed=1)
+
+
+def test_other_mistakes_are_told(tmp_path):
+    images = manifest(PAPER_COUNTS)
+    for change, message in [({"mode": "random"}, r"split\.mode: 'random'"), ({"seed": -1}, r"split\.seed: -1")]:
+        with pytest.raises(HarError, match=message):
+            split(images, **{"fractions": PAPER, "mode": "stratified", "seed": 1, **change})
+    with pytest.raises(HarError, match="occurs twice"):
+        split(pd.concat([images, images[:1]]), fractions=PAPER, mode="stratified", seed=1)
+    with pytest.raises(HarError, match="class 'rare' has 1 of"):
+        split(manifest({"a": 50, "rare": 1}), fractions=PAPER, mode="stratified", seed=1)
+    split(manifest({"a": 50, "rare": 1}), fractions=PAPER, mode="unstratified", seed=1)
+
+
+def test_a_split_survives_its_file(tmp_path):
+    frame = split(manifest(PAPER_COUNTS, 3), fractions=PAPER, mode="stratified", seed=42)
+    write_split(frame, tmp_path / "split.csv")
+    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), frame)
+    frame.assign(split="dev").to_csv(tmp_path / "split.csv", index=False)
+    with pytest.raises(HarError, match="'split' may hold only train, validation, test, extended"):
+        read_split(tmp_path / "split.csv")
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_a_class_that_a_part_lacks_is_told_before_any_training(part):
+    frame = pd.DataFrame(
+        {"label": ["a", "b"] * 3, "split": ["train", "train", "validation", "validation", "test", "test"]}
+    )
+    require_classes(frame, ["a", "b"], "split")
+    require_classes(
+        frame[frame["split"] != "test"], ["a", "b"], "augment"
+    )  # nothing is said of a test that is not there
+    lacking = frame[(frame["split"] != part) | (frame["label"] != "b")]
+    with pytest.raises(HarError, match=f"split: no {part} image of class b; change split or curate.classes"):
+        require_classes(lacking, ["a", "b"], "split")

@@ -1,0 +1,227 @@
+"""The image store keeps exactly what Pillow decodes, or says in one line which file it could not."""
+
+import contextlib
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from har.core.errors import HarError
+from har.data import store
+from har.models.preprocess import Preprocess, from_hub_config
+
+
+@given(st.integers(8, 120), st.integers(8, 120), st.integers(8, 40))
+@settings(max_examples=25, deadline=None)
+def test_the_short_side_is_exact_and_the_aspect_ratio_kept(tmp_path_factory, width, height, short):
+    path = tmp_path_factory.mktemp("decode") / "image.png"
+    Image.fromarray(picture(width, width, height)).save(path)
+    rows, columns = store.decode(path, short).shape[:2]
+    assert min(rows, columns) == short
+    assert max(rows, columns) == pytest.approx(short * max(width, height) / min(width, height), abs=0.51)
+
+
+def test_bytes_are_those_of_pillow(photos, store):
+    for image_id, path in photos.items():
+        with Image.open(path) as image:
+            scale = 48 / min(image.size)
+            size = (round(image.width * scale), round(image.height * scale))
+            expected = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
+        np.testing.assert_array_equal(store.image(image_id), expected)
+
+
+def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same(tmp_path):
+    path = tmp_path / "large.jpg"
+    Image.fromarray(picture(1, 640, 480)).save(path, quality=95)
+    with Image.open(path) as image:
+        whole = np.asarray(image.resize((64, 48), Image.Resampling.BICUBIC)).astype(int)
+    assert np.abs(store.decode(path, 48) - whole).max() <= 8
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA"])
+def test_every_colour_mode_becomes_rgb(tmp_path, mode):
+    path = tmp_path / ("image.jpg" if mode == "CMYK" else "image.png")
+    Image.fromarray(picture(2, 40, 30)).convert("RGB").convert("L" if mode == "LA" else mode).convert(mode).save(path)
+    assert store.decode(path, 16).shape == (16, 21, 3)
+
+
+def encoded(format: str) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(picture(3, 60, 50)).save(data, format)
+    return data.getvalue()
+
+
+JPEG, PNG = encoded("JPEG"), encoded("PNG")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>503 Slow Down</html>", JPEG[: len(JPEG) // 2], PNG[: len(PNG) // 2], JPEG[:20], b"\0" * 5000],
+    ids=["empty", "html", "half a jpeg", "half a png", "header", "zeros"],
+)
+def test_a_file_that_is_no_whole_image_is_named_in_one_line(tmp_path, data):
+    path = tmp_path / "000000000042.jpg"
+    path.write_bytes(data)
+    with pytest.raises(HarError, match=r"000000000042\.jpg: not a readable image") as told:
+        store.decode(path, 32)
+    assert "\n" not in str(told.value)
+
+
+@given(st.sampled_from([JPEG, PNG]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_bytes_give_an_image_or_a_told_error(tmp_path_factory, data, draw):
+    damaged = bytearray(data)
+    for _ in range(draw.draw(st.integers(1, 4))):
+        damaged[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "image"
+    path.write_bytes(damaged[: draw.draw(st.integers(1, len(data)))])
+    # only a HarError may leave: anything else fails the test
+    with contextlib.suppress(HarError):
+        assert min(store.decode(path, 16).shape[:2]) == 16
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(HarError, match=r"nowhere\.jpg"):
+        store.decode(tmp_path / "nowhere.jpg", 32)
+
+
+@pytest.mark.parametrize("size", [(8000, 8000), (30_000, 2)], ids=["a bomb", "a strip that would grow into one"])
+def test_an_image_too_large_to_decode_is_refused(tmp_path, size):
+    path = tmp_path / "bomb.png"
+    Image.new("1", size).save(path)
+    with pytest.raises(HarError, match=r"bomb\.png: \d+ x \d+ pixels"):
+        store.decode(path, 256)
+
+
+def test_a_failed_build_leaves_no_store_and_an_old_one_whole(tmp_path, photos):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no image")
+    with pytest.raises(HarError, match=r"bad\.jpg"):
+        store.build({**photos, 99: bad}, tmp_path / "fresh", 32)
+    assert not list((tmp_path / "fresh").iterdir())
+
+    store.build(photos, tmp_path / "old", 32)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()}
+    with pytest.raises(HarError, match=r"bad\.jpg"):
+        store.build({**photos, 99: bad}, tmp_path / "old", 16)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()} == before
+
+
+def test_the_same_files_give_the_same_store_whatever_their_order(tmp_path, photos):
+    store.build(photos, tmp_path / "a", 32)
+    store.build(dict(reversed(photos.items())), tmp_path / "b", 32)
+    for name in ("pixels.bin", "index.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_pixels_that_do_not_fit_their_index_are_told(tmp_path, photos):
+    store.build(photos, tmp_path, 32)
+    pixels = (tmp_path / "pixels.bin").read_bytes()
+    (tmp_path / "pixels.bin").write_bytes(pixels[:-3])
+    with pytest.raises(HarError, match="index"):
+        store.Store(tmp_path)
+    (tmp_path / "pixels.bin").write_bytes(pixels)
+    index = pd.read_csv(tmp_path / "index.csv")
+    index.iloc[:-1].to_csv(tmp_path / "index.csv", index=False)
+    with pytest.raises(HarError, match="index"):
+        store.Store(tmp_path)
+    index.drop(columns="height").to_csv(tmp_path / "index.csv", index=False)
+    with pytest.raises(HarError, match=r"index\.csv: column 'height' is missing"):
+        store.Store(tmp_path)
+
+
+def test_what_is_no_store_or_not_in_it_is_told(tmp_path, store):
+    with pytest.raises(HarError, match=r"index\.csv: no such file"):
+        type(store)(tmp_path)
+    (tmp_path / "index.csv").write_text("image_id,offset,height,width\n")
+    with pytest.raises(HarError, match="not an image store"):
+        type(store)(tmp_path)
+    with pytest.raises(HarError, match="image 404 is not in the store"):
+        store.square([404], 16, "squash")
+
+
+def test_squash_takes_the_whole_image_and_crop_its_centre(store):
+    wide = store.image(7)  # [48, 72, 3]
+    whole = np.asarray(Image.fromarray(wide).resize((48, 48), Image.Resampling.BICUBIC))
+    np.testing.assert_array_equal(store.square([7], 48, "squash")[0], whole)
+    np.testing.assert_array_equal(store.square([7], 48, "crop")[0], wide[:, 12:60])
+    # scaled first and cropped then, as the hub's processors do it
+    scaled = Image.fromarray(store.image(12)).resize((40, 40), Image.Resampling.BICUBIC)
+    centre = np.asarray(scaled.crop((4, 4, 36, 36))).astype(int)
+    assert np.abs(store.square([12], 32, "crop", crop_pct=0.8)[0] - centre).max() <= 1
+
+
+# The real configs of openai/clip-vit-base-patch32 and facebook/deit-tiny-patch16-224 (new and old style), and
+# of google/siglip2-base-patch16-224's kind, at this store's scale.
+CLIP_MEAN, CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+SIZE = {"height": 32, "width": 32}
+COMMON = {"do_resize": True, "do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "resample": 3}
+IMAGENET = {"image_mean": IMAGENET_MEAN, "image_std": IMAGENET_STD}
+PROCESSORS = {
+    "clip": {"image_processor_type": "CLIPImageProcessor", "do_center_crop": True, "do_convert_rgb": True,
+             "crop_size": SIZE, "size": {"shortest_edge": 32}, "image_mean": CLIP_MEAN, "image_std": CLIP_STD},
+    "old clip": {"feature_extractor_type": "CLIPFeatureExtractor", "image_processor_type": "CLIPImageProcessor",
+                 "do_center_crop": True, "crop_size": 32, "size": 32, "image_mean": CLIP_MEAN, "image_std": CLIP_STD},
+    "deit": {"image_processor_type": "ViTImageProcessor", "size": SIZE, **IMAGENET},
+    "old deit": {"image_processor_type": "DeiTImageProcessor", "do_center_crop": True, "crop_size": 32, "size": 40,
+                 **IMAGENET},
+    "siglip2": {"image_processor_type": "SiglipImageProcessor", "size": SIZE, "image_mean": [0.5] * 3,
+                "image_std": [0.5] * 3},
+    "vit, bilinear": {"image_processor_type": "ViTImageProcessor", "size": SIZE, "resample": 2,
+                      "image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_preprocessing_equals_the_hubs_own_processor(tmp_path, store, name):
+    import json
+
+    import torch
+    from transformers import AutoImageProcessor
+
+    config = COMMON | PROCESSORS[name]
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
+    ours = from_hub_config(config, "config")
+    ids = [5, 12]  # square in the store, where squash and crop agree
+    processor = AutoImageProcessor.from_pretrained(tmp_path)
+    theirs = processor([Image.fromarray(store.image(i)) for i in ids], return_tensors="pt")["pixel_values"]
+    got = ours.normalise(torch.from_numpy(ours.load(store, ids)))
+    assert got.shape == theirs.shape == (2, 3, 32, 32)
+    # two grey levels: torchvision and Pillow round a resize differently
+    assert float((got - theirs).abs().max()) <= 2 / 255 / min(config["image_std"]) + 1e-5
+
+
+def test_a_wide_image_is_cropped_for_clip_and_squashed_for_vit(store):
+    assert from_hub_config(PROCESSORS["clip"], "").fit == from_hub_config(PROCESSORS["old clip"], "").fit == "crop"
+    assert from_hub_config(PROCESSORS["deit"], "").fit == from_hub_config(PROCESSORS["old deit"], "").fit == "squash"
+    assert from_hub_config(PROCESSORS["old deit"], "").crop_pct == 0.8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": {"height": 32, "width": 48}},
+        {"size": None},
+        {"size": {"longest_edge": 32}},
+        {"size": 24, "do_center_crop": True, "crop_size": 32},
+    ],
+)
+def test_a_size_this_project_cannot_serve_is_named(change):
+    with pytest.raises(HarError, match=r"folder/preprocessor_config\.json: (size|crop_size)"):
+        from_hub_config(COMMON | PROCESSORS["deit"] | change, "folder/preprocessor_config.json")
+
+
+@given(st.lists(st.integers(0, 255), min_size=3, max_size=3))
+@settings(max_examples=20, deadline=None)
+def test_normalise_is_the_textbook_formula(values):
+    import torch
+
+    one = torch.tensor(values, dtype=torch.uint8).view(1, 3, 1, 1)
+    got = Preprocess(1, mean=tuple(CLIP_MEAN), std=tuple(CLIP_STD)).normalise(one).flatten().numpy()
+    np.testing.assert_allclose(got, (np.array(values) / 255 - CLIP_MEAN) / CLIP_STD, atol=1e-5)

@@ -1,0 +1,130 @@
+"""Calibration error is what its definition says, and a temperature never harms what it was fitted on."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
+
+from har.evaluation import calibration
+from har.evaluation.metrics import Cells, negative_log_likelihood
+
+CLASSES = ("walking_running", "sitting", "standing")
+
+
+def simulate(n=300, runs=2, temperature=1.0, seed=0):
+    """Logits whose softmax at `temperature` is the true distribution of labels: 1 is calibrated, above 1 too sure."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 1.5, (n, 1, 3)) + np.zeros((n, runs, 3))
+    truth = np.array([random.choice(3, p=p) for p in softmax(logits[:, 0] / temperature, axis=-1)])
+    return Cells(np.arange(n), np.arange(runs), truth, softmax(logits, axis=-1), CLASSES)
+
+
+def test_error_is_that_of_scikit_learns_quantile_bins():
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.3, 1, 300)
+    hits = random.random(300) < confidence**2
+    true, predicted = calibration_curve(hits, confidence, n_bins=15, strategy="quantile")
+    found = calibration.expected_calibration_error(confidence, hits, 15)
+    assert found == pytest.approx(np.abs(true - predicted).mean(), abs=1e-9)  # 20 images in each
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 80), st.integers(1, 20), st.integers(0, 10**6), st.sampled_from([1, 2, 8]))
+def test_error_lies_in_0_to_1_whatever_the_order_of_images(n, bins, seed, digits):
+    random = np.random.default_rng(seed)
+    confidence, hits = random.random(n).round(digits), random.random(n) < 0.5
+    found = calibration.expected_calibration_error(confidence, hits, bins)
+    assert 0 <= found <= 1
+    order = random.permutation(n)
+    assert calibration.expected_calibration_error(confidence[order], hits[order], bins) == pytest.approx(found)
+    assert calibration.equal_mass_bins(confidence, bins).max() < bins
+    assert found >= abs(confidence.mean() - hits.mean()) - 1e-12  # one bin has the least
+
+
+def test_a_constant_prediction_has_one_bin():
+    confidence, hits = np.full(29, 0.35), np.arange(29) < 10
+    assert calibration.expected_calibration_error(confidence, hits, 5) == pytest.approx(abs(10 / 29 - 0.35))
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1, 1), (8, 2), (29, 5), (1000, 15)])
+def test_more_images_make_more_and_fuller_bins(n, bins):
+    assert calibration.bin_count(n) == bins
+
+
+def test_bins_hold_equally_many():
+    confidence = np.random.default_rng(0).random(103)
+    assert set(np.bincount(calibration.equal_mass_bins(confidence, 10))) == {10, 11}
+
+
+def test_a_calibrated_model_scores_what_is_expected_of_it():
+    """The bias: a calibrated model's error on 29 images is far from 0, and known."""
+    found = np.array([[calibration.ece(one).mean(), calibration.ece_of_calibrated(one).mean()]
+                      for one in (simulate(29, 1, seed=seed) for seed in range(100))])  # fmt: skip
+    assert found[:, 0].mean() == pytest.approx(found[:, 1].mean(), rel=0.1)
+    assert found[:, 0].mean() > 0.1
+    assert calibration.ece_of_calibrated(simulate(1000)).max() < 0.05
+    sure = simulate(1000, temperature=3)
+    assert (calibration.ece(sure) > 3 * calibration.ece_of_calibrated(sure)).all()
+
+
+def test_reliability_counts_every_run_and_averages_to_the_accuracy():
+    one = simulate(100, 3)
+    found = calibration.reliability(one, 200)
+    assert found["images"].sum() == 300
+    hits = (one.guess == one.truth[:, None]).mean()
+    assert np.average(found["accuracy"], weights=found["images"]) == pytest.approx(hits)
+    assert (np.diff(found["confidence"]) > 0).all()
+    low, high = np.nanquantile(found["resampled"], [0.025, 0.975], axis=0)
+    assert ((low <= found["accuracy"]) & (found["accuracy"] <= high)).all()
+
+
+# --- temperature
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.floats(0.2, 5), st.integers(0, 10**6))
+def test_scaling_never_raises_the_loss_it_was_fitted_on(n, temperature, seed):
+    one = simulate(n, 2, temperature, seed)
+    temperatures = calibration.fit_temperatures(one)
+    scaled = calibration.rescaled(one, temperatures)
+    assert (scaled.losses()["nll"].mean(0) <= one.losses()["nll"].mean(0) + 1e-12).all()
+    assert (scaled.guess == one.guess).all()
+    low, high = calibration.TEMPERATURES
+    assert all(low <= found <= high for found in temperatures.values())
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_true_temperature_is_found_and_is_the_optimum(temperature):
+    one = simulate(4000, 1, temperature)
+    found = calibration.fit_temperatures(one)[0]
+    assert found == pytest.approx(temperature, rel=0.1)
+    losses = [negative_log_likelihood(calibration.scale(one.probabilities[:, 0], t), one.truth).mean()
+              for t in (found * 0.99, found, found * 1.01)]  # fmt: skip
+    assert losses[1] == min(losses)
+    scaled = calibration.rescaled(one, {0: found})
+    assert calibration.ece(scaled)[0] < 0.04
+
+
+def test_each_run_has_its_own_temperature():
+    calm, sure = simulate(500, 1), simulate(500, 1, temperature=3)
+    both = calm._replace(seeds=np.array([7, 3]), probabilities=np.hstack([calm.probabilities, sure.probabilities**2]))
+    both = both._replace(probabilities=both.probabilities / both.probabilities.sum(-1, keepdims=True))
+    found = calibration.fit_temperatures(both)
+    assert found[3] > found[7]
+    with pytest.raises(KeyError):
+        calibration.rescaled(both, {7: 1.0})
+
+
+def test_validation_images_that_are_all_right_ask_for_the_limit():
+    probabilities = np.tile([0.4, 0.3, 0.3], (9, 1))
+    found = calibration.fit_temperature(probabilities, np.zeros(9, int))
+    assert calibration.at_limit(found)
+    assert not calibration.at_limit(1.0)
+
+
+def test_equal_probabilities_stay_as_they_are():
+    flat = np.full((5, 3), 1 / 3)
+    assert calibration.fit_temperature(flat, np.array([0, 1, 2, 0, 1])) == 1
+    assert calibration.scale(flat, 1.0) is flat

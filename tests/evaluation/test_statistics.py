@@ -1,0 +1,348 @@
+"""The paper's tests are scipy's; differences are paired over images; degenerate input is named, never NaN."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import linalg, stats
+from statsmodels.stats.oneway import effectsize_oneway
+
+from har.core.errors import HarError
+from har.evaluation.anova import (
+    anova,
+    friedman,
+    greenhouse_geisser,
+    kruskal_wallis,
+    levene,
+    paired_t_test,
+    repeated_measures_anova,
+    shapiro,
+    tukey,
+)
+from har.evaluation.mcnemar import (
+    difference,
+    estimated_difference,
+    mcnemar,
+    mcnemar_power,
+    minimum_detectable_difference,
+)
+from har.evaluation.metrics import cells, seed_scores
+from har.evaluation.multiple import holm
+from har.evaluation.predictions import predictions_frame
+from har.evaluation.summary import estimates
+
+CLASSES = ("sitting", "standing")
+
+
+def simulate(accuracy, n=60, runs=5, seed=0, images=0):
+    """Right with probability `accuracy` on each image; labels follow from `images`, so they can be shared."""
+    truth = np.random.default_rng(images).integers(0, 2, n)
+    random = np.random.default_rng(seed + 1000)
+    frames = []
+    for run in range(runs):
+        guess = np.where(random.random(n) < accuracy, truth, 1 - truth)
+        shares = np.where(np.eye(2)[guess] == 1, 0.8, 0.2)
+        frames.append(predictions_frame(range(n), np.array(CLASSES)[truth], ["test"] * n, shares, CLASSES, run))
+    return pd.concat(frames, ignore_index=True)
+
+
+def finite(result):
+    json.dumps(result, allow_nan=False)
+    return result
+
+
+def test_anova_is_scipys_and_says_what_is_wrong_with_it():
+    scores = {f"m{i}": seed_scores(simulate(0.5 + 0.1 * i, seed=i)) for i in range(3)}
+    result, expected = finite(anova(scores)), stats.f_oneway(*scores.values())
+    assert (result["F"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    assert (result["groups"], result["df_between"], result["df_within"]) == (3, 2, 12)
+    assert "one split" in result["caveat"]
+
+
+def test_paired_t_test_is_scipys_and_pairs_by_seed():
+    a, b = seed_scores(simulate(0.7, seed=1)), seed_scores(simulate(0.6, seed=2))
+    result, expected = finite(paired_t_test(a, b)), stats.ttest_rel(a, b)
+    assert (result["t"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    assert result["df"] == 4
+    assert paired_t_test(a, b.iloc[::-1]) == result  # by seed, not by place
+
+
+def test_the_papers_t_has_four_degrees_of_freedom():
+    assert 2 * stats.t.sf(1.4505, 4) == pytest.approx(0.2205, abs=2e-4)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {},
+        {"a": [0.5, 0.6]},
+        {"a": [0.5], "b": [0.6]},
+        {"a": [0.5, 0.5], "b": [0.5, 0.5]},
+        {"a": [0.5, 0.5], "b": [0.7, 0.7]},
+    ],
+)
+def test_degenerate_anova_has_a_note(scores):
+    result = finite(anova(scores))
+    assert result["F"] is None
+    assert result["p"] is None
+    assert "not defined" in result["note"]
+
+
+def test_anova_names_the_models_it_leaves_out():
+    result = anova({"a": [0.5, 0.6], "b": [0.7, 0.75], "zero_shot": [0.7]})
+    assert result["groups"] == 2
+    assert "zero_shot" in result["note"]
+
+
+@pytest.mark.parametrize(("a", "b"), [([0.5], [0.6]), ([0.5, 0.6], [0.5, 0.6]), ([0.5, 0.6], [0.6, 0.7]), ([], [])])
+def test_degenerate_t_test_has_a_note(a, b):
+    result = finite(paired_t_test(pd.Series(a, dtype=float), pd.Series(b, dtype=float)))
+    assert result["t"] is None
+    assert "not defined" in result["note"]
+
+
+# --- over runs: beside the paper's two
+
+
+def run_scores(models=4, runs=5, seed=0):
+    """Accuracies of `runs` runs, with an effect of the model and of the seed."""
+    random = np.random.default_rng(seed)
+    luck = random.normal(0, 0.05, runs)
+    return {f"m{i}": pd.Series(0.5 + 0.03 * i + luck + random.normal(0, 0.02, runs)) for i in range(models)}
+
+
+def test_one_way_effect_size_is_the_share_of_the_sum_of_squares():
+    scores = run_scores()
+    every = np.concatenate(list(scores.values()))
+    within = sum(((runs - runs.mean()) ** 2).sum() for runs in scores.values())
+    total = ((every - every.mean()) ** 2).sum()
+    assert anova(scores)["partial_eta_squared"] == pytest.approx(1 - within / total, abs=1e-9)
+    means, variances = (np.array([getattr(s, f)() for s in scores.values()]) for f in ("mean", "var"))
+    f_squared = effectsize_oneway(means, variances, np.full(4, 5), use_var="equal")
+    assert anova(scores)["F"] * 3 / 20 == pytest.approx(f_squared, abs=1e-9)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 10**6))
+def test_repeated_measures_anova_is_the_two_way_decomposition(models, runs, seed):
+    scores = run_scores(models, runs, seed)
+    table = pd.DataFrame(scores).to_numpy()
+    model = runs * ((table.mean(0) - table.mean()) ** 2).sum()
+    rest = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
+    error = (rest**2).sum()
+    result = finite(repeated_measures_anova(scores))
+    df, df_error = models - 1, (models - 1) * (runs - 1)
+    f = model / df / (error / df_error)
+    assert (result["F"], result["df_model"], result["df_error"]) == pytest.approx((f, df, df_error), rel=1e-7)
+    assert result["p"] == pytest.approx(stats.f.sf(f, df, df_error), abs=1e-9)
+    assert result["partial_eta_squared"] == pytest.approx(model / (model + error), abs=1e-9)
+    assert result["p_corrected"] >= result["p"] - 1e-12 or result["F"] < 1
+    contrasts = linalg.helmert(models)
+    roots = linalg.eigvalsh(contrasts @ np.atleast_2d(np.cov(table, rowvar=False)) @ contrasts.T)
+    epsilon = roots.sum() ** 2 / (df * (roots**2).sum())
+    assert result["epsilon"] == pytest.approx(epsilon, rel=1e-6)
+    assert 1 / df - 1e-9 <= epsilon <= 1 + 1e-9
+
+
+def test_two_models_make_repeated_measures_the_paired_t_test():
+    scores = run_scores(2)
+    t, result = stats.ttest_rel(*scores.values()), repeated_measures_anova(scores)
+    assert (result["F"], result["p"]) == pytest.approx((t.statistic**2, t.pvalue), rel=1e-9)
+    assert greenhouse_geisser(pd.DataFrame(scores).to_numpy()) == pytest.approx(1)
+
+
+def test_friedman_is_scipys_and_its_effect_the_agreement_of_seeds():
+    scores = run_scores()
+    result, expected = finite(friedman(scores)), stats.friedmanchisquare(*scores.values())
+    assert (result["chi_squared"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    same_order = {name: pd.Series(np.arange(5) + 10 * i) for i, name in enumerate("abc")}
+    assert friedman(same_order)["kendalls_w"] == pytest.approx(1)
+
+
+def test_tests_over_seeds_pair_by_seed_and_name_what_they_leave_out():
+    scores = run_scores()
+    turned = {name: runs.iloc[::-1] for name, runs in scores.items()}
+    assert repeated_measures_anova(turned) == repeated_measures_anova(scores)
+    scores["m0"] = scores["m0"].drop(4)
+    scores["zero_shot"] = pd.Series([0.5])
+    result = repeated_measures_anova(scores)
+    assert (result["models"], result["runs"]) == (4, 4)
+    assert "seed 4" in result["note"]
+    assert "zero_shot" in result["note"]
+
+
+def test_tukey_is_scipys_and_agrees_with_statsmodels():
+    from statsmodels.stats.multicomp import pairwise_tukeyhsd
+
+    scores = run_scores(3)
+    found = tukey(scores | {"majority": pd.Series([0.4])})
+    expected = stats.tukey_hsd(*scores.values()).pvalue
+    assert found["p"]["m0", "m2"] == pytest.approx(expected[0, 2], abs=1e-9)
+    other = pairwise_tukeyhsd(np.concatenate(list(scores.values())), np.repeat(list(scores), 5)).pvalues
+    assert list(found["p"].values()) == pytest.approx(other, abs=1e-3)
+    assert "majority" in found["note"]
+
+
+def test_assumptions_are_scipys():
+    scores = run_scores()
+    spread = stats.f_oneway(*(np.abs(runs - runs.median()) for runs in scores.values()))  # its definition
+    assert (levene(scores)["W"], levene(scores)["p"]) == pytest.approx((spread.statistic, spread.pvalue), rel=1e-9)
+    residuals = np.concatenate([runs - runs.mean() for runs in scores.values()])
+    w, p = stats.shapiro(residuals)
+    assert (shapiro(scores)["W"], shapiro(scores)["p"]) == pytest.approx((w, p), rel=1e-9)
+
+
+@pytest.mark.parametrize("test", [repeated_measures_anova, friedman, tukey, levene, shapiro])
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {},
+        {"a": [0.5, 0.5]},
+        {"a": [0.5], "b": [0.6], "c": [0.7]},
+        {"a": [0.5] * 3, "b": [0.5] * 3, "c": [0.5] * 3},
+    ],
+    ids=["no model", "one model", "one seed", "equal"],
+)
+def test_degenerate_tests_over_seeds_have_a_note(test, scores):
+    result = test({name: pd.Series(runs, dtype=float) for name, runs in scores.items()})
+    assert result["p"] is None or result["p"] == {}
+    assert "not defined" in result["note"]
+
+
+def test_models_that_move_together_leave_no_error_to_test_with():
+    result = repeated_measures_anova({"a": pd.Series([0.5, 0.6, 0.7]), "b": pd.Series([0.6, 0.7, 0.8])})
+    assert result["F"] is None
+    assert "same amount" in result["note"]
+
+
+# --- over images
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_mcnemar_is_the_binomial_test_of_the_discordant_images(pairs):
+    a, b = np.array(pairs).T
+    result, turned = finite(mcnemar(a, b)), mcnemar(b, a)
+    only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
+    assert (result["only_a"], result["only_b"]) == (only_a, only_b)
+    assert result["p"] == turned["p"]
+    if only_a + only_b:
+        assert result["p"] == pytest.approx(stats.binomtest(int(only_a), int(only_a + only_b)).pvalue, abs=1e-9)
+        assert result["cohens_g"] == pytest.approx(-turned["cohens_g"])
+    else:
+        assert (result["p"], result["cohens_g"]) == (1, None)
+    assert (result["odds_ratio"] is None) == (only_b == 0) == bool(result["note"])
+
+
+@pytest.mark.parametrize(("discordant", "gap"), [(0.5, 0.3), (0.9, 0.9), (0.3, 0.0)])
+def test_power_is_the_sum_over_all_outcomes(discordant, gap):
+    n, alpha = 14, 0.05
+    shares = [(discordant + gap) / 2, (discordant - gap) / 2, 1 - discordant]
+    expected = 0.0
+    for a in range(n + 1):
+        for b in range(n + 1 - a):
+            if a + b and stats.binomtest(a, a + b).pvalue <= alpha:
+                expected += stats.multinomial.pmf([a, b, n - a - b], n, shares)
+    assert mcnemar_power(n, discordant, gap, alpha) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "discordant"), [(29, 0.6), (1000, 0.3), (340, 0.2)])
+def test_the_detectable_difference_has_the_power_asked_for(n, discordant):
+    gap, note = minimum_detectable_difference(n, discordant)
+    assert note == ""
+    assert mcnemar_power(n, discordant, gap) == pytest.approx(0.8, abs=1e-5)
+    z, w = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
+    connor = (z * math.sqrt(discordant) + w * math.sqrt(discordant - gap**2)) ** 2 / gap**2  # images (Connor 1987)
+    assert connor == pytest.approx(n, rel=0.25)  # the exact test is conservative, the more so the smaller n
+
+
+def test_too_few_discordant_images_detect_nothing():
+    assert minimum_detectable_difference(29, 0.1)[0] is None
+    gap, note = minimum_detectable_difference(29, 0.0)
+    assert gap is None
+    assert "No detectable difference" in note
+
+
+def test_holm_steps_down_and_leaves_out_what_is_not_defined():
+    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert holm([None]) == [None]
+    assert holm([]) == []
+
+
+def test_independent_sets_have_the_wider_interval_of_two_means():
+    small = simulate(0.7, n=400, runs=1, seed=1, images=1)
+    large = simulate(0.7, n=400, runs=1, seed=2, images=2)
+    found = [estimates(cells(frame, "test"), 4000, seed)["accuracy"] for seed, frame in enumerate((small, large))]
+    result = estimated_difference(*found)
+    expected = 2 * 1.96 * math.sqrt(sum(one.mean * (1 - one.mean) / 400 for one in found))
+    assert result["ci_high"] - result["ci_low"] == pytest.approx(expected, rel=0.1)
+    assert result["difference"] == pytest.approx(found[0].mean - found[1].mean)
+
+
+def test_difference_is_that_of_the_means_and_turns_its_sign_around():
+    a, b = simulate(0.8, seed=1), simulate(0.5, seed=2)
+    one, other = finite(difference(a, b)), difference(b, a)
+    assert one["difference"] == pytest.approx(seed_scores(a).mean() - seed_scores(b).mean())
+    assert (one["ci_low"], one["ci_high"]) == pytest.approx((-other["ci_high"], -other["ci_low"]))
+    assert one["ci_low"] > 0
+    assert one["share_below_zero"] == 0
+
+
+def test_pairing_pays_where_two_models_fail_on_the_same_images():
+    a = simulate(0.6, n=200, runs=2, seed=1)
+    b = a.copy()
+    wrong = b["image_id"].isin(range(10))
+    b.loc[wrong, ["p_sitting", "p_standing"]] = b.loc[wrong, ["p_standing", "p_sitting"]].to_numpy()
+    paired = difference(a, b)
+    assert paired["ci_high"] - paired["ci_low"] < 0.1  # two unpaired intervals would span about 0.19
+
+
+def test_difference_does_not_depend_on_the_order_of_rows():
+    a, b = simulate(0.7, seed=1), simulate(0.6, seed=2)
+    assert difference(a.sample(frac=1, random_state=1), b.sample(frac=1, random_state=2)) == difference(a, b)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 4), st.floats(0, 1), st.floats(0, 1))
+def test_interval_of_a_difference_contains_it(n, runs_a, runs_b, p, q):
+    result = finite(difference(simulate(p, n, runs_a, 1), simulate(q, n, runs_b, 2), resamples=100))
+    assert -1 <= result["ci_low"] <= result["difference"] <= result["ci_high"] <= 1
+    assert 0 <= result["share_below_zero"] <= 1
+
+
+def test_two_equal_configurations_have_a_note():
+    frame = simulate(0.6)
+    result = difference(frame, frame)
+    assert (result["difference"], result["ci_low"], result["ci_high"], result["share_below_zero"]) == (0, 0, 0, 0)
+    assert "a point" in result["note"]
+    assert "single image" in difference(simulate(1, 1), simulate(0, 1))["note"]
+
+
+def test_what_was_not_measured_on_the_same_images_is_not_compared():
+    with pytest.raises(HarError, match="image 60 is predicted by one"):
+        difference(simulate(0.6), simulate(0.6, n=61))
+    with pytest.raises(HarError, match="two labels"):
+        difference(simulate(0.6), simulate(0.6, images=3))
+    with pytest.raises(HarError, match="'extended'"):
+        difference(simulate(0.6), simulate(0.6), "extended")
+    with pytest.raises(HarError, match="expected one of accuracy"):
+        difference(simulate(0.6), simulate(0.6), metric="auc")
+
+
+def test_kruskal_wallis_is_scipys_with_its_effect_size():
+    random = np.random.default_rng(0)
+    groups = {name: random.normal(place, 1, 30) for place, name in enumerate("abc")}
+    result, expected = finite(kruskal_wallis(groups)), stats.kruskal(*groups.values())
+    assert result["H"] == pytest.approx(expected.statistic)
+    n = 90  # the definition: H / ((n^2 - 1) / (n + 1))
+    assert result["epsilon_squared"] == pytest.approx(expected.statistic / ((n**2 - 1) / (n + 1)))
+    constant = finite(kruskal_wallis({"a": np.ones(3), "b": np.ones(4)}))
+    assert constant["H"] is None
+    assert constant["epsilon_squared"] == 0
+    assert constant["note"]
+    assert finite(kruskal_wallis({"a": np.ones(3), "b": np.array([])}))["note"]
+    assert not math.isnan(result["p"])

@@ -1,0 +1,155 @@
+"""Image files as anybody may have made them: damaged, lying about their size, or something else as well."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from conftest import picture
+from fuzzing import MB, Fuzz, bytes_of, damage, damaged
+from hypothesis import strategies as st
+from PIL import Image
+
+from har.config.report import Page
+from har.data import photographs, store
+from har.data.coco.fetch import check_jpeg
+from har.data.folder.copy import copy_files
+from har.data.folder.find import Found
+from har.data.folder.inspect import examine
+from har.reporting.page.thumbnails import write_photographs
+
+SIZE = (40, 30)
+BOUND = 512 * MB  # 50 million pixels as RGB and once more at the size asked for
+
+
+def saved(kind, image=None, **options):
+    out = io.BytesIO()
+    (image or Image.fromarray(picture(1, *SIZE))).save(out, kind, **options)
+    return out.getvalue()
+
+
+def seeds():
+    photo = Image.fromarray(picture(1, *SIZE))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a photograph"
+    exif.get_ifd(0x8825)[1] = "N"
+    frames = [Image.fromarray(picture(i, *SIZE)) for i in (2, 3)]
+    return {
+        "jpeg": saved("JPEG"),
+        "progressive": saved("JPEG", progressive=True, exif=exif),
+        "cmyk": saved("JPEG", photo.convert("CMYK")),
+        "mpo": saved("MPO", photo, save_all=True, append_images=frames),
+        "png": saved("PNG", exif=exif),
+        "palette": saved("PNG", photo.quantize(16), transparency=3),
+        "grey16": saved("PNG", Image.fromarray(np.arange(1200, dtype=np.uint16).reshape(30, 40) * 50)),
+        "apng": saved("PNG", photo, save_all=True, append_images=frames),
+        "webp": saved("WEBP", exif=exif),
+        "lossless": saved("WEBP", photo.convert("RGBA"), lossless=True),
+        "bmp": saved("BMP"),
+        "rle": saved("BMP", photo.quantize(16)),
+        "gif": saved("GIF", photo, save_all=True, append_images=frames),
+        "tiff": saved("TIFF", exif=exif),
+        "lzw": saved("TIFF", compression="tiff_lzw"),
+        "tiff jpeg": saved("TIFF", compression="jpeg"),
+        "deflate": saved("TIFF", photo.convert("RGBA"), compression="tiff_deflate"),
+        "ppm": saved("PPM"),
+        "float": saved("TIFF", Image.fromarray(np.linspace(0, 1, 1200, dtype=np.float32).reshape(30, 40))),
+        "plain": b"P3 40 30 255\n" + b"1 2 3 " * 1200,
+        "pfm": saved("PPM", Image.fromarray(np.zeros((30, 40), np.float32))),
+    }
+
+
+SEEDS = seeds()
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, body=b"", *more):
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(more) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+
+
+LIES = {
+    "png of 10^18 pixels": png(2**31 - 1, 2**31 - 1),
+    "png of 50 million pixels without any": png(7000, 7000),
+    "png without pixels": png(0, 0),
+    "png that is longer than it says": png(1, 1, b"\0" * 50_000_000),
+    "png with a text that unfolds": png(4, 4, b"\0" * 60, chunk(b"zTXt", b"a\0\0" + zlib.compress(b"x" * 60_000_000))),
+    "png with a profile that unfolds": png(
+        4, 4, b"\0" * 60, chunk(b"iCCP", b"a\0\0" + zlib.compress(b"x" * 60_000_000))
+    ),
+    "gif of 65535 squared": b"GIF89a" + b"\xff" * 4 + b"\0\0\0" + SEEDS["gif"][13:],
+    "webp of 16384 squared": b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + SEEDS["webp"][12:],
+    "bmp of 2^31 rows": SEEDS["bmp"][:18] + struct.pack("<ii", 2**31 - 1, -(2**31)) + SEEDS["bmp"][26:],
+    "ppm of 10^30 pixels": b"P6 " + b"9" * 15 + b" " + b"9" * 15 + b" 255\n",
+    "ppm without an end": b"P3 " + b"1" * 200_000,
+    "tiff that leads to itself": b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\x08\0\0\0",
+    "an eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(/tmp/escaped) (w) file\n",
+    "a zip after a jpeg": SEEDS["jpeg"] + b"PK\x03\x04" + b"\0" * 50,
+    "html": b"<html><script>alert(1)</script>",
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>',
+    "nothing": b"",
+}
+
+
+@pytest.fixture
+def fuzz(tmp_path):
+    return lambda reader: Fuzz(reader, tmp_path, BOUND)
+
+
+ANY = st.one_of(
+    st.sampled_from(sorted(SEEDS)).flatmap(lambda name: bytes_of(SEEDS[name])),
+    st.tuples(st.sampled_from(sorted(LIES)), damage(64)).map(lambda pair: damaged(LIES[pair[0]], pair[1])),
+    st.sampled_from(sorted(LIES)).map(LIES.__getitem__),
+)
+
+
+def file(folder, content):
+    (folder / "photo.jpg").write_bytes(content)
+    return folder / "photo.jpg"
+
+
+def read_photograph(content):
+    image = photographs.read(photographs.Photograph("photo", content), 24)
+    assert image.mode == "RGB"
+    assert min(image.size) == 24
+
+
+def test_photographs(fuzz):
+    fuzz("Photographs of har predict").run(ANY, read_photograph, SEEDS["jpeg"])
+
+
+def test_the_image_store(fuzz, tmp_path):
+    fuzz("Photographs of the store").run(ANY, lambda case: store.decode(file(tmp_path, case), 24), SEEDS["jpeg"])
+
+
+def test_jpegs_from_a_server(fuzz, tmp_path):
+    jpegs = st.sampled_from(["jpeg", "progressive", "cmyk", "mpo"]).flatmap(lambda name: bytes_of(SEEDS[name]))
+    fuzz("Photographs from a server").run(
+        st.one_of(jpegs, jpegs, ANY), lambda case: check_jpeg(file(tmp_path, case), *SIZE), SEEDS["jpeg"]
+    )
+
+
+def test_own_images(fuzz, tmp_path):
+    """Looked at, then copied, the turned ones written anew."""
+
+    def read(case):
+        one = Found(7, file(tmp_path, case), "photo.jpg", "a")
+        images, bad = examine([one], 1, "skip")
+        assert len(images) + len(bad) == 1
+        for row in images.itertuples():
+            copy_files([(7, row.file_name, bool(row.turned))], {7: (one.path, one.name)}, tmp_path / "copies", 1)
+            with Image.open(tmp_path / "copies" / row.file_name) as copy:
+                assert copy.size == (row.width, row.height)
+
+    fuzz("Own images").run(ANY, read, SEEDS["jpeg"])
+
+
+def test_photographs_of_the_page(fuzz, tmp_path):
+    settings = Page(thumbnail=16, image=32, quality=80, jobs=1)
+    fuzz("Photographs of the page").run(
+        ANY, lambda case: write_photographs([(1, file(tmp_path, case))], 1, tmp_path / "page", settings), SEEDS["jpeg"]
+    )

@@ -1,0 +1,277 @@
+"""Servers that answer with anything: photographs and archives by HTTP, and a model hub."""
+
+import hashlib
+import json
+
+import pytest
+from fuzzing import MB, RAW, VALUES, Fuzz, as_json, bytes_of, json_of
+from hypothesis import strategies as st
+from servers import Handler, Site, model_hub, serving
+from test_hub import FILES, REPO, REVISION
+
+from har.data.download import download
+from har.data.photographs import find
+from har.models.hub import fetch_folder, fetch_hub
+
+BOUND = 64 * MB
+BODY = bytes(range(256)) * 8
+NUMBERS = [str(v) for v in VALUES if isinstance(v, int | float)] + [
+    RAW["\0int"],
+    RAW["\0digits"],
+    "²",
+    "١",
+    "1e3",
+    "",
+    "*",
+]
+HEADERS = {
+    "Content-Length": NUMBERS,
+    "Content-Range": [
+        f"bytes {a}-{b}/{c}"
+        for a in NUMBERS[:6] + NUMBERS[-7:]
+        for b in ("2047", "x")
+        for c in ("2048", "*", *NUMBERS[-6:])
+    ],
+    "Content-Encoding": ["gzip", "identity", "br, gzip", "x" * 3000],
+    "Transfer-Encoding": ["chunked", "gzip", "chunked, chunked", "identity"],
+    "Content-Type": ["text/html; charset=\xff", "multipart/x; boundary=" + "x" * 500],
+    "Retry-After": [
+        *NUMBERS,
+        "Wed, 21 Oct 2015 07:28:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Mon, 32 Foo",
+        "1 Jan 0001 00:00 +2359",
+        ", , ,",
+    ],
+    "ETag": ['"a"', 'W/"a"', "", "../../../escaped", '"../../../../escaped"', "x" * 5000, '"\xff\x01"'],
+    "Last-Modified": ["never", "x" * 300],
+    "Location": [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/",
+        "//",
+        "http://",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "/loop",
+        "http://a..b/",
+        "http://\xff/",
+        "http://127.0.0.1:x/",
+        "javascript:1",
+        "?" * 300,
+        "http://" + "a" * 300 + ".invalid/",
+    ],
+    "Set-Cookie": ["a=b; expires=" + "9" * 60, "x" * 3000],
+    "Connection": ["close", "keep-alive, upgrade"],
+    "X-Linked-ETag": ["../../../../../escaped", '"/tmp/escaped"', "x" * 300, "", '"' + "0" * 64 + '"'],
+    "X-Linked-Size": NUMBERS,
+    "X-Repo-Commit": ["../../../escaped", "/tmp/escaped", "main", "", REVISION],
+    "X-Error-Code": ["RevisionNotFound", "EntryNotFound", "GatedRepo", "x" * 3000, "RepoNotFound"],
+    "X-Error-Message": ["\x1b[31m", "a" * 5000],
+    "X-Xet-Hash": ["../../x", "0" * 64],
+    "Link": ['<http://127.0.0.1:9/x>; rel="next"', "<>; rel=next"],
+}
+STATUSES = [
+    b"HTTP/1.1 %d X" % n
+    for n in (200, 200, 200, 206, 206, 204, 301, 302, 304, 308, 401, 403, 404, 416, 429, 500, 503, 99, 999)
+] + [
+    b"HTTP/1.1 200",
+    b"HTTP/9.9 200 OK",
+    b"HTTP/1.1 -1 x",
+    b"HTTP/1.1 2000000 x",
+    b"",
+    b"\0",
+    b"ICY 200 OK",
+    b"HTTP/1.1 200 " + b"x" * 70_000,
+]
+CHUNKS = [
+    b"800\r\n" + BODY + b"\r\n0\r\n\r\n",
+    b"fffffffffffffffff\r\nx",
+    b"-1\r\n",
+    b"zz\r\n",
+    b"800;x=" + b"y" * 9000 + b"\r\n" + BODY,
+]
+LINES = st.sampled_from([(name, value) for name, values in HEADERS.items() for value in values])
+ANSWER = st.tuples(
+    st.sampled_from(STATUSES),
+    st.lists(LINES, max_size=4),
+    st.sampled_from([BODY, BODY, b"", BODY[:100], BODY * 3, *CHUNKS]),
+)
+
+
+def raw(answer) -> bytes:
+    status, lines, body = answer
+    head = b"".join(f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in lines)
+    return status + b"\r\n" + head + b"\r\n" + body
+
+
+def answering(get):
+    """A route that answers with the bytes that `get` tells and closes."""
+
+    def route(handler: Handler, body: bytes):
+        data = get()
+        if data is None:
+            handler.serve(body)
+            return
+        handler.close_connection = True
+        handler.wfile.write(data)
+
+    return route
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch):
+    for name in ("HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    import huggingface_hub.file_download
+    import huggingface_hub.utils._http
+
+    for module in (huggingface_hub.file_download, huggingface_hub.utils._http):
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+
+
+def test_downloads(tmp_path, monkeypatch):
+    """Whatever is answered, the file is whole or not there, also where a part of it waits from before."""
+    monkeypatch.setattr("har.data.download._sleep", lambda seconds: None)
+    now = {}
+    site = Site(files={"/a": BODY, "/loop": BODY})
+    site.routes["/a"] = site.routes["/loop"] = answering(lambda: now["answer"])
+    out, parts = tmp_path / "out", tmp_path / "parts"
+    out.mkdir()
+    with serving(site):
+        url = f"{site.url}/a"
+        part = parts / f"a.{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
+
+        def read(case):
+            answer, damage, begun, memo, known = case
+            now["answer"] = raw(answer) if damage is None else damage
+            parts.mkdir(exist_ok=True)
+            if begun:
+                part.write_bytes(BODY[:700])
+                part.with_name(part.name + ".json").write_bytes(memo)
+            options = {"sha256": hashlib.sha256(BODY).hexdigest(), "size": len(BODY)} if known else {}
+            try:
+                download(url, out / "a", max_bytes=4000, partial_dir=parts, attempts=2, timeout=(10, 10), **options)
+                assert not known or (out / "a").read_bytes() == BODY
+            finally:
+                left = {p.name for p in out.iterdir()}
+                for p in [*out.iterdir(), *parts.iterdir()]:
+                    p.unlink()
+            assert left == {"a"}
+
+        plain = raw((b"HTTP/1.1 200 OK", [("Content-Length", "2048"), ("ETag", '"a"')], BODY))
+        cases = st.tuples(
+            ANSWER,
+            st.one_of(st.none(), st.none(), bytes_of(plain)),
+            st.booleans(),
+            st.one_of(st.just(b'{"validator": "\\"a\\""}'), json_of({"validator": "x"})),
+            st.booleans(),
+        )
+        Fuzz("Downloads", tmp_path, BOUND).run(cases, read, (None, plain, False, b"", True))
+
+
+TREE = json.loads(model_hub(REPO, REVISION, FILES).files[f"/api/models/{REPO}/tree/{REVISION}"])
+
+
+def test_a_hub(tmp_path):
+    """Listings, redirects and headers of a hub that lies: nothing lands outside cache and destination."""
+    now = {}
+    site = model_hub(REPO, REVISION, FILES)
+    places_of = [*site.routes, *site.files]
+    proper = dict(site.routes)
+
+    def choose(path):
+        def route(handler, body):
+            where, answer = now["case"]
+            if where == path:
+                handler.close_connection = True
+                handler.wfile.write(answer)
+            elif path in proper:
+                proper[path](handler, body)
+            else:
+                handler.serve(body)
+
+        return route
+
+    site.routes = {path: choose(path) for path in places_of}
+    listing = next(path for path in places_of if "/tree/" in path)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+    lies = json_of(TREE).map(lambda tree: (listing, head + tree))
+    count = iter(range(10**9))
+    good = [("ETag", '"abc"'), ("X-Repo-Commit", REVISION), ("Content-Length", "2048")]
+    answers = st.tuples(
+        st.sampled_from(places_of),
+        st.tuples(
+            st.sampled_from(STATUSES),
+            st.lists(LINES, max_size=3).map(lambda some: some + [g for g in good if g[0] not in dict(some)]),
+            st.sampled_from([BODY, b"", b"{}"]),
+        ).map(raw),
+    )
+
+    def read(case):
+        now["case"] = case
+        here = tmp_path / f"{next(count)}"
+        fetch_hub(
+            REPO, REVISION, here / "out", cache_dir=here / "cache", max_bytes=10**7, endpoint=site.url, attempts=1
+        )
+        assert {"config.json", "model.safetensors"} <= {p.name for p in (here / "out").iterdir()} <= set(FILES)
+
+    with serving(site):
+        Fuzz("Model hub", tmp_path, BOUND).run(st.one_of(lies, answers), read, ("nowhere", b""), few=12)
+
+
+def test_a_folder_as_a_hub(tmp_path):
+    """JSON of a checkpoint's folder: no code asked for, no shard outside."""
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    config = {"model_type": "clip", "text_config": {"hidden_size": 8}, "auto_map": {"AutoModel": "evil.Evil"}}
+    index = {"metadata": {"total_size": 9}, "weight_map": {"a": "model-00001-of-00001.safetensors"}}
+    names = {"config.json": config, "model.safetensors.index.json": index, "tokenizer_config.json": config}
+    cases = st.one_of(*(st.tuples(st.just(name), json_of(value)) for name, value in names.items()))
+    shard = FILES["model.safetensors"]
+
+    def read(case):
+        for name, value in names.items():
+            (source / name).write_bytes(as_json({k: v for k, v in value.items() if k != "auto_map"}))
+        (source / "model-00001-of-00001.safetensors").write_bytes(shard)
+        (source / case[0]).write_bytes(case[1])
+        fetch_folder(source, out, max_bytes=10**7)
+        for file in out.glob("*config.json"):
+            assert b'"auto_map": {"' not in file.read_bytes()
+
+    Fuzz("Folder of a checkpoint", tmp_path, BOUND).run(cases, read, ("tokenizer_config.json", b"{}"))
+
+
+def test_names_on_standard_input(tmp_path, monkeypatch):
+    """What `har predict -` is given: names, patterns, or bytes of who knows what."""
+    import io
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    for name in ("a.jpg", "sub/b.png", "[x].jpg"):
+        (tmp_path / name).write_bytes(b"")
+    words = st.sampled_from(
+        [
+            b"a.jpg",
+            b"sub",
+            b"*",
+            b"**",
+            b"[x].jpg",
+            b"[",
+            b"-",
+            b"..",
+            b"/dev/null",
+            b"\0",
+            b"\xff",
+            b"x" * 5000,
+            b"\r",
+            b"\n",
+            b"\n",
+            b"sub/*",
+            b"~",
+        ]
+    )
+    cases = st.one_of(st.lists(words, max_size=8).map(b"".join), bytes_of(b"a.jpg\nsub\n*.jpg\n"))
+    Fuzz("Names on standard input", tmp_path, BOUND).run(
+        cases, lambda case: list(find(["-"], io.BytesIO(case))), b"a.jpg\nsub\n"
+    )

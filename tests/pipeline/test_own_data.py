@@ -1,0 +1,229 @@
+"""Own images, own classes and another backbone go through the whole pipeline by parameters alone."""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageDraw
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+SHAPES = {"Disc": 30, "SmallSquare": 26, "Triangle": 22, "Cross": 20, "Ring": 18, "Bar graph": 15, "Übung 7": 12}
+
+
+def draw(kind: int, seed: int) -> Image.Image:
+    """One of seven simple shapes, anywhere, in any colour."""
+    rng = np.random.default_rng(seed)
+    width, height = (int(v) for v in rng.integers(36, 80, 2))
+    image = Image.new("RGB", (width, height), tuple(int(v) for v in rng.integers(130, 256, 3)))
+    pen, ink = ImageDraw.Draw(image), tuple(int(v) for v in rng.integers(0, 90, 3))
+    x, y = width / 2 + rng.integers(-4, 5), height / 2 + rng.integers(-4, 5)
+    box = (x - 13, y - 13, x + 13, y + 13)
+    match kind:
+        case 0:
+            pen.ellipse(box, fill=ink)
+        case 1:
+            pen.rectangle((x - 6, y - 6, x + 6, y + 6), fill=ink)
+        case 2:
+            pen.polygon([(x - 13, y + 13), (x + 13, y + 13), (x, y - 13)], fill=ink)
+        case 3:
+            pen.line((x - 13, y, x + 13, y), fill=ink, width=4)
+            pen.line((x, y - 13, x, y + 13), fill=ink, width=4)
+        case 4:
+            pen.ellipse(box, outline=ink, width=4)
+        case 5:
+            for bar in range(3):
+                pen.rectangle((x - 13 + 9 * bar, y + 8 - 6 * bar, x - 8 + 9 * bar, y + 13), fill=ink)
+        case _:
+            pen.line(box, fill=ink, width=4)
+    return image
+
+
+def shapes(root: Path) -> Path:
+    """Seven unbalanced classes, four formats, names with blanks and other letters, at two depths."""
+    for kind, (name, count) in enumerate(SHAPES.items()):
+        for i in range(count):
+            folder = root / name / ("more" if i % 3 == 0 else "")
+            folder.mkdir(parents=True, exist_ok=True)
+            suffix = ("jpg", "png", "webp", "bmp")[i % 4]
+            draw(kind, 1000 * kind + i).save(folder / f"a {i}, {name[0].lower()}.{suffix}")
+    return root
+
+
+def clips(root: Path) -> Path:
+    """Frames as of UCF-101: three classes, nine groups of a clip each, five frames that hardly differ."""
+    for kind, name in enumerate(("Disc", "Cross", "BarGraph")):
+        (root / name).mkdir(parents=True)
+        for group in range(1, 10):
+            still = draw((0, 3, 5)[kind], 100 * kind + group)
+            for frame in range(5):
+                image = still.copy()
+                image.putpixel((frame, 0), (255, 0, 0))
+                image.save(root / name / f"v_{name}_g{group:02d}_c01_f{frame}.png")
+    return root
+
+
+def convnext(folder: Path) -> Path:
+    """A backbone of another family, in the hub's format."""
+    import torch
+    from transformers import ConvNextConfig, ConvNextForImageClassification
+
+    torch.manual_seed(0)
+    config = ConvNextConfig(hidden_sizes=[8, 16, 16, 24], depths=[1, 1, 1, 1], image_size=32)
+    ConvNextForImageClassification(config).save_pretrained(folder)
+    processor = {"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 32}, "crop_pct": 0.875}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+def shell(folder: Path, *command: str) -> str:
+    variables = os.environ | {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", "TQDM_DISABLE": "1", "HAR_WARM": "0"}
+    variables |= {"PYTHONPATH": "", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """The repository's tracked files as a repository of their own, what no profile changes marked as done."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in shell(ROOT, "git", "ls-files").splitlines():
+        if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/sample/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    shell(folder, "git", "init", "-q")
+    shell(folder, "git", "add", "-A")
+    shell(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start")
+    return folder
+
+
+def small(project: Path, name: str, images: Path, backbone: Path, folds: int) -> None:
+    """The profile that `har.app.new_profile` writes, made small by parameters."""
+    path, yaml = project / "params.yaml", YAML()
+    shutil.copy(ROOT / "params.yaml", path)
+    shell(project, sys.executable, "-m", "har.app.new_profile", name, str(images))
+    data = yaml.load(path.read_text())
+    block, run = data[name], data["run"]
+    mine = {"source": "folder", "architecture": "folder", "folder": str(backbone)}
+    block["backbones"]["mine"] = {**copy.deepcopy(block["backbones"]["clip"]), **mine}
+    block["models"]["mine"] = {**copy.deepcopy(block["models"]["clip"]), "backbone": "mine", "epochs": 1}
+    for model, epochs in {"cnn_base": 6, "fnn_base": 2, "multimodal": 10}.items():
+        block["models"][model]["epochs"] = epochs
+    block["training"] |= {"seeds": [0, 1], "jobs": 1, "backend": "sequential"}
+    block["store"] |= {"short_side": 48, "jobs": 1}
+    block["report"]["resamples"] = 200
+    block["probe"]["folds"] = 3
+    block["split"] |= {"train": 0.6, "validation": 0.2, "test": 0.2}
+    block["resampling"] |= {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1, "runs": 1}
+    block["learning_curve"] |= {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "runs": 1}
+    block["ablation"]["seeds"] = [0]
+    block["explain"] = dict(block["explain"]) | {"models": []}  # a ConvNeXt has no attention
+    block["masking"]["images"] = 20
+    block["noise"] |= {"model": "cnn_base", "epochs": 1, "checks": 1}
+    run["encoders"], run["policies"] = ["clip", "mine"], ["none", "horizontal_flip"]
+    inputs = {"cnn_base": "store", "fnn_base": "store", "mine": "backbones/mine", "multimodal": "embeddings/clip"}
+    run["train"] = {
+        f"activity-{model}": {"task": "activity", "model": model, "input": source} for model, source in inputs.items()
+    }
+    with open(path, "w") as out:
+        yaml.dump(data, out)
+
+
+# Every stage of the graph in DVC's own order, in one process that loads torch once. What no profile changes (an hour of
+# pre-training, the simulation) stands as it is in git.
+RUN = """
+import runpy, shlex, sys
+import networkx
+from dvc.repo import Repo
+with Repo() as repo:
+    order = list(networkx.dfs_postorder_nodes(repo.index.graph))
+for stage in order:
+    if not stage.addressing.startswith(("pretrain@", "simulate")):
+        print("stage", stage.addressing, flush=True)
+        _, _, module, *sys.argv[1:] = shlex.split(stage.cmd)
+        runpy.run_module(module, run_name="__main__", alter_sys=False)
+        for out in stage.outs:
+            assert out.exists, f"{stage.addressing} left no {out}"
+"""
+
+
+def reproduce(project: Path) -> list[str]:
+    """The stages that were run."""
+    shell(project, sys.executable, "-m", "stages.check")
+    told = shell(project, sys.executable, "-c", RUN)
+    return [line.split(" ", 1)[1] for line in told.splitlines() if line.startswith("stage ")]
+
+
+def straddling(split: pd.DataFrame) -> pd.Series:
+    return split.groupby("group")["split"].nunique() > 1
+
+
+@pytest.mark.slow
+def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_path):
+    small(project, "shapes", shapes(tmp_path / "photos"), convnext(tmp_path / "convnext"), folds=3)
+    stages = reproduce(project)
+    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "statistics", "page"} <= set(stages)
+    data, reports = project / "data/shapes", project / "reports/shapes"
+    keys = ["bar_graph", "cross", "disc", "ring", "small_square", "triangle", "ubung_7"]
+
+    manifest = pd.read_csv(data / "manifest.csv", keep_default_na=False)
+    assert manifest.label.value_counts().to_dict() == dict(
+        zip(["disc", "small_square", "triangle", "cross", "ring", "bar_graph", "ubung_7"], SHAPES.values(), strict=True)
+    )
+    assert manifest.url.str.startswith("own:").all()
+    assert {Path(name).suffix for name in manifest.file_name} == {".jpg", ".png", ".webp", ".bmp"}
+    split = pd.read_csv(data / "split.csv")
+    assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
+
+    sizes = pd.read_csv(reports / "tables/table1.csv")
+    assert sorted(sizes.label) == sorted([*keys, "all"])
+    assert sorted(pd.read_csv(reports / "statistics/per_class.csv")["class"].unique()) == keys
+    table = pd.read_csv(reports / "tables/table7.csv").set_index("model")
+    assert {"cnn_base", "fnn_base", "mine", "multimodal", "probe_mine", "zero_shot", "metadata", "majority"} <= set(
+        table.index
+    )
+    assert "zero_shot_mine" not in table.index  # ConvNeXt has no text
+    assert not [column for column in table.columns if "paper" in column]
+    assert set(pd.read_csv(reports / "resampling/resampling.csv").model) == {
+        "probe_mine", "metadata", "multimodal", "majority",
+    }  # fmt: skip
+    page = (reports / "README.md").read_text()
+    for said in ("7 classes", "Probe on mine", "shapes"):
+        assert said in page
+    for wrong in ("29 test images decide little", "aper: ", "V-COCO", "walking"):
+        assert wrong not in page
+    for link in [part.split(")")[0] for part in page.split("](")[1:]]:
+        assert link.startswith("#") or (reports / link).exists()
+    from transformers import AutoModelForImageClassification
+
+    saved = AutoModelForImageClassification.from_pretrained(data / "models/activity-mine")
+    assert (saved.config.model_type, list(saved.config.id2label.values())) == ("convnext", keys)
+
+
+@pytest.mark.slow
+def test_frames_of_a_clip_never_straddle_in_the_whole_pipeline(project, tmp_path):
+    small(project, "clips", clips(tmp_path / "frames"), convnext(tmp_path / "convnext"), folds=3)
+    reproduce(project)
+    data, reports = project / "data/clips", project / "reports/clips"
+    split = pd.read_csv(data / "split.csv", keep_default_na=False)
+    assert split.group.nunique() == 27
+    assert split.groupby("group").size().eq(5).all()
+    assert not straddling(split).any()
+    assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
+    group = split.set_index("image_id").group
+    for file in (data / "resampling").glob("*.csv"):
+        folds = pd.read_csv(file)
+        assert not (folds.groupby(folds.image_id.map(group))["fold"].nunique() > 1).any()
+    assert "v_Disc_g01" in set(split.group)
+    assert "no group straddles a split" in (reports / "README.md").read_text()
+    for file in [*(data / "predictions").glob("*.csv"), *(data / "baselines").glob("*.csv")]:
+        told = pd.read_csv(file)
+        assert (told.group == told.image_id.map(group)).all()

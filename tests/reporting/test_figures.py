@@ -1,0 +1,103 @@
+"""Figures: the same data give the same bytes, what is not there is named."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from har.core.errors import HarError
+from har.evaluation.predictions import predictions_frame
+from har.evaluation.summary import summarise
+from har.reporting import figures
+
+CLASSES = ("sitting", "standing")
+
+
+def simulate(skill, n=30, runs=2, split="test", seed=0):
+    random = np.random.default_rng(seed)
+    truth = np.arange(n) % 2
+    frames = []
+    for run in range(runs):
+        weights = random.gamma(1, 1, (n, 2)) + skill * np.eye(2)[truth]
+        shares = weights / weights.sum(1, keepdims=True)
+        frames.append(predictions_frame(range(n), np.array(CLASSES)[truth], [split] * n, shares, CLASSES, run))
+    return pd.concat(frames, ignore_index=True)
+
+
+def curves(runs=2):
+    rows = [(run, epoch, 1 / epoch, 1.2 / epoch, 0.5, 1e-3) for run in range(runs) for epoch in range(1, 5 + run)]
+    columns = ["seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def summaries():
+    both = {
+        name: pd.concat([simulate(skill, split=split, seed=skill) for split in ("test", "extended")])
+        for name, skill in (("cnn_base", 0), ("clip", 3), ("majority", 1))
+    }
+    return {name: summarise(frame, resamples=100) for name, frame in both.items()}
+
+
+def confusion_of_two(path):
+    figures.confusion_matrices({"ViT": simulate(1), "": simulate(9, runs=1)}, "test", path, "Figure 3")
+
+
+def augmentation(path):
+    scores = {name: summarise(simulate(1, split="validation"), resamples=100) for name in ("none", "rotation", "mine")}
+    figures.augmentation_study(scores, path, "Augmentation")
+
+
+DRAW = {
+    "confusion": confusion_of_two,
+    "curves": lambda path: figures.learning_curves(curves(), path, "CNN_base"),
+    "one_run": lambda path: figures.learning_curves(curves(1).head(1), path, "one epoch of one run"),
+    "accuracy": lambda path: figures.accuracy_overview(summaries(), path, "Accuracy", classes=2),
+    "augmentation": augmentation,
+}
+
+
+@pytest.mark.parametrize("name", DRAW)
+def test_same_data_same_bytes(name, tmp_path):
+    for copy in ("a.png", "b.png"):
+        DRAW[name](tmp_path / copy)
+    data = (tmp_path / "a.png").read_bytes()
+    assert data == (tmp_path / "b.png").read_bytes()
+    assert b"Software" not in data
+    assert 400 <= Image.open(tmp_path / "a.png").width <= 1600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+
+
+def test_a_readers_matplotlibrc_has_no_say(tmp_path):
+    import matplotlib
+
+    DRAW["curves"](tmp_path / "a.png")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "savefig.dpi": 10}):
+        DRAW["curves"](tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_nothing_to_draw_is_told(tmp_path):
+    path = tmp_path / "x.png"
+    with pytest.raises(HarError, match="split 'extended'"):
+        figures.confusion_matrices({"ViT": simulate(1)}, "extended", path, "")
+    with pytest.raises(HarError, match="'validation_loss' is missing"):
+        figures.learning_curves(curves().drop(columns="validation_loss"), path, "")
+    with pytest.raises(HarError, match="no epoch"):
+        figures.learning_curves(curves().head(0), path, "")
+    with pytest.raises(HarError, match="no policy"):
+        figures.augmentation_study({}, path, "")
+    with pytest.raises(HarError, match="no model"):
+        figures.accuracy_overview({}, path, "", 3)
+    assert not path.exists()
+
+
+def test_drawing_a_figure_does_not_pay_for_torch():
+    code = (
+        "import sys, har.reporting.tables.paper_tables, har.studies.eda, har.reporting.style, har.evaluation.anova; "
+        "print([m for m in ('torch', 'transformers', 'statsmodels', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,426 @@
+"""The page's folder: what is packed comes back, what others wrote stays text, and the same run gives the same bytes."""
+
+import hashlib
+import json
+import re
+import subprocess
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from one_by_one import OneByOne
+from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
+from PIL import Image
+
+from har.config.profile import load_params
+from har.core import readers
+from har.core.errors import HarError
+from har.reporting.contents import SECTIONS, figure, path_of, sections_in
+from har.reporting.page import charts, gallery, markdown, scripts
+from har.reporting.page.build import build
+from har.reporting.page.licences import licence, photo_page
+from har.reporting.page.relevance import read_maps
+from har.reporting.page.thumbnails import write_photographs
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "PART", 10)  # so that there are three
+        yield written(tmp_path_factory.mktemp("page"), 24)
+
+
+def read_script(path: Path):
+    """The value that a data script sets."""
+    text = path.read_text(encoding="ascii")
+    assert "<" not in text
+    return json.loads(text[text.index("] = ") + 4 : text.rindex(";")])
+
+
+class TestPacking:
+    @given(st.lists(st.integers(0, 2**16 - 1)), st.sampled_from(["u2", "u4"]))
+    @settings(deadline=None)
+    def test_numbers_come_back(self, numbers, kind):
+        assert scripts.unpacked(scripts.packed(np.array(numbers, dtype=np.int64), kind), kind).tolist() == numbers
+
+    @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
+    @settings(deadline=None)
+    def test_rounding_changes_no_prediction(self, rows):
+        weights = np.array(rows) + 1e-9
+        chances = weights / weights.sum(1, keepdims=True)
+        steps = gallery.in_steps(chances)
+        assert (steps.argmax(1) == chances.argmax(1)).all()
+        assert (abs(steps / gallery.STEPS - chances) <= 2 / gallery.STEPS).all()
+
+    def test_near_ties_keep_their_order(self):
+        chances = np.array([[0.3, 0.35 - 1e-9, 0.35 + 1e-9], [0.5, 0.5, 0.0]])
+        assert gallery.in_steps(chances).argmax(1).tolist() == [2, 0]
+
+    def test_predictions_are_those_of_the_frames(self, made):
+        given, index = made
+        data = index.parent / "page/data"
+        images, about = read_script(data / "images.js"), read_script(data / "models.js")["models"]
+        assert [one["key"] for one in about] == ["activity-clip", "activity-probe_clip", "posture-clip"]
+        for model in about:
+            classes = TASKS[model["task"]]
+            frame = given.predictions[model["task"], model["model"]]
+            assert model["classes"] == [images["classes"].index(name) for name in classes]
+            seen = []
+            for number, first in enumerate(range(0, 24, gallery.PART)):
+                record = read_script(data / f"answers/{number}.js")[model["key"]]
+                rows = scripts.unpacked(record["rows"], "u4") + first
+                shape = len(model["seeds"]), len(rows), len(classes)
+                packed = scripts.unpacked(record["probabilities"], "u2").reshape(shape) / gallery.STEPS
+                for s, seed in enumerate(model["seeds"]):
+                    mine = frame[frame.seed == seed].set_index("image_id").loc[np.array(images["id"])[rows]]
+                    assert packed[s] == pytest.approx(mine[[f"p_{name}" for name in classes]].to_numpy(), abs=2e-5)
+                seen += rows.tolist()
+            assert np.array(images["id"])[seen].tolist() == sorted(frame.image_id.unique())
+
+    def test_a_models_summary_is_the_majority_of_its_runs(self, made):
+        given, index = made
+        data = index.parent / "page/data"
+        images = read_script(data / "images.js")
+        for (task, model), frame in given.predictions.items():
+            record = read_script(data / f"models/{task}-{model}.js")
+            says, agree, rows = (
+                scripts.unpacked(record[k], t) for k, t in (("says", "u2"), ("agree", "u1"), ("rows", "u4"))
+            )
+            sure, truth = (scripts.unpacked(record[name], "u2") / gallery.STEPS for name in ("sure", "truth"))
+            names = [f"p_{name}" for name in TASKS[task]]
+            for place, image_id in enumerate(np.array(images["id"])[rows]):
+                mine = frame[frame.image_id == image_id]
+                votes = (
+                    pd.Series(mine[names].to_numpy().argmax(1)).value_counts().reindex(range(len(names)), fill_value=0)
+                )
+                mean = mine[names].mean().to_numpy()
+                best = max(range(len(names)), key=lambda c, v=votes, m=mean: (v[c], m[c]))
+                assert images["classes"][says[place]] == TASKS[task][best]
+                assert agree[place] == votes[best]
+                assert sure[place] == pytest.approx(mean[best], abs=2e-5)
+                label = f"p_{mine.label.iloc[0]}"
+                assert truth[place] == pytest.approx(mine[label].mean(), abs=2e-5)
+
+    def test_tallies_count_the_models_that_are_right(self, made):
+        _, index = made
+        data = index.parent / "page/data"
+        images, found = read_script(data / "images.js"), read_script(data / "models.js")
+        for task in ("", *TASKS):
+            asked, right = np.zeros(24, int), np.zeros(24, int)
+            for model in found["models"]:
+                if task in ("", model["task"]):
+                    record = read_script(data / f"models/{model['key']}.js")
+                    rows = scripts.unpacked(record["rows"], "u4")
+                    asked[rows] += 1
+                    right[rows] += scripts.unpacked(record["says"], "u2") == np.array(images["label"])[rows]
+            assert scripts.unpacked(found["tallies"][task]["asked"], "u1").tolist() == asked.tolist()
+            assert scripts.unpacked(found["tallies"][task]["right"], "u1").tolist() == right.tolist()
+
+    def test_images_carry_captions_licence_and_source(self, made):
+        given, index = made
+        images = read_script(index.parent / "page/data/images.js")
+        told = read_script(index.parent / "page/data/images/0.js")
+        assert images["id"] == pd.read_csv(given.manifest).image_id.tolist()
+        assert told["captions"][0][1] == EVIL
+        assert [images["classes"][c] for c in told["fires"][0][1]] == ["sitting"]
+        assert told["fires"][0][0] == []
+        assert told["source"][:2] == ["http://example.org/a.jpg", FLICKR]  # javascript: is no source
+        assert told["author"][:2] == ["", "https://www.flickr.com/photo.gne?id=6255196340"]
+        assert images["licences"]["4"] == ["CC BY 2.0", "https://creativecommons.org/licenses/by/2.0/"]
+        assert images["maps"]["activity-clip"]["classes"] == [0, 1, 2]
+
+    def test_each_image_is_in_one_part(self, made):
+        given, index = made
+        parts = [read_script(index.parent / f"page/data/images/{n}.js") for n in range(-(-24 // gallery.PART))]
+        captions = [caption for part in parts for texts in part["captions"] for caption in texts]
+        assert captions == pd.read_csv(given.evidence).caption.tolist()
+        assert len(list((index.parent / "page/data/images").iterdir())) == len(parts)
+
+    def test_an_image_without_a_split_is_named(self, tmp_path):
+        made = source(tmp_path, 6)
+        with pytest.raises(HarError, match=r"split\.csv: image 1000 of the manifest is missing"):
+            gallery.images(made.manifest, made.split.iloc[1:], TASKS)
+
+    def test_traits_are_those_of_the_errors_stage(self, made, tmp_path, monkeypatch):
+        traits = read_script(made[1].parent / "page/data/images/0.js")["traits"]
+        assert traits["Largest person, of the image"][:2] == [0.25, 0.25]
+        assert traits["Overlapped by others"][:2] == [None, 0.5]
+        assert traits["Of these, hidden"][:2] == [None, None]
+        assert gallery.read_traits(tmp_path / "errors.csv") is None
+        header = "model,image_id,labelled_joints,hidden_joints,overlap"
+        (tmp_path / "errors.csv").write_text(f"{header}\na,7,1.0,,0.5\na,8,,,\nb,7,1.0,,0.5\nb,9,1,0.25,0\n")
+        for rows in (2, 100):
+            monkeypatch.setattr(readers, "ROWS", rows)
+            found = gallery.read_traits(tmp_path / "errors.csv").set_index("image_id")
+            assert found.fillna(-1).T.to_dict("list") == {7: [1, -1, 0.5], 8: [-1, -1, -1], 9: [1, 0.25, 0]}
+
+
+class TestMaps:
+    def test_grids_come_back(self, made):
+        given, index = made
+        record = read_script(index.parent / "page/maps/activity-clip.js")
+        grid = scripts.unpacked(record["values"], "u1").reshape(-1, 3, 4, 4)
+        stored = np.load(given.explain / "activity-clip/maps.npy")
+        assert abs(grid / 255 - stored).max() <= 0.5 / 255 + 1e-6
+        assert (record["fit"], record["share"], record["side"]) == ("crop", 0.5, 4)
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"side": 5}, "maps.npy: holds"),
+            ({"fit": "stretch"}, "fit must be crop or squash"),
+            ({"crop_pct": 0}, "crop_pct a share of 0 to 1"),
+            ({"method": ["legrad"]}, "method is ['legrad'], expected a name"),
+            ({"classes": ["walking_running", "sitting", "flying"]}, "names 'flying', which no image shows"),
+        ],
+    )
+    def test_what_does_not_fit_is_told(self, tmp_path, change, said):
+        folder = source(tmp_path, 12).explain / "activity-clip"
+        about = json.loads((folder / "about.json").read_text())
+        (folder / "about.json").write_text(json.dumps(about | change))
+        with pytest.raises(HarError, match=re.escape(said)) as caught:
+            read_maps(folder, [1000], TASKS["activity"])
+        assert "\n" not in str(caught.value)
+
+    def test_without_maps_there_are_none(self, tmp_path):
+        made = source(tmp_path / "data", 6)
+        for file in (made.explain / "activity-clip").iterdir():
+            file.unlink()
+        index = build(made, reports(tmp_path / "reports"), SETTINGS)
+        assert read_script(index.parent / "page/data/images.js")["maps"] == {}
+        assert not (index.parent / "page/maps").exists()
+
+
+class TestMarkup:
+    def test_a_table_has_caption_and_headers(self):
+        told = markdown.tables(TABLE, "fallback")
+        assert "<caption>Table 7. Three activities <small>profile sample: generated</small></caption>" in told
+        assert '<th scope="col">Model</th><th scope="col">Split</th><th scope="col" class="n">n</th>' in told
+        assert '<th scope="row" class="slim">CLIP</th><td class="short">test</td><td class="n">29</td>' in told
+        assert '<td class="n">29</td><td class="n">0.710</td>' in told
+        assert '<ul class="notes">' in told
+        assert "fallback" not in told
+        assert "style=" not in told
+
+    def test_a_text_has_room_and_an_image_its_place_in_the_gallery(self):
+        told = markdown.tables(
+            f"| Image | Label | Captions |\n|---|---|---|\n| 194 | standing | {'a man ' * 20}|\n", "Missed"
+        )
+        assert (
+            '<th scope="row" class="slim"><a href="#images?image=194">194</a></th><td class="short">standing</td>'
+            in told
+        )
+        assert '<td class="long">a man' in told
+
+    def test_a_table_without_a_heading_takes_the_sections(self):
+        assert "<caption>Results</caption>" in markdown.tables("| a | b |\n|---|---|\n| 1 | 2 |\n", "Results")
+
+    @pytest.mark.parametrize(
+        "cell",
+        [
+            "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))",
+            "![x](http://example.org/x.png)", "[x](data:text/html,x)", "<javascript:alert(1)>",
+        ],
+    )  # fmt: skip
+    def test_what_others_wrote_stays_text(self, cell):
+        told = markdown.tables(f"### {cell}\n\n| a | b |\n|---|---|\n| {cell} | {cell} |\n", "t")
+        assert not re.search(r"<(script|img|iframe)|href=\"(?!https?://example\.org)", told)
+
+    @pytest.mark.parametrize("address", ["http://a.org", "https://a.org/b?c=d#e", FLICKR])
+    def test_plain_links_pass(self, address):
+        assert markdown.safe_address(address)
+
+    @pytest.mark.parametrize(
+        "address",
+        ["", "javascript:alert(1)", "//a.org", "http://", "http://user@a.org", "http://a.org/x y", "ftp://a.org",
+         "http://a.org\\@b.org", "world:7/12", "http://a.org/\n"],
+    )  # fmt: skip
+    def test_others_do_not(self, address):
+        assert not markdown.safe_address(address)
+
+
+class TestLicences:
+    def test_ids_are_cocos(self):
+        from har.synthetic.labels import LICENCES
+
+        for number, _, address in LICENCES[:6]:
+            assert licence(number)[1].split("//")[1] == address.split("//")[1]
+        assert licence(7)[0] == "No known copyright restrictions"
+
+    def test_an_unknown_id_is_told(self):
+        assert licence(0) == ("Licence not told", "")
+        assert licence(99) == ("Licence 99, not one of COCO's", "")
+
+    def test_only_flickr_names_an_author(self):
+        assert photo_page("http://evil.org/static.flickr.com/1/2_3.jpg") == ""
+
+
+class TestPhotographs:
+    def test_sizes_and_nothing_of_the_camera(self, tmp_path):
+        file = tmp_path / "a.jpg"
+        exif = Image.Exif()
+        exif[271] = "a camera"
+        Image.new("RGB", (300, 200), "red").save(file, exif=exif)
+        settings = SETTINGS.model_copy(update={"image": 150, "thumbnail": 60})
+        write_photographs([(5, file)], 1, tmp_path / "page", settings)
+        for name, size in (("images", (150, 100)), ("thumbnails", (60, 40))):
+            with Image.open(tmp_path / f"page/{name}/5.jpg") as image:
+                assert image.size == size
+                assert not image.getexif()
+
+    def test_a_broken_file_is_named(self, tmp_path):
+        (tmp_path / "a.jpg").write_bytes(b"no image")
+        with pytest.raises(HarError, match=r"a\.jpg: not a readable image"):
+            write_photographs([(5, tmp_path / "a.jpg")], 1, tmp_path / "page", SETTINGS)
+
+
+class TestCharts:
+    def test_accuracy_tells_its_numbers_best_first(self, tmp_path):
+        told = charts.accuracy(reports(tmp_path / "r") / "tables/table7.csv", "activity", 3, "Accuracy")
+        names = re.findall(r'class="name" aria-hidden="true">([^<]+)', told)
+        assert names == ["CLIP", "ViT"]
+        assert "CLIP: 0.620 [0.590, 0.650] on 1,000 extended images, 5 runs; 0.710 [0.530, 0.840] on 29 test" in told
+        assert "paper 0.759" in told
+        assert '<circle cx="62.00%"' in told
+
+    def test_a_missing_column_is_named(self, tmp_path):
+        (tmp_path / "t.csv").write_text("model,split\n")
+        with pytest.raises(HarError, match="column 'n' is missing"):
+            charts.accuracy(tmp_path / "t.csv", "activity", 3, "Accuracy")
+
+    def test_the_funnel_is_drawn_to_scale(self, tmp_path):
+        told = charts.funnel(reports(tmp_path / "r") / "funnel.csv", {"sitting": "sitting"})
+        assert re.findall(r'rect width="([\d.]+)%"', told) == ["100.00", "40.00"]
+        assert "not labelled yet" in told
+
+
+class TestSections:
+    def test_absent_parts_are_left_out(self, tmp_path):
+        found = {section.title: section.parts for section in sections_in(reports(tmp_path / "r"))}
+        assert list(found) == ["Results", "The paper's tables", "Are the data what they claim?", "More figures"]
+        assert [path_of(part) for part in found["Results"]] == ["tables/summary.md", "figures/accuracy_activity.png"]
+        assert [part.caption for part in found["More figures"]] == [
+            "Confusion matrices, activity, test images",
+            "Losses and validation accuracy of each epoch, activity, CLIP",
+        ]
+
+    def test_the_stage_waits_for_every_part(self):
+        deps = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["page"]["deps"]
+        roots = [d.removeprefix("reports/${profile}/") for d in deps if d.startswith("reports/")]
+        for _, parts in SECTIONS.values():
+            for part in parts:
+                path = part if isinstance(part, str) else figure(*part).path
+                assert any(path == root or path.startswith(f"{root}/") for root in roots), path
+
+
+class TestDocument:
+    def test_the_same_run_gives_the_same_bytes(self, made, tmp_path):
+        def digests(folder):
+            files = sorted(p for p in [folder / "index.html", *(folder / "page").rglob("*")] if p.is_file())
+            return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+        _, again = written(tmp_path, 24)  # in as many parts
+        first = digests(made[1].parent)
+        assert len(first) > 24 * 2
+        assert digests(again.parent) == first
+
+    def test_nothing_of_another_run_stays(self, tmp_path):
+        folder = reports(tmp_path / "reports")
+        build(source(tmp_path / "a", 12), folder, SETTINGS)
+        build(source(tmp_path / "b", 6), folder, SETTINGS)
+        assert len(list((folder / "page/thumbnails").iterdir())) == 6
+
+    def test_no_inline_script_or_style_and_nothing_from_elsewhere(self, made):
+        text = made[1].read_text()
+        assert "default-src 'none'" in text
+        assert not re.search(r"<script(?![^>]*\ssrc=\"page/)|\sstyle=|<style|\son\w+=", text)
+        assert not re.search(r"<(?:img|script|link)[^>]*(?:src|href)=\"(?:https?:)?//", text)
+        assert EVIL not in text
+
+    def test_the_header_and_each_section_are_there(self, made):
+        text = made[1].read_text()
+        assert "Profile sample: generated world." in text
+        for anchor in (
+            "overview",
+            "results",
+            "table-results",
+            "table-7-three-activities",
+            "the-papers-tables",
+            "where-we-leave-the-paper-and-why",
+            "more-figures",
+        ):
+            assert f'id="{anchor}"' in text
+        assert text.count("<table") == 4
+        ids = re.findall(r'\sid="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), "an id occurs twice"
+
+
+def test_the_larger_size_is_the_larger(tmp_path):
+    text = Path("params.yaml").read_text().replace("image: 640 ", "image: 100 ", 1)
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(HarError, match=r"sample\.page: image is 100 pixels, less than the 320 of thumbnail"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("path", ["reports/coco/page/images/139.jpg", "reports/coco/index.html", "reports/sample/page"])
+def test_photographs_stay_out_of_git(path):
+    done = subprocess.run(["git", "check-ignore", "-q", path], capture_output=True)
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert done.returncode == 0
+
+
+def test_an_installed_package_holds_the_pages_files():
+    globs = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "har.reporting.page"
+    ]
+    root = Path("har/reporting/page")
+    for path in root.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert any(fnmatch(str(path.relative_to(root)), glob) for glob in globs), path
+
+
+def test_captions_come_with_their_image_and_others_are_left_out(tmp_path):
+    made = source(tmp_path, 6)
+    captions = pd.DataFrame(
+        {"image_id": [1, 1007, 1007, 1010, 1035, 9999], "caption_index": [0, 1, 0, 0, 0, 0], "caption": list("abcdef"),
+         "fires": ["", "sitting", "sitting+standing+lying", "", "", ""]}
+    )  # fmt: skip
+    captions.to_csv(made.evidence, index=False)
+    (part,) = gallery.parts(made.manifest, made.evidence, TASKS["activity"])
+    assert part["captions"] == [[], ["c", "b"], [], [], [], ["e"]]
+    assert part["fires"] == [[], [[1, 2], [1]], [], [], [], [[]]]
+
+
+def test_images_in_another_order_are_refused(tmp_path):
+    made = source(tmp_path, 6)
+    pd.read_csv(made.manifest).iloc[::-1].to_csv(made.manifest, index=False)
+    with pytest.raises(HarError, match=r"manifest\.csv: line 3: image_id 1028 follows 1035"):
+        gallery.images(made.manifest, made.split, TASKS)
+
+
+def test_one_models_predictions_are_in_memory_at_a_time(tmp_path):
+    made = source(tmp_path, 24)
+    images = gallery.images(made.manifest, made.split, TASKS)
+    found = gallery.answers(OneByOne(made.predictions), images["id"], images["label"], images["classes"])
+    assert [one.key for one in found] == ["activity-clip", "activity-probe_clip", "posture-clip"]
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_part_of_which_a_model_says_nothing_is_empty(rows):
+    frame = pd.DataFrame({"seed": [0, 0], "image_id": [1, 2], "p_a": 0.25, "p_b": 0.75})[:rows]
+    (one,) = gallery.answers({("t", "m"): frame}, [1, 2], [0, 1], ["a", "b"])
+    assert len(scripts.unpacked(one.part(0)["probabilities"], "u2")) == 2 * rows
+    assert one.part(gallery.PART) == dict.fromkeys(["rows", "probabilities", "says", "sure", "truth"], "")
+
+
+def test_predictions_that_miss_an_image_stop():
+    frame = pd.DataFrame({"seed": [0, 0, 1], "image_id": [1, 2, 1], "p_a": 0.5, "p_b": 0.5})
+    with pytest.raises(HarError, match="3 rows are not"):
+        gallery.answers({("t", "m"): frame}, [1, 2], [0, 1], ["a", "b"])

@@ -1,0 +1,215 @@
+"""Tables: each row recomputes from its predictions, the paper's values stand beside it, no cell is NaN."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from har.core.errors import HarError
+from har.evaluation.mcnemar import difference
+from har.evaluation.metrics import seed_scores
+from har.evaluation.predictions import majority_predictions, predictions_frame, zero_shot_predictions
+from har.reporting import paper
+from har.reporting.names import model_name
+from har.reporting.table import markdown_table
+from har.reporting.tables import paper_tables
+from har.studies import eda
+
+TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
+HEADER = paper_tables.profile_header("sample")
+
+
+def images(task):
+    classes, sizes = TASKS[task], {"train": 60, "validation": 18, "test": 29, "extended": 90}
+    n = sum(sizes.values())
+    split = np.repeat(list(sizes), list(sizes.values()))
+    return pd.DataFrame({"image_id": range(n), "label": np.array(classes)[np.arange(n) % len(classes)], "split": split})
+
+
+def simulate(task, skill, seed, runs=3, splits=("validation", "test", "extended")):
+    frame, classes = images(task), TASKS[task]
+    frame = frame[frame["split"].isin(splits)]
+    truth = pd.Index(classes).get_indexer(frame["label"])
+    random = np.random.default_rng(seed)
+    out = []
+    for run in range(runs):
+        weights = random.gamma(1, 1, (len(frame), len(classes))) + skill * np.eye(len(classes))[truth]
+        shares = weights / weights.sum(1, keepdims=True)
+        out.append(predictions_frame(frame["image_id"], frame["label"], frame["split"], shares, classes, run))
+    return pd.concat(out, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def inputs():
+    predictions = {("activity", name): simulate("activity", 0.3 * i, i) for i, name in enumerate(paper.TABLE7)}
+    predictions |= {
+        ("posture", name): simulate("posture", 1, i + 50) for i, name in enumerate(("clip", "vit", "siglip2"))
+    }
+    predictions["activity", "my_resnet"] = simulate("activity", 1, 99)
+    for task, classes in TASKS.items():
+        frame = images(task)
+        predictions[task, "majority"] = majority_predictions(frame, classes)
+        cosines = np.random.default_rng(5).normal(0.2, 0.02, (len(frame), len(classes)))
+        predictions[task, "zero_shot"] = zero_shot_predictions(
+            cosines, 100, frame["image_id"], frame["label"], frame["split"], classes
+        )
+    augment = {name: simulate("activity", 0.5, i, splits=("validation",)) for i, name in enumerate(paper.TABLE3)}
+    random = np.random.default_rng(0)
+    labels = np.repeat(TASKS["activity"], [98, 95, 92])
+    manifest = pd.DataFrame({
+        "image_id": range(285), "label": labels, "part": "drawn",
+        "width": random.choice([640, 480], 285), "height": random.choice([640, 427], 285),
+    })  # fmt: skip
+    return {
+        "predictions": predictions, "augment": augment, "parameters": {"cnn_base": 1_000_000, "fnn_base": 1_000_123},
+        "size_table": eda.size_table(manifest, TASKS["activity"]),
+        "size_tests": eda.size_tests(manifest, TASKS["activity"]), "header": HEADER, "resamples": 200,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(inputs):
+    return paper_tables.build_tables(**inputs)
+
+
+def test_every_table_is_there(built):
+    names = ["table1", "size_tests", *(f"table{i}" for i in range(2, 8)), "statistics", "differences"]
+    assert list(built) == names
+
+
+def test_no_cell_is_nan(built, tmp_path):
+    paper_tables.write_tables(built, tmp_path)
+    for name, table in built.items():
+        assert not any(isinstance(cell, float) and cell != cell for cell in table.frame.to_numpy().ravel()), name
+        for suffix in ("csv", "md"):
+            text = (tmp_path / f"{name}.{suffix}").read_text()
+            assert "nan" not in text.lower().split(), name
+            assert "None," not in text, name
+        if paper_tables.NONE in table.text.to_numpy():
+            assert "- –: not printed" in table.markdown()
+
+
+def test_the_csv_is_the_frame(built, tmp_path):
+    paper_tables.write_tables(built, tmp_path)
+    with open(tmp_path / "table7.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    frame = built["table7"].frame
+    assert [float(row["accuracy"]) for row in rows] == frame["accuracy"].tolist()
+
+
+def test_rows_recompute_from_their_predictions(built, inputs):
+    for name, task in (("table2", "activity"), ("table5", "posture"), ("table7", "activity")):
+        for row in built[name].frame.to_dict("records"):
+            for metric in ("accuracy", "precision", "recall", "f1"):
+                scores = seed_scores(inputs["predictions"][task, row["model"]], row["split"], metric)
+                assert row[metric] == pytest.approx(scores.mean(), abs=1e-6)
+            assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
+
+
+def test_the_papers_values_stand_on_its_own_split_only(built):
+    for name in ("table2", "table4", "table5", "table6", "table7"):
+        frame = built[name].frame
+        assert frame.loc[frame["split"] == "extended", "paper_accuracy"].isna().all()
+    test = built["table4"].frame.query("split == 'test'").set_index("model")
+    assert test.loc["cnn_base", "paper_accuracy"] == 0.3793
+    assert test.loc["cnn_base", "difference"] == pytest.approx(test.loc["cnn_base", "accuracy"] - 0.3793, abs=1e-6)
+    assert test.loc["majority", "paper_accuracy"] is None
+    assert "≈ .76 (22/29)" in built["table7"].markdown()
+
+
+def test_order_of_rows(built):
+    for split in ("test", "extended"):
+        frame = built["table7"].frame
+        scores = frame.loc[frame["split"] == split, "accuracy"].tolist()
+        assert scores == sorted(scores, reverse=True)
+    policies = built["table3"].frame
+    assert set(policies["split"]) == {"validation"}
+    assert len(policies) == 11  # ten and the majority class
+    assert built["table5"].frame["model"].tolist()[:3] == ["vit", "clip", "siglip2"]
+    assert {"majority", "zero_shot", "my_resnet"} <= set(built["table7"].frame["model"])
+
+
+def test_table_2_counts_parameters(built):
+    counts = built["table2"].frame.set_index("model")["parameters"]
+    assert counts["fnn_base"].tolist() == [1_000_123] * 2
+    assert "1,000,123" in built["table2"].markdown()
+
+
+def test_differences_are_those_of_the_statistics(built, inputs):
+    frame = built["differences"].frame
+    row = frame.query("model == 'clip' and task == 'activity' and split == 'extended'").iloc[0]
+    predictions = inputs["predictions"]
+    expected = difference(
+        predictions["activity", "clip"], predictions["activity", "cnn_base"], "extended", resamples=200
+    )
+    assert row["difference"] == pytest.approx(expected["difference"], abs=1e-6)
+    assert row["ci_low"] == pytest.approx(expected["ci_low"], abs=1e-6)
+    assert set(frame["task"]) == {"activity"}  # no CNN_base was trained for posture
+
+
+def test_statistics_leave_out_rows_that_were_not_trained(built):
+    frame = built["statistics"].frame
+    assert frame["df"].tolist() == ["8, 18", "2"]  # nine trained models with three runs
+    assert frame["paper_statistic"].tolist() == [23.4562, 1.4505]
+    assert "one split" in built["statistics"].markdown()
+
+
+def test_markdown_is_a_table_under_its_profile(built):
+    for table in built.values():
+        lines = table.markdown().splitlines()
+        assert lines[0] == f"### {table.title}"
+        assert lines[2] == "*profile sample: generated world, miniature backbones — not COCO's numbers*"
+        grid = [line for line in lines if line.startswith("|")]
+        assert len({len(line) for line in grid}) == 1  # padded: reads well unrendered
+        assert len(grid) == len(table.text) + 2
+        assert len({line.count("|") for line in grid}) == 1
+
+
+def test_summary_ranks_by_the_larger_test_set(built):
+    text = paper_tables.summary_markdown(built)
+    assert text.startswith(f"*{HEADER}*")
+    assert "Accuracy, extended (n = 90)" in text
+    extended = built["table7"].frame.query("split == 'extended'")
+    ranked = [model_name(name) for name in extended["model"]]
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")][2:]
+    assert rows == ranked
+    assert "nan" not in text.lower()
+
+
+def test_a_run_of_two_models_has_what_it_can(inputs):
+    few = {("activity", name): inputs["predictions"]["activity", name] for name in ("clip", "cnn_gen")}
+    few = {key: frame[frame["split"] != "extended"] for key, frame in few.items()}
+    built = paper_tables.build_tables(**{**inputs, "predictions": few, "augment": {}})
+    assert list(built) == ["table1", "size_tests", "table4", "table7", "statistics"]
+    assert "Not in this run: CNN_base." in built["table4"].markdown()
+    assert "not defined" in built["statistics"].markdown()
+    assert "CLIP" in paper_tables.summary_markdown(built)
+    with pytest.raises(HarError, match="table7"):
+        paper_tables.summary_markdown({})
+
+
+def test_header_names_the_profile_and_its_backbones():
+    text = paper_tables.profile_header("coco", {"vit": "folder", "clip": "pretrain"})
+    assert text == "profile coco: photographs of COCO val2017; backbones: ViT folder, CLIP pretrain"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [(0.12345, 3, False, "0.123"), (-0.2, 3, True, "−0.200"), (0.2, 2, True, "+0.20"), (-1e-9, 3, True, "0.000"),
+     (None, 3, False, "–"), (float("nan"), 3, False, "–")],
+)  # fmt: skip
+def test_numbers_for_people(value, digits, sign, text):
+    assert paper_tables.number(value, digits, sign) == text
+
+
+def test_figures_are_set_right_and_texts_left():
+    cells = {
+        "Model": ["a", "b"],
+        "n": ["1,000", "–"],
+        "Change": ["−0.1 [−0.2, 0.0]", "**+.5**"],
+        "Set": ["lr 0.1", "–"],
+    }
+    header, rule, first, _ = markdown_table(pd.DataFrame(cells)).splitlines()
+    assert [cell.strip().endswith("-:") for cell in rule.strip("| ").split("|")] == [False, True, True, False]
+    assert len({len(line) for line in (header, rule, first)}) == 1

@@ -1,0 +1,287 @@
+"""The tables of the statistics stage recompute from predictions; degenerate input gives empty cells and notes."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.image import imread
+from one_by_one import OneByOne
+
+from har.core.errors import HarError
+from har.evaluation.bootstrap import wilson
+from har.evaluation.mcnemar import difference
+from har.evaluation.metrics import cells, seed_scores
+from har.evaluation.predictions import majority_predictions, predictions_frame
+from har.reporting import tables as evidence
+from har.reporting.tables.over_runs import _failed_assumptions
+from har.reporting.tables.paper_tables import write_tables
+
+TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
+SIZES = {"train": 30, "validation": 18, "test": 29, "extended": 90}
+NAMES = ["scores", "per_class", "calibration", "tests", "pairs", "small_test"]
+LABELS = ["walking_running"] * 50 + ["sitting"] * 30 + ["standing"] * 20
+RESAMPLES = 200
+
+
+def images(task, sizes=SIZES):
+    classes, n = TASKS[task], sum(sizes.values())
+    split = np.repeat(list(sizes), list(sizes.values()))
+    return pd.DataFrame({"image_id": range(n), "label": np.array(classes)[np.arange(n) % len(classes)], "split": split})
+
+
+def simulate(task, skill, seed, runs=3, sizes=SIZES):
+    frame, classes = images(task, sizes), TASKS[task]
+    truth = pd.Index(classes).get_indexer(frame["label"])
+    random, out = np.random.default_rng(seed), []
+    easy = random.normal(0, 0.3, (len(frame), len(classes)))
+    for run in range(runs):
+        weights = np.exp(easy + random.normal(0, 0.8, easy.shape) + skill * np.eye(len(classes))[truth])
+        shares = weights / weights.sum(1, keepdims=True)
+        out.append(predictions_frame(frame["image_id"], frame["label"], frame["split"], shares, classes, run))
+    return pd.concat(out, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    found = {("activity", name): simulate("activity", skill, i) for i, (name, skill) in enumerate(
+        {"cnn_base": 0.2, "fnn_base": 0.1, "clip": 2.0}.items())}  # fmt: skip
+    found["posture", "clip"] = simulate("posture", 1, 9)
+    for task, classes in TASKS.items():
+        found[task, "majority"] = majority_predictions(images(task), classes)
+    return found
+
+
+@pytest.fixture(scope="module")
+def few(predictions):
+    return {key: predictions[key] for key in (("activity", name) for name in ("cnn_base", "clip", "majority"))}
+
+
+@pytest.fixture(scope="module")
+def built(predictions):
+    return evidence.build_evidence(predictions, LABELS, "profile test", RESAMPLES)
+
+
+def test_one_models_predictions_are_in_memory_at_a_time(few, tmp_path):
+    tables = evidence.build_evidence(OneByOne(few), LABELS, "profile test", 100)
+    for name, table in evidence.build_evidence(few, LABELS, "profile test", 100).items():
+        pd.testing.assert_frame_equal(tables[name].frame, table.frame)
+    evidence.reliability_figure(OneByOne(few), tmp_path / "r.png", "profile test", 100)
+
+
+def build(predictions):
+    """Tables from few or degenerate predictions; each must be free of NaN."""
+    tables = evidence.build_evidence(predictions, LABELS, "profile test", 100)
+    for table in tables.values():
+        sound(table)
+    return tables
+
+
+def sound(table):
+    json.dumps(table.frame.to_dict("records"), allow_nan=False, default=int)
+    assert not any("nan" in str(cell).lower() for cell in table.text.to_numpy().ravel())
+    for low in (name for name in table.frame.columns if name.endswith("_low")):
+        mean, high = low.removesuffix("_low"), low.replace("_low", "_high")
+        for row in table.frame.to_dict("records"):
+            assert (row[mean] is None) == (row[low] is None) == (row[high] is None)
+            if row[mean] is not None:
+                assert row[low] <= row[mean] <= row[high], (table.name, mean, row)
+
+
+def test_every_table_is_there_and_sound(built, tmp_path):
+    assert list(built) == NAMES
+    write_tables(built, tmp_path)
+    for name, table in built.items():
+        sound(table)
+        assert len(pd.read_csv(tmp_path / f"{name}.csv")) == len(table.frame) > 0
+        assert "*profile test*" in (tmp_path / f"{name}.md").read_text()
+
+
+def test_scores_are_means_over_runs_and_each_model_is_there_on_both_splits(built, predictions):
+    frame = built["scores"].frame
+    assert len(frame) == 2 * len(predictions)
+    for row in frame.to_dict("records"):
+        mine = predictions[row["task"], row["model"]]
+        for metric in ("accuracy", "balanced_accuracy", "f1"):
+            assert row[metric] == pytest.approx(seed_scores(mine, row["split"], metric).mean(), abs=1e-6)
+    single = frame.query("model == 'majority' and split == 'test' and task == 'activity'").iloc[0]
+    expected = wilson(round(single["accuracy"] * 29), 29)
+    assert (single["accuracy_low"], single["accuracy_high"]) == pytest.approx(expected, abs=1e-6)
+    assert single["weighted_accuracy"] == 0.5  # it always says walking, which half of LABELS are
+
+
+def test_supports_sum_to_the_images_and_recalls_to_balanced_accuracy(built):
+    keys = ["task", "model", "split"]
+    scores = built["scores"].frame.set_index(keys)["balanced_accuracy"]
+    for key, rows in built["per_class"].frame.groupby(keys):
+        assert rows["support"].sum() == rows["n"].iloc[0]
+        assert rows["recall"].astype(float).mean() == pytest.approx(scores[key], abs=2e-6)
+
+
+def test_a_constant_prediction_has_no_precision_where_it_says_nothing(built):
+    rows = built["per_class"].frame.query("model == 'majority' and task == 'activity' and split == 'test'")
+    assert rows["precision"].isna().tolist() == [False, True, True]
+    assert rows["recall"].tolist() == [1, 0, 0]
+    text = built["per_class"].markdown()
+    assert "Majority class, activity, test: sitting is never predicted; its precision is not defined." in text
+    assert "interval that is a point" in built["scores"].markdown()
+
+
+def test_calibration_reports_its_sizes_and_bias(built):
+    frame = built["calibration"].frame
+    assert frame["ece"].between(0, 1).all()
+    assert set(frame.query("split == 'test'")["bins"]) == {5}
+    assert set(frame["validation_n"]) == {18}
+    clip = frame.query("model == 'clip'").set_index(["task", "split"])["ece_of_calibrated"].unstack()
+    assert (clip["test"] > clip["extended"]).all()
+    assert "biased upwards" in built["calibration"].markdown()
+
+
+def test_the_papers_tests_stand_beside_its_values_on_its_split_only(built):
+    frame = built["tests"].frame
+    printed = frame[frame["paper_statistic"].notna()]
+    assert printed[["task", "split", "test"]].to_numpy().tolist() == [
+        ["activity", "test", "one-way ANOVA"],
+        ["activity", "test", "paired t-test"],
+    ]
+    assert "paired t-test" not in set(frame.query("task == 'posture'")["test"])
+    assert frame.query("task == 'activity' and test == 'one-way ANOVA'")["df"].tolist() == ["2, 6"] * 2
+    told = [note for note in built["tests"].notes if "Left out, with a single run: majority." in note]
+    assert 0 < len(told) < frame["note"].str.contains("Left out").sum()  # told once, not by row
+    assert any(note.startswith("posture, test; posture, extended: one-way ANOVA") for note in told)
+
+
+def test_a_failed_assumption_is_told():
+    rows = [{"test": "Shapiro–Wilk", "p": 0.01}, {"test": "Levene (medians)", "p": None}]
+    (sentence,) = _failed_assumptions(rows, 0.05, "activity, test")
+    assert sentence.startswith("activity, test: the residuals are not normal (Shapiro–Wilk), p = 0.010")
+    assert _failed_assumptions(rows, 0.005, "activity, test") == []
+
+
+def test_pairs_are_complete_paired_and_largest_first(built, predictions):
+    frame = built["pairs"].frame
+    assert len(frame) == 2 * (math.comb(4, 2) + math.comb(2, 2))
+    for (task, split), rows in frame.groupby(["task", "split"]):
+        assert rows["difference"].is_monotonic_decreasing
+        assert (rows["difference"] >= 0).all()
+        assert (rows["p_holm"] >= rows["p"]).all()
+        for row in rows.to_dict("records"):
+            expected = difference(predictions[task, row["a"]], predictions[task, row["b"]], split, resamples=RESAMPLES)
+            assert row["difference"] == pytest.approx(expected["difference"], abs=1e-6)
+            assert row["difference_low"] == pytest.approx(expected["ci_low"], abs=1e-6)
+            a, b = (cells(predictions[task, row[side]], split).ensemble_hits().mean() for side in "ab")
+            assert row["ensemble_difference"] == pytest.approx(a - b, abs=1e-6)
+            assert (row["p_tukey"] is None) == ("majority" in (row["a"], row["b"]))
+
+
+def test_pairs_are_shown_once_with_both_splits(built):
+    text = built["pairs"].text
+    assert len(text) == math.comb(4, 2)
+    frame = built["pairs"].frame.query("task == 'activity'")
+    rows = {(row["a"], row["b"]): row for row in frame.query("split == 'test'").to_dict("records")}
+    for place, row in enumerate(frame.query("split == 'extended'").to_dict("records")):
+        turned = (row["a"], row["b"]) not in rows
+        other = rows[(row["b"], row["a"]) if turned else (row["a"], row["b"])]
+        counts = (other["only_b"], other["only_a"]) if turned else (other["only_a"], other["only_b"])
+        assert text.iloc[place]["Only A / only B, test"] == f"{counts[0]} / {counts[1]}"
+
+
+def test_the_small_set_is_compared_with_its_class_mix(built):
+    frame = built["small_test"].frame
+    scores = built["scores"].frame.set_index(["task", "model", "split"])
+    for row in frame.to_dict("records"):
+        key = row["task"], row["model"]
+        assert row["difference"] == pytest.approx(row["test_accuracy"] - row["extended_accuracy"], abs=2e-6)
+        for split in ("test", "extended"):
+            for end in ("low", "high"):
+                assert row[f"{split}_accuracy_{end}"] == scores.loc[(*key, split), f"accuracy_{end}"]
+    assert (
+        frame.loc[frame["task"] == "activity", "test_classes"].iloc[0] == "walking_running 10, sitting 10, standing 9"
+    )
+    constant = frame.query("model == 'majority' and task == 'activity'").iloc[0]
+    assert constant["weighted_difference"] == 0
+    assert "Images of activity, extended: walking_running 30" in built["small_test"].markdown()
+
+
+def test_the_order_of_rows_changes_nothing(few):
+    shuffled = {key: frame.sample(frac=1, random_state=1) for key, frame in few.items()}
+    again, built = build(shuffled), build(few)
+    for name in NAMES:
+        pd.testing.assert_frame_equal(again[name].frame, built[name].frame)
+
+
+# --- degenerate input
+
+
+def test_one_model(predictions):
+    tables = build({("activity", "clip"): predictions["activity", "clip"]})
+    assert tables["pairs"].frame.empty
+    assert "no pair to compare" in tables["pairs"].markdown()
+    assert "not defined" in tables["tests"].markdown()
+
+
+def test_one_seed(few):
+    one = {key: frame[frame["seed"] == 0] for key, frame in few.items()}
+    tables = build(one)
+    assert tables["tests"].frame["p"].isna().all()
+    assert len(tables["pairs"].frame) == 2 * math.comb(3, 2)
+
+
+def test_all_models_equal(predictions):
+    clip = predictions["activity", "clip"]
+    tables = build({("activity", name): clip for name in ("cnn_base", "fnn_base", "vit")})
+    frame = tables["pairs"].frame
+    assert set(frame["difference"]) == {0}
+    assert set(frame["p_holm"]) == {1}
+    assert frame["cohens_g"].isna().all()
+    text = tables["tests"].markdown()
+    assert "activity, test; activity, extended: repeated-measures ANOVA: F is not defined" in text
+    assert "activity, test; activity, extended: paired t-test: t is not defined" in text
+
+
+def test_a_class_that_a_split_lacks(few):
+    without = {key: frame[(frame["split"] != "test") | (frame["label"] != "standing")] for key, frame in few.items()}
+    tables = build(without)
+    rows = tables["per_class"].frame.query("split == 'test' and task == 'activity' and model == 'clip'")
+    assert rows["recall"].isna().tolist() == [False, False, True]
+    assert "activity, test: no image of standing" in tables["scores"].markdown()
+
+
+def test_a_constant_predictor_alone(predictions):
+    tables = build({("activity", "majority"): predictions["activity", "majority"]})
+    assert tables["calibration"].frame["ece"].notna().all()
+
+
+@pytest.mark.parametrize("missing", ["extended", "test", "validation"])
+def test_a_split_that_is_missing(few, missing):
+    some = {key: frame[frame["split"] != missing] for key, frame in few.items()}
+    tables = build(some)
+    if missing == "validation":
+        assert tables["calibration"].frame["temperature"].isna().all()
+        assert "no temperature was fitted" in tables["calibration"].markdown()
+    else:
+        assert tables["small_test"].frame.empty
+        assert "nothing to compare" in tables["small_test"].markdown()
+        assert set(tables["pairs"].frame["split"]) == {"test", "extended"} - {missing}
+
+
+def test_nothing_to_say_and_what_was_not_measured_on_the_same_images_is_an_error(few):
+    nothing = {key: frame[frame["split"] == "train"] for key, frame in few.items()}
+    with pytest.raises(HarError, match="no model has predictions on extended or test"):
+        evidence.build_evidence(nothing, LABELS, "", 100)
+    with pytest.raises(HarError, match="no model has predictions"):
+        evidence.reliability_figure(nothing, "never.png", "")
+    other = simulate("activity", 1, 1, sizes={"extended": 91})
+    with pytest.raises(HarError, match="predicted by one of the two only"):
+        evidence.build_evidence(few | {("activity", "vit"): other}, LABELS, "", 100)
+
+
+def test_reliability_has_a_panel_for_each_model_and_is_the_same_each_time(predictions, tmp_path):
+    some = {key: predictions[key] for key in (("activity", "clip"), ("activity", "majority"))}
+    for name in ("a.png", "b.png"):
+        evidence.reliability_figure(some, tmp_path / name, "Reliability", 100)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    one = {("activity", "clip"): predictions["activity", "clip"]}
+    evidence.reliability_figure(one, tmp_path / "c.png", "Reliability", 100)
+    assert imread(tmp_path / "c.png").shape[1] < imread(tmp_path / "a.png").shape[1]

@@ -1,0 +1,173 @@
+"""Variants of a model: settings that are checked, the same images for all, differences that are the predictions'."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import CLASSES
+from test_learning_curve import ALONE, images
+from test_models import FINETUNE, MLP
+from test_params import error
+
+from har.config.profile import load_params
+from har.core.errors import HarError
+from har.studies.ablation.fit import ablate, changes
+from har.studies.ablation.report import ablation_table, forest, scores
+from har.training.loop import train
+from har.training.refit import Recipe
+from har.training.run import Inputs
+
+CHANGED = {"full": "m", "wide": "m; hidden 32 (not 16, 8)", "still": "m; dropout 0 (not 0.2)"}
+
+
+@pytest.fixture(scope="module")
+def fitted(strength):
+    split, x = images()
+    recipes = {
+        "full": Recipe(MLP, x),
+        "wide": Recipe(MLP.model_copy(update={"hidden": [32]}), x),
+        "still": Recipe(MLP.model_copy(update={"learning_rate": 1e-12}), x),
+    }
+    return ablate(recipes, split, CLASSES, [0, 4], training=ALONE, strength=strength)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("old", "new", "said"),
+        [
+            ("          adapt: lora", "          adpt: lora",
+             "sample: ablation.variants.lora.set: unknown key adpt; the nearest valid key is adapt"),
+            ("          adapt: lora", "          adapt: laura",
+             "ablation.variants.lora.set: adapt: input should be 'full', 'lora' or 'head', got 'laura'"),
+            ("          adapt: lora", "          kind: mlp", "ablation.variants.lora.set.kind: a variant keeps"),
+            ("model: clip\n        set:\n          adapt: lora", "model: clap\n        set:\n          adapt: lora",
+             "ablation.variants.lora.model names 'clap', expected one of"),
+            ("          adapt: lora", "          backbone: vti", "ablation.variants.lora.set.backbone names 'vti'"),
+            ("    reference: full", "    reference: fall", "sample.ablation: reference names 'fall'"),
+            ("          pretrained: false", "          pretrained: false\n          head: text",
+             "ablation.variants.not_pretrained.set: head text needs pretrained true"),
+            ("      lora:", "      ../lora:", "sample.ablation.variants"),
+        ],
+    )  # fmt: skip
+    def test_a_mistake_is_named_before_any_work(self, tmp_path, old, new, said):
+        assert said in error(tmp_path, old, new)
+
+    def test_a_variant_is_its_model_but_for_what_it_sets(self):
+        profile = load_params("params.yaml").sample
+        for name, one in profile.ablation.variants.items():
+            settled, base = profile.variant(name).model_dump(), profile.models[one.model].model_dump()
+            assert {k: v for k, v in settled.items() if v != base[k]} == {
+                k: v for k, v in one.set.items() if v != base[k]
+            }
+
+    def test_every_setting_of_a_variant_changes_something(self):
+        """A variant that repeats its model's value would be a row that says nothing."""
+        for profile in (load_params("params.yaml").sample, load_params("params.yaml").coco):
+            for name, one in profile.ablation.variants.items():
+                base = profile.models[one.model].model_dump()
+                assert all(base[key] != value for key, value in one.set.items()), name
+
+    def test_a_text_head_in_the_run_learns_from_embeddings(self, tmp_path):
+        text = Path("params.yaml").read_text()
+        clip = text.index("    clip:\n      kind: finetune")
+        text = text[:clip] + text[clip:].replace("head: probe", "head: text", 1)
+        text = text.replace("          pretrained: false", "          adapt: head")
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(HarError, match=r"activity-clip\.input is backbones/clip, expected embeddings/clip"):
+            load_params(tmp_path / "params.yaml")
+        (tmp_path / "params.yaml").write_text(text.replace("input: backbones/clip", "input: embeddings/clip"))
+        assert load_params(tmp_path / "params.yaml").active.models["clip"].head == "text"
+
+    def test_changes_are_told_for_people(self):
+        base = FINETUNE.model_dump()
+        variant = FINETUNE.model_copy(update={"pretrained": False, "augmentation": ["rotation"], "learning_rate": 3e-5})
+        assert changes("clip", base, variant.model_dump(), False) == (
+            "clip; learning_rate 3e-05 (not 0.001); augmentation rotation (not none); pretrained false (not true)"
+        )
+        assert changes("clip", base, base, True) == "clip; as in models"
+        assert changes("clip", base, base, False) == "clip; nothing changed"
+
+
+class TestPredictions:
+    def test_each_variant_tells_the_same_images_that_it_did_not_learn_from(self, fitted):
+        frames, parameters = fitted
+        split, _ = images()
+        for frame in frames.values():
+            assert set(frame.image_id) == set(split.image_id[split.split != "train"])
+            assert set(frame.seed) == {0, 4}
+        assert parameters["full"] == parameters["still"] != parameters["wide"]
+
+    @pytest.mark.parametrize(
+        ("config", "near"),
+        # MLPs that all train as long go side by side, which rounds sums otherwise (har.training.stacked)
+        [(MLP, 1e-5), (MLP.model_copy(update={"patience": 9}), 0)],
+        ids=["together", "alone"],
+    )
+    def test_a_fit_is_the_training_of_its_seed(self, strength, config, near):
+        split, x = images()
+        part = {name: np.flatnonzero(split.split == name) for name in ("train", "validation")}
+        y = pd.Index(CLASSES).get_indexer(split.label)
+        outcome = train(
+            config, CLASSES, Inputs(x, y, part["train"], part["validation"], np.arange(len(x))), 4, strength=strength
+        )
+        found, _ = ablate({"full": Recipe(config, x)}, split, CLASSES, [0, 4], training=ALONE, strength=strength)
+        frame = found["full"]
+        told = frame[frame.seed == 4].set_index("image_id").filter(like="p_")
+        expected = outcome.probabilities[(split.split != "train").to_numpy()]
+        np.testing.assert_allclose(told.to_numpy(), expected, rtol=0, atol=near)
+
+    def test_a_missing_class_is_told(self, strength):
+        split, x = images()
+        split.loc[(split.split == "validation") & (split.label == "sitting"), "label"] = "standing"
+        with pytest.raises(HarError, match="ablation: no validation image of class sitting"):
+            ablate({"full": Recipe(MLP, x)}, split, CLASSES, [0], training=ALONE, strength=strength)
+
+
+class TestReport:
+    @pytest.fixture(scope="class")
+    def rows(self, fitted):
+        return scores(*fitted, CHANGED, "full", resamples=200)
+
+    def test_differences_are_those_of_the_predictions(self, fitted, rows):
+        json.dumps(rows, allow_nan=False)
+        assert [(row["variant"], row["split"]) for row in rows] == [
+            (name, split) for split in ("extended", "test") for name in ("full", "wide", "still")
+        ]
+
+        def accuracy(name, split):
+            frame = fitted[0][name]
+            frame = frame[frame.split == split]
+            guess = frame.filter(like="p_").to_numpy().argmax(1)
+            return (np.array(CLASSES)[guess] == frame.label.to_numpy()).mean()
+
+        for row in rows:
+            assert row["accuracy"] == pytest.approx(accuracy(row["variant"], row["split"]), abs=1e-6)
+            if row["variant"] == "full":
+                assert row["difference"] is None
+            else:
+                gap = accuracy(row["variant"], row["split"]) - accuracy("full", row["split"])
+                assert row["difference"] == pytest.approx(gap, abs=1e-6)
+                assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+
+    def test_a_variant_is_no_different_from_itself(self, fitted):
+        frames, parameters = fitted
+        twin = scores(
+            {"full": frames["full"], "twin": frames["full"]}, parameters | {"twin": 1}, CHANGED | {"twin": ""}, "full",
+            resamples=100,
+        )[1]  # fmt: skip
+        assert (twin["difference"], twin["difference_low"], twin["difference_high"]) == (0, 0, 0)
+
+    def test_the_table_says_how_many_seeds_and_who_made_it(self, rows):
+        text = ablation_table(rows, "full", 5, "profile sample: generated").markdown()
+        assert "profile sample: generated" in text
+        assert "Runs (seeds) of each variant: 2, fewer than the 5" in text
+        assert "fewer" not in ablation_table(rows, "full", 2, "h").markdown()
+        assert "hidden 32 (not 16, 8)" in text
+
+    def test_the_figure_is_drawn_and_repeats_to_the_byte(self, rows, tmp_path):
+        for name in ("a.png", "b.png"):
+            forest(rows, "full", tmp_path / name, "Ablations")
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+        forest([row for row in rows if row["variant"] == "full"], "full", tmp_path / "alone.png", "One variant")

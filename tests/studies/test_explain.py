@@ -1,0 +1,315 @@
+"""A fine-tuned model explained: which images, what is written, what the tables and figures say."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import CLASSES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from har.config.studies import Explain
+from har.core.errors import HarError
+from har.models.classifier import classifier, finetuned
+from har.models.preprocess import from_folder
+from har.studies.explain.explain import SCORES, Explanation, choose, explain, write
+from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
+from har.studies.explain.legrad import METHODS, legrad
+from har.studies.explain.report import build_tables, verdicts
+
+SETTINGS = Explain(models=[], blocks=0, extended=9, curves=9, steps=4, batch_size=3, examples=2, seed=0)
+IMAGES = pd.DataFrame(
+    {
+        "image_id": [3, 5, 7, 12],
+        "label": ["walking", "sitting", "standing", "walking"],
+        "split": ["validation", "test", "test", "extended"],
+    }
+)
+SIZES = {3: (50, 80), 5: (48, 48), 7: (90, 60), 12: (64, 64)}
+# image 7 is cropped to its columns 15 to 75: its person stands in the strip that a crop loses
+BOXES = {3: [[0, 0, 50, 80]], 5: [[12, 12, 24, 36], [0, 0, 12, 12]], 7: [[0, 0, 12, 60]], 12: [[0, 32, 64, 32]]}
+BOXES = {key: np.array(value, float) for key, value in BOXES.items()}
+
+
+@pytest.fixture(scope="module")
+def trained(checkpoints, tmp_path_factory):
+    """clip, siglip2 and vit as the train stage leaves them; clip crops."""
+    folders = {}
+    for name, source in checkpoints.items():
+        torch.manual_seed(8)
+        model = classifier(source, CLASSES)
+        with torch.no_grad():
+            model.classifier.weight.normal_()
+        folders[name] = tmp_path_factory.mktemp(f"activity-{name}")
+        model.save_pretrained(folders[name])
+        config = json.loads((source / "preprocessor_config.json").read_text())
+        if name == "clip":
+            config |= {"size": {"shortest_edge": 32}}
+        (folders[name] / "preprocessor_config.json").write_text(json.dumps(config))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def explained(trained, store_folder):
+    return {
+        ("activity", name): explain(folder, store_folder, choose(IMAGES, SETTINGS), BOXES, SIZES, SETTINGS)
+        for name, folder in trained.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def store_folder(photos, tmp_path_factory):
+    from har.data import store
+
+    folder = tmp_path_factory.mktemp("store")
+    store.build(photos, folder, short_side=48)
+    return folder
+
+
+class TestChoice:
+    @given(st.integers(0, 30), st.integers(0, 12), st.integers(0, 12), st.integers(0, 5))
+    @settings(deadline=None, max_examples=40)
+    def test_all_of_validation_and_test_and_a_nested_draw_of_the_rest(self, n, extended, curves, seed):
+        random = np.random.default_rng(n)
+        split = pd.DataFrame({"image_id": random.permutation(90)[: 12 + n], "label": "sitting"})
+        split["split"] = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4 + ["extended"] * n
+        change = {"extended": extended, "curves": curves, "seed": seed}
+        found = choose(split, SETTINGS.model_copy(update=change))
+        counts = found["split"].value_counts()
+        assert counts.get("train", 0) == 0
+        assert (counts["validation"], counts["test"], counts.get("extended", 0)) == (4, 4, min(n, extended))
+        assert found["image_id"].is_monotonic_increasing
+        told = found.groupby("split")["curves"].sum()
+        assert told["validation"] == 0
+        assert told["test"] == min(4, curves)
+        assert told.get("extended", 0) == min(n, extended, curves)
+        again = choose(split.sample(frac=1, random_state=1), SETTINGS.model_copy(update=change))
+        pd.testing.assert_frame_equal(found, again)
+        more = choose(split, SETTINGS.model_copy(update=change | {"extended": extended + 3, "curves": curves + 2}))
+        assert set(found["image_id"]) <= set(more["image_id"])
+        assert set(found["image_id"][found["curves"]]) <= set(more["image_id"][more["curves"]])
+
+
+class TestExplanation:
+    def test_the_files_that_others_build_on(self, explained, tmp_path):
+        for (_, name), one in explained.items():
+            write(one, tmp_path / name)
+            maps = np.load(tmp_path / name / "maps.npy")
+            assert (maps.shape, maps.dtype) == ((4, 3, 4, 4), np.float16)
+            assert ((maps >= 0) & (maps <= 1)).all()
+            assert (maps.min((-2, -1)) == 0).all()
+            assert (maps.max((-2, -1)) == 1).all()
+            index = pd.read_csv(tmp_path / name / "index.csv")
+            assert index.to_dict("list") == {"image_id": [3, 5, 7, 12]}
+            assert json.loads((tmp_path / name / "about.json").read_text()) == {
+                "classes": CLASSES, "side": 4, "fit": "crop" if name == "clip" else "squash", "crop_pct": 1.0,
+                "method": "legrad", "blocks": 0,
+            }  # fmt: skip
+
+    def test_row_for_row_the_maps_and_probabilities_are_the_models_own(self, explained, trained, store):
+        for (_, name), one in explained.items():
+            model, preprocess = finetuned(trained[name]), from_folder(trained[name])
+            x = preprocess.normalise(torch.from_numpy(preprocess.load(store, [12, 7])))
+            expected = legrad(model, x).numpy()
+            np.testing.assert_allclose(one.maps[[3, 2]], expected, atol=2e-3)  # of half precision
+            with torch.no_grad():
+                own = model(x).logits.double().softmax(1).numpy()
+            np.testing.assert_allclose(one.probabilities[[3, 2]], own, rtol=1e-5)
+            assert one.images.prediction.tolist() == [CLASSES[i] for i in one.probabilities.argmax(1)]
+
+    def test_scores_are_there_for_test_and_extended(self, explained):
+        for one in explained.values():
+            assert set(one.scores["image_id"]) == {5, 7, 12}
+            assert (one.scores.groupby("image_id")["method"].agg(list).map(tuple) == tuple(METHODS)).all()
+            assert one.scores[["deletion", "insertion"]].notna().all(axis=None)
+            values = one.scores[["area", *SCORES]].astype(float)
+            assert ((values >= 0) & (values <= 1) | values.isna()).all(axis=None)
+            half = one.scores[one.scores["image_id"] == 12]
+            assert half["area"].tolist() == pytest.approx([0.5] * 4)
+            # of the lower half of a Gaussian in the centre
+            assert half.set_index("method").loc["centre", "inside"] == pytest.approx(0.5)
+
+    def test_legrad_is_scored_with_the_map_of_the_predicted_class(self, explained):
+        for one in explained.values():
+            half = one.scores[(one.scores["image_id"] == 12) & (one.scores["method"] == "legrad")]
+            values = one.maps[3, one.probabilities[3].argmax()].astype(float)
+            assert half["inside"].item() == pytest.approx(values[2:].sum() / values.sum(), abs=2e-3)
+
+    def test_a_person_outside_the_crop_has_no_place_in_box_scores(self, explained):
+        for (_, name), one in explained.items():
+            outside = one.scores[one.scores["image_id"] == 7]
+            assert outside[["inside", "pointing"]].isna().all(axis=None) == (name == "clip")
+            assert (outside["area"] == 0).all() == (name == "clip")
+            assert outside["deletion"].notna().all()
+
+    def test_curves_start_and_end_with_the_prediction(self, explained):
+        one = explained["activity", "vit"]
+        own = one.images[one.images["split"] == "test"]["probability"].mean()
+        part = one.curves[one.curves["split"] == "test"]
+        whole = part[
+            (part["share"] == 0) & (part["kind"] == "deletion") | (part["share"] == 1) & (part["kind"] == "insertion")
+        ]
+        assert len(whole) == 2 * len(METHODS)
+        assert whole["probability"].tolist() == pytest.approx([own] * len(whole), rel=1e-4)
+
+    def test_again_gives_the_same_bytes_and_other_batches_the_same_maps(
+        self, trained, store_folder, explained, tmp_path
+    ):
+        def files(name, **change):
+            one = explain(
+                trained["vit"], store_folder, choose(IMAGES, SETTINGS), BOXES, SIZES, SETTINGS.model_copy(update=change)
+            )
+            write(one, tmp_path / name)
+            return one, {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+
+        write(explained["activity", "vit"], tmp_path / "first")
+        assert files("again")[1] == {path.name: path.read_bytes() for path in (tmp_path / "first").iterdir()}
+        other, _ = files("other", batch_size=2)
+        np.testing.assert_allclose(other.maps, explained["activity", "vit"].maps, atol=2e-3)
+
+    def test_without_curves_they_are_empty(self, trained, store_folder):
+        few = SETTINGS.model_copy(update={"curves": 0, "extended": 0})
+        one = explain(trained["siglip2"], store_folder, choose(IMAGES, few), BOXES, SIZES, few)
+        assert one.scores[["deletion", "insertion"]].isna().all(axis=None)
+        assert one.curves.empty
+        text = build_tables({("activity", "siglip2"): one}, "header", resamples=100)["scores"].markdown()
+        assert "extended" not in text
+        assert "nan" not in text.lower()
+
+    def test_an_image_without_a_record_is_told(self, trained, store_folder):
+        boxes = {key: value for key, value in BOXES.items() if key != 7}
+        with pytest.raises(HarError, match="image 7 has no record in the annotations"):
+            explain(trained["vit"], store_folder, choose(IMAGES, SETTINGS), boxes, SIZES, SETTINGS)
+
+
+class TestFinetuned:
+    def test_tells_classes_and_keeps_the_head(self, trained):
+        model = finetuned(trained["clip"])
+        assert list(model.config.id2label.values()) == CLASSES
+        assert not model.training
+
+    def test_a_folder_without_weights_or_head_is_told(self, trained, checkpoints, tmp_path):
+        shutil.copy(trained["vit"] / "config.json", tmp_path)
+        with pytest.raises(HarError, match=r"no model.safetensors; expected a fine-tuned model"):
+            finetuned(tmp_path)
+        with pytest.raises(HarError, match=r"lack classifier\."):
+            finetuned(checkpoints["clip"])
+
+
+def scored(inside_legrad, inside_centre, n=40, split="extended"):
+    """An Explanation with nothing but scores, random ones about these means."""
+    random = np.random.default_rng(0)
+    rows = []
+    for i in range(n):
+        for method in METHODS:
+            mean = {"legrad": inside_legrad, "centre": inside_centre}.get(method, 0.3)
+            row = {"image_id": i, "split": split, "method": method, "area": 0.2 if i else 0.0, "pointing": 1.0}
+            row |= {"inside": mean + random.normal(0, 0.02), "deletion": 0.4, "insertion": 0.6}
+            rows.append(row if i else row | {"inside": None, "pointing": None})
+    frame = pd.DataFrame(rows)
+    return Explanation(pd.DataFrame(), np.zeros((0, 3)), np.zeros((0, 3, 4, 4)), frame, pd.DataFrame(), {})
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("legrad_share", "said"),
+        [
+            (0.5, "so it beats the centre bias."),
+            (0.1, "so it does not beat the centre bias, it stays below it."),
+            (0.3, "so it does not beat the centre bias: the interval holds 0."),
+        ],
+    )
+    def test_the_verdict_follows_from_the_interval(self, legrad_share, said):
+        tables = build_tables({("activity", "clip"): scored(legrad_share, 0.3)}, "header", resamples=500)
+        row = tables["differences"].frame.set_index("rival").loc["centre"]
+        assert row["inside_low"] <= row["inside"] <= row["inside_high"]
+        (sentence,) = [note for note in tables["differences"].notes if "centre bias =" in note]
+        assert sentence.startswith(
+            "CLIP (activity, extended, n = 39): inside the person boxes, LeGrad − centre bias = "
+        )
+        assert f"{said} Deletion: it is open whether" in sentence  # all alike in `scored`
+        assert sentence in tables["differences"].markdown()
+
+    @pytest.mark.parametrize(
+        ("gap", "said"),
+        [
+            (
+                (-0.1, -0.2, -0.05),
+                "Deletion: the prediction hangs on LeGrad's patches more than on those in the centre (",
+            ),
+            ((0.1, 0.05, 0.2), "Deletion: the prediction hangs on the patches in the centre more than on LeGrad's ("),
+            ((None, None, None), "it beats the centre bias."),
+        ],
+    )
+    def test_the_verdict_tells_looking_elsewhere_from_a_poor_map(self, gap, said):
+        row = {"task": "activity", "model": "clip", "split": "test", "rival": "centre", "inside_n": 9, "deletion_n": 9}
+        row |= {"inside": 0.2, "inside_low": 0.1, "inside_high": 0.3}
+        row |= dict(zip(("deletion", "deletion_low", "deletion_high"), gap, strict=True))
+        (sentence,) = verdicts([row, row | {"rival": "random"}])
+        assert said in sentence
+        assert ("Deletion" in sentence) == (gap[0] is not None)
+
+    def test_the_verdict_takes_the_larger_split(self):
+        small, large = scored(0.5, 0.3, 12, "test"), scored(0.1, 0.3)
+        both = replace(small, scores=pd.concat([small.scores, large.scores]))
+        notes = build_tables({("activity", "vit"): both}, "header", resamples=200)["differences"].notes
+        (sentence,) = [note for note in notes if "so it" in note]
+        assert "extended, n = 39" in sentence
+        assert "stays below" in sentence
+
+    def test_means_intervals_and_the_images_left_out(self):
+        one = scored(0.5, 0.3)
+        table = build_tables({("activity", "clip"): one}, "header", resamples=200)["scores"]
+        row = table.frame.set_index("method").loc["legrad"]
+        mine = one.scores[one.scores["method"] == "legrad"]
+        assert row["inside"] == pytest.approx(mine["inside"].astype(float).mean(), abs=1e-6)
+        assert row["inside_low"] <= row["inside"] <= row["inside_high"]
+        assert (row["n"], row["without_person"], row["curves_n"], row["area"]) == (39, 1, 40, 0.2)
+        assert "Up to 1 image of a model and split show no person within its crop" in table.markdown()
+
+    def test_differences_pair_images_and_vanish_against_itself(self):
+        one = scored(0.3, 0.3)
+        rows = one.scores["method"].isin(["legrad", "centre"])
+        one.scores.loc[rows, "inside"] = one.scores.loc[rows].groupby("image_id")["inside"].transform("first")
+        table = build_tables({("activity", "clip"): one}, "header", resamples=200)["differences"]
+        row = table.frame.set_index("rival").loc["centre"]
+        assert (row["inside"], row["deletion"], row["inside_n"], row["deletion_n"]) == (0, 0, 39, 40)
+        assert row["inside_low"] <= 0 <= row["inside_high"]
+
+    def test_nothing_explained_gives_tables_without_rows(self):
+        for table in build_tables({}, "header").values():
+            assert table.frame.empty
+            assert table.markdown().startswith("### ")
+        assert verdicts([]) == []
+
+
+class TestFigures:
+    def test_drawn_and_the_same_to_the_byte(self, explained, store, tmp_path):
+        examples = choose_examples(explained, 2)
+        assert sorted(examples) == [5, 7]
+        for name in ("a", "b"):
+            figure_maps(explained, examples, store.image, tmp_path / f"{name}-maps.png", "Maps")
+            figure_curves(explained, tmp_path / f"{name}-curves.png", "Curves")
+        for kind in ("maps", "curves"):
+            assert (tmp_path / f"a-{kind}.png").read_bytes() == (tmp_path / f"b-{kind}.png").read_bytes()
+
+    def test_examples_go_through_the_classes_by_turns(self, explained):
+        images = pd.DataFrame({"image_id": range(30), "split": "test", "label": np.repeat(CLASSES, 10)})
+        one = Explanation(images, None, None, None, None, {})
+        ids = choose_examples({("activity", "vit"): one}, 6, seed=3)
+        assert sorted(images.label[ids[:3]]) == sorted(images.label[ids[3:]]) == sorted(CLASSES)
+        assert (
+            choose_examples({("activity", "vit"): one}, 6, seed=3)
+            == ids
+            != choose_examples({("a", "v"): one}, 6, seed=4)
+        )
+        assert choose_examples({}, 2) == []
+
+    def test_photographs_of_coco_stay_out_of_git(self):
+        done = subprocess.run(["git", "check-ignore", "-q", "reports/coco/explain/figure4.png"], check=False)
+        assert done.returncode == 0

@@ -1,0 +1,183 @@
+"""What a relevance map is scored by: person boxes on the network's grid, pointing, deletion and insertion."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLASSES, picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from har.data.store import Store
+from har.data.store import build as build_store
+from har.models.preprocess import Preprocess
+from har.studies.explain.faithfulness import area, curve, inside, pointing
+from har.studies.explain.legrad import legrad
+from har.studies.explain.overlay import boxes_in_view, overlay, person_cover, window
+
+SHARE = st.floats(0, 1)
+BOXES = st.lists(st.tuples(SHARE, SHARE, SHARE, SHARE), max_size=4).map(
+    lambda found: np.array([sorted(b[::2]) + sorted(b[1::2]) for b in found]).reshape(-1, 4)[:, [0, 2, 1, 3]]
+)
+
+
+class TestBoxes:
+    def test_squash_keeps_shares_of_the_whole_image(self):
+        found = boxes_in_view([[160, 120, 320, 60]], 640, 480, "squash")
+        np.testing.assert_allclose(found, [[0.25, 0.25, 0.75, 0.375]])
+
+    def test_crop_takes_the_centre_square(self):
+        # 640 x 480: columns 80 to 560 are seen
+        found = boxes_in_view([[80, 0, 240, 480], [0, 0, 200, 240], [0, 0, 80, 480]], 640, 480, "crop")
+        np.testing.assert_allclose(found, [[0, 0, 0.5, 1], [0, 0, 0.25, 0.5]])  # the third lies outside
+
+    def test_portraits_lose_top_and_bottom(self):
+        found = boxes_in_view([[0, 80, 480, 480]], 480, 640, "crop")
+        np.testing.assert_allclose(found, [[0, 0, 1, 1]])
+
+    def test_crop_pct_takes_less_of_each_side(self):
+        found = boxes_in_view([[64, 48, 512, 384]], 640, 480, "squash", 0.8)
+        np.testing.assert_allclose(found, [[0, 0, 1, 1]], atol=1e-12)
+        left, top, right, bottom = window(640, 480, "crop", 0.875)
+        assert ((right - left) * 640, (bottom - top) * 480) == pytest.approx((420, 420))
+
+    @given(st.integers(40, 90), st.integers(40, 90), st.sampled_from(["crop", "squash"]), st.sampled_from([1.0, 0.875]))
+    @settings(deadline=None, max_examples=15)
+    def test_a_box_lands_where_the_network_sees_the_person(self, tmp_path_factory, width, height, fit, crop_pct):
+        """White where the box is, black elsewhere: the pixels that the model gets agree with the mapped box."""
+        box = (width // 4, height // 5, width // 3, height // 2)
+        image = np.zeros((height, width, 3), np.uint8)
+        image[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = 255
+        folder = tmp_path_factory.mktemp("white")
+        Image.fromarray(image).save(folder / "1.png")
+        build_store({1: folder / "1.png"}, folder, 64)
+        seen = Preprocess(64, fit, resample=2, crop_pct=crop_pct).load(Store(folder), [1])[0].mean(0) / 255
+        cover = person_cover(boxes_in_view([box], width, height, fit, crop_pct), 8)
+        np.testing.assert_allclose(seen.reshape(8, 8, 8, 8).mean((1, 3)), cover, atol=0.1)
+
+    @given(BOXES, st.integers(1, 9))
+    @settings(deadline=None)
+    def test_cover_is_the_area_of_the_union(self, boxes, side):
+        cover = person_cover(boxes, side)
+        assert ((cover >= 0) & (cover <= 1)).all()
+        at = (np.arange(60 * side) + 0.5) / (60 * side)  # a fine raster
+        hit = np.zeros((len(at), len(at)), bool)
+        for left, top, right, bottom in boxes:
+            hit |= ((top <= at) & (at <= bottom))[:, None] & ((left <= at) & (at <= right))
+        np.testing.assert_allclose(cover, hit.reshape(side, 60, side, 60).mean((1, 3)), atol=0.15)
+        assert cover.mean() <= sum((r - l) * (b - t) for l, t, r, b in boxes) + 1e-9
+
+    def test_a_box_on_patch_edges_is_exact_and_overlap_counts_once(self):
+        boxes = np.array([[0.25, 0.5, 0.75, 1.0], [0.5, 0.5, 1.0, 1.0]])
+        expected = np.zeros((4, 4))
+        expected[2:, 1:] = 1
+        np.testing.assert_allclose(person_cover(boxes, 4), expected, atol=1e-12)
+        half = person_cover(np.array([[0, 0, 0.125, 0.25]]), 4)
+        assert half[0, 0] == pytest.approx(0.5)
+        assert half.sum() == pytest.approx(0.5)
+
+
+class TestInside:
+    @given(st.integers(0, 99), BOXES)
+    @settings(deadline=None)
+    def test_is_a_share_and_of_a_flat_map_the_covered_area(self, seed, boxes):
+        cover = person_cover(boxes, 5)
+        share = inside(np.random.default_rng(seed).random((5, 5)), cover)
+        if not cover.any():
+            assert share is None
+            return
+        assert 0 <= share <= 1
+        assert inside(np.ones((5, 5)), cover) == pytest.approx(cover.mean())
+
+    def test_counts_what_lies_on_the_people(self):
+        cover = person_cover(np.array([[0, 0, 0.5, 1]]), 2)
+        assert inside(np.array([[3.0, 1.0], [0.0, 0.0]]), cover) == pytest.approx(0.75)
+        assert inside(np.zeros((2, 2)), cover) is None
+
+    def test_pointing_asks_for_the_centre_of_the_greatest(self):
+        values = np.zeros((4, 4))
+        values[0, 3] = 1
+        assert pointing(values, np.array([[0.75, 0, 1, 0.25]])) == 1
+        assert pointing(values, np.array([[0.9, 0, 1, 0.25]])) == 0  # touches the patch, misses its centre
+        assert pointing(values, np.array([[0, 0.5, 1, 1], [0.8, 0, 0.9, 0.2]])) == 1  # any person will do
+        assert pointing(values, np.zeros((0, 4))) is None
+        assert pointing(np.zeros((4, 4)), np.array([[0, 0, 0.5, 1]])) == 0.5  # a constant map: as a random patch
+
+
+@pytest.fixture(scope="module", params=["clip", "siglip2", "vit"])
+def follow(request, checkpoints):
+    """A classifier, images, its probability of class 1, and what it told for each image."""
+    from har.models.classifier import classifier
+
+    torch.manual_seed(4)
+    model = classifier(checkpoints[request.param], CLASSES).eval()
+    images = Preprocess(32).normalise(
+        torch.from_numpy(np.stack([picture(s, 32, 32) for s in (1, 2, 3)])).permute(0, 3, 1, 2)
+    )
+
+    @torch.no_grad()
+    def probability(x):
+        return model(x).logits.softmax(1)[:, 1]
+
+    return model, images, probability
+
+
+class TestCurves:
+    @pytest.mark.parametrize("steps", [1, 5, 16])
+    def test_ends_are_the_models_own_probability_and_the_blank_image(self, follow, steps):
+        model, images, probability = follow
+        maps = legrad(model, images)[:, 1].numpy()
+        removed, added = (curve(probability, images, maps, steps, insert) for insert in (False, True))
+        assert removed.shape == added.shape == (3, steps + 1)
+        own = probability(images).double().numpy()
+        blank = probability(images.mean((2, 3), keepdim=True).expand_as(images)).double().numpy()
+        np.testing.assert_allclose(removed[:, 0], own, rtol=1e-5)
+        np.testing.assert_allclose(added[:, -1], own, rtol=1e-5)
+        np.testing.assert_allclose(removed[:, -1], blank, rtol=1e-5)
+        np.testing.assert_allclose(added[:, 0], blank, rtol=1e-5)
+
+    def test_inserting_is_deleting_in_the_other_order(self, follow):
+        _, images, probability = follow
+        maps = np.random.default_rng(0).random((3, 4, 4))
+        added = curve(probability, images, maps, 4, insert=True)
+        removed = curve(probability, images, -maps, 4)
+        np.testing.assert_allclose(added, removed[:, ::-1], rtol=1e-6)
+
+    def test_the_most_relevant_patch_goes_first(self):
+        images = torch.zeros(1, 3, 8, 8)
+        images[..., 4:, :4] = 1  # the patch at row 1, column 0 of 2 x 2
+        maps = np.array([[[0.1, 0.2], [0.9, 0.3]]])
+        bright = curve(lambda x: (x > 0.9).float().mean((1, 2, 3)), images, maps, 4)
+        np.testing.assert_allclose(bright, [[0.25, 0, 0, 0, 0]])
+        back = curve(lambda x: (x > 0.9).float().mean((1, 2, 3)), images, maps, 4, insert=True)
+        np.testing.assert_allclose(back, [[0, 0.25, 0.25, 0.25, 0.25]])
+
+    def test_area_is_that_of_trapezoids(self):
+        assert area(np.array([[1.0, 0.0], [0.4, 0.4]])) == pytest.approx([0.5, 0.4])
+        line = np.linspace(0.2, 0.8, 7)[None]
+        assert area(line) == pytest.approx([0.5])
+
+
+class TestOverlay:
+    def test_shows_the_image_where_nothing_is_relevant_and_changes_it_where_something_is(self):
+        image = picture(1, 60, 40)
+        assert (overlay(image, np.zeros((4, 4))) == image).all()
+        values = np.zeros((4, 4))
+        values[0, 0] = 1
+        shown = overlay(image, values)
+        assert shown.dtype == np.uint8
+        assert shown.shape == image.shape
+        changed = np.abs(shown.astype(int) - image).sum(-1) > 0
+        assert changed[:5, :8].all()
+        assert not changed[20:, 30:].any()
+
+    def test_what_the_network_did_not_see_is_grey(self):
+        image = picture(2, 60, 40)
+        shown = overlay(image, np.ones((4, 4)), fit="crop").astype(int)
+        for strip in (shown[:, :10], shown[:, 50:]):
+            assert (strip == strip[..., :1]).all()
+        assert (shown[:, 10:50] != shown[:, 10:50, :1]).any()
+
+    def test_a_map_of_half_precision_and_not_finite_values_is_drawn(self):
+        values = np.array([[0, 1], [np.nan, np.inf]], np.float16)
+        assert overlay(picture(3, 20, 20), values).shape == (20, 20, 3)

@@ -1,0 +1,360 @@
+"""Relevance maps: LeGrad against torch-cam and against finite differences, rollout, and the laws they keep."""
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLASSES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models import VisionTransformer
+
+from har.core.errors import HarError
+from har.models.classifier import classifier
+from har.studies.explain.legrad import CENTRE_WIDTH, anatomy, centre_map, legrad, min_max, random_maps, rollout
+
+NAMES = ("clip", "siglip2", "vit")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request, checkpoints):
+    """A tiny classifier whose weights are large enough for attention to be far from uniform."""
+    torch.manual_seed(3)
+    model = classifier(checkpoints[request.param], CLASSES).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1 and ("proj" in name or "classifier" in name):
+                parameter.normal_(std=0.3)
+    return model
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+
+
+def parts(model) -> dict:
+    """A classifier's weights under one set of names, in float64: a second reading of the three architectures."""
+    w = {name: value.double() for name, value in model.state_dict().items()}
+    kind = model.config.model_type
+    if kind == "vit":
+        body, patch = "vit.layers", "vit.embeddings.patch_embeddings.projection"
+        names = ("attention.", "layernorm_before", "layernorm_after", "o_proj")
+        class_token, position = w["vit.embeddings.cls_token"], w["vit.embeddings.position_embeddings"]
+        before, after = None, "vit.layernorm"
+    else:
+        body, patch = "vision_model.encoder.layers", "vision_model.embeddings.patch_embedding"
+        names = ("self_attn.", "layer_norm1", "layer_norm2", "out_proj")
+        class_token = w["vision_model.embeddings.class_embedding"].view(1, 1, -1) if kind == "clip" else None
+        position = w["vision_model.embeddings.position_embedding.weight"][None]
+        before = "vision_model.pre_layrnorm" if kind == "clip" else None
+        after = "vision_model.post_layernorm" if kind == "siglip" else None
+    config = getattr(model.config, "vision_config", model.config)
+
+    def linear(name):
+        return w[f"{name}.weight"], w.get(f"{name}.bias")
+
+    blocks = []
+    for i in range(config.num_hidden_layers):
+        at, norm1, norm2, out = names
+        root = f"{body}.{i}."
+        blocks.append(
+            {
+                "q": linear(f"{root}{at}q_proj"), "k": linear(f"{root}{at}k_proj"), "v": linear(f"{root}{at}v_proj"),
+                "out": linear(root + at + out), "norm1": linear(root + norm1), "norm2": linear(root + norm2),
+                "fc1": linear(f"{root}mlp.fc1"), "fc2": linear(f"{root}mlp.fc2"),
+            }
+        )  # fmt: skip
+    return {
+        "patch": linear(patch), "stride": config.patch_size, "class_token": class_token, "position": position,
+        "before": before and linear(before), "after": after and linear(after), "blocks": blocks,
+        "head": linear("classifier"), "heads": config.num_attention_heads, "eps": config.layer_norm_eps,
+        "kind": kind,
+    }  # fmt: skip
+
+
+def norm(x, weights, eps):
+    return x if weights is None else F.layer_norm(x, x.shape[-1:], *weights, eps)
+
+
+def embedded(p, x):
+    tokens = F.conv2d(x, *p["patch"], stride=p["stride"]).flatten(2).transpose(1, 2)
+    if p["class_token"] is not None:
+        tokens = torch.cat([p["class_token"].expand(len(tokens), -1, -1), tokens], 1)
+    return norm(tokens + p["position"], p["before"], p["eps"])
+
+
+def split_heads(p, x, weights):
+    return F.linear(x, *weights).unflatten(-1, (p["heads"], -1)).transpose(1, 2)  # [n, heads, tokens, width / heads]
+
+
+def attention_of(p, block, tokens):
+    x = norm(tokens, block["norm1"], p["eps"])
+    q, k = split_heads(p, x, block["q"]), split_heads(p, x, block["k"])
+    return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
+
+
+def after_block(p, block, tokens, attention):
+    """The block's output with these attention probabilities, whatever they are."""
+    v = split_heads(p, norm(tokens, block["norm1"], p["eps"]), block["v"])
+    tokens = tokens + F.linear((attention @ v).transpose(1, 2).flatten(2), *block["out"])
+    hidden = F.gelu(F.linear(norm(tokens, block["norm2"], p["eps"]), *block["fc1"]))
+    return tokens + F.linear(hidden, *block["fc2"])
+
+
+def scored(p, tokens):
+    tokens = norm(tokens, p["after"], p["eps"])
+    pooled = {"vit": lambda: tokens[:, 0], "clip": lambda: tokens[:, 1:].mean(1), "siglip": lambda: tokens.mean(1)}
+    return F.linear(pooled[p["kind"]](), *p["head"])
+
+
+def by_finite_differences(model, image, blocks, step=1e-5):
+    """LeGrad of one image [3, size, size] from nothing but block outputs at perturbed attention: [classes, side²]."""
+    p = parts(model)
+    tokens, total = embedded(p, image[None].double()), 0
+    for place, block in enumerate(p["blocks"]):
+        attention = attention_of(p, block, tokens)
+        if place >= len(p["blocks"]) - (blocks or len(p["blocks"])):
+            size = attention.numel()
+            nudge = torch.eye(size, dtype=torch.double).reshape(size, *attention.shape[1:]) * step
+            up, down = (scored(p, after_block(p, block, tokens, attention + s * nudge)) for s in (1, -1))
+            slope = ((up - down) / (2 * step)).T.reshape(len(CLASSES), *attention.shape[1:])
+            total = total + slope.clamp(min=0).mean((1, 2))
+        tokens = after_block(p, block, tokens, attention)
+    return total if p["class_token"] is None else total[:, 1:]
+
+
+def torchvision_vit(p):
+    """torchvision's own ViT with these weights, in float64."""
+    first = p["blocks"][0]
+    side = round((p["position"].shape[1] - 1) ** 0.5) * p["stride"]
+    model = VisionTransformer(
+        side, p["stride"], len(p["blocks"]), p["heads"], hidden_dim=p["position"].shape[2],
+        mlp_dim=len(first["fc1"][0]), num_classes=len(p["head"][0]), norm_layer=partial(nn.LayerNorm, eps=p["eps"]),
+    ).double().eval()  # fmt: skip
+
+    def put(layer, weights):
+        layer.weight.copy_(weights[0])
+        layer.bias.copy_(weights[1])
+
+    with torch.no_grad():
+        put(model.conv_proj, p["patch"])
+        model.class_token.copy_(p["class_token"])
+        model.encoder.pos_embedding.copy_(p["position"])
+        put(model.encoder.ln, p["after"])
+        put(model.heads.head, p["head"])
+        for layer, block in zip(model.encoder.layers, p["blocks"], strict=True):
+            for own, name in ((layer.ln_1, "norm1"), (layer.ln_2, "norm2"), (layer.mlp[0], "fc1")):
+                put(own, block[name])
+            put(layer.mlp[3], block["fc2"])
+            put(layer.self_attention.out_proj, block["out"])
+            for place, values in enumerate(zip(block["q"], block["k"], block["v"], strict=True)):
+                (layer.self_attention.in_proj_weight, layer.self_attention.in_proj_bias)[place].copy_(torch.cat(values))
+    return model
+
+
+class TestLeGrad:
+    @pytest.mark.parametrize("blocks", [0, 1])
+    def test_equals_finite_differences_of_the_block_scores(self, model, pixels, blocks):
+        found = legrad(model, pixels, blocks, scaled=False)
+        for place in (0, 2):
+            expected = by_finite_differences(model, pixels[place], blocks)
+            torch.testing.assert_close(found[place].flatten(1).double(), expected, rtol=1e-4, atol=1e-6)
+
+    def test_equals_torch_cam(self, model, pixels):
+        cams = pytest.importorskip("torchcam.methods", reason="torch-cam is a development dependency")
+        p = parts(model)
+        tower = Tower(p)
+        torch.testing.assert_close(tower(pixels.double()).float(), model(pixels).logits, rtol=1e-4, atol=1e-4)
+        prefix = int(p["class_token"] is not None)
+        found = legrad(model, pixels)
+        options = {"score_projection": lambda tokens: scored(p, tokens), "prefix_tokens": prefix}
+        with cams.LeGrad(tower, list(tower.blocks), **options) as extract:
+            for label in range(len(CLASSES)):
+                scores = tower(pixels.double())
+                expected = extract(label, scores)[0].float()
+                torch.testing.assert_close(found[:, label], expected, rtol=1e-4, atol=1e-4)
+
+    @pytest.mark.parametrize("model", ["vit"], indirect=True)
+    def test_equals_torch_cam_on_torchvision_s_vit(self, model, pixels):
+        cams = pytest.importorskip("torchcam.methods", reason="torch-cam is a development dependency")
+        other = torchvision_vit(parts(model))
+        torch.testing.assert_close(other(pixels.double()).float(), model(pixels).logits, rtol=1e-4, atol=1e-4)
+        found = legrad(model, pixels)
+        project = lambda tokens: other.heads(other.encoder.ln(tokens)[:, 0])  # noqa: E731
+        with cams.LeGrad(other, list(other.encoder.layers), score_projection=project) as extract:
+            for label in range(len(CLASSES)):
+                expected = extract(label, other(pixels.double()))[0].float()
+                torch.testing.assert_close(found[:, label], expected, rtol=1e-4, atol=1e-4)
+
+    def test_shape_range_and_what_the_options_say(self, model, pixels):
+        maps = legrad(model, pixels)
+        assert maps.shape == (4, len(CLASSES), 4, 4)
+        assert maps.dtype == torch.float32
+        assert (maps.amin((-2, -1)) == 0).all()
+        assert torch.allclose(maps.amax((-2, -1)), torch.ones(4, len(CLASSES)))
+        raw = legrad(model, pixels, scaled=False)
+        assert (raw >= 0).all()
+        assert (raw.sum((-2, -1)) > 0).all()
+        torch.testing.assert_close(min_max(raw), maps)
+        torch.testing.assert_close(legrad(model, pixels, 2, scaled=False), raw)  # of two blocks, two are all
+        assert (legrad(model, pixels, 1, scaled=False) <= raw + 1e-7).all()
+
+    def test_an_image_has_the_same_map_alone_and_in_company(self, model, pixels):
+        alone = torch.cat([legrad(model, pixels[i : i + 1]) for i in range(4)])
+        torch.testing.assert_close(legrad(model, pixels), alone, rtol=1e-4, atol=1e-5)
+
+    def test_the_order_of_heads_does_not_matter(self, model, pixels):
+        config = getattr(model.config, "vision_config", model.config)
+        heads, width = config.num_attention_heads, config.hidden_size
+        order = torch.arange(width).view(heads, -1).flip(0).flatten()
+        turned = copy.deepcopy(model)
+        with torch.no_grad():
+            for name, module in turned.named_modules():
+                if name.endswith(("q_proj", "k_proj", "v_proj")):
+                    module.weight.copy_(module.weight[order])
+                    module.bias.copy_(module.bias[order])
+                elif name.endswith(("o_proj", "out_proj")):
+                    module.weight.copy_(module.weight[:, order])
+        torch.testing.assert_close(legrad(turned, pixels), legrad(model, pixels), rtol=1e-3, atol=1e-4)
+
+    def test_frozen_weights_any_mode_and_no_trace_left(self, model, pixels):
+        expected = legrad(model, pixels)
+        frozen = copy.deepcopy(model).requires_grad_(False).train()
+        implementation = frozen.config._attn_implementation
+        with torch.inference_mode():
+            torch.testing.assert_close(legrad(frozen, pixels.clone()), expected)
+        assert frozen.training
+        assert frozen.config._attn_implementation == implementation == "sdpa"
+        assert not pixels.requires_grad
+        assert all(p.grad is None for p in model.parameters())
+
+    def test_eager_attention_gives_the_models_own_logits(self, model, pixels):
+        eager = copy.deepcopy(model)
+        eager.set_attn_implementation("eager")
+        with torch.no_grad():
+            out = eager(pixels, output_attentions=True, output_hidden_states=True)
+            own = model(pixels)
+            torch.testing.assert_close(out.logits, own.logits, rtol=1e-4, atol=1e-5)
+            assert own.attentions is None
+            body = anatomy(eager)
+            torch.testing.assert_close(eager.classifier(body.pool(out.hidden_states[-1])), out.logits)
+
+    def test_too_many_blocks_are_told(self, model, pixels):
+        with pytest.raises(HarError, match=r"explain.blocks is 3, this model has 2"):
+            legrad(model, pixels, 3)
+
+    def test_a_head_that_pools_otherwise_stops_the_run(self, model, pixels, monkeypatch):
+        wrong = anatomy(model)._replace(queries=slice(1, 3))
+        monkeypatch.setattr("har.studies.explain.legrad.anatomy", lambda model: wrong)
+        with pytest.raises(HarError, match="not the model's own logits"):
+            legrad(model, pixels)
+
+    def test_another_architecture_is_told(self):
+        from transformers import ResNetConfig, ResNetForImageClassification
+
+        small = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic")
+        with pytest.raises(HarError, match="cannot look into a resnet classifier"):
+            legrad(ResNetForImageClassification(small), torch.zeros(1, 3, 32, 32))
+
+
+class Tower(nn.Module):
+    """The same network from torchvision's blocks, which torch-cam understands."""
+
+    def __init__(self, p):
+        from torchvision.models.vision_transformer import EncoderBlock
+
+        super().__init__()
+        self.p = p
+        width, hidden = p["head"][0].shape[1], p["blocks"][0]["fc1"][0].shape[0]
+        eps = p["eps"]
+        made = []
+        for block in p["blocks"]:
+            one = EncoderBlock(p["heads"], width, hidden, 0.0, 0.0, lambda size: nn.LayerNorm(size, eps=eps)).double()
+            state = {
+                "self_attention.in_proj_weight": torch.cat([block[x][0] for x in "qkv"]),
+                "self_attention.in_proj_bias": torch.cat([block[x][1] for x in "qkv"]),
+            }
+            names = {
+                "self_attention.out_proj": "out", "ln_1": "norm1", "ln_2": "norm2", "mlp.0": "fc1", "mlp.3": "fc2",
+            }  # fmt: skip
+            for theirs, ours in names.items():
+                state[f"{theirs}.weight"], state[f"{theirs}.bias"] = block[ours]
+            one.load_state_dict(state)
+            made.append(one)
+        self.blocks = nn.ModuleList(made).eval()
+
+    def forward(self, x):
+        tokens = embedded(self.p, x)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return scored(self.p, tokens)
+
+
+class TestRollout:
+    def test_equals_the_product_of_mixed_attentions(self, model, pixels):
+        p = parts(model)
+        found = rollout(model, pixels)
+        assert found.shape == (4, 4, 4)
+        for place in range(4):
+            tokens, chain = embedded(p, pixels[place : place + 1].double()), None
+            for block in p["blocks"]:
+                attention = attention_of(p, block, tokens)
+                step = 0.5 * attention[0].mean(0).numpy() + 0.5 * np.eye(attention.shape[-1])
+                chain = step if chain is None else step @ chain
+                tokens = after_block(p, block, tokens, attention)
+            assert chain.sum(1) == pytest.approx(np.ones(len(chain)))
+            row = {"vit": chain[0], "clip": chain[1:].mean(0), "siglip": chain.mean(0)}[p["kind"]]
+            row = row[p["class_token"] is not None :].reshape(4, 4)
+            expected = (row - row.min()) / (row.max() - row.min())
+            np.testing.assert_allclose(found[place], expected, atol=1e-4)
+
+    def test_needs_no_gradient_and_leaves_none(self, model, pixels):
+        with torch.inference_mode():
+            assert not rollout(model, pixels).requires_grad
+
+
+class TestReferences:
+    @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=5, unique=True), st.integers(1, 8), st.integers(0, 9))
+    @settings(deadline=None, max_examples=30)
+    def test_random_maps_depend_on_seed_and_image_alone(self, ids, side, seed):
+        maps = random_maps(ids, side, seed)
+        assert maps.shape == (len(ids), side, side)
+        assert ((maps >= 0) & (maps < 1)).all()
+        np.testing.assert_array_equal(random_maps(ids[::-1], side, seed)[::-1], maps)
+        assert (random_maps(ids, side, seed + 1) != maps).any()
+
+    def test_no_image_has_no_map(self):
+        assert random_maps([], 4).shape == (0, 4, 4)
+
+    @pytest.mark.parametrize("side", [4, 7])
+    def test_the_centre_map_is_the_gaussian_it_says(self, side):
+        found = centre_map(side)
+        for turned in (found.T, found[::-1], found[:, ::-1]):
+            np.testing.assert_allclose(found, turned, rtol=1e-6)
+        row, column = 0, side // 2
+        y, x = (row + 0.5) / side - 0.5, (column + 0.5) / side - 0.5
+        assert found[row, column] == pytest.approx(np.exp(-(x**2 + y**2) / (2 * CENTRE_WIDTH**2)), rel=1e-6)
+
+
+class TestMinMax:
+    @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4))
+    @settings(deadline=None)
+    def test_lies_between_0_and_1_and_keeps_the_order(self, values):
+        raw = torch.tensor(values).view(1, 2, 2)
+        found = min_max(raw)
+        assert ((found >= 0) & (found <= 1)).all()
+        assert torch.isfinite(found).all()
+        assert found.max().item() in (0.0, 1.0)
+        order = raw.flatten().argsort(stable=True)
+        assert (found.flatten()[order].diff() >= 0).all()
+
+    @pytest.mark.parametrize("value", [0.0, 0.3, -7.0])
+    def test_a_constant_map_becomes_zero_also_with_rounding(self, value):
+        flat = torch.full((2, 3, 3), value)
+        flat[1, 0, 0] *= 1 + 1e-7
+        assert (min_max(flat) == 0).all()

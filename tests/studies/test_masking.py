@@ -1,0 +1,250 @@
+"""The masking study: what is told of a model whose cues are hidden follows from its predictions, and nothing else."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import CLASSES, one_by_one
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_models import CNN, FINETUNE, MLP
+
+from har.core.errors import HarError
+from har.data.coco.instances import Instances
+from har.models.build import build, logits
+from har.models.checkpoint import load_kept
+from har.studies.masking.conditions import Drawing, View, region_masks
+from har.studies.masking.figures import draw
+from har.studies.masking.predict import (
+    Explanation,
+    choose_images,
+    read_masking,
+    study,
+    validate_masking,
+    view_of,
+    write_masking,
+)
+from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
+from har.studies.masking.report import build_tables
+from har.studies.masking.scores import (
+    area_under_curve,
+    by_share,
+    difference,
+    mean_with_interval,
+    of_condition,
+    per_image,
+)
+from har.training.loop import save
+
+ALONE = one_by_one()
+DRAWING = Drawing(["patches", "stripes"], [0.1, 0.5], seed=3)
+
+
+def frame(told: dict[str, list[int]], label: int = 0) -> pd.DataFrame:
+    """Predictions by condition: the class index told of each image, with probability 0.8."""
+    rows = [
+        {"condition": condition, "covered": 0.1, "image_id": i, "split": "test", "label": CLASSES[label],
+         **{f"p_{name}": 0.8 if k == guess else 0.1 for k, name in enumerate(CLASSES)}}
+        for condition, guesses in told.items() for i, guess in enumerate(guesses)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+WHOLE = {"none": [0, 0, 0, 1]}
+CURVE = WHOLE | {"patches-10": [0, 0, 1, 1], "patches-50": [0, 1, 1, 1], "stripes-10": [0] * 4, "stripes-50": [1] * 4}
+
+
+class TestScores:
+    def test_an_image_is_right_flips_and_is_told_with_some_confidence(self):
+        images = per_image(frame(CURVE))
+        assert of_condition(images, "patches-50").tolist() == [1, 0, 0, 0]
+        assert of_condition(images, "patches-50", "flips").tolist() == [0, 1, 1, 0]
+        assert of_condition(images, "patches-50", "confidence").tolist() == [0.8] * 4
+        assert of_condition(images, "patches-50", "true_class").tolist() == [0.8, 0.1, 0.1, 0.1]
+        assert of_condition(images, "none", "flips").sum() == 0
+
+    def test_the_area_is_that_of_trapezoids(self):
+        images = per_image(frame(CURVE))
+        assert by_share(images, ["patches", "stripes"], 0.1).mean() == pytest.approx(0.75)
+        area = area_under_curve(images, ["patches"], [0.1, 0.5])
+        # 0.75 to 0.5 over 0.1, 0.5 to 0.25 over 0.4
+        assert area.mean() == pytest.approx((0.1 * 0.625 + 0.4 * 0.375) / 0.5)
+        with pytest.raises(HarError, match=r"lack a mask that hides 0\.3"):
+            area_under_curve(images, ["patches"], [0.1, 0.3])
+
+    @given(st.lists(st.integers(0, 2), min_size=4, max_size=4))
+    @settings(max_examples=20, deadline=None)
+    def test_what_masks_do_not_change_keeps_its_area(self, guesses):
+        images = per_image(frame({name: guesses for name in CURVE}))
+        np.testing.assert_allclose(area_under_curve(images, ["patches", "stripes"], [0.1, 0.5]),
+                                   of_condition(images, "none"))  # fmt: skip
+
+    @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
+    @settings(max_examples=30, deadline=None)
+    def test_an_interval_holds_its_mean_and_stays_in_bounds(self, values):
+        found = mean_with_interval(values)
+        assert 0 <= found["ci_low"] <= found["mean"] <= found["ci_high"] <= 1
+
+    def test_a_difference_is_paired_over_the_images_that_both_have(self):
+        a = pd.Series([1.0, 1.0, 0.0, 1.0], index=[1, 2, 3, 4])
+        b = pd.Series([0.0, 0.0, 1.0, 1.0], index=[9, 1, 2, 3])
+        found = difference(a, b)
+        assert (found["n"], found["mean"]) == (3, 0.0)
+        assert difference(a, a - 0.25)["ci_low"] == pytest.approx(0.25)  # the same in each image
+
+
+class TestImages:
+    SPLIT = pd.DataFrame(
+        {
+            "image_id": range(60),
+            "label": CLASSES * 20,
+            "split": ["train"] * 20 + ["validation"] * 6 + ["test"] * 10 + ["extended"] * 24,
+        }
+    )
+
+    @given(st.integers(1, 50), st.integers(0, 9))
+    @settings(max_examples=30, deadline=None)
+    def test_test_images_come_first_and_none_was_learnt_from(self, most, seed):
+        chosen = choose_images(self.SPLIT, CLASSES, most, seed)
+        assert len(chosen) == min(most, 34)
+        assert (chosen.split == "test").sum() == min(most, 10)
+        assert set(chosen.split) <= {"test", "extended"}
+        assert chosen.image_id.is_monotonic_increasing
+        pd.testing.assert_frame_equal(
+            chosen, choose_images(self.SPLIT.sample(frac=1, random_state=1), CLASSES, most, seed)
+        )
+
+
+@pytest.fixture(scope="module")
+def world(store, photos, checkpoints, tmp_path_factory):
+    """Images of the tiny store, trained models in folders, and annotated persons and benches."""
+    root = tmp_path_factory.mktemp("models")
+    torch.manual_seed(1)
+    cnn, _ = build(CNN, CLASSES)
+    save(cnn, CNN, CLASSES, root / "cnn", None)
+    mlp, _ = build(MLP, CLASSES, features=16)
+    save(mlp.eval(), MLP, CLASSES, root / "mlp", None)
+    vit, _ = build(FINETUNE, CLASSES, checkpoints["vit"])
+    save(vit, FINETUNE, CLASSES, root / "vit", checkpoints["vit"])
+    images = pd.DataFrame({"image_id": [3, 5, 7, 12], "split": ["test"] * 2 + ["extended"] * 2,
+                           "label": [CLASSES[k] for k in (0, 1, 2, 1)]})  # fmt: skip
+    sizes = {3: (50, 80), 5: (48, 48), 7: (90, 60), 12: (64, 64)}
+    instances = {i: Instances(w, h, ["person"], [{"bbox": [4, 4, w / 2, h / 2]}]) for i, (w, h) in sizes.items()}
+    instances[5].names.append("bench")
+    instances[5].shapes.append({"bbox": [0, 30, 40, 10]})
+    folder = store._pixels.filename.parent
+    texts = np.eye(3, 16, dtype=np.float32)
+    models = [
+        Trained("cnn_base", CNN, root / "cnn"),
+        Trained("vit", FINETUNE, root / "vit"),
+        Frozen("clip", checkpoints["clip"], {"zero_shot": ZeroShot(texts, 10.0),
+                                             "multimodal": Head(MLP, root / "mlp", None)}),
+    ]  # fmt: skip
+    return models, images, folder, instances
+
+
+def told(world, training=ALONE, **options):
+    models, images, folder, instances = world
+    labels = dict(zip(images.image_id, images.label, strict=True))
+    views = {view_of(model.preprocess) for model in models}
+    regions = region_masks(instances, labels, {"sitting": ["bench"]}, sorted(views, key=str))
+    return study(models, images, CLASSES, folder, DRAWING, regions, training=training, **options)
+
+
+@pytest.fixture(scope="module")
+def predictions(world):
+    return told(world)
+
+
+class TestStudy:
+    def test_every_model_is_told_of_every_condition(self, predictions, world, tmp_path):
+        assert list(predictions) == ["cnn_base", "vit", "zero_shot", "multimodal"]
+        for found in predictions.values():
+            counts = found.groupby("condition", sort=False).size().to_dict()
+            assert counts == {
+                "none": 4, "patches-10": 4, "patches-50": 4, "stripes-10": 4, "stripes-50": 4, "hide_person": 4,
+                "keep_person": 4, "hide_box": 4, "keep_box": 4, "hide_elsewhere": 4, "keep_elsewhere": 4,
+                "hide_cues": 1, "keep_cues": 1, "hide_things": 1,
+            }  # fmt: skip
+            write_masking(tmp_path / "one.csv", found)
+            pd.testing.assert_frame_equal(read_masking(tmp_path / "one.csv"), found, check_exact=True)
+
+    def test_with_nothing_hidden_a_model_says_what_it_says(self, predictions, world, store):
+        models, images, *_ = world
+        network, preprocess = load_kept(models[1].folder, FINETUNE, CLASSES)
+        x = torch.as_tensor(preprocess.load(store, images.image_id))
+        with torch.no_grad():
+            expected = torch.softmax(logits(network, preprocess.normalise(x)), 1)
+        whole = predictions["vit"][predictions["vit"].condition == "none"].filter(like="p_")
+        np.testing.assert_allclose(whole, expected, atol=2e-6)
+
+    def test_a_second_time_and_in_two_processes_nothing_changes(self, predictions, world):
+        pool = one_by_one(jobs=2, backend="processes")
+        for name, again in told(world, pool).items():
+            pd.testing.assert_frame_equal(again, predictions[name], check_exact=True)
+
+    def test_an_explanation_adds_what_the_model_itself_looks_at(self, world):
+        models, images, folder, instances = world
+        maps = np.random.default_rng(0).random((2, 3, 4, 4)).astype(np.float16)
+        found = told((models[:1], images, folder, instances), explanations={"cnn_base": Explanation(maps, [5, 12])})
+        relevant = found["cnn_base"][found["cnn_base"].condition == "hide_relevant"]
+        assert relevant.image_id.tolist() == [5, 12]
+        np.testing.assert_allclose(relevant.covered, 77 / 256, atol=1e-4)  # 0.3 of 16 x 16 pixels
+
+    def test_tables_and_figures_come_from_predictions_alone(self, predictions, tmp_path):
+        tables = build_tables(predictions, DRAWING.kinds, DRAWING.shares, "profile test")
+        assert set(tables) == {"masking", "kinds", "context", "cues", "classes", "conditions"}
+        for table in tables.values():
+            assert "profile test" in table.markdown()
+            assert not table.markdown().count("nan")
+        row = tables["context"].frame.iloc[0]
+        assert row.person_minus_context == pytest.approx(row.keep_box - row.hide_box)
+        assert set(tables["cues"].frame.condition) == {"hide_cues", "keep_cues", "hide_things"}
+        draw(predictions, DRAWING.kinds, DRAWING.shares, tmp_path, "test")
+        assert {p.name for p in tmp_path.iterdir()} == {"curves.png", "context.png"}
+
+    def test_without_annotations_the_tables_say_so(self, predictions):
+        bare = {name: found[~found.condition.str.contains("_")] for name, found in predictions.items()}
+        tables = build_tables(bare, DRAWING.kinds, DRAWING.shares, "profile test")
+        assert "No image of the study has an annotated thing" in tables["cues"].markdown()
+        assert (tables["context"].frame.n == 0).all()
+
+    @pytest.mark.parametrize(
+        ("spoil", "message"),
+        [
+            (lambda f: f[f.condition != "none"], "no row of condition 'none'"),
+            (lambda f: f.drop(columns="covered"), "column 'covered' is missing"),
+            (lambda f: f.assign(covered=2.0), "shares from 0 to 1"),
+            (lambda f: pd.concat([f, f.iloc[-1:]]), r"hide_things.*same seed, image_id"),
+            (lambda f: f[(f.condition != "none") | (f.image_id != 5)], "an image that 'none' lacks"),
+        ],
+    )
+    def test_a_broken_file_is_told_in_one_line(self, predictions, spoil, message):
+        with pytest.raises(HarError, match=message):
+            validate_masking(spoil(predictions["vit"]))
+
+
+class TestKept:
+    def test_another_model_or_none_is_named(self, world, tmp_path):
+        folder = world[0][0].folder
+        with pytest.raises(HarError, match="a model of walking, sitting, standing, expected sitting, walking"):
+            load_kept(folder, CNN, ["sitting", "walking"])
+        with pytest.raises(HarError, match=r"do not fit its configuration"):
+            load_kept(folder, CNN.model_copy(update={"hidden": 17}), CLASSES)
+        with pytest.raises(HarError, match="no such file; expected the configuration of a model"):
+            load_kept(tmp_path, CNN, CLASSES)
+
+    def test_a_backbone_without_its_head_is_no_trained_model(self, checkpoints, tmp_path):
+        for file in checkpoints["vit"].iterdir():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+        config = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(config | {"id2label": dict(enumerate(CLASSES))}))
+        with pytest.raises(HarError, match="its weights lack classifier"):
+            load_kept(tmp_path, FINETUNE, CLASSES)
+
+
+def test_views_are_shared_by_networks_that_look_alike():
+    assert View(16, "crop") == View(16, "crop", 1.0)
+    assert len({View(16, "crop"), View(16, "squash")}) == 2

@@ -1,0 +1,271 @@
+"""Class-specific noise: its terms do what they say, it stays in its bound, and test images choose nothing."""
+
+import copy
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import CLASSES, one_by_one, picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from test_models import CNN
+from torch.nn.functional import log_softmax
+
+from har.config.load import read_yaml
+from har.config.profile import load_params
+from har.config.studies import Noise, NoiseTerms
+from har.core.errors import HarError
+from har.data import store as image_store
+from har.models.build import build, logits
+from har.models.classifier import patches_as_products
+from har.studies.masking.conditions import Drawing
+from har.studies.masking.predictors import Trained
+from har.studies.masking.scores import per_image
+from har.studies.noise.learn import learn
+from har.studies.noise.objective import noisy, objective, passes, probabilities
+from har.studies.noise.report import build_tables, class_bias, draw, verdict
+from har.studies.noise.runs import ERASING, NOTHING, Learnt, Run, at_random, under_masks
+from har.studies.noise.select import Study, study
+from har.training.loop import save
+
+DRAWING = Drawing(["patches", "ellipse"], [0.1, 0.5], seed=5)
+FULL = NoiseTerms(patterns="class", margin=1.0, gain=1.0, size=0.1, masked=True)
+SHARED = FULL.model_copy(update={"patterns": "shared", "gain": 0.0})
+SETTINGS = Noise(model="cnn_base", bounds=[8.0], epochs=2, batch_size=4, step=0.3, checks=2,
+                 variants={"class_noise": FULL, "shared_noise": SHARED}, erasing=[0.001], seed=0)  # fmt: skip
+WEIGHTS = torch.randn(3, 12, generator=torch.Generator().manual_seed(0))
+
+
+def forward(pixels):
+    """A linear classifier of 2 x 2 pictures."""
+    return (pixels / 50).flatten(1) @ WEIGHTS.T
+
+
+def batch(n=5):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(60, 200, (n, 3, 2, 2), generator=generator).float(), torch.arange(n) % 3
+
+
+def patterns(count=3, scale=4.0):
+    return scale * torch.randn(count, 3, 2, 2, generator=torch.Generator().manual_seed(2))
+
+
+class TestObjective:
+    def test_the_margin_is_that_of_the_true_class_under_its_own_pattern(self):
+        x, y = batch()
+        terms = FULL.model_copy(update={"gain": 0.0, "size": 0.0})
+        scores = forward(noisy(x, patterns()[y]))
+        expected = []
+        for row, true in zip(scores, y, strict=True):
+            others = [row[c] for c in range(3) if c != true]
+            expected.append(math.log1p(math.exp(float(max(others) - row[true]))))
+        assert float(objective(forward, x, y, patterns(), 8.0, terms)) == pytest.approx(np.mean(expected), rel=1e-5)
+
+    def test_other_classes_count_under_their_own_patterns(self):
+        x, y = batch()
+        terms = FULL.model_copy(update={"margin": 1e-9, "size": 0.0})
+        own = [log_softmax(forward(noisy(x, patterns()[c])), 1)[:, c] for c in range(3)]
+        expected = []
+        for row, true in enumerate(y.tolist()):
+            ahead = max(float(own[c][row]) for c in range(3) if c != true) - float(own[true][row])
+            expected.append(math.log1p(math.exp(ahead)))
+        assert float(objective(forward, x, y, patterns(), 8.0, terms)) == pytest.approx(np.mean(expected), rel=1e-4)
+
+    def test_size_is_counted_in_units_of_the_bound(self):
+        x, y = batch()
+        free, priced = (FULL.model_copy(update={"size": size}) for size in (0.0, 1.0))
+        at_bound = torch.full((3, 3, 2, 2), 8.0)
+        gap = objective(forward, x, y, at_bound, 8.0, priced) - objective(forward, x, y, at_bound, 8.0, free)
+        assert float(gap) == pytest.approx(1.0, rel=1e-5)
+
+    def test_passes_are_counted(self):
+        assert passes(FULL, 3) == 3
+        assert passes(FULL.model_copy(update={"gain": 0.0}), 3) == 1
+        assert passes(SHARED, 3) == 1
+
+    @given(st.floats(-300, 300))
+    @settings(max_examples=20, deadline=None)
+    def test_pixels_stay_pixels(self, value):
+        x, _ = batch()
+        assert 0 <= float(noisy(x, torch.tensor(value)).min()) <= float(noisy(x, torch.tensor(value)).max()) <= 255
+
+    def test_without_noise_both_rules_say_what_the_model_says(self):
+        x, _ = batch()
+        plain = torch.softmax(forward(x).double(), 1)
+        for count in (1, 3):
+            told = probabilities(forward, x, torch.zeros(count, 3, 2, 2))
+            for chances in told.values():
+                torch.testing.assert_close(chances, plain)
+
+    @given(st.floats(0, 60), st.sampled_from([1, 3]))
+    @settings(max_examples=20, deadline=None)
+    def test_both_rules_tell_probabilities(self, scale, count):
+        for chances in probabilities(forward, batch()[0], patterns(count, scale)).values():
+            torch.testing.assert_close(chances.sum(1), torch.ones(5, dtype=torch.double))
+            assert float(chances.min()) >= 0
+
+
+class TestMasks:
+    def test_training_sees_whole_and_masked_images_and_never_the_masks_of_the_test(self):
+        x = np.full((60, 3, 16, 16), 200, dtype=np.uint8)
+        ids = np.arange(60)
+        hidden = (at_random(x, ids, DRAWING, 0, 0) == 0).all(1).mean((1, 2))
+        assert set(hidden.round(2)) == {0.0, 0.1, 0.5}
+        measured = under_masks(x, ids, DRAWING)
+        assert list(measured) == ["none", "any-10", "any-50"]
+        first, again = (at_random(x, ids, DRAWING, 0, epoch) for epoch in (0, 1))
+        assert (first != again).any()
+        half = hidden.round(2) == 0.5
+        assert (first[half] != measured["any-50"][half]).any((1, 2, 3)).all()
+
+
+@pytest.fixture(scope="module")
+def task(tmp_path_factory):
+    """A trained network, a store and a split of 30 pictures whose brightness tells the class."""
+    root = tmp_path_factory.mktemp("noise")
+    files = {}
+    for i in range(30):
+        files[i] = root / f"{i}.png"
+        Image.fromarray(picture(i, 24, 24) // 2 + np.uint8(60 * (i % 3))).save(files[i])
+    image_store.build(files, root / "store", short_side=24)
+    torch.manual_seed(0)
+    network, _ = build(CNN, CLASSES)
+    save(network, CNN, CLASSES, root / "cnn", None)
+    split = pd.DataFrame({"image_id": range(30), "label": [CLASSES[i % 3] for i in range(30)],
+                          "split": ["train"] * 12 + ["validation"] * 6 + ["test"] * 6 + ["extended"] * 6})  # fmt: skip
+    return Trained("cnn_base", CNN, root / "cnn"), split, root / "store"
+
+
+def learnt(task, run, split=None) -> Learnt:
+    model, images, folder = task
+    return learn(run, model, images if split is None else split, CLASSES, folder, DRAWING, SETTINGS, "cpu")
+
+
+class TestLearning:
+    @pytest.mark.parametrize(("terms", "count"), [(FULL, 3), (SHARED, 1)], ids=["class", "shared"])
+    def test_patterns_stay_in_their_bound_and_are_learnt(self, task, terms, count):
+        found = learnt(task, Run("some", terms, bound=8.0))
+        assert found.patterns.shape == (count, 3, 16, 16)
+        assert 0 < np.abs(found.patterns).max() <= 8.0
+        assert len(found.candidates) == 4  # two checks, two rules
+        assert found.candidates.nll.is_monotonic_increasing
+
+    @pytest.mark.parametrize("run", [Run("some", FULL, bound=8.0), Run(ERASING, rate=0.01)], ids=["noise", "erasing"])
+    def test_test_labels_choose_nothing_and_a_second_run_is_the_same(self, task, run):
+        split = task[1].copy()
+        hidden = split.split.isin(["test", "extended"])
+        split.loc[hidden, "label"] = split.loc[hidden, "label"].to_numpy()[::-1]
+        first, other = learnt(task, run), learnt(task, run, split)
+        pd.testing.assert_frame_equal(first.candidates, other.candidates, check_exact=True)
+        columns = [f"p_{name}" for name in CLASSES]
+        pd.testing.assert_frame_equal(first.predictions[columns], other.predictions[columns], check_exact=True)
+
+    def test_nothing_is_the_model_as_it_is(self, task):
+        model, _, folder = task
+        found = learnt(task, Run(NOTHING)).predictions
+        from har.data.store import Store
+        from har.models.checkpoint import load_kept
+
+        network, preprocess = load_kept(model.folder, CNN, CLASSES)
+        x = torch.as_tensor(preprocess.load(Store(folder), range(18, 30)))
+        with torch.no_grad():
+            expected = torch.softmax(logits(network, preprocess.normalise(x)), 1)
+        np.testing.assert_allclose(found[found.condition == "none"].filter(like="p_"), expected, atol=2e-6)
+
+    def test_an_exploding_rate_is_told_in_one_line(self, task):
+        with pytest.raises(HarError, match=r"lower noise\.step or noise\.erasing"):
+            learnt(task, Run(ERASING, rate=1e30))
+
+
+@pytest.fixture(scope="module")
+def whole(task) -> Study:
+    model, split, folder = task
+    alone = one_by_one()
+    return study(model, split, CLASSES, folder, DRAWING, SETTINGS, alone)
+
+
+class TestReport:
+    def test_each_method_is_shown_at_its_best_on_validation(self, whole):
+        assert list(whole.best) == ["nothing", "class_noise", "shared_noise", "erasing"]
+        for method, one in whole.best.items():
+            assert one.loss == whole.candidates[whole.candidates.method == method].nll.min()
+        rivals = {name: one.loss for name, one in whole.best.items() if name != ERASING}
+        assert rivals[whole.chosen] == min(rivals.values())
+
+    def test_tables_and_figure(self, whole, tmp_path):
+        tables = build_tables(whole, CLASSES, DRAWING.shares, "cnn_base", "profile test", resamples=200)
+        assert set(tables) == {"noise", "effects", "validation"}
+        frame = tables["noise"].frame.set_index("method")
+        assert frame.loc["nothing", "masked_accuracy_change"] == 0
+        for name, row in frame.iterrows():
+            gap = row.masked_accuracy - frame.loc["nothing", "masked_accuracy"]
+            assert row.masked_accuracy_change == pytest.approx(gap), name
+            assert row.masked_accuracy_low <= gap <= row.masked_accuracy_high
+        assert frame.chosen.sum() == 1
+        for table in tables.values():
+            assert "nan" not in table.markdown()
+        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise")
+        assert (tmp_path / "noise.png").stat().st_size > 1000
+
+    @pytest.mark.parametrize(
+        ("low", "high", "said"), [(0.01, 0.05, "better"), (-0.05, -0.01, "worse"), (-0.01, 0.05, "no effect shown")]
+    )
+    def test_the_verdict_follows_the_interval(self, whole, low, high, said):
+        gaps = {f"{where}_{measure}_{end}": value for where in ("whole", "masked")
+                for measure in ("accuracy", "true_class")
+                for end, value in {"change": (low + high) / 2, "low": low, "high": high}.items()}  # fmt: skip
+        first, *others = verdict(whole, {name: gaps for name in whole.best})
+        assert "On validation" in first
+        assert others
+        assert all(sentence.count(said) == 3 for sentence in others)
+
+    def test_class_bias_is_the_distance_of_two_shares(self):
+        rows = [{"condition": c, "covered": 0.0, "image_id": i, "split": "test", "label": CLASSES[i % 2],
+                 "p_walking": 1.0, "p_sitting": 0.0, "p_standing": 0.0}
+                for c in ("none", "any-10") for i in range(4)]  # fmt: skip
+        images = per_image(pd.DataFrame(rows))
+        assert class_bias(images, ["any-10"], CLASSES, resamples=100)[0] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("noise.variants.class_noise.margin", 0.0, "variants.class_noise: margin is 0"),
+        ("noise.checks", 99, "noise: checks is 99, more than the"),
+        ("noise.model", "multimodal", "noise.model names 'multimodal'"),
+        ("masking.shares", [0.7], "masking.shares"),
+        ("masking.cues.flying", ["sports ball"], "masking.cues names 'flying'"),
+    ],
+)
+def test_a_mistake_in_params_is_named(tmp_path, key, value, said):
+    text = read_yaml("params.yaml")
+    *folders, last = key.split(".")
+    block = text["sample"]
+    for folder in folders:
+        block = block[folder]
+    block[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+    with pytest.raises(HarError) as caught:
+        load_params(tmp_path / "params.yaml")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [32, 35])
+def test_patches_as_products_give_the_convolutions_numbers(size):
+    torch.manual_seed(0)
+    patches = torch.nn.Conv2d(3, 5, 8, stride=8, padding="valid")  # as SigLIP writes it
+    network = torch.nn.Sequential(patches, torch.nn.Conv2d(5, 4, 3, padding=1))
+    x, found = torch.rand(2, 3, size, size), []
+    for one in (network, patches_as_products(copy.deepcopy(network))):
+        image = x.clone().requires_grad_()
+        out = one(image)
+        out.square().sum().backward()
+        found.append((out, image.grad, one[0].weight.grad, one[1].weight.grad))
+    for conv, product in zip(*found, strict=True):
+        torch.testing.assert_close(conv, product)
+    assert "forward" in vars(patches_as_products(network)[0])
+    assert "forward" not in vars(network[1])  # its windows overlap

@@ -1,0 +1,298 @@
+"""Intervals hold a truth that is known, tests keep their level, and the paper's do not where only images differ."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+
+from har.config.profile import load_params
+from har.core.errors import HarError
+from har.evaluation.anova import anova, paired_t_test
+from har.evaluation.bootstrap import percentile_interval, score_interval, wilson
+from har.evaluation.metrics import metrics_from_confusion
+from har.studies.simulation import report as simulation_report
+from har.studies.simulation import simulate as simulation
+from har.studies.simulation.simulate import Population, bootstrap_intervals
+from stages import simulate
+
+EXPERIMENTS, RESAMPLES, SEED = 600, 400, 3
+
+
+def spread(rate, experiments=EXPERIMENTS):
+    """Four Monte-Carlo standard errors of a rate."""
+    return 4 * np.sqrt(rate * (1 - rate) / experiments)
+
+
+@pytest.fixture(scope="module")
+def covered():
+    return pd.DataFrame(simulation.coverage(EXPERIMENTS, RESAMPLES, SEED, sizes=(29,)))
+
+
+@pytest.fixture(scope="module")
+def rejected():
+    return pd.DataFrame(simulation.rejection(EXPERIMENTS, RESAMPLES, SEED, sizes=(29,)))
+
+
+# --- the simulator -----------------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(0.05, 0.95), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32 - 1))
+@example(0.5, 1.0, 0.24218543240525864, 0)  # 1 - (1 - own) - own is less than 0
+def test_the_population_has_the_accuracy_it_says_whatever_runs_and_models_share(accuracy, part, own, seed):
+    population = Population((accuracy, 1 - accuracy), part * (1 - own), part * own)
+    hits = population.hits(np.random.default_rng(seed), 100, 200, 1)
+    assert hits.shape == (200, 100, 2, 1)
+    for model, truth in enumerate(population.accuracies):
+        # six standard errors of 20,000 images: a chance of 1 in 10**8 in each example
+        assert abs(hits[:, :, model].mean() - truth) < 6 * np.sqrt(truth * (1 - truth) / 20000)
+
+
+def test_runs_agree_as_the_shared_variance_says():
+    hits = Population((0.5, 0.5), 0.3, 0.5).hits(np.random.default_rng(0), 100, 400, 2)
+    phi = np.corrcoef(hits.reshape(-1, 4).T)  # columns: model 0 run 0, model 0 run 1, model 1 ...
+    # two normal variables of correlation r have equal signs with phi = 2/pi arcsin(r) (Sheppard 1899)
+    assert phi[0, 1] == pytest.approx(2 / np.pi * np.arcsin(0.8), abs=0.02)
+    assert phi[0, 2] == pytest.approx(2 / np.pi * np.arcsin(0.3), abs=0.02)
+
+
+def test_the_population_confusion_is_that_of_many_images():
+    population, rng = Population((0.4, 0.9), shares=(0.5, 0.3, 0.2)), np.random.default_rng(1)
+    hits = population.hits(rng, 200, 400, 1)[..., 0]
+    true, alike = population.labels(rng, 200, 400)
+    guess = np.where(hits[..., None], true[:, :, None], alike[:, :, None])
+    seen = np.einsum("nec,nemk->mck", true, guess) / hits[..., 0].size
+    np.testing.assert_allclose(seen, population.confusion(), atol=0.006)
+    np.testing.assert_allclose(population.confusion().sum((1, 2)), 1)
+    np.testing.assert_allclose(metrics_from_confusion(population.confusion())["accuracy"], population.accuracies)
+
+
+def test_the_papers_class_sizes_are_the_default():
+    assert sum(Population((0.5,)).shares) == pytest.approx(1)
+    assert len(Population((0.5,)).shares) == 3
+
+
+def test_mean_f1_is_the_projects_macro_f1():
+    confusion = np.random.default_rng(2).integers(0, 4, (50, 5, 3, 3))
+    confusion[0, 0] = 0
+    confusion[1, :, 2], confusion[1, :, :, 2] = 0, 0  # a class that neither occurs nor is predicted
+    counts = [np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(-1), confusion.sum(-2)]
+    fast = simulation.mean_f1(*(one.astype(np.float32) for one in counts))
+    np.testing.assert_allclose(fast, metrics_from_confusion(confusion)["f1"].mean(-1), rtol=1e-5)
+
+
+# --- what is simulated is what the pipeline does -----------------------------------------------------------
+
+
+def test_percentile_and_wilson_are_the_projects():
+    rng = np.random.default_rng(4)
+    resampled, estimate = rng.random((200, 3)), np.array([0.001, 0.5, 0.999])
+    low, high = bootstrap_intervals(estimate, resampled, 29)["percentile"]
+    for place in range(3):
+        assert (low[place], high[place]) == pytest.approx(percentile_interval(estimate[place], resampled[:, place]))
+    correct = np.array([[0, 12], [22, 29]])
+    low, high = simulation.wilson_of_one_run(correct / 29, 29)
+    for place, count in np.ndenumerate(correct):
+        assert (low[place], high[place]) == wilson(int(count), 29)
+
+
+def test_the_papers_tests_are_the_projects():
+    scores = np.random.default_rng(5).integers(5, 20, (20, 4, 5)).astype(float)
+    scores[0] = 7  # nothing differs: the project calls F and t undefined, here they do not reject
+    scores[1, 0] = scores[1, 1] + 3
+    for p_anova, p_t, one in zip(
+        simulation.anova_p(scores), simulation.paired_t_p(scores[:, 0], scores[:, 1]), scores, strict=True
+    ):
+        expected = anova({str(model): runs for model, runs in enumerate(one)})["p"]
+        assert p_anova == pytest.approx(1 if expected is None else expected)
+        expected = paired_t_test(pd.Series(one[0]), pd.Series(one[1]))["p"]
+        assert p_t == pytest.approx(1 if expected is None else expected)
+
+
+def test_mcnemar_is_exact_and_mid_p_is_less():
+    rng = np.random.default_rng(6)
+    a, b = rng.random((29, 40)) < 0.6, rng.random((29, 40)) < 0.5
+    a[:, 0] = b[:, 0]  # no discordant image
+    a[:, 1], b[:, 1] = np.arange(29) == 0, np.arange(29) == 1  # one each way
+    exact, mid = simulation.mcnemar_p(a, b)
+    for place in range(40):
+        table = [[0, (a & ~b)[:, place].sum()], [(b & ~a)[:, place].sum(), 0]]
+        assert exact[place] == pytest.approx(mcnemar(table, exact=True).pvalue)
+    assert ((0 < mid) & (mid < exact)).all()
+    assert mid[1] == pytest.approx(1 - 0.5 * stats.binom.pmf(1, 2, 0.5))  # Fagerland et al. 2013
+
+
+def test_corrected_t_without_a_correction_is_students():
+    scores = np.random.default_rng(7).normal(0.02, 0.1, (10, 30))
+    np.testing.assert_allclose(simulation.corrected_t_p(scores, 0.0), stats.ttest_1samp(scores, 0, axis=1).pvalue)
+    assert (simulation.corrected_t_p(scores, 1 / 9) > simulation.corrected_t_p(scores, 0.0)).all()
+    assert simulation.corrected_t_p(np.zeros((1, 30)), 0.1)[0] == 1
+
+
+# --- the score interval ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("correct", [0, 1, 1200, 2999, 3000])
+def test_the_score_interval_of_independent_answers_is_wilsons(correct):
+    """On so many images Student's quantile is nearly the normal one."""
+    share = correct / 3000
+    ends = score_interval(share, np.sqrt(share * (1 - share) / 3000), 3000)
+    assert [float(end) for end in ends] == pytest.approx(wilson(correct, 3000), abs=2e-5)
+
+
+@given(st.floats(0, 1), st.floats(0, 0.5), st.integers(2, 2000))
+def test_the_score_interval_holds_its_estimate_and_stays_in_bounds(share, error, n):
+    low, high = score_interval(share, error, n)
+    assert 0 <= low <= share + 1e-9
+    assert share - 1e-9 <= high <= 1
+    wider = score_interval(share, error * 1.1 + 1e-3, n)
+    assert wider[0] <= low + 1e-9
+    assert high <= wider[1] + 1e-9
+    mirrored = score_interval(1 - share, error, n)
+    assert float(mirrored[0]) == pytest.approx(1 - high, abs=1e-6)
+    doubled = score_interval(2 * share - 1, 2 * error, n, bounds=(-1.0, 1.0))
+    assert float(doubled[0]) == pytest.approx(2 * low - 1, abs=1e-6)
+
+
+def test_the_score_interval_at_its_ends():
+    t = stats.t.ppf(0.975, 28)
+    assert [float(end) for end in score_interval(1.0, 0.0, 29)] == pytest.approx([29 / (29 + t**2), 1])
+    assert [float(end) for end in score_interval(0.5, 0.0, 29)] == [0.5, 0.5]
+    assert [float(end) for end in score_interval(0.5, 0.0, 1, bounds=(-1.0, 1.0))] == [-1, 1]
+
+
+# --- what it proves ----------------------------------------------------------------------------------------
+
+
+def rates(frame, **where):
+    chosen = frame[np.logical_and.reduce([frame[key] == value for key, value in where.items()])]
+    assert len(chosen)
+    return chosen["rate"].to_numpy(), chosen["experiments"].to_numpy()
+
+
+@pytest.mark.parametrize("figure", ["accuracy", "difference", "f1"])
+def test_the_score_interval_covers_at_every_accuracy(covered, figure):
+    found, experiments = rates(covered, figure=figure, method="score", runs=5)
+    assert (found > 0.93 - spread(0.93, experiments)).all()
+    assert (found < 0.97 + spread(0.97, experiments)).all()
+    assert 0.93 < found.mean() < 0.97
+
+
+def test_five_runs_are_no_five_test_sets(covered):
+    assert (rates(covered, figure="accuracy", method="runs")[0] < 0.7).all()
+
+
+def test_the_percentile_interval_falls_short_on_few_images_and_high_accuracy(covered):
+    found = {
+        method: rates(covered, figure="accuracy", method=method, runs=5, accuracy=0.9)[0][0]
+        for method in ("percentile", "expanded", "score")
+    }
+    assert found["percentile"] < 0.93
+    assert found["percentile"] < found["expanded"] < found["score"]
+
+
+def test_wilson_covers_with_a_single_run(covered):
+    found, experiments = rates(covered, figure="accuracy", method="wilson")
+    exact = []
+    for accuracy in simulation.ACCURACIES:
+        count = np.arange(30)
+        ends = np.array([wilson(int(one), 29) for one in count])
+        inside = (ends[:, 0] <= accuracy) & (accuracy <= ends[:, 1])
+        exact.append(stats.binom.pmf(count, 29, accuracy)[inside].sum())
+    assert (np.abs(found - exact) < spread(np.array(exact), experiments)).all()
+
+
+def test_the_papers_tests_take_luck_with_images_for_skill(rejected):
+    assert rates(rejected, null="strengths", test="anova")[0][0] > 0.8
+    assert rates(rejected, null="strengths", test="paired_t")[0][0] > 0.2
+
+
+@pytest.mark.parametrize("test", ["anova", "paired_t"])
+def test_the_papers_tests_are_right_where_only_runs_differ(rejected, test):
+    found = rates(rejected, null="runs", test=test)[0][0]
+    assert 0.03 - spread(0.03) < found < 0.07 + spread(0.07)
+
+
+@pytest.mark.parametrize("null", ["strengths", "runs"])
+def test_paired_score_intervals_and_mcnemar_keep_their_level(rejected, null):
+    found = rates(rejected, null=null, test="score")[0][0]
+    assert 0.03 - spread(0.03) < found < 0.07 + spread(0.07)
+    assert rates(rejected, null=null, test="mcnemar")[0][0] < 0.05 + spread(0.05)
+
+
+def test_folds_are_not_independent_and_the_correction_says_so(rejected):
+    assert rates(rejected, null="training", test="folds_t")[0][0] > 0.15
+    assert rates(rejected, null="training", test="corrected_t")[0][0] < 0.05 + spread(0.05)
+
+
+def test_neither_cross_validated_classifier_is_better():
+    scores = simulation.cross_validate(np.random.default_rng(8), 200)
+    assert scores.shape == (200, simulation.FOLDS * simulation.REPEATS)
+    means = scores.mean(1)
+    assert abs(means.mean()) < 4 * means.std() / np.sqrt(200)
+    assert means.std() > 0.01  # they do differ on any one data set
+
+
+# --- the stage ---------------------------------------------------------------------------------------------
+
+
+def test_same_seed_same_numbers():
+    def run(seed):
+        return simulation.coverage(100, 100, seed, sizes=(29,)), simulation.rejection(100, 100, seed, sizes=(29,))
+
+    assert run(0) == run(0)
+    assert run(0) != run(1)
+
+
+def test_tables_have_a_row_for_each_rate_and_no_nan(covered, rejected):
+    one = simulation_report.coverage_table(covered.to_dict("records"), "header")
+    two = simulation_report.rejection_table(rejected.to_dict("records"), "header")
+    assert len(one.frame) == len(covered)
+    assert len(one.text) * len(simulation.ACCURACIES) == len(covered)
+    assert len(two.text) == len(two.frame) == len(rejected)
+    for table in (one, two):
+        json.dumps(table.frame.to_dict("records"), allow_nan=False)
+        assert "nan" not in table.markdown().lower()
+        assert "–" not in table.markdown()
+    low = one.text[one.text["Interval of"] == "accuracy, 5 runs: t over runs"].iloc[0]
+    assert low["Accuracy 0.4"].endswith(" ↓")
+
+
+def params_with(tmp_path, **values):
+    yaml = YAML()
+    params = yaml.load(open("params.yaml", encoding="utf-8"))
+    params["simulation"].update(values)
+    with open(tmp_path / "params.yaml", "w", encoding="utf-8") as file:
+        yaml.dump(params, file)
+
+
+def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch):
+    assert load_params().simulation.experiments >= 1000  # standard errors below the width of the band
+    params_with(tmp_path, experiments=100, resamples=100)
+    monkeypatch.chdir(tmp_path)
+    for rates_of in (simulation.coverage, simulation.rejection):
+        monkeypatch.setattr(simulate, rates_of.__name__, partial(rates_of, sizes=(29,)))
+    monkeypatch.setattr(simulation, "F1_WORK", 20 * 29)
+    simulate.simulate()
+    folder = tmp_path / "reports" / "simulation"
+    names = {"coverage.csv", "coverage.md", "rejection.csv", "rejection.md", "simulation.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert "20 at n = 29" in (folder / "coverage.md").read_text()
+    first = {name: (folder / name).read_bytes() for name in names}
+    covered, rejected = (pd.read_csv(folder / f"{name}.csv").to_dict("records") for name in ("coverage", "rejection"))
+    simulation_report.simulation_figure(covered, rejected, folder / "again.png")
+    assert (folder / "again.png").read_bytes() == first["simulation.png"]
+
+
+def test_a_wrong_key_is_told(tmp_path, monkeypatch):
+    params_with(tmp_path, experiment=100)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(HarError, match=r"simulation.*experiment"):
+        simulate.simulate()

@@ -1,0 +1,125 @@
+"""A page to test: made-up predictions, captions that try to break out, a few tables, and photographs of one colour."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from har.config.report import Page
+from har.reporting.page import build as pages
+from har.reporting.page.build import Source
+
+TASKS = {"activity": ["walking_running", "sitting", "standing"], "posture": ["sitting", "standing"]}
+SETTINGS = Page(thumbnail=48, image=64, quality=70, jobs=1)
+EVIL = '</script><img src=x onerror="globalThis.broken = 1"> a man & a "dog" sit'
+FLICKR = "http://farm7.staticflickr.com/6116/6255196340_da26cf2c9e_z.jpg"
+TABLE = """### Table 7. Three activities
+
+*profile sample: generated*
+
+| Model | Split | n | Accuracy | Paper |
+| ----- | ----- | -: | -------: | ----: |
+| CLIP | test | 29 | 0.710 | ≈ .76 (22/29) |
+| ViT | test | 29 | −0.400 | – |
+| CNN_base | extended | 1,000 | 0.401 | .3862 |
+
+- A note with <b>marks</b>.
+"""
+
+
+def source(folder: Path, count: int = 24) -> Source:
+    """`count` images: a third each class, a quarter train and the others test and extended in turn."""
+    random = np.random.default_rng(7)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "photo.jpg"
+    Image.effect_mandelbrot((64, 48), (-2, -1.5, 1, 1.5), 50).convert("RGB").save(file)
+    ids = 1000 + 7 * np.arange(count)
+    label = np.array(TASKS["activity"])[np.arange(count) % 3]
+    part = np.array(["train", "test", "extended", "extended"])[np.arange(count) // 3 % 4]
+    manifest = pd.DataFrame(
+        {
+            "image_id": ids, "label": label, "part": "drawn", "file_name": "photo.jpg", "width": 64, "height": 48,
+            "license": np.arange(count) % 9, "url": "http://example.org/a.jpg",
+            "flickr_url": np.where(np.arange(count) % 2, FLICKR, "javascript:alert(1)"),
+            "persons": 1, "person_area": 0.25,
+        }
+    )  # fmt: skip
+    captions = [
+        (i, k, EVIL if k == 1 else f"a person near bench number {n} in view {k}", "sitting" if k == 1 else "")
+        for n, i in enumerate(ids)
+        for k in range(5)
+    ]
+    manifest.to_csv(folder / "manifest.csv", index=False)
+    evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "fires"])
+    evidence.to_csv(folder / "evidence.csv", index=False)
+    predictions = {}
+    for task, model, seeds in (("activity", "clip", 5), ("activity", "probe_clip", 1), ("posture", "clip", 5)):
+        classes = TASKS[task]
+        asked = np.isin(label, classes) & (part != "train")
+        frames = []
+        for seed in range(seeds):
+            chances = random.dirichlet(np.ones(len(classes)), asked.sum())
+            frame = pd.DataFrame(
+                {"seed": seed, "image_id": ids[asked], "split": part[asked], "label": label[asked]}
+            ).join(pd.DataFrame(chances, columns=[f"p_{name}" for name in classes]))
+            frames.append(frame)
+        predictions[task, model] = pd.concat(frames, ignore_index=True)
+    explain = folder / "explain/activity-clip"
+    explain.mkdir(parents=True, exist_ok=True)
+    told = predictions["activity", "clip"].image_id.unique()
+    grids = np.linspace(0, 1, 3 * 4 * 4).reshape(3, 4, 4)
+    np.save(explain / "maps.npy", np.repeat(grids[None], len(told), 0).astype(np.float16))
+    pd.DataFrame({"image_id": told}).to_csv(explain / "index.csv", index=False)
+    about = {"classes": TASKS["activity"], "side": 4, "fit": "crop", "crop_pct": 0.5, "method": "legrad", "blocks": 2}
+    (explain / "about.json").write_text(json.dumps(about))
+    return Source(
+        profile="sample",
+        header="profile sample: generated world",
+        generated=True,
+        manifest=folder / "manifest.csv",
+        split=pd.DataFrame({"image_id": ids, "label": label, "split": part}),
+        evidence=folder / "evidence.csv",
+        tasks=TASKS,
+        predictions=predictions,
+        photographs=folder,
+        explain=folder / "explain",
+        traits=pd.DataFrame({"image_id": ids[1:], "labelled_joints": 1.0, "hidden_joints": np.nan, "overlap": 0.5}),
+    )
+
+
+def reports(folder: Path) -> Path:
+    """A report's folder with a few of its tables and figures."""
+    (folder / "tables").mkdir(parents=True)
+    (folder / "figures").mkdir()
+    (folder / "tables/table7.md").write_text(TABLE)
+    (folder / "tables/table7.csv").write_text(
+        "model,split,n,runs,accuracy,ci_low,ci_high,paper_accuracy\nvit,test,29,5,0.4,0.24,0.58,\n"
+        "clip,test,29,5,0.71,0.53,0.84,0.7586\nvit,extended,1000,5,0.36,0.33,0.39,\nclip,extended,1000,5,0.62,0.59,0.65,\n"
+    )
+    (folder / "tables/summary.md").write_text(TABLE.split("\n\n", 1)[1] * 1)
+    (folder / "funnel.csv").write_text("rule,images,sitting\nimages in the captions file,50,\ndrawn,20,20\n")
+    (folder / "funnel.md").write_text(
+        "### From captions to images\n\n| rule | images |\n| --- | ---: |\n| drawn | 20 |\n"
+    )
+    for name in ("accuracy_activity", "curves_activity-clip", "confusion_activity_test"):
+        Image.new("RGB", (8, 8), "white").save(folder / f"figures/{name}.png")
+    return folder
+
+
+def written(folder: Path, count: int, link_photographs=None) -> tuple[Source, Path]:
+    """A source of `count` images and its page."""
+    made = source(folder / "data", count)
+    if link_photographs is not None:
+        link_photographs.setattr(pages, "write_photographs", _links)
+    return made, pages.build(made, reports(folder / "reports"), SETTINGS)
+
+
+def _links(files, images: int, folder: Path, settings: Page) -> None:
+    """The same photograph under every id, in no time."""
+    for name in ("thumbnails", "images"):
+        (folder / name).mkdir(parents=True)
+    for image_id, path in files:
+        for name in ("thumbnails", "images"):
+            (folder / name / f"{image_id}.jpg").hardlink_to(path)

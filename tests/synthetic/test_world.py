@@ -1,0 +1,155 @@
+"""The generated world: equal ids give equal pictures, sizes follow COCO's, labels are what was drawn."""
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from har.synthetic import (
+    ACTIVITIES,
+    FACTORS,
+    PLACES,
+    activity,
+    captions,
+    factors,
+    person_annotations,
+    render,
+    sample_scene,
+    vocabulary,
+)
+
+SEED = 11
+MANY = [sample_scene(SEED, i) for i in range(1200)]
+
+
+def digest(image_id: int) -> str:
+    scene = sample_scene(SEED, image_id)
+    parts = [
+        render(scene).tobytes(),
+        repr(captions(scene)).encode(),
+        repr(person_annotations(scene)).encode(),
+    ]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def test_equal_ids_give_equal_bytes_in_any_order():
+    forward = {i: digest(i) for i in (3, 4, 5)}
+    backward = {i: digest(i) for i in (5, 4, 3)}
+    assert forward == backward
+    assert len(set(forward.values())) == 3
+
+
+def test_equal_bytes_in_another_process():
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path[:0] = {[here, *sys.path]!r}; from test_world import digest; print(digest(6))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == digest(6)
+
+
+def test_another_seed_is_another_world():
+    assert sample_scene(SEED, 1) != sample_scene(SEED + 1, 1)
+    assert sample_scene(SEED, 1) == sample_scene(SEED, 1)
+
+
+@pytest.mark.parametrize("size", [(96, 96), (224, 224), (17, 40), (640, 427)])
+def test_renders_at_any_size(size):
+    width, height = size
+    pixels = render(MANY[2], width, height)
+    assert pixels.shape == (height, width, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.std() > 10
+
+
+def test_a_small_rendering_shows_the_same_picture():
+    for scene in MANY[:6]:
+        large = render(scene).astype(float)
+        small = render(scene, 32, 32).astype(float)
+        rows = np.array_split(np.arange(scene.height), 32)
+        columns = np.array_split(np.arange(scene.width), 32)
+        shrunk = np.array(
+            [[large[r[0] : r[-1] + 1, c[0] : c[-1] + 1].mean(axis=(0, 1)) for c in columns] for r in rows]
+        )
+        assert np.corrcoef(shrunk.ravel(), small.ravel())[0, 1] > 0.93
+
+
+def test_a_size_without_pixels_is_refused():
+    with pytest.raises(ValueError, match="at least 8"):
+        render(MANY[0], 4, 96)
+
+
+def test_sizes_and_shapes_spread_as_in_coco():
+    widths = np.array([s.width for s in MANY])
+    heights = np.array([s.height for s in MANY])
+    assert 540 < widths.mean() < 600
+    assert 450 < heights.mean() < 510
+    assert np.maximum(widths, heights).max() == 640
+    assert 0.12 < (heights > widths).mean() < 0.32
+    assert ((widths / heights > 0.95) & (widths / heights < 1.05)).mean() < 0.08
+
+
+def test_activities_are_balanced_and_some_scenes_have_none():
+    shares = {k: v / len(MANY) for k, v in Counter(map(activity, MANY)).items()}
+    for name in ACTIVITIES:
+        assert 0.22 < shares[name] < 0.34
+    assert 0.06 < np.mean([not s.people for s in MANY]) < 0.12
+
+
+def test_every_place_hosts_every_activity():
+    seen = Counter((s.place, activity(s)) for s in MANY)
+    for place in PLACES:
+        total = sum(seen[place, name] for name in ACTIVITIES)
+        assert all(seen[place, name] > 0.15 * total for name in ACTIVITIES), place
+
+
+def test_people_have_a_wide_range_of_sizes():
+    tall = []
+    for scene in MANY[:90]:
+        boxes = [a["bbox"][3] / scene.height for a in person_annotations(scene)]
+        if boxes:
+            tall.append(max(boxes))
+    low, median, high = np.quantile(tall, [0.05, 0.5, 0.95])
+    assert low < 0.4
+    assert 0.45 < median < 0.68
+    assert high > 0.8
+
+
+def test_factors_are_labels_within_their_ranges():
+    for scene in MANY[:300]:
+        labels = factors(scene)
+        assert labels.keys() == FACTORS.keys()
+        assert all(0 <= labels[name] < FACTORS[name] for name in FACTORS)
+    assert not set(FACTORS) & {"activity", *ACTIVITIES}
+
+
+def test_captions_are_five_short_sentences_of_the_vocabulary():
+    words = set(vocabulary())
+    assert vocabulary() == sorted(words)
+    assert len(words) < 300
+    for scene in MANY:
+        texts = captions(scene)
+        assert len(texts) == 5
+        for text in texts:
+            spoken = text.removesuffix(".").split()
+            assert 2 <= len(spoken) <= 16
+            assert set(spoken) <= words, text
+            assert text == text.lower()
+
+
+def test_captions_mostly_tell_the_truth():
+    stems = {"walking_running": ("walk", "run", "jog"), "sitting": ("sit", "seated"), "standing": ("stand",)}
+    told = Counter()
+    for scene in MANY:
+        truth = activity(scene)
+        if truth is None:
+            continue
+        for text in captions(scene):
+            found = {a for a, s in stems.items() if any(word.startswith(s) for word in text.split())}
+            told["right" if found == {truth} else "silent" if not found else "other"] += 1
+    share = {k: v / told.total() for k, v in told.items()}
+    assert 0.6 < share["right"] < 0.8
+    assert 0.15 < share["silent"] < 0.32
+    assert 0.02 < share["other"] < 0.1

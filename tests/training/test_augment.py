@@ -1,0 +1,166 @@
+"""Augmentation: uint8 in, uint8 of the same shape out, drawn for each image from torch's generator."""
+
+import typing
+
+import pytest
+import torch
+from conftest import picture
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as V
+
+from har.config.types import Op
+from har.training import augment
+from har.training.augment import compose
+
+OPS = typing.get_args(Op)
+ALWAYS = {"flip_probability": 1.0, "grayscale_probability": 1.0, "perspective": 0.5}
+
+
+def batch(n: int = 4, size: int = 32) -> torch.Tensor:
+    one = torch.from_numpy(picture(1, size, size).copy()).permute(2, 0, 1)
+    return one.expand(n, -1, -1, -1).contiguous()
+
+
+def test_no_operation_is_none(strength):
+    assert compose([], strength, 32) is None
+
+
+@pytest.mark.parametrize("ops", [*([op] for op in OPS), list(OPS)], ids=[*OPS, "all_combined"])
+class TestEachPolicy:
+    def test_keeps_shape_and_dtype_and_its_input(self, strength, ops):
+        images, before = batch(), batch()
+        out = compose(ops, strength, 32)(images)
+        assert out.shape == images.shape
+        assert out.dtype == torch.uint8
+        assert torch.equal(images, before)
+
+    def test_repeats_under_one_seed(self, strength, ops):
+        transform = compose(ops, strength, 32)
+        torch.manual_seed(3)
+        first = transform(batch())
+        torch.manual_seed(3)
+        assert torch.equal(first, transform(batch()))
+
+    def test_changes_the_image(self, strength, ops):
+        torch.manual_seed(0)
+        transform = compose(ops, strength.model_copy(update=ALWAYS), 32)
+        assert any(not torch.equal(transform(batch()), batch()) for _ in range(5))
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_each_image_is_drawn_on_its_own(strength, op):
+    torch.manual_seed(0)
+    out = compose([op], strength, 32)(batch(16))
+    assert len({image.numpy().tobytes() for image in out}) > 1
+
+
+def test_flips_and_grey_do_what_they_say(strength):
+    always = strength.model_copy(update=ALWAYS)
+    assert torch.equal(compose(["horizontal_flip"], always, 32)(batch()), batch().flip(3))
+    assert torch.equal(compose(["vertical_flip"], always, 32)(batch()), batch().flip(2))
+    grey = compose(["grayscale"], always, 32)(batch())
+    assert torch.equal(grey[:, 0], grey[:, 1])
+    assert torch.equal(grey[:, 0], grey[:, 2])
+
+
+def test_operations_apply_in_the_order_given(strength):
+    torch.manual_seed(0)
+    sharp = strength.model_copy(update=ALWAYS)
+    both = compose(["horizontal_flip", "vertical_flip"], sharp, 32)(batch())
+    assert torch.equal(both, batch().flip(2, 3))
+
+
+@pytest.mark.parametrize("op", ["rotation", "perspective"])
+def test_corners_that_open_are_grey(strength, op):
+    torch.manual_seed(0)
+    white = torch.full((32, 3, 32, 32), 255, dtype=torch.uint8)
+    out = compose([op], strength.model_copy(update=ALWAYS), 32)(white)
+    assert out.min() == 128  # and never darker: a seam lies between the fill and the image
+    assert (out == 128).any(1).flatten(1).any(1).float().mean() > 0.3
+
+
+def test_nothing_is_drawn_from_numpy_or_random(strength):
+    import random
+
+    import numpy as np
+
+    torch.manual_seed(5)
+    first = compose(list(OPS), strength, 32)(batch())
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(5)
+    assert torch.equal(first, compose(list(OPS), strength, 32)(batch()))
+
+
+# --- the independent check: torchvision's own functions, image by image with the same parameters ---------------
+
+
+def pictures(n: int = 6, high: int = 40, wide: int = 40) -> torch.Tensor:
+    return torch.stack([torch.from_numpy(picture(i, wide, high).copy()).permute(2, 0, 1) for i in range(n)]).float()
+
+
+def each(apply) -> torch.Tensor:
+    return torch.stack([apply(i, image) for i, image in enumerate(pictures())])
+
+
+def test_rotation_is_torchvisions():
+    degrees = torch.tensor([0.0, 5.0, -15.0, 90.0, 33.3, -1.0])
+    bilinear = {"interpolation": InterpolationMode.BILINEAR, "fill": 128.0}
+    expected = each(lambda i, image: V.rotate(image, float(degrees[i]), **bilinear))
+    inside = torch.zeros(40, 40, dtype=torch.bool)
+    inside[10:30, 10:30] = True  # both blend the seam with the fill, each in its own way
+    gap = (augment.rotate(pictures(), degrees) - expected).abs()
+    assert gap[..., inside].max() < 0.01
+    assert gap.mean() < 1
+
+
+def test_perspective_is_torchvisions():
+    torch.manual_seed(1)
+    x = pictures()
+    corners = augment._corners(x, 0.4)
+    start = [[0, 0], [39, 0], [39, 39], [0, 39]]
+    bilinear = {"interpolation": InterpolationMode.BILINEAR, "fill": 128.0}
+    expected = each(lambda i, image: V.perspective(image, start, corners[i].tolist(), **bilinear))
+    gap = (augment.perspective(x, corners) - expected).abs()
+    assert gap[..., 14:26, 14:26].max() < 0.05
+    assert gap.mean() < 2
+
+
+def test_crop_is_torchvisions():
+    top, left = torch.tensor([0, 3, 10, 0, 5, 8]), torch.tensor([0, 9, 2, 8, 5, 1])
+    high, wide = torch.tensor([40, 30, 28, 36, 35, 32]), torch.tensor([40, 31, 30, 32, 35, 38])
+    expected = each(lambda i, im: V.resized_crop(im, int(top[i]), int(left[i]), int(high[i]), int(wide[i]), [40, 40]))
+    out = augment.crop(pictures(), *(t.float() for t in (top, left, high, wide)))
+    assert (out - expected).abs()[..., 2:-2, 2:-2].max() < 0.05  # torchvision stops at the box, we see beyond it
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_jitter_is_torchvisions(order):
+    factors = torch.tensor([0.7, 1.3, 1.0, 0.9, 1.2, 0.8]), torch.tensor([1.3, 0.7, 1.0, 1.1, 0.8, 1.2])
+    factors = (*factors, torch.tensor([0.5, 1.5, 1.0, 0.7, 1.3, 0.9]))
+    functions = V.adjust_brightness, V.adjust_contrast, V.adjust_saturation
+
+    def one(i, image):
+        image = image / 255
+        for step in order:
+            image = functions[step](image, float(factors[step][i]))
+        return image * 255
+
+    assert (augment.jitter(pictures(), *factors, order) - each(one)).abs().max() < 0.5  # its luma sums to .9999
+
+
+def test_blur_and_grey_are_torchvisions():
+    sigma = torch.tensor([0.1, 0.3, 0.5, 0.7, 1.0, 2.0])
+    expected = each(lambda i, image: V.gaussian_blur(image, [5, 5], [float(sigma[i])] * 2))
+    assert (augment.blur(pictures(), sigma, 5) - expected).abs().max() < 0.01
+    assert (augment.grey(pictures()) - each(lambda i, image: V.rgb_to_grayscale(image))).abs().max() < 0.1
+
+
+def test_boxes_keep_their_area_and_stay_inside(strength):
+    torch.manual_seed(0)
+    x = torch.zeros(2000, 3, 32, 48)
+    top, left, high, wide = augment._boxes(x, 0.5)
+    assert ((top >= 0) & (top + high <= 32 + 1e-4) & (left >= 0) & (left + wide <= 48 + 1e-4)).all()
+    share = high * wide / (32 * 48)
+    assert share.max() <= 1 + 1e-4
+    assert share.mean() == pytest.approx(0.7, abs=0.05)  # uniform from .5 to 1, less what a narrow image cuts off

@@ -1,0 +1,194 @@
+"""Frozen embeddings: unit rows, cosines in the order of a task's classes, zero-shot by the nearest prompts."""
+
+import io
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import CLASSES
+
+import har.training.embed
+from har.core.errors import HarError
+from har.data.store import Store
+from har.models.encoder import Encoder
+from har.models.preprocess import Preprocess
+from har.training import embeddings
+from har.training.embed import embed, prompt_ensemble
+
+PROMPTS = {
+    "walking": ["a person walking", "two people walking"],
+    "sitting": ["a person sitting on a bench"],
+    "standing": ["a person standing", "a person standing near a dog"],
+}
+
+
+@pytest.fixture(scope="module")
+def folders(checkpoints, store, tmp_path_factory):
+    root = tmp_path_factory.mktemp("embeddings")
+    for name, folder in checkpoints.items():
+        embed(folder, store, [3, 5, 7, 12], PROMPTS, root / name, batch_size=3, jobs=1, device="cpu")
+    return {name: root / name for name in checkpoints}
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
+def test_image_features_are_the_encoders_at_unit_length(checkpoints, folders, store, name):
+    encoder = Encoder(checkpoints[name])
+    direct = encoder.images(torch.from_numpy(encoder.preprocess.load(store, [12, 3]))).numpy()
+    rows = embeddings.read(folders[name]).rows([12, 3], "image", CLASSES)
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(rows, direct / np.linalg.norm(direct, axis=1, keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip2"])
+class TestText:
+    def test_similarities_are_cosines_in_the_order_of_the_tasks_classes(self, folders, name):
+        found = embeddings.read(folders[name])
+        texts = dict(zip(PROMPTS, np.load(folders[name] / "texts.npy"), strict=True))
+        images = found.rows([7, 3], "image", CLASSES)
+        for classes in (CLASSES, ["standing", "sitting"], ["sitting"]):
+            cosines = found.rows([7, 3], "similarity", classes)
+            assert cosines.shape == (2, len(classes))
+            np.testing.assert_allclose(cosines, images @ np.stack([texts[c] for c in classes]).T, atol=1e-5)
+
+    def test_a_class_is_the_mean_of_its_prompts_unit_vectors(self, checkpoints, name):
+        encoder = Encoder(checkpoints[name])
+        units = [[t / t.norm() for t in encoder.texts(texts)] for texts in PROMPTS.values()]
+        means = torch.stack([torch.stack(one).mean(0) for one in units])
+        ensemble = prompt_ensemble(encoder, PROMPTS)
+        np.testing.assert_allclose(ensemble, means / means.norm(dim=1, keepdim=True), atol=1e-5)
+        np.testing.assert_allclose(ensemble.norm(dim=1), 1, atol=1e-5)
+
+    def test_a_text_does_not_depend_on_its_company(self, checkpoints, name):
+        """Padding to the longest text of a batch must not change an embedding."""
+        encoder = Encoder(checkpoints[name])
+        together = encoder.texts(["a dog", "two people sitting on a bench near a dog"])
+        np.testing.assert_allclose(encoder.texts(["a dog"])[0], together[0], atol=1e-5)
+
+    def test_a_text_that_is_too_long_is_cut(self, checkpoints, name):
+        assert torch.isfinite(Encoder(checkpoints[name]).texts(["a dog " * 50])).all()
+
+    def test_zero_shot_takes_the_nearest_prompts(self, folders, name):
+        found = embeddings.read(folders[name])
+        parts = pd.DataFrame({"image_id": [3, 5, 12], "label": ["sitting", "standing", "sitting"], "split": "test"})
+        told = found.zero_shot(parts, ["standing", "sitting"])
+        assert [c for c in told.columns if c.startswith("p_")] == ["p_standing", "p_sitting"]
+        cosines = found.rows(parts.image_id, "similarity", ["standing", "sitting"]).astype(float)
+        odds = np.exp(found.logit_scale * (cosines[:, 0] - cosines[:, 1]))
+        np.testing.assert_allclose(told.p_standing, odds / (1 + odds), rtol=1e-4)
+        np.testing.assert_array_equal(told.p_standing > told.p_sitting, cosines[:, 0] > cosines[:, 1])
+
+    def test_the_temperature_is_the_models_own(self, checkpoints, folders, name):
+        scale = Encoder(checkpoints[name]).model.logit_scale
+        assert embeddings.read(folders[name]).logit_scale == pytest.approx(float(scale.detach().exp()))
+
+
+def test_probabilities_equal_those_of_transformers_clip(checkpoints, store, folders):
+    """One prompt a class: softmax over CLIPModel's own logits_per_image."""
+    from transformers import AutoTokenizer, CLIPModel
+
+    encoder, model = Encoder(checkpoints["clip"]), CLIPModel.from_pretrained(checkpoints["clip"]).eval()
+    texts = [PROMPTS[c][0] for c in CLASSES]
+    tokens = AutoTokenizer.from_pretrained(checkpoints["clip"])(texts, padding=True, return_tensors="pt")
+    pixels = encoder.preprocess.normalise(torch.from_numpy(encoder.preprocess.load(store, [7, 12])))
+    with torch.inference_mode():
+        theirs = model(tokens["input_ids"], pixels, attention_mask=tokens["attention_mask"]).logits_per_image
+    images = torch.nn.functional.normalize(encoder.images(torch.from_numpy(encoder.preprocess.load(store, [7, 12]))))
+    ours = encoder.logit_scale * images @ prompt_ensemble(encoder, {c: PROMPTS[c][:1] for c in CLASSES}).T
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+class TestTrouble:
+    def test_an_encoder_without_text_is_told(self, checkpoints, folders):
+        with pytest.raises(HarError, match="no text tower"):
+            Encoder(checkpoints["vit"]).texts(["a dog"])
+        found = embeddings.read(folders["vit"])
+        assert found.similarities is None
+        assert not (folders["vit"] / "texts.npy").exists()
+        with pytest.raises(HarError, match="choose clip or siglip2"):
+            found.rows([3], "similarity", CLASSES)
+
+    def test_an_image_without_embedding_is_named(self, folders):
+        with pytest.raises(HarError, match="image 404 has no embedding"):
+            embeddings.read(folders["clip"]).rows([3, 404], "image", CLASSES)
+
+    def test_a_folder_that_is_none_is_named(self, tmp_path):
+        with pytest.raises(HarError, match=r"about\.json: no such file; expected what a folder of embeddings holds"):
+            embeddings.read(tmp_path)
+
+
+def test_embedding_again_with_other_jobs_gives_the_same_bytes(checkpoints, store, folders, tmp_path):
+    torch.manual_seed(123)
+    embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, tmp_path, batch_size=3, jobs=2, device="cpu")
+    for file in folders["clip"].iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+
+
+def test_files_are_those_of_numpy(folders):
+    for name in ("images", "texts", "similarities"):
+        file = folders["clip"] / f"{name}.npy"
+        again = io.BytesIO()
+        np.save(again, np.load(file))
+        assert again.getvalue() == file.read_bytes()
+
+
+class TestShards:
+    @pytest.fixture
+    def seen(self, monkeypatch):
+        """Shards of three images; what the encoder is asked for, which may be told to stop."""
+        monkeypatch.setattr(har.training.embed, "SHARD", 3)
+        load, seen = Preprocess.load, []
+
+        def told(self, store, ids):
+            if len(seen) == stop[0]:
+                raise KeyboardInterrupt
+            seen.append(list(ids))
+            return load(self, store, ids)
+
+        stop = [99]
+        monkeypatch.setattr(Preprocess, "load", told)
+        return seen, stop
+
+    def run(self, checkpoints, store, out, keep=None):
+        embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, out, batch_size=3, jobs=1, device="cpu", keep=keep)
+        return {file.name: file.read_bytes() for file in out.iterdir()}
+
+    def test_an_interruption_costs_one(self, checkpoints, store, seen, tmp_path):
+        calls, stop = seen
+        whole = self.run(checkpoints, store, tmp_path / "whole")
+        calls.clear()
+        stop[0] = 1
+        with pytest.raises(KeyboardInterrupt):
+            self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep")
+        assert calls == [[3, 5, 7]]
+        assert not (tmp_path / "out/images.npy").exists()
+        calls.clear()
+        stop[0] = 99
+        assert self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep") == whole
+        assert calls == [[12]]
+
+    def test_what_was_kept_of_another_store_is_not_taken(self, checkpoints, store, seen, tmp_path):
+        calls, _ = seen
+        self.run(checkpoints, store, tmp_path / "a", tmp_path / "keep")
+        other = tmp_path / "store"
+        shutil.copytree(store.folder, other)
+        pixels = bytearray((other / "pixels.bin").read_bytes())
+        pixels[-1] ^= 1
+        (other / "pixels.bin").write_bytes(pixels)
+        calls.clear()
+        self.run(checkpoints, Store(other), tmp_path / "b", tmp_path / "keep")
+        assert calls == [[3, 5, 7], [12]]
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
+def test_an_architecture_without_weights_embeds_the_same_each_time(checkpoints, store, tmp_path, name):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for file in checkpoints[name].iterdir():
+        if file.suffix != ".safetensors":
+            (bare / file.name).write_bytes(file.read_bytes())
+    for out in ("a", "b"):
+        torch.rand(7)
+        embed(bare, store, [3, 12], PROMPTS, tmp_path / out, batch_size=2, jobs=1, device="cpu")
+    assert (tmp_path / "a" / "images.npy").read_bytes() == (tmp_path / "b" / "images.npy").read_bytes()

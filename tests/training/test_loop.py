@@ -1,0 +1,274 @@
+"""A training run repeats to the byte, selects on validation only, and says when it can't go on."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import CLASSES, one_by_one, picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_models import CNN, DENSE, FINETUNE, MLP
+
+from har.core.errors import HarError
+from har.models.build import build, logits
+from har.training import experiment, loop
+from har.training.loop import Inputs, train
+
+PROBE = FINETUNE.model_copy(update={"head": "probe"})
+
+
+def images(n: int = 20, size: int = 16, classes: int = 3) -> Inputs:
+    """Pictures whose brightness tells the class; the last quarter is for validation."""
+    y = np.arange(n) % classes
+    x = np.stack([picture(i, size, size).transpose(2, 0, 1) // 2 + np.uint8(60 * y[i]) for i in range(n)])
+    cut = n - n // 4
+    return Inputs(x, y, np.arange(cut), np.arange(cut, n), np.arange(n))
+
+
+def features(n: int = 24, width: int = 6) -> Inputs:
+    y = np.arange(n) % 3
+    x = np.random.default_rng(0).normal(size=(n, width)).astype(np.float32)
+    x[np.arange(n), y] += 1
+    return Inputs(x, y, np.arange(n - 6), np.arange(n - 6, n), np.arange(n))
+
+
+def run(config, inputs, strength, seed=0, **options):
+    return train(config, CLASSES, inputs, seed, strength=strength, device="cpu", **options)
+
+
+AUGMENTED = CNN.model_copy(
+    update={"batch_norm": True, "conv_dropout": 0.1, "dropout": 0.3, "patience": 5, "epochs": 3,
+            "augmentation": ["vertical_flip", "perspective", "random_resized_crop", "gaussian_blur"]}
+)  # fmt: skip
+
+
+class TestSeeds:
+    @pytest.mark.parametrize("config", [CNN, DENSE, AUGMENTED, MLP], ids=["cnn", "dense", "cnn_gen", "mlp"])
+    def test_one_seed_gives_the_same_bytes_and_another_does_not(self, strength, config):
+        inputs = features() if config is MLP else images()
+        first, again, other = (run(config, inputs, strength, seed) for seed in (0, 0, 1))
+        assert first.probabilities.tobytes() == again.probabilities.tobytes()
+        assert first.history == again.history
+        assert first.probabilities.tobytes() != other.probabilities.tobytes()
+
+    @pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
+    def test_fine_tuning_repeats_too(self, strength, checkpoints, name):
+        config = PROBE.model_copy(update={"augmentation": ["horizontal_flip"], "warmup": 0.1, "label_smoothing": 0.1})
+        first, again, other = (
+            run(config, images(size=32), strength, seed, backbone=checkpoints[name]) for seed in (0, 0, 1)
+        )
+        assert first.probabilities.tobytes() == again.probabilities.tobytes()
+        assert first.probabilities.tobytes() != other.probabilities.tobytes()
+
+    def test_what_ran_before_leaves_no_trace(self, strength):
+        torch.manual_seed(99)
+        first = run(AUGMENTED, images(), strength)
+        torch.rand(1000)
+        assert first.probabilities.tobytes() == run(AUGMENTED, images(), strength).probabilities.tobytes()
+
+
+class TestSelection:
+    def test_probabilities_are_told_for_every_row_and_sum_to_one(self, strength):
+        inputs = images()
+        outcome = run(CNN, inputs, strength)
+        assert outcome.probabilities.shape == (len(inputs.x), 3)
+        np.testing.assert_allclose(outcome.probabilities.sum(1), 1, atol=1e-12)
+
+    def test_without_patience_the_last_epoch_is_kept(self, strength):
+        outcome = run(CNN.model_copy(update={"epochs": 4}), images(), strength)
+        assert outcome.epoch == len(outcome.history) == 4
+
+    @pytest.mark.parametrize("patience", [1, 3])
+    def test_early_stopping_keeps_the_epoch_of_the_lowest_validation_loss(self, strength, patience):
+        config = CNN.model_copy(update={"epochs": 25, "patience": patience, "learning_rate": 0.02})
+        inputs = images()
+        # validation labels that training contradicts: the validation loss turns upwards early
+        inputs.y[inputs.validation] = (inputs.y[inputs.validation] + 1) % 3
+        outcome = run(config, inputs, strength)
+        losses = [row["validation_loss"] for row in outcome.history]
+        assert outcome.epoch == int(np.argmin(losses)) + 1
+        assert outcome.validation_loss == min(losses)
+        assert len(losses) == min(25, outcome.epoch + patience)
+        # the probabilities are those of the kept weights, not of the last ones
+        kept = outcome.probabilities[inputs.validation, inputs.y[inputs.validation]]
+        assert -np.log(kept).mean() == pytest.approx(min(losses), rel=1e-4)
+
+    def test_labels_outside_train_and_validation_change_nothing(self, strength):
+        inputs = images(24)
+        part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation, inputs.told)
+        other = Inputs(inputs.x, np.where(np.arange(24) < 12, inputs.y, -1), part.train, part.validation, inputs.told)
+        other.y[part.validation] = inputs.y[part.validation]
+        first, second = (run(AUGMENTED, each, strength) for each in (part, other))
+        assert first.probabilities.tobytes() == second.probabilities.tobytes()
+
+    def test_it_learns(self, strength):
+        config = CNN.model_copy(update={"epochs": 40, "learning_rate": 0.01})
+        outcome = run(config, images(), strength)
+        assert outcome.history[-1]["train_loss"] < 0.3 < 1.0 < outcome.history[0]["train_loss"]
+
+
+class TestTrouble:
+    @pytest.mark.parametrize("patience", [0, 3])
+    def test_a_loss_that_is_not_finite_names_the_learning_rate(self, strength, patience):
+        config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4, "patience": patience})
+        with pytest.raises(HarError, match=r"seed 3: the loss is not finite in epoch \d; lower learning_rate"):
+            run(config, images(), strength, seed=3)
+
+    @pytest.mark.parametrize("left", [1, 2])
+    @pytest.mark.parametrize("config", [AUGMENTED, MLP], ids=["cnn_gen", "mlp"])
+    def test_a_single_left_over_image_does_not_break_batch_norm(self, strength, config, left):
+        inputs = features() if config is MLP else images(24)
+        inputs = Inputs(inputs.x, inputs.y, inputs.train[: 8 + left], inputs.validation, inputs.told)
+        assert np.isfinite(run(config, inputs, strength).probabilities).all()
+
+    @given(st.integers(2, 60), st.integers(1, 20))
+    def test_batches_hold_each_row_once(self, n, size):
+        batches = loop.batches(torch.randperm(n), size)
+        assert sorted(torch.cat(batches).tolist()) == list(range(n))
+        assert all(len(batch) <= size + 1 for batch in batches)
+        assert size == 1 or all(len(batch) > 1 for batch in batches)
+
+
+@given(st.integers(20, 500), st.floats(0, 0.9))
+@settings(deadline=None)
+def test_the_learning_rate_warms_up_and_then_falls_to_zero(steps, warmup):
+    rates = [loop.rate_factor(step, steps, warmup) for step in range(steps)]
+    assert all(0 < rate <= 1 for rate in rates)
+    top = int(np.argmax(rates))
+    assert top <= math.ceil(warmup * steps)
+    assert all(a <= b for a, b in pairwise(rates[: top + 1]))
+    assert all(a >= b for a, b in pairwise(rates[top:]))
+    assert loop.rate_factor(steps, steps, warmup) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("classes", [CLASSES, CLASSES[1:]], ids=["three classes", "two classes"])
+@pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
+def test_the_probed_head_is_scikit_learns_logistic_regression(checkpoints, name, classes):
+    from sklearn.linear_model import LogisticRegression
+
+    from har.models.classifier import head_inputs
+
+    torch.manual_seed(0)
+    model, preprocess = build(PROBE, classes, checkpoints[name])
+    inputs = images(24, 32, len(classes))
+    x, y = torch.from_numpy(inputs.x), torch.from_numpy(inputs.y)
+    frozen = loop.predict(model, x, preprocess.normalise, head_inputs).double().numpy()
+    loop._probe_head(model, preprocess.normalise, x[inputs.train], y[inputs.train], 0.3)
+    ours = torch.softmax(loop.predict(model, x, preprocess.normalise).double(), 1).numpy()
+    mean, std = frozen[inputs.train].mean(0), frozen[inputs.train].std(0) + 1e-8
+    probe = LogisticRegression(C=0.3, max_iter=2000).fit((frozen[inputs.train] - mean) / std, inputs.y[inputs.train])
+    np.testing.assert_allclose(ours, probe.predict_proba((frozen - mean) / std), atol=1e-4)
+
+
+def test_a_probed_run_starts_from_the_probe(checkpoints, strength):
+    """With a vanishing learning rate the fine-tuned model is the probe."""
+    slow = {"learning_rate": 1e-12, "head_learning_rate": 1e-12, "epochs": 1}
+    outcomes = [
+        run(PROBE.model_copy(update=slow), images(size=32), strength, seed, backbone=checkpoints["vit"])
+        for seed in (0, 1)
+    ]
+    np.testing.assert_allclose(outcomes[0].probabilities, outcomes[1].probabilities, atol=1e-4)
+    rows = images().train
+    assert (outcomes[0].probabilities[rows].argmax(1) == images().y[rows]).mean() > 0.9
+
+
+def split_of(inputs: Inputs) -> pd.DataFrame:
+    parts = np.full(len(inputs.x), "train", object)
+    parts[inputs.validation] = "validation"
+    parts[inputs.validation[-3:]] = "test"
+    return pd.DataFrame(
+        {"image_id": np.arange(len(inputs.x)) + 100, "label": [CLASSES[i] for i in inputs.y], "split": parts}
+    )
+
+
+class TestExperiment:
+    def all_seeds(self, config, inputs, strength, checkpoint=None, backbone=None, **training):
+        settings = one_by_one(**({"seeds": [0, 1, 2]} | training))
+        return experiment.run(
+            config, CLASSES, split_of(inputs), inputs.x, training=settings, strength=strength, name="activity-test",
+            backbone=backbone, checkpoint=checkpoint,
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("backend", ["processes", pytest.param("loky", marks=pytest.mark.slow)])
+    def test_side_by_side_gives_the_same_bytes_as_one_by_one(self, strength, backend):
+        one = self.all_seeds(AUGMENTED, images(28), strength)
+        two = self.all_seeds(AUGMENTED, images(28), strength, jobs=2, backend=backend)
+        pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
+        pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
+        assert one[2] == two[2]
+
+    def test_a_seed_does_not_depend_on_its_company(self, strength):
+        alone = self.all_seeds(CNN, images(28), strength, seeds=[2])[0]
+        among = self.all_seeds(CNN, images(28), strength)[0]
+        among = among[among.seed == 2].reset_index(drop=True)
+        pd.testing.assert_frame_equal(alone, among, check_exact=True)
+
+    def test_every_image_outside_train_is_told_once_per_seed(self, strength):
+        inputs = images(28)
+        predictions, curves, about = self.all_seeds(CNN, inputs, strength)
+        wanted = split_of(inputs).query("split != 'train'")
+        for _, one in predictions.groupby("seed"):
+            pd.testing.assert_frame_equal(
+                one[["image_id", "label", "split"]].reset_index(drop=True), wanted.reset_index(drop=True)
+            )
+        assert list(curves.groupby("seed").epoch.max()) == [2, 2, 2]
+        assert about["parameters"] > 0
+        assert about["epochs"] == 2
+
+    def test_the_checkpoint_is_that_of_the_lowest_validation_loss(self, strength, checkpoints, tmp_path):
+        inputs = images(28, 32)
+        predictions, curves, about = self.all_seeds(
+            FINETUNE, inputs, strength, checkpoint=tmp_path / "kept", backbone=checkpoints["vit"]
+        )
+        last = curves.groupby("seed").validation_loss.last()
+        assert about["kept_seed"] == last.idxmin()
+        assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == [
+            "config.json", "model.safetensors", "preprocessor_config.json"
+        ]  # fmt: skip
+        model, preprocess = build(FINETUNE, CLASSES, tmp_path / "kept")  # classes fit: the head is loaded, not drawn
+        told = predictions[predictions.seed == about["kept_seed"]]
+        rows = torch.from_numpy(inputs.x[told.image_id.to_numpy() - 100])
+        with torch.inference_mode():
+            ours = torch.softmax(logits(model.eval(), preprocess.normalise(rows)), 1)
+        np.testing.assert_allclose(told[[f"p_{name}" for name in CLASSES]], ours, atol=1e-5)
+
+    @pytest.mark.parametrize("part", ["train", "validation"])
+    def test_a_class_missing_from_a_part_is_told(self, strength, part):
+        inputs = images(28)
+        split = split_of(inputs)
+        split.loc[(split.split == part) & (split.label == "sitting"), "label"] = "standing"
+        settings = one_by_one()
+        with pytest.raises(HarError, match=f"activity-cnn: no {part} image of class sitting"):
+            experiment.run(CNN, CLASSES, split, inputs.x, training=settings, strength=strength, name="activity-cnn")
+
+    def test_an_error_in_a_process_of_its_own_is_still_one_line(self, strength):
+        config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4})
+        with pytest.raises(HarError, match="the loss is not finite"):
+            self.all_seeds(config, images(28), strength, jobs=2, backend="processes")
+
+
+def test_a_training_that_diverges_is_told_and_not_averaged(strength):
+    config = DENSE.model_copy(update={"learning_rate": 3.0, "epochs": 6})
+    with pytest.raises(HarError, match=r"seed 4: training diverges, the loss is .* in epoch \d"):
+        run(config, images(), strength, seed=4)
+
+
+def test_a_bad_start_is_no_divergence():
+    def check(loss, first, seed, epoch, config):
+        history = [{"train_loss": first}] * (epoch - 1)
+        loop.record(history, loss, torch.zeros(2, 3), torch.tensor([0, 1]), 0.001, seed, config)
+        assert len(history) == epoch
+
+    check(900.0, None, 0, 1, CNN)  # the first epoch may come from anywhere
+    long = CNN.model_copy(update={"epochs": 9})
+    check(80.0, 900.0, 0, 8, long)
+    check(5.0, 1.1, 0, 9, long)
+    with pytest.raises(HarError, match="seed 0: training diverges, the loss is 80 in epoch 9"):
+        check(80.0, 900.0, 0, 9, long)
+    with pytest.raises(HarError, match=r"seed 7: training diverges, the loss is 6 in epoch 3 \(guessing gives 1\.1"):
+        check(6.0, 1.1, 7, 3, CNN)
+    with pytest.raises(HarError, match=r"lower learning_rate \(now 0\.001\)"):
+        check(6.0, 1.1, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))

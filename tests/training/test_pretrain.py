@@ -1,0 +1,199 @@
+"""Pre-training the miniatures: repeatable, in the hub's format, and blind to the activity where it must be."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from har import synthetic
+from har.config.models import Scenes
+from har.config.profile import load_params
+from har.models import miniature
+from har.models.classifier import classifier
+from har.models.encoder import Encoder
+from har.training import pretrain
+
+SCENES = Scenes(seed=2017, first_id=5_000_001, count=64, held_out=16)
+NAMES = ["vit", "clip", "siglip2"]
+
+
+@pytest.fixture(scope="module")
+def cache(tiny, tmp_path_factory):
+    """The scenes, rendered once in this process: pretrain() finds them by everything they depend on."""
+    folder = tmp_path_factory.mktemp("scenes")
+    pretrain.scenes(SCENES, tiny.image_size + pretrain.MARGIN, folder, jobs=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tiny):
+    """Two steps of 16, with room for whole captions."""
+    return tiny.model_copy(update={"text_length": load_params("params.yaml").pretrain.models["clip"].text_length})
+
+
+@pytest.fixture(scope="module")
+def trained(config, cache, tmp_path_factory):
+    root = tmp_path_factory.mktemp("pretrained")
+    logs = {name: pretrain.pretrain(name, config, SCENES, root / name, cache, threads=1) for name in NAMES}
+    return root, logs
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEachMiniature:
+    def test_the_same_weights_come_out_twice(self, trained, config, cache, tmp_path, name):
+        torch.manual_seed(77)  # what ran before must not matter
+        pretrain.pretrain(name, config, SCENES, tmp_path, cache, threads=1)
+        for file in (trained[0] / name).iterdir():
+            assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
+
+    def test_another_seed_gives_other_weights(self, trained, config, cache, tmp_path, name):
+        pretrain.pretrain(name, config.model_copy(update={"seed": 1}), SCENES, tmp_path, cache, threads=1)
+        weights = [(folder / "model.safetensors").read_bytes() for folder in (trained[0] / name, tmp_path)]
+        assert weights[0] != weights[1]
+
+    def test_a_second_cycle_goes_on_from_the_saved_weights(self, trained, config, cache, tmp_path, name):
+        """Two cycles in one run give the same bytes as one cycle, saved, opened and gone on with."""
+        twice = config.model_copy(update={"samples": [*config.samples, 16]})
+        log = pretrain.pretrain(name, twice, SCENES, tmp_path / "both", cache, threads=1)
+        assert [row["samples"] for row in log] == [16, 32, 48]
+
+        images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, 1)
+        tokenizer = miniature.tokenizer(synthetic.vocabulary(), config.text_length)
+        model = miniature.model(name, config, len(tokenizer), pretrain.targets()).from_pretrained(
+            trained[0] / name, dtype=torch.float32
+        )
+        losses = pretrain.losses(name, model, tokenizer, captions, factors, config.text_length)
+        log = list(trained[1][name])
+        pretrain.run_cycle(name, model, twice, 1, (images, factors, SCENES.held_out), losses, log)
+        pretrain.save(name, model, tokenizer, config, tmp_path / "after")
+        weights = [(tmp_path / part / "model.safetensors").read_bytes() for part in ("both", "after")]
+        assert weights[0] == weights[1]
+
+    def test_the_log_tells_losses_at_samples_seen(self, trained, tmp_path, name):
+        log = trained[1][name]
+        assert [row["samples"] for row in log] == [16, 32]
+        assert all(np.isfinite([row["loss"], row["held_out_loss"]]).all() for row in log)
+        pretrain.write_log(log, tmp_path / "log.csv")
+        assert (tmp_path / "log.csv").read_text().startswith("samples,loss,held_out_loss\n16,")
+
+    def test_the_hubs_own_classes_open_it(self, trained, name):
+        from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification, AutoTokenizer
+
+        folder = trained[0] / name
+        assert {p.suffix for p in folder.iterdir()} == {".json", ".safetensors"}
+        kind = {"vit": "ViT", "clip": "CLIP", "siglip2": "Siglip"}[name]
+        assert type(AutoModel.from_pretrained(folder)).__name__ == f"{kind}Model"
+        assert type(AutoModelForImageClassification.from_pretrained(folder)).__name__.startswith(kind)
+        pixels = AutoImageProcessor.from_pretrained(folder)(np.zeros((50, 70, 3), np.uint8), return_tensors="pt")
+        assert pixels["pixel_values"].shape == (1, 3, 32, 32)
+        if name != "vit":
+            text = "a man sitting on a bench"
+            tokens = AutoTokenizer.from_pretrained(folder)
+            assert tokens.decode(tokens(text)["input_ids"], skip_special_tokens=True) == text
+
+    def test_encoder_and_classifier_open_it_in_full_precision(self, trained, name):
+        encoder = Encoder(trained[0] / name)
+        assert encoder.images(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).dtype == torch.float32
+        assert encoder.has_text == (name != "vit")
+        assert {p.dtype for p in classifier(trained[0] / name, ["a", "b"]).parameters()} == {torch.float32}
+
+
+ACTIVITY = re.compile(r"walk|run|ran\b|jog|sit|sat\b|seat|stand|stood|activit|pose|postur|action")
+
+
+class TestVitIsBlindToTheActivity:
+    def test_no_target_speaks_of_it(self):
+        targets = pretrain.targets()
+        assert len(targets) == sum(synthetic.FACTORS.values()) == len(set(targets))
+        assert not [name for name in targets if ACTIVITY.search(name)]
+        for profile in ("sample", "coco"):
+            classes = getattr(load_params("params.yaml"), profile).curate.classes
+            words = {word for c in classes.values() for word in c.keywords}
+            assert not [name for name in targets if words & set(name.split())]
+
+    def test_its_file_names_no_activity(self, trained):
+        assert not ACTIVITY.search((trained[0] / "vit" / "config.json").read_text())
+
+    def test_its_loss_uses_no_caption(self, config, cache):
+        """Captions do tell the activity: the ViT's loss is the same whatever they say."""
+        images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)
+        torch.manual_seed(0)
+        tokenizer = miniature.tokenizer(synthetic.vocabulary(), config.text_length)
+        model = miniature.model("vit", config, len(tokenizer), pretrain.targets()).eval()
+        rows = np.arange(8)
+        pixels = pretrain._pixels(images, rows, None, config.image_size)
+        losses = []
+        for told in (captions, [["a man"] * 5] * len(captions)):
+            loss = pretrain.losses("vit", model, tokenizer, told, factors, config.text_length)
+            losses.append(float(loss(torch.from_numpy(rows), pixels, None).detach()))
+        assert losses[0] == losses[1]
+
+
+def test_scenes_are_those_of_their_ids_however_they_are_made(config, cache, tmp_path):
+    size = config.image_size + pretrain.MARGIN
+    images, captions, factors = pretrain.scenes(SCENES, size, cache, jobs=1)
+    assert images.shape == (64, size, size, 3)
+    assert all(len(five) == 5 for five in captions)
+    for i in (0, 63):
+        scene = synthetic.sample_scene(SCENES.seed, SCENES.first_id + i)
+        np.testing.assert_array_equal(images[i], synthetic.render(scene, size, size))
+        assert captions[i] == list(synthetic.captions(scene))
+    start = 0
+    for values in synthetic.FACTORS.values():  # one value of each factor holds
+        assert (factors[:, start : start + values].sum(1) == 1).all()
+        start += values
+
+
+def test_the_scenes_of_pretraining_are_never_used_downstream():
+    params = load_params("params.yaml")
+    first, count = params.pretrain.scenes.first_id, params.pretrain.scenes.count
+    for profile in (params.sample, params.coco):
+        used = profile.data.world
+        same_world = used.seed == params.pretrain.scenes.seed
+        apart = used.first_id + used.images <= first or first + count <= used.first_id
+        assert apart or not same_world
+
+
+def test_crops_and_mirrors_keep_scenes_whole(config, cache):
+    images = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)[0]
+    rows = np.arange(6)
+    centre = pretrain._pixels(images, rows, None, 32)
+    assert centre.shape == (6, 3, 32, 32)
+    np.testing.assert_allclose(
+        centre.permute(0, 2, 3, 1).numpy(), images[:6, 4:36, 4:36].astype(float) / 127.5 - 1, atol=1e-6
+    )
+    drawn = pretrain._pixels(images, rows, np.random.default_rng(0), 32)
+    for image, pixels in zip(images[:6], drawn, strict=True):
+        inside = np.rint((pixels.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8)
+        cuts = [image[t : t + 32, l : l + 32] for t in range(9) for l in range(9)]
+        assert any(np.array_equal(inside, cut) or np.array_equal(inside[:, ::-1], cut) for cut in cuts)
+
+
+class TestTokenizer:
+    def test_captions_come_back_with_no_unknown_word(self):
+        """The vocabulary holds words; the full stop that some captions end with is no word and is unknown."""
+        params = load_params("params.yaml")
+        length = min(m.text_length for n, m in params.pretrain.models.items() if n != "vit")
+        tokens = miniature.tokenizer(synthetic.vocabulary(), length)
+        for i in range(300):
+            for text in synthetic.captions(synthetic.sample_scene(11, i + 1)):
+                assert len(tokens(text)["input_ids"]) <= length, text
+                sentence = text.removesuffix(".")
+                ids = tokens(sentence)["input_ids"]
+                assert tokens.unk_token_id not in ids, text
+                words = re.findall(r"\w+|[^\w\s]+", sentence.lower())
+                assert tokens.decode(ids, skip_special_tokens=True).split() == words
+
+    def test_prompts_are_made_of_known_words(self):
+        params = load_params("params.yaml")
+        tokens = miniature.tokenizer(synthetic.vocabulary(), 77)
+        for texts in params.sample.embed.prompts.values():
+            for text in texts:
+                assert tokens.unk_token_id not in tokens(text)["input_ids"], text
+
+    def test_the_end_mark_has_the_largest_number(self):
+        """Both CLIP implementations find the end of a text by it."""
+        tokens = miniature.tokenizer(synthetic.vocabulary(), 20)
+        assert tokens.eos_token_id == len(tokens) - 1
+        assert tokens.pad_token_id == 0
