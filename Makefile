@@ -57,12 +57,12 @@ bench: $(VENV)/.installed
 scaling: $(VENV)/.installed
 	@python -m har.dev.bench.scaling $(OPTIONS)
 
-# what the README quotes: the result table of the committed sample, the deviations from the paper, `make bench`
+# the result table of the committed sample into README.md
 readme: $(VENV)/.installed
 	@python -m har.dev.readme
 
 lint: $(VENV)/.installed
-	@ruff check . && ruff format --check .
+	@ruff check . && ruff format --check . && lint-imports
 
 # hashes are checked for every package; the project itself is installed without touching them
 $(VENV)/.installed: requirements.lock pyproject.toml

@@ -30,13 +30,11 @@ from hypothesis import strategies as st
 
 from har.core.errors import HarError
 from har.core.files import write_csv, write_text
-from har.dev.readme import between
 from har.reporting.table import markdown_table
 
 LONG = int(os.environ.get("FUZZ") or 0)  # cases of each reader; 0: a few, as a unit test
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports/fuzz.csv"
-MARKS = ("<!-- fuzz: written by `make fuzz` -->", "<!-- end of fuzz -->")
 BATCH = 500  # cases after which the counts are kept; each batch draws with a seed of its own
 TOGETHER = 20  # cases that hypothesis draws at once in the long run: half the time of one by one
 HANG, WAIT = 30, 600  # seconds at work, and in all, after which a case hangs; none works more than a second or two
@@ -387,16 +385,16 @@ def code() -> str:
 
 
 def total(frame: pd.DataFrame) -> str:
-    """What the README says of reports/fuzz.csv."""
+    """reports/fuzz.csv in a sentence."""
     return (
         f"`make fuzz`: {len(frame)} readers, {frame.inputs.sum():,} hostile inputs, {frame.inputs.min():,} or more each; "
         f"{frame.refused.sum():,} refused, {(frame.inputs - frame.refused).sum():,} read, {frame.failures.sum():,} "
-        "failures ([all of them](reports/fuzz.md))."
+        "failures."
     )
 
 
 def report() -> str:
-    """Write reports/fuzz.md, and the counts into README.md, from reports/fuzz.csv."""
+    """Write reports/fuzz.md from reports/fuzz.csv."""
     frame = pd.DataFrame(noted())
     shown = pd.DataFrame({
         "Reader": frame.reader, "Inputs": frame.inputs.map("{:,}".format), "Refused": frame.refused.map("{:,}".format),
@@ -410,11 +408,9 @@ def report() -> str:
         "Read: the damage left a file that means something. A failure would be anything else: another exception, a write "
         "outside the reader's folder, a program started, a pickle opened, a hang, memory beyond the bound (the most that "
         "one input took beside what the process had). Seconds are those of the processor; code is the commits of `har/` that "
-        f"were tried. Made by `make fuzz`.\n\n{markdown_table(shown)}\n"
+        f"were tried. {total(frame)}\n\n{markdown_table(shown)}\n"
     )
     write_text(REPORT.with_suffix(".md"), text)
-    readme = ROOT / "README.md"
-    write_text(readme, between(readme.read_text(encoding="utf-8"), *MARKS, total(frame)))
     return f"{markdown_table(shown)}\n\n{total(frame)}"
 
 

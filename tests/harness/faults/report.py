@@ -1,4 +1,4 @@
-"""What was tried and what came of it, as reports/faults.md; the README shows its first table."""
+"""What was tried and what came of it, as reports/faults.md."""
 
 import os
 import platform
@@ -14,11 +14,7 @@ from faults.disk import Full
 from faults.kills import SIGNALS, VICTIMS, Struck
 from faults.network import RATE, Fetched
 from har.core.files import write_text
-from har.dev.readme import between
 from har.reporting.table import markdown_table
-
-README = Path("README.md")
-MARKS = ("<!-- faults: written by `make faults` -->", "<!-- end of faults -->")
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ def summary(found: Found) -> str:
 
 
 def write(found: Found, path: Path) -> str:
-    """Write the report, and its table of counts into README.md; returns the table."""
+    """Write the report; returns its table of counts."""
     table = summary(found)
     victims = Counter((one.victim, one.moment.signal) for one in found.struck)
     stages = Counter(one.moment.stage.partition("@")[0] for one in found.struck)
@@ -122,7 +118,6 @@ def write(found: Found, path: Path) -> str:
     if found.failures:
         parts += ["## Failures", "\n".join(f"- {one}" for one in found.failures)]
     write_text(path, "\n\n".join(parts) + "\n")
-    write_text(README, between(README.read_text(encoding="utf-8"), *MARKS, table))
     return table
 
 
