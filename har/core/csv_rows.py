@@ -14,8 +14,8 @@ LONGEST = 1 << 20  # characters of a line
 
 def read_rows(path: str | Path, columns: Mapping[str, Callable[[str], Any]], unique: bool = True) -> Iterator[tuple]:
     """Each row's cells in `columns` (name to int, float, str or sys.intern) of the CSV file `path`: a table as
-    `har.core.readers.read_table` reads it, of any length. The first column numbers the images: rows ascend by it, and none
-    stands twice if `unique`.
+    `har.core.readers.read_table` reads it, of any length. The first column numbers the images: rows ascend by it,
+    and none stands twice if `unique`.
 
     Raises HarError, at the latest with the last row, for what is no such table.
     """

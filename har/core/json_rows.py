@@ -20,8 +20,8 @@ def read_rows(path: str | Path, expected: str) -> Iterator[tuple[str, int | None
     """What the object in the JSON file `path` holds, as key, place, value: each element of a list with its place, other
     values with None. A list without elements comes as its key, None and the empty list.
 
-    Raises HarError, at the latest with the last row, as `har.core.readers.read_json` does, for a row of more than 16 million
-    characters, and for a key that stands twice.
+    Raises HarError, at the latest with the last row, as `har.core.readers.read_json` does, for a row of more than 16
+    million characters, and for a key that stands twice.
     """
     ordinary_size(Path(path), expected, MOST, str(path))
     with reading(str(path), expected), open(path, "rb") as stream:

@@ -1,4 +1,5 @@
-"""Intervals over images: a cluster bootstrap that draws images, each with all its runs (Field & Welsh 2007), or whole groups."""
+"""Intervals over images: a cluster bootstrap that draws images, each with all its runs (Field & Welsh 2007), or
+whole groups."""
 
 import os
 from functools import lru_cache

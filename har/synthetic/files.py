@@ -24,8 +24,8 @@ def draw_files(
 ) -> list[dict]:
     """Draw each scene at its own size to `folder`/{image_id:012d}.jpg.
 
-    keep: a folder in which what is drawn outlives an interruption (har.core.cache). Returns provenance, one dict for each
-    image in order: image_id, file_name, bytes, sha256, url (of the form world:seed/image_id).
+    keep: a folder in which what is drawn outlives an interruption (har.core.cache). Returns provenance, one dict for
+    each image in order: image_id, file_name, bytes, sha256, url (of the form world:seed/image_id).
     """
     ids, rows = [int(image_id) for image_id in image_ids], []
     work = (delayed(_draw)(seed, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))

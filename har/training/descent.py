@@ -1,7 +1,8 @@
 """AdamW on clipped gradients, by torch's kernels and without what torch does around them.
 
 Hooks, checks and the sorting of tensors by device take a small network longer than the arithmetic of a step. The
-numbers are those of torch.nn.utils.clip_grad_norm_ and torch.optim.AdamW, to the last bit (tests/training/test_descent.py).
+numbers are those of torch.nn.utils.clip_grad_norm_ and torch.optim.AdamW, to the last bit
+(tests/training/test_descent.py).
 """
 
 from collections.abc import Iterable, Sequence

@@ -68,7 +68,8 @@ def run_all(
 ) -> Iterator[tuple[str, Trained]]:
     """Train each of `configs` once per seed, all runs in one pool; name and outcome of each, in their order.
 
-    split: image_id, label, split of the images in the rows of `x`. texts: for head "text" (see har.training.loop.train).
+    split: image_id, label, split of the images in the rows of `x`. texts: for head "text" (see
+    har.training.loop.train).
     The run with the lowest validation loss leaves its weights in `checkpoint` (one configuration only). keep: a
     folder in which finished runs and how far the others have come outlive an interruption (har.core.cache). Raises
     HarError where a class is missing from train or validation.

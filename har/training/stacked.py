@@ -1,8 +1,8 @@
 """Runs of one small network trained side by side as one: each step of all of them is one call of each kernel.
 
 An MLP on embeddings spends most of a step on what a call costs whatever its size: sixteen at once take three times as
-long as one, five no less than on two cores. The numbers are those of har.training.loop.train for each run alone but for the
-rounding of sums (tests/training/test_stacked.py).
+long as one, five no less than on two cores. The numbers are those of har.training.loop.train for each run alone but
+for the rounding of sums (tests/training/test_stacked.py).
 """
 
 import time

@@ -1,4 +1,5 @@
-"""Predictions that, as those of har.evaluation.stored_predictions, are made anew when asked for; two at a time fail the test."""
+"""Predictions that, as those of har.evaluation.stored_predictions, are made anew when asked for; two at a time fail
+the test."""
 
 import weakref
 from collections.abc import Mapping

@@ -1,5 +1,5 @@
-"""How fast, against what else one would take: `python -m har.dev.bench`, or `make bench`; and how time and memory grow with
-the images: `python -m har.dev.bench.scaling`, or `make scaling`.
+"""How fast, against what else one would take: `python -m har.dev.bench`, or `make bench`; and how time and memory
+grow with the images: `python -m har.dev.bench.scaling`, or `make scaling`.
 
 work       the photographs, checkpoint and recipe that both sides are given
 ours       five seeds by this project, as a command

@@ -1,4 +1,5 @@
-"""`python -m har.dev.bench`: measure, print the table and write it to reports/bench. README.md says what is compared."""
+"""`python -m har.dev.bench`: measure, print the table and write it to reports/bench. README.md says what is
+compared."""
 
 import argparse
 import tempfile

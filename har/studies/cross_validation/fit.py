@@ -30,7 +30,8 @@ MAJORITY = "majority"
 
 
 def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
-    """Resampled predictions in the contract of har.evaluation.predictions: a "seed" for each repeat and run, all "test".
+    """Resampled predictions in the contract of har.evaluation.predictions: a "seed" for each repeat and run, all
+    "test".
 
     The folds of one repeat hold every image once, so each such seed covers all images.
     """

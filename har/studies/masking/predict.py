@@ -65,7 +65,8 @@ def study(
 ) -> dict[str, pd.DataFrame]:
     """The predictions of each model, by name, under every condition.
 
-    images: image_id, label, split; regions: for each model's view, see har.studies.masking.conditions; explanations: for
+    images: image_id, label, split; regions: for each model's view, see har.studies.masking.conditions; explanations:
+    for
     models that are also masked by their own relevance. Models go side by side; the number of jobs changes nothing.
     keep: a folder in which a model's predictions outlive an interruption (har.core.cache).
     """

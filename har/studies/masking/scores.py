@@ -18,7 +18,8 @@ MEASURES = ("accuracy", "confidence", "true_class", "flips")
 
 
 def per_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """One model's predictions (har.studies.masking.predict) with, for each row, 0 to 1: accuracy (1: right), confidence (the
+    """One model's predictions (har.studies.masking.predict) with, for each row, 0 to 1: accuracy (1: right),
+    confidence (the
     largest probability), true_class (its probability), flips (1: says another class than with nothing hidden); and
     `guess`, the class it says."""
     classes = np.array(classes_of(frame))

@@ -17,8 +17,8 @@ import psutil
 
 from faults.project import recover, snapshot, start, started
 
-# worker: also the process that a stage was forked into (har.core.warm); server: which it was forked from; group: as Ctrl-C,
-# or a machine that goes down
+# worker: also the process that a stage was forked into (har.core.warm); server: which it was forked from; group: as
+# Ctrl-C, or a machine that goes down
 VICTIMS = ("dvc", "stage", "worker", "server", "group")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 GRACE = 15.0  # seconds in which all that was started must have ended
