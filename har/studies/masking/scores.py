@@ -40,8 +40,8 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
 def mean_with_interval(
     values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
 ) -> dict[str, float | int]:
-    """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval (har.evaluation.predictions) with the
-    standard error of a mean."""
+    """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval
+    (har.evaluation.bootstrap) with the standard error of a mean."""
     values = np.asarray(values, dtype=float)
     n, mean = len(values), float(values.mean())
     low, high = score_interval(mean, values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0, n, bounds, level)
