@@ -46,9 +46,13 @@ def captioned(context: Context, classes: dict[str, dict]) -> Curation:
 def own_images(context: Context, classes: dict[str, dict]) -> Curation:
     from har.data.folder.inspect import read_images
     from har.data.folder.select import choose
+    from har.data.split import require_enough
 
     rule = context.profile.curate
-    return choose(read_images(context.data / "annotations"), classes=classes, extended=rule.extended, seed=rule.seed)
+    images = read_images(context.data / "annotations")
+    found = choose(images, classes=classes, extended=rule.extended, seed=rule.seed)
+    require_enough(found.manifest.query("part == 'drawn'"), "curate.classes")  # before photographs are copied
+    return found
 
 
 if __name__ == "__main__":

@@ -19,6 +19,13 @@ def split(context: Context) -> None:
     write_split(parts, context.data / "split.csv")
     counts = parts.groupby(["split", "label"]).size().unstack(fill_value=0)
     print(counts.to_string())
+    sizes = parts.split[parts.split != "extended"].value_counts(normalize=True)
+    for name, share in {"train": params.train, "validation": params.validation, "test": params.test}.items():
+        if abs(sizes[name] - share) > 0.05:
+            reason = "small classes, groups or given splits ask for it"
+            print(f"{name} holds {sizes[name]:.0%} of the images, not {share:.0%}: {reason}")
+    if "group" in parts and (alone := int((parts.group == "").sum())):
+        print(f"{parts.group.nunique() - 1} groups of images; {alone} images belong to none and stand alone")
     if "extended" in counts.index and (missing := set(classes) - set(parts.label[parts.split == "extended"])):
         print(f"extended has no image of class {min(missing)}: a mean over classes counts it as 0 there")
 

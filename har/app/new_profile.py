@@ -91,7 +91,8 @@ def write_profile(path: Path, name: str, images: str, like: str = "sample") -> l
         table = {"file": images, "image": "image", "label": "label"}
         table |= {column: column if column in header else "" for column in ("group", "split")}
         source = {"source": "csv", "csv": table}
-        found = find_in_table(images, "", **{key: value for key, value in table.items() if key != "file"})
+        columns = {key: value for key, value in table.items() if key != "file"}
+        found = find_in_table(images, "", **columns, groups=params.profiles[like].data.folder.groups)
     else:
         source = {"source": "folder", "folder": {"root": images}}
         found = find_in_folder(images, params.profiles[like].data.folder.groups)

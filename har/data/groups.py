@@ -4,6 +4,7 @@ A group is a text; images without one ('') stand alone.
 """
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -44,9 +45,10 @@ def split_groups(
     """The split of each image, object [n]; all images of a group are in one.
 
     labels, groups: of the images. shares: split -> its share of the images (they sum to 1). Stratified: each class
-    has a group in every split, then groups go, the largest first, where they lessen the distance from the shares of
-    each class most (chi-squared). Else groups go in random order to the split that lacks most images.
-    Raises HarError where a class has fewer groups than there are splits.
+    has a group in train, then in test, then in validation, as far as its groups go; then groups go, the largest first,
+    where they lessen the distance from the shares of each class most (chi-squared). Else groups go in random order to
+    the split that lacks most images.
+    Raises HarError where a split gets no group.
     """
     names, codes = pd.factorize(np.asarray(labels), sort=True)
     names, classes = codes, names
@@ -66,7 +68,7 @@ def split_groups(
         have[part] += counts[group]
 
     if stratified:
-        _seed_classes(counts, order, share, of, put, parts, names)
+        _seed_classes(counts, order, share, of, put, parts)
     for group in order:
         if of[group] < 0:
             after = have + counts[group]
@@ -77,24 +79,19 @@ def split_groups(
     return np.array(parts, dtype=object)[of[groups]]
 
 
-def _seed_classes(counts, order, share, of, put, parts, names) -> None:
-    """A group of each class for every split, the class with fewest groups and the smallest split first."""
+def _seed_classes(counts, order, share, of, put, parts) -> None:
+    """A group of each class for every split, the class with fewest groups and the smallest split first; a class with
+    too few groups for all splits goes without validation, then without test."""
     has = counts > 0
     for label in np.argsort(has.sum(0), kind="stable"):
         mine = [group for group in order if has[group, label]]
-        if len(mine) < len(parts):
-            raise HarError(
-                f"split: class {names[label]!r} has {len(mine)} groups of images, too few to put one in each of "
-                f"{', '.join(parts)}"
-            )
+        wanted = [name for name in ("train", "test", "validation") if name in parts][: len(mine)]
         for part in np.argsort(share, kind="stable"):
-            if any(of[group] == part for group in mine):
+            if parts[part] not in wanted or any(of[group] == part for group in mine):
                 continue
             # the smallest that is free: a large one would fill a small split at once
-            free = [group for group in reversed(mine) if of[group] < 0]
-            if not free:
-                raise HarError(f"split: the groups of class {names[label]!r} can't be shared among {', '.join(parts)}")
-            put(free[0], int(part))
+            if free := [group for group in reversed(mine) if of[group] < 0]:
+                put(free[0], int(part))
 
 
 def assign_folds(labels: Sequence[str], groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -113,6 +110,7 @@ def assign_folds(labels: Sequence[str], groups: np.ndarray, folds: int, seed: in
         if not len(test):
             raise HarError(f"{folds} folds: the {count} groups of images are too uneven, one fold stays empty")
         out[test] = fold
+    require_whole(pd.DataFrame({"image_id": 0, "group": groups.astype(str), "split": out}), "folds")
     return out
 
 
@@ -133,11 +131,18 @@ def inner_folds(y: np.ndarray, groups: np.ndarray, folds: int) -> list[tuple[np.
     return cut if len(cut) > 1 else []
 
 
-def require_whole(frame: pd.DataFrame, source: str) -> None:
-    """HarError where images of one group (image_id, group, split) are in two splits; 'extended' is one too."""
+def require_whole(frame: pd.DataFrame, source: str, hint: str = "") -> None:
+    """HarError, for `source`, where images of one group are in two splits; 'extended' is one too.
+
+    frame: image_id, group, split, and `name` or `url` where images have a file name of the user's.
+    """
     if (groups := group_codes(frame)) is None:
         return
     straddles = frame.groupby(groups)["split"].nunique() > 1
     if straddles.any():
-        name = frame.loc[groups == straddles.idxmax(), "group"].iloc[0]
-        raise HarError(f"{source}: the images of group {name} are in more than one split")
+        one = frame[groups == straddles.idxmax()].drop_duplicates("split")[:2]
+        names = next((one[key] for key in ("name", "url") if key in one.columns), one["image_id"].astype(str))
+        files = [f"{unquote(name.removeprefix('own:'))} in {part}" for name, part in zip(names, one["split"])]
+        more = f" (and {others} more groups)" if (others := int(straddles.sum()) - 1) else ""
+        group = unquote(one["group"].iloc[0])
+        raise HarError(f"{source}: images of group {group} are in more than one split: {', '.join(files)}{more}{hint}")

@@ -5,9 +5,10 @@ README), so both are offered.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
@@ -51,23 +52,23 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
 
     Drawn images go to train, validation and test, the others to 'extended'. The result depends on the
     images and the seed, never on the order of rows. Stratified: each class keeps its share in train within
-    one image, in validation and test within two (rounding twice).
+    one image, in validation and test within two (rounding twice). Where a class is too small for that, each class has
+    an image in train, then in test, then in validation, as far as its images go, and sizes follow from that.
 
     Where the manifest has a column `group`, the images of a group go together (har.data.groups), so sizes fit the
     fractions as far as groups allow. Where it has a column `split`, images came with theirs and keep it; without a
     validation image among them, validation is drawn from train.
 
     Returns image_id, label, split (and group where there are any), sorted by image_id. Raises HarError for bad
-    fractions, an unknown mode, duplicate images or a class too small to stratify.
+    fractions, an unknown mode or duplicate images.
     """
-    from sklearn.model_selection import train_test_split
-
     if mode not in MODES:
         raise HarError(f"split.mode: {mode!r} is not one of {', '.join(MODES)}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise HarError(f"split.seed: {seed!r} is not a whole number from 0 to 2**32 - 1")
     own = [name for name in ("group", "split") if name in manifest.columns and (manifest[name] != "").any()]
-    frame = manifest[["image_id", "label", "part", *own]].sort_values("image_id", ignore_index=True)
+    named = [name for name in ("url",) if name in manifest.columns]
+    frame = manifest[["image_id", "label", "part", *own, *named]].sort_values("image_id", ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
     if len(twice):
         raise HarError(f"manifest: image_id {twice.iloc[0]} occurs twice")
@@ -76,28 +77,37 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     if own:
         frame["split"] = "extended"
         frame.loc[drawn.index, "split"] = _own_split(drawn, fractions, mode, seed)
-        require_whole(frame, "split")
+        require_whole(frame, "split", "; give the images of a group one split, or name no groups")
         return frame[[*SPLIT_COLUMNS, *(name for name in own if name == "group")]]
     sizes = split_sizes(len(drawn), fractions)
-
-    def cut(images: pd.DataFrame, held_out: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        stratify = images["label"] if mode == "stratified" else None
-        try:
-            return train_test_split(images, test_size=held_out, random_state=seed, stratify=stratify)
-        except ValueError as error:
-            smallest = images["label"].value_counts()
-            raise HarError(
-                f"split: class {smallest.index[-1]!r} has {smallest.iloc[-1]} of {len(images)} images, "
-                f"too few to put some in every split ({' '.join(str(error).split())})"
-            ) from None
-
-    _, rest = cut(drawn, sizes["validation"] + sizes["test"])
-    validation, test = cut(rest, sizes["test"])
-    frame["split"] = "train"
-    frame.loc[validation.index, "split"] = "validation"
-    frame.loc[test.index, "split"] = "test"
-    frame.loc[frame["part"] != "drawn", "split"] = "extended"
+    frame["split"] = "extended"
+    frame.loc[drawn.index, "split"] = _cut(drawn, sizes, mode, seed)
+    if mode == "stratified" and not _all_classes(frame[frame["split"] != "extended"]):
+        frame.loc[drawn.index, "split"] = _own_split(drawn, fractions, mode, seed)
     return frame[list(SPLIT_COLUMNS)]
+
+
+def _cut(drawn: pd.DataFrame, sizes: Mapping[str, int], mode: str, seed: int) -> pd.Series:
+    """The split of each drawn image by scikit-learn's train_test_split applied twice; empty where a class is too small
+    for it."""
+    from sklearn.model_selection import train_test_split
+
+    found = pd.Series("train", index=drawn.index)
+    rest = drawn
+    try:
+        for name, size in (("validation", sizes["validation"] + sizes["test"]), ("test", sizes["test"])):
+            stratify = rest["label"] if mode == "stratified" else None
+            _, rest = train_test_split(rest, test_size=size, random_state=seed, stratify=stratify)
+            found[rest.index] = name
+    except ValueError:
+        found[:] = ""
+    return found
+
+
+def _all_classes(frame: pd.DataFrame) -> bool:
+    """Whether each class (label, split) has images in as many splits as it can, three."""
+    found = frame[frame["split"] != ""].groupby("label")["split"].nunique()
+    return bool((found.reindex(frame["label"].unique(), fill_value=0) == 3).all())
 
 
 def _own_split(drawn: pd.DataFrame, fractions: dict[str, float], mode: str, seed: int) -> pd.Series:
@@ -121,13 +131,42 @@ def _own_split(drawn: pd.DataFrame, fractions: dict[str, float], mode: str, seed
     return given
 
 
+def require_enough(frame: pd.DataFrame, source: str) -> None:
+    """HarError, for `source`, where a class has too few images, or groups of images, for an image in each split: what
+    `split` will make of `frame` (image_id, label, and group and split where images have them), said before any work."""
+    given = "split" in frame.columns and (frame["split"] != "").any()
+    drawn = frame[frame["split"] != "extended"] if given else frame
+    groups = group_codes(drawn)
+    units = drawn.assign(unit=np.arange(len(drawn)) if groups is None else groups)
+    kind = "images" if groups is None else "groups of images"
+    parts = {"train, test and validation": units}
+    if given:
+        train = units[units["split"] == "train"]
+        own = (units["split"] == "validation").any()
+        parts = {"train" if own else "train and validation": train}
+        parts |= {name: units[units["split"] == name] for name in ("test", *(["validation"] if own else []))}
+    for part, rows in parts.items():
+        found = rows.groupby("label")["unit"].nunique().reindex(frame["label"].unique(), fill_value=0)
+        need = part.count(",") + part.count(" and ") + 1
+        if (short := found[found < need].sort_values(kind="stable")).size:
+            told = ", ".join(f"{label} has {count}" for label, count in short[:5].items())
+            more = f" and {len(short) - 5} more classes have too few" if len(short) > 5 else ""
+            raise HarError(
+                f"{source}: too few {kind} for {part}: {told}{more}, a class needs {need} or more; add images or take "
+                "the class out of curate.classes"
+            )
+
+
 def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> None:
     """HarError, for `name`, unless train, validation and, where there is one, test of `frame` (label, split) have an
     image of each class: a class that test lacks would count as an F1 of 0 in every mean."""
-    parts = ("train", "validation", "test") if (frame["split"] == "test").any() else ("train", "validation")
-    for part in parts:
-        if missing := set(classes) - set(frame["label"][frame["split"] == part]):
-            raise HarError(f"{name}: no {part} image of class {min(missing)}; change split or curate.classes")
+    table = pd.crosstab(frame["label"], frame["split"])
+    for part in ("train", "validation", *(["test"] if "test" in table else [])):
+        for label in classes:
+            counts = table.loc[label] if label in table.index else pd.Series(dtype=int)
+            if not counts.get(part, 0):
+                found = ", ".join(f"{count} in {other}" for other, count in counts.items() if count) or "none at all"
+                raise HarError(f"{name}: no {part} image of class {label} ({found}); change split or curate.classes")
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:

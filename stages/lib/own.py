@@ -9,6 +9,5 @@ def found(context: Context) -> list[Found]:
     if data.source == "folder":
         return find_in_folder(data.folder.root, data.folder.groups)
     table = data.csv
-    return find_in_table(
-        table.file, table.root, image=table.image, label=table.label, group=table.group, split=table.split
-    )
+    columns = {"image": table.image, "label": table.label, "group": table.group, "split": table.split}
+    return find_in_table(table.file, table.root, **columns, groups=data.folder.groups)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.core.errors import HarError
-from har.data.split import read_split, require_classes, split, split_sizes, write_split
+from har.data.split import read_split, require_classes, require_enough, split, split_sizes, write_split
 
 PAPER = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -53,10 +53,49 @@ fractions = (
 )
 
 
-def test_a_test_set_smaller_than_its_classes_is_refused():
+@pytest.mark.parametrize(
+    "counts",
+    [{"sit": 60, "stand": 3}, {"a": 120, "b": 4}, {f"c{i}": 4 for i in range(15)}, {f"c{i}": 3 for i in range(40)},
+     {"a": 1000, "b": 3, "c": 5, "d": 3}],
+)  # fmt: skip
+def test_however_unbalanced_each_class_is_in_each_split(counts):
+    found = split(manifest(counts), fractions=PAPER, mode="stratified", seed=1)
+    table = pd.crosstab(found["label"], found["split"])
+    assert (table > 0).all(axis=None)
+    for label, count in counts.items():
+        assert table.loc[label].sum() == count
+        assert table.loc[label, "train"] >= 0.8 * count - 2  # one of each for the two others at worst
+    large = table.loc[max(counts, key=counts.get)]
+    if large.sum() > 20:
+        assert (large / large.sum() - pd.Series(PAPER)).abs().max() < 0.03
+
+
+def test_a_class_with_too_few_for_all_splits_is_in_train_then_in_test():
+    found = split(manifest({"a": 30, "one": 1, "two": 2}), fractions=PAPER, mode="stratified", seed=0)
+    assert set(found[found.label == "one"].split) == {"train"}
+    assert sorted(found[found.label == "two"].split) == ["test", "train"]
+
+
+def test_a_test_set_smaller_than_its_classes_still_has_each():
     parts = {"train": 0.76, "validation": 0.2, "test": 0.04}
-    with pytest.raises(HarError, match="too few to put some in every split"):
-        split(manifest({"a": 12, "b": 12}), fractions=parts, mode="stratified", seed=0)
+    found = split(manifest({"a": 12, "b": 12}), fractions=parts, mode="stratified", seed=0)
+    assert (pd.crosstab(found["label"], found["split"]) > 0).all(axis=None)
+
+
+def test_too_few_images_are_told_at_first_look_in_the_users_numbers():
+    images = manifest({"a": 30, "one": 1, "two": 2})
+    with pytest.raises(HarError, match="too few images for train, test and validation: one has 1, two has 2, a class"):
+        require_enough(images, "photos")
+    require_enough(images[images.label == "a"], "photos")
+    many = manifest({f"c{i}": 2 for i in range(15)})
+    with pytest.raises(HarError, match="c4 has 2 and 10 more classes have too few"):
+        require_enough(many, "photos")
+    given = images.assign(split=["train"] * 20 + ["test"] * 11 + ["train", "test"])
+    with pytest.raises(HarError, match="images for train and validation: one has 0, two has 1, a class needs 2"):
+        require_enough(given, "photos")
+    clips = manifest({"a": 30, "b": 30}).assign(group=["x", "y", "z"] * 10 + ["u", "v"] * 15)
+    with pytest.raises(HarError, match="too few groups of images for train, test and validation: b has 2"):
+        require_enough(clips, "photos")
 
 
 @settings(max_examples=60, deadline=None)
@@ -126,8 +165,6 @@ def test_other_mistakes_are_told(tmp_path):
             split(images, **{"fractions": PAPER, "mode": "stratified", "seed": 1, **change})
     with pytest.raises(HarError, match="occurs twice"):
         split(pd.concat([images, images[:1]]), fractions=PAPER, mode="stratified", seed=1)
-    with pytest.raises(HarError, match="class 'rare' has 1 of"):
-        split(manifest({"a": 50, "rare": 1}), fractions=PAPER, mode="stratified", seed=1)
     split(manifest({"a": 50, "rare": 1}), fractions=PAPER, mode="unstratified", seed=1)
 
 
@@ -150,5 +187,5 @@ def test_a_class_that_a_part_lacks_is_told_before_any_training(part):
         frame[frame["split"] != "test"], ["a", "b"], "augment"
     )  # nothing is said of a test that is not there
     lacking = frame[(frame["split"] != part) | (frame["label"] != "b")]
-    with pytest.raises(HarError, match=f"split: no {part} image of class b; change split or curate.classes"):
+    with pytest.raises(HarError, match=rf"split: no {part} image of class b \(1 in .*change split or curate.classes"):
         require_classes(lacking, ["a", "b"], "split")

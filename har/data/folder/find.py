@@ -16,6 +16,7 @@ import pandas as pd
 
 from har.core.errors import HarError
 from har.core.readers import listed, read_csv
+from har.data.groups import require_whole
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 ID_BYTES = 6  # 48 bits: below 2**53, so an id survives any program's floats, and a million images rarely collide
@@ -90,11 +91,12 @@ def _inside(path: Path, home: Path) -> bool:
 
 
 def find_in_table(
-    file: str | Path, root: str | Path, *, image: str, label: str, group: str = "", split: str = ""
+    file: str | Path, root: str | Path, *, image: str, label: str, group: str = "", split: str = "", groups: str = ""
 ) -> list[Found]:
     """The images that the CSV `file` names, in order of their names.
 
-    root: where its paths start ('' for the folder of `file`); image, label, group, split: its columns, '' for none.
+    root: where its paths start ('' for the folder of `file`); image, label, group, split: its columns, '' for none. groups:
+    where no column names groups, a regular expression as `find_in_folder` takes it.
     Raises HarError, naming file and line, for a missing column, an empty path or label, a path that is no file or
     leads out of `root`, an image named twice, an unknown split, or a group in two splits.
     """
@@ -106,6 +108,7 @@ def find_in_table(
             raise HarError(f"{file}: column {column!r} ({key}) is missing; it has {listed(frame.columns)}")
     top = Path(root).expanduser() if str(root) else file.parent
     home, found = top.resolve(), []
+    pattern = re.compile(groups) if groups else None
     for number, row in enumerate(frame.to_dict("records"), 2):
         where = f"{file}: line {number}"
         told, said = row[image], unicodedata.normalize("NFC", row[label].strip())
@@ -120,8 +123,9 @@ def find_in_table(
         if part and part not in SPLIT_NAMES:
             raise HarError(f"{where}: split {row[split]!r:.60} is none of train, validation, test, extended")
         # two spellings of one path are one image
-        name = quoted(os.path.relpath(os.path.abspath(path), os.path.abspath(top)))
-        kin = quoted(row[group].strip()) if group else ""
+        below = os.path.relpath(os.path.abspath(path), os.path.abspath(top))
+        name = quoted(below)
+        kin = quoted(row[group].strip()) if group else _group(pattern, below.replace(os.sep, "/"))
         found.append(Found(image_id(name), path, name, said, kin, SPLIT_NAMES.get(part, "")))
     if not found:
         raise HarError(f"{file}: holds no row")
@@ -131,12 +135,11 @@ def find_in_table(
 
 
 def _check_given_splits(found: Iterable[Found], where: str) -> None:
-    of: dict[str, str] = {}
     for one in found:
         if not one.split:
             raise HarError(f"{where}: {one.name} has no split; either all images have one or the column is not named")
-        if one.group and of.setdefault(one.group, one.split) != one.split:
-            raise HarError(f"{where}: group {one.group} is in {of[one.group]} and in {one.split}")
+    frame = pd.DataFrame([vars(one) for one in found])
+    require_whole(frame, where, "; give the images of a group one split, or name no groups")
 
 
 def _distinct(found: Sequence[Found], where: str) -> list[Found]:
