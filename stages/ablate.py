@@ -17,10 +17,11 @@ from stages.lib.resumed import resumed
 def ablate(context: Context, *, keep: Path) -> None:
     profile, out, name = context.profile, context.reports / "ablation", context.params.profile
     settings, classes = profile.ablation, profile.tasks["activity"]
+    models, left_out = profile.variants()
     split = read_split(context.data / "split.csv")
     split = split[split.label.isin(classes)].reset_index(drop=True)
     predictions, parameters = fit_variants(
-        variants(context, list(settings.variants), split, classes),
+        variants(context, models, split, classes),
         split,
         classes,
         settings.seeds,
@@ -29,16 +30,18 @@ def ablate(context: Context, *, keep: Path) -> None:
         keep=keep,
     )
     changed = {}
-    for key, one in settings.variants.items():
+    for key, model in models.items():
         write_predictions(context.data / "ablation" / f"{key}.csv", predictions[key])
-        settled = profile.variant(key).model_dump()
-        changed[key] = changes(one.model, profile.models[one.model].model_dump(), settled, key == settings.reference)
+        base = settings.variants[key].model
+        changed[key] = changes(base, profile.models[base].model_dump(), model.model_dump(), key == settings.reference)
     level = profile.report.confidence
     rows = scores(
         predictions, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level
     )
     sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    table = ablation_table(rows, settings.reference, len(profile.training.seeds), profile_header(name, sources), level)
+    table = ablation_table(
+        rows, settings.reference, len(profile.training.seeds), profile_header(name, sources), level, left_out
+    )
     write_tables({table.name: table}, out)
     forest(rows, settings.reference, out / "forest.png", f"Ablations, profile {name}", level)
     print(table.markdown())

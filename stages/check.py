@@ -20,6 +20,8 @@ def check() -> None:
     params = load_params()
     if params.active.training.backend == "ray":
         cluster.require()
+    for name, reason in params.active.variants()[1].items():
+        print(f"ablation.variants.{name} is left out: {reason}")
     for name, read in keys(params).items():
         code = fingerprint(Path("stages") / f"{name.split('-')[0]}.py", leave_out=NO_RESULT)
         write_json(NOTED / f"{name}.json", {"settings": subset(params, read), "code": code})

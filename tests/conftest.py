@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
+import parameters
 import pytest
 from PIL import Image
 
 from har.config.models import Miniature
-from har.config.profile import load_params
 from har.config.training import Augmentation, Training
 
 CLASSES = ["walking", "sitting", "standing"]
@@ -17,7 +17,7 @@ CAPTIONS = ["a person walking", "two people sitting on a bench", "a person stand
 def one_by_one(**changes) -> Training:
     """The sample's settings but for `changes`, seed 0 alone and no runs side by side."""
     alone = {"seeds": [0], "jobs": 1, "backend": "sequential", "device": "cpu"}
-    return Training(**(load_params("params.yaml").sample.training.model_dump() | alone | changes))
+    return Training(**(parameters.profile().training.model_dump() | alone | changes))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -35,7 +35,7 @@ def tiny() -> Miniature:
         "image_size": 32, "patch_size": 8, "width": 32, "layers": 2, "heads": 2, "text_width": 24, "text_layers": 2,
         "text_length": 12, "projection": 16, "samples": [32], "batch_size": 16,
     }  # fmt: skip
-    return load_params("params.yaml").pretrain.models["clip"].model_copy(update=small)
+    return parameters.params().pretrain.models["clip"].model_copy(update=small)
 
 
 @pytest.fixture(scope="session")

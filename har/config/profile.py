@@ -96,22 +96,34 @@ class Profile(Block):
                 )
         for name, talker in self.generative.items():
             _known(f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers)
-        for name in self.ablation.variants:
-            model = self.variant(name)
+        for name, model in self.variants()[0].items():
             _known(f"ablation.variants.{name}.set.backbone", [getattr(model, "backbone", "")], ["", *self.backbones])
         return self
 
-    def variant(self, name: str) -> Model:
-        """The model of a variant of `ablation`. ValueError, naming the key, where its settings are none of a model."""
-        one = self.ablation.variants[name]
-        _known(f"ablation.variants.{name}.model", [one.model], self.models)
-        base = self.models[one.model]
-        if "kind" in one.set:
-            raise ValueError(f"ablation.variants.{name}.set.kind: a variant keeps its model's kind, {base.kind}")
-        try:
-            return type(base).model_validate(base.model_dump() | one.set)
-        except ValidationError as error:
-            raise ValueError(f"ablation.variants.{name}.set: {explain(type(base), error)}") from None
+    def variants(self) -> tuple[dict[str, Model], dict[str, str]]:
+        """The models of `ablation.variants`, and of those that are left out the reason: beside what `models` says now
+        they repeat the reference, or fit no model. ValueError, naming the key, for what is wrong by itself."""
+        kept, left_out, settings = {}, {}, self.ablation
+        # the reference first: others are compared with it
+        for name in sorted(settings.variants, key=lambda name: name != settings.reference):
+            one, where = settings.variants[name], f"ablation.variants.{name}"
+            _known(f"{where}.model", [one.model], self.models)
+            base, same = self.models[one.model], settings.variants[settings.reference].model == one.model
+            if "kind" in one.set:
+                raise ValueError(f"{where}.set.kind: a variant keeps its model's kind, {base.kind}")
+            try:
+                model = type(base).model_validate(base.model_dump() | one.set)
+            except ValidationError as error:
+                together = all(part["type"] == "value_error" and not part["loc"] for part in error.errors())
+                if not together or name == settings.reference:
+                    raise ValueError(f"{where}.set: {explain(type(base), error)}") from None
+                left_out[name] = explain(type(base), error)
+                continue
+            if name != settings.reference and same and model == kept[settings.reference]:
+                left_out[name] = f"the same as {settings.reference}"
+            else:
+                kept[name] = model
+        return {name: kept[name] for name in settings.variants if name in kept}, left_out
 
 
 class Params(Block):
@@ -172,16 +184,17 @@ class Params(Block):
             if key != f"{run.task}-{run.model}":
                 raise ValueError(f"{where} must be called {run.task}-{run.model}, after its task and model")
             model = active.models[run.model]
-            folder = {"finetune": "backbones/", "mlp": "embeddings/"}.get(model.kind)
-            if getattr(model, "head", "") == "text":
-                folder = "embeddings/"  # which come from the backbone, so that both are there
-            expected = folder + model.backbone if folder else "store"
-            if run.input != expected:
+            backbone = getattr(model, "backbone", "")
+            # embeddings come from the backbone, so that both are there; a text head reads both
+            fine_tuned = model.kind == "finetune" and model.head != "text"
+            fitting = [f"backbones/{backbone}"] * fine_tuned + [f"embeddings/{backbone}"] if backbone else ["store"]
+            if run.input not in fitting:
+                expected = " or ".join(fitting)
                 raise ValueError(
                     f"{where}.input is {run.input}, expected {expected} for {self.profile}.models.{run.model}"
                 )
-            if folder and model.backbone not in self.run.encoders:
-                raise ValueError(f"{where} needs backbone {model.backbone}, which run.encoders does not list")
+            if backbone and backbone not in self.run.encoders:
+                raise ValueError(f"{where} needs backbone {backbone}, which run.encoders does not list")
         for key in ("resampling", "learning_curve"):
             for name in getattr(active, key).models:
                 encoder = getattr(active.models.get(name), "backbone", None) or name.removeprefix("probe_")
@@ -202,10 +215,10 @@ class Params(Block):
             [active.noise.model],
             [run.model for run in self.run.train.values() if run.task == "activity"],
         )
-        for name in active.ablation.variants:
+        for name, model in active.variants()[0].items():
             _known(
                 f"run.encoders lacks what {self.profile}.ablation.variants.{name} needs; its backbone",
-                [getattr(active.variant(name), "backbone", "")],
+                [getattr(model, "backbone", "")],
                 ["", *self.run.encoders],
             )
         for name, backbone in active.backbones.items():

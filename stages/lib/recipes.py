@@ -1,9 +1,10 @@
 """What a model of params.yaml, a probe or the metadata model is fitted on, for stages that fit many times."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from har.config.models import Model
 from har.data.groups import group_codes
 from har.data.manifest import read_manifest
 from har.training import probe
@@ -29,11 +30,12 @@ def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classe
     return found
 
 
-def variants(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
+def variants(
+    context: Context, models: Mapping[str, Model], images: pd.DataFrame, classes: Sequence[str]
+) -> dict[str, Recipe]:
     """A recipe for each of the ablation's variants; those that see the same share one array."""
     given, found = {}, {}
-    for name in names:
-        config = context.profile.variant(name)
+    for name, config in models.items():
         seen = tuple(str(getattr(config, key, "")) for key in SEEN)
         if seen not in given:
             given[seen] = inputs(context, config, images, classes)

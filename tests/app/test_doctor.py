@@ -2,6 +2,7 @@
 
 import json
 
+import parameters
 import pytest
 
 from har.app.cli.main import main
@@ -10,15 +11,10 @@ from har.app.doctor import examine
 
 @pytest.fixture
 def here(tmp_path):
-    """A project whose params.yaml is the repository's after `change`."""
+    """A project whose params.yaml is the tests' with `changes`."""
 
-    def write(*changes: tuple[str, str]):
-        with open("params.yaml", encoding="utf-8") as file:
-            text = file.read()
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new, 1)
-        (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    def write(changes: dict | None = None):
+        parameters.write(tmp_path, changes)
         return tmp_path
 
     return write
@@ -35,25 +31,22 @@ def test_the_sample_needs_no_server(here):
 
 
 def test_a_wrong_parameter_blocks_and_is_named(here):
-    findings = examine(here(("profile: sample", "profile: smaple")), online=False)
+    findings = examine(here({"profile": "smaple"}), online=False)
     assert blocking(findings) == ["params"]
     assert "profile" in findings[-1].text
 
 
 def test_a_device_that_is_not_there_blocks(here, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    findings = examine(here(("device: auto ", "device: cuda ")), online=False)
+    findings = examine(here({"training.device": "cuda"}), online=False)
     assert blocking(findings) == ["device"]
 
 
 def test_a_server_is_asked_and_a_closed_one_blocks(here, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    address = "url: https://s3.amazonaws.com/images.cocodataset.org"
     mirror = tmp_path / "mirror/annotations"
     mirror.mkdir(parents=True)
-    root = here(
-        ("profile: sample", "profile: coco"), (address, "url: unused"), (address, f"url: file://{tmp_path}/mirror")
-    )
+    root = here({"profile": "coco", "profiles.coco.data.server.url": f"file://{tmp_path}/mirror"})
     asked = blocking(examine(root, online=True))
     assert asked == ["data server", "hub, vit", "hub, clip", "hub, siglip2"]
     (mirror / "annotations_trainval2017.zip").touch()
@@ -72,5 +65,5 @@ def test_a_run_that_does_not_fit_the_disk_is_blocked(here, monkeypatch):
 def test_the_exit_code_tells(here, capsys):
     assert main(["--project", str(here()), "doctor", "--offline", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["fine"]
-    assert main(["--project", str(here(("seeds:", "seedz:"))), "doctor", "--offline"]) == 1
+    assert main(["--project", str(here({"training.seedz": [0]})), "doctor", "--offline"]) == 1
     assert "BLOCKS" in capsys.readouterr().out

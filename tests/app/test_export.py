@@ -3,13 +3,13 @@
 import json
 
 import numpy as np
+import parameters
 import pytest
 import yaml
 from projects import IMAGES, KEPT, MODELS
 
 from har.app.export import export
 from har.app.predict import load
-from har.config.profile import load_params
 from har.core.errors import HarError
 from har.evaluation.predictions import read_predictions
 from har.models.registry import named
@@ -27,7 +27,7 @@ def front_matter(text: str) -> dict:
 
 
 def made(project, name: str) -> str:
-    one, profile = named(name, "sample", project), load_params(project / "params.yaml").sample
+    one, profile = named(name, "sample", project), parameters.profile()
     predictions = read_predictions(project / f"data/sample/predictions/{name}.csv")
     return card(one, profile, predictions)
 
@@ -93,7 +93,7 @@ def test_a_card_is_the_same_each_time_and_names_no_place_of_this_machine(project
 
 
 def test_photographs_and_foreign_weights_keep_their_own_licences(project):
-    profile = load_params(project / "params.yaml").coco
+    profile = parameters.profile("coco")
     one = named("activity-clip", "sample", project)
     predictions = read_predictions(project / "data/sample/predictions/activity-clip.csv")
     text = card(one, profile, predictions)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from conftest import CLASSES, picture
 from PIL import Image
 
-from har.config.profile import load_params
 from har.core.errors import HarError
 from har.dev.bench import __main__, comparisons, graph, measure, report, scaled, scaling, task
 from har.dev.bench.report import Comparison
 
-PROFILE = load_params("params.yaml").sample
+PROFILE = parameters.profile()
 FASTER = Comparison("Tune", "`Trainer`", "s", "faster", [10.0, 20.0, 11.0], [40.0, 60.0, 55.0], (1_500_000_000, 10**9))
 RATE = Comparison("Embed", "forward", "images/s", "share", [90.0, 80.0], [100.0, 100.0])
 LONGER = Comparison("`dvc repro`", "empty", "s", "longer", [3.0], [2.0])
@@ -220,7 +220,7 @@ class TestSections:
         assert set(json.loads((folder / "ours.json").read_text())) == {"images_per_second"}
 
     def test_elsewhere_it_says_so_in_one_line(self, tmp_path):
-        (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text())
+        parameters.write(tmp_path)
         done = subprocess.run([sys.executable, "-m", "har.dev.bench"], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("bench: no dvc.yaml here")

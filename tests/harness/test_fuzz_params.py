@@ -1,15 +1,13 @@
 """params.yaml as anybody may have made it: changed values in JSON's notation (which YAML reads) and in YAML's own."""
 
-from pathlib import Path
-
+import parameters
 from fuzzing import MB, Fuzz, as_json, bytes_of, json_of, several
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from har.config.profile import load_params
 
-TEXT = Path("params.yaml").read_text(encoding="utf-8")
-DATA = YAML(typ="safe").load(TEXT)
+DATA = parameters.data()
+TEXT = parameters.text()
 LINES = TEXT.splitlines(keepends=True)
 SCALARS = (
     "!!python/object/apply:os.system ['true']",

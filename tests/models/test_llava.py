@@ -2,9 +2,9 @@
 
 import json
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
+import parameters
 import pytest
 import torch
 from accelerate import Accelerator
@@ -28,14 +28,13 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from har.config.profile import load_params
 from har.core.errors import HarError
 from har.models.llava import model, score
 from har.models.llava.prompts import orders, prompt
 from har.training import llava as tune
 
 LABELS = {"walking": "walking or running fast", "sitting": "sitting", "standing": "standing"}
-CONFIG = load_params("params.yaml").sample.generative["llava15"]
+CONFIG = parameters.profile().generative["llava15"]
 CONFIG = CONFIG.model_copy(
     update={
         "prompt": "USER: <image>\n{question} ASSISTANT:", "question": "what? {labels}.", "dtype": "float32",
@@ -232,20 +231,14 @@ class TestTrouble:
             model.load(tmp_path, "float32", "cpu")
 
     @pytest.mark.parametrize(
-        ("old", "new", "said"),
+        ("key", "value", "said"),
         [
-            ("  generative: []", "  generative:\n  - llama", "run.generative names 'llama', expected one of llava15"),
-            ("question: What are the people doing? Answer with one of {labels}.", "question: What?",
-             "sample.generative.llava15: question must hold {labels} once"),
-            ("        standing: standing", "        standing: sitting", "answers gives two classes the same answer"),
-            ("        standing: standing\n", "", "generative.llava15.answers lacks a class: tasks.activity"),
-            ("revision: b234b804b1", "revision: main", "sample.generative.llava15.revision"),
+            ("run.generative", ["llama"], "run.generative names 'llama', expected one of llava15"),
+            ("generative.llava15.question", "What?", "generative.llava15: question must hold {labels} once"),
+            ("generative.llava15.answers.standing", "sitting", "answers gives two classes the same answer"),
+            ("generative.llava15.answers", {"sitting": "sitting"}, "llava15.answers lacks a class: tasks.activity"),
+            ("generative.llava15.revision", "main", "generative.llava15.revision"),
         ],
-    )  # fmt: skip
-    def test_a_mistake_in_params_is_named(self, tmp_path, old, new, said):
-        text = Path("params.yaml").read_text()
-        assert old in text
-        (tmp_path / "params.yaml").write_text(text.replace(old, new, 1))
-        with pytest.raises(HarError) as caught:
-            load_params(tmp_path / "params.yaml")
-        assert said in str(caught.value)
+    )
+    def test_a_mistake_in_params_is_named(self, tmp_path, key, value, said):
+        assert said in parameters.error(tmp_path, {"generative.llava15.answers.sitting": "sitting", key: value})

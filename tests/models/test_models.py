@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import parameters
 import pytest
 import torch
 from conftest import CLASSES, picture
@@ -14,7 +15,6 @@ from PIL import Image
 from torch import nn
 
 from har.config.models import Cnn, Dense, Finetune, Mlp
-from har.config.profile import load_params
 from har.core.errors import HarError
 from har.models import classifier
 from har.models.build import build, logits, parameter_count
@@ -82,7 +82,7 @@ class TestFromScratch:
 
 @pytest.mark.parametrize("profile", ["sample", "coco"])
 def test_fnn_base_has_as_many_parameters_as_cnn_base(profile):
-    models = getattr(load_params("params.yaml"), profile).models
+    models = parameters.profile(profile).models
     cnn, fnn = (parameter_count(build(models[name], CLASSES)[0]) for name in ("cnn_base", "fnn_base"))
     assert fnn == pytest.approx(cnn, rel=0.02)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -18,7 +19,6 @@ from one_by_one import OneByOne
 from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
 from PIL import Image
 
-from har.config.profile import load_params
 from har.core import readers
 from har.core.errors import HarError
 from har.reporting.contents import SECTIONS, figure, path_of, sections_in
@@ -362,10 +362,8 @@ class TestDocument:
 
 
 def test_the_larger_size_is_the_larger(tmp_path):
-    text = Path("params.yaml").read_text().replace("image: 640 ", "image: 100 ", 1)
-    (tmp_path / "params.yaml").write_text(text)
-    with pytest.raises(HarError, match=r"sample\.page: image is 100 pixels, less than the 320 of thumbnail"):
-        load_params(tmp_path / "params.yaml")
+    said = parameters.error(tmp_path, {"page.thumbnail": 320, "page.image": 100})
+    assert "page: image is 100 pixels, less than the 320 of thumbnail" in said
 
 
 @pytest.mark.parametrize("path", ["reports/coco/page/images/139.jpg", "reports/coco/index.html", "reports/sample/page"])

@@ -1,15 +1,15 @@
 """Variants of a model: settings that are checked, the same images for all, differences that are the predictions'."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from conftest import CLASSES
+from parameters import error
 from test_learning_curve import ALONE, images
 from test_models import FINETUNE, MLP
-from test_params import error
 
 from har.config.profile import load_params
 from har.core.errors import HarError
@@ -35,50 +35,76 @@ def fitted(strength):
 
 class TestSettings:
     @pytest.mark.parametrize(
-        ("old", "new", "said"),
+        ("key", "value", "said"),
         [
-            ("          adapt: lora", "          adpt: lora",
-             "sample: ablation.variants.lora.set: unknown key adpt; the nearest valid key is adapt"),
-            ("          adapt: lora", "          adapt: laura",
+            ("lora.set.adpt", "lora", "ablation.variants.lora.set: unknown key adpt; the nearest valid key is adapt"),
+            ("lora.set.adapt", "laura",
              "ablation.variants.lora.set: adapt: input should be 'full', 'lora' or 'head', got 'laura'"),
-            ("          adapt: lora", "          kind: mlp", "ablation.variants.lora.set.kind: a variant keeps"),
-            ("model: clip\n        set:\n          adapt: lora", "model: clap\n        set:\n          adapt: lora",
-             "ablation.variants.lora.model names 'clap', expected one of"),
-            ("          adapt: lora", "          backbone: vti", "ablation.variants.lora.set.backbone names 'vti'"),
-            ("    reference: full", "    reference: fall", "sample.ablation: reference names 'fall'"),
-            ("          pretrained: false", "          pretrained: false\n          head: text",
-             "ablation.variants.not_pretrained.set: head text needs pretrained true"),
-            ("      lora:", "      ../lora:", "sample.ablation.variants"),
+            ("lora.set.kind", "mlp", "ablation.variants.lora.set.kind: a variant keeps"),
+            ("lora.model", "clap", "ablation.variants.lora.model names 'clap', expected one of"),
+            ("lora.set.backbone", "vti", "ablation.variants.lora.set.backbone names 'vti'"),
+            ("full.set", {"pretrained": False, "head": "text"},
+             "ablation.variants.full.set: head text needs pretrained true"),
+            ("../lora", {"model": "clip", "set": {}}, "ablation.variants"),
         ],
     )  # fmt: skip
-    def test_a_mistake_is_named_before_any_work(self, tmp_path, old, new, said):
-        assert said in error(tmp_path, old, new)
+    def test_a_mistake_is_named_before_any_work(self, tmp_path, key, value, said):
+        variants = {"full": {"model": "clip", "set": {}}, "lora": {"model": "clip", "set": {"adapt": "lora"}}}
+        name, *path = key.split(".") if ".." not in key else [key]
+        block = variants.setdefault(name, {})
+        for part in path[:-1]:
+            block = block[part]
+        if path:
+            block[path[-1]] = value
+        else:
+            variants[name] = value
+        assert said in error(tmp_path, {"ablation.variants": variants, "ablation.reference": "full"})
+
+    def test_a_mistake_in_the_reference_is_named(self, tmp_path):
+        assert "ablation: reference names 'fall'" in error(tmp_path, {"ablation.reference": "fall"})
 
     def test_a_variant_is_its_model_but_for_what_it_sets(self):
-        profile = load_params("params.yaml").sample
-        for name, one in profile.ablation.variants.items():
-            settled, base = profile.variant(name).model_dump(), profile.models[one.model].model_dump()
+        profile = parameters.profile()
+        for name, model in profile.variants()[0].items():
+            one = profile.ablation.variants[name]
+            settled, base = model.model_dump(), profile.models[one.model].model_dump()
             assert {k: v for k, v in settled.items() if v != base[k]} == {
                 k: v for k, v in one.set.items() if v != base[k]
             }
 
-    def test_every_setting_of_a_variant_changes_something(self):
-        """A variant that repeats its model's value would be a row that says nothing."""
-        for profile in (load_params("params.yaml").sample, load_params("params.yaml").coco):
-            for name, one in profile.ablation.variants.items():
-                base = profile.models[one.model].model_dump()
-                assert all(base[key] != value for key, value in one.set.items()), name
+    @pytest.mark.parametrize(
+        ("changes", "left_out"),
+        [
+            ({"head": "probe", "pretrained": True, "view": "image", "adapt": "full"}, {}),
+            ({"head": "text"}, {"text": "the same as full", "random": "head text needs pretrained true"}),
+            ({"pretrained": False}, {"random": "the same as full", "text": "head text needs pretrained true"}),
+            ({"view": "person"}, {"person": "the same as full"}),
+            ({"adapt": "lora"}, {"lora": "the same as full"}),
+        ],
+    )
+    def test_a_changed_model_leaves_out_what_says_nothing_beside_it(self, tmp_path, changes, left_out):
+        variants = {"text": {"head": "text"}, "random": {"pretrained": False}, "person": {"view": "person"},
+                    "lora": {"adapt": "lora"}, "full": {}}  # fmt: skip
+        variants = {name: {"model": "clip", "set": values} for name, values in variants.items()}
+        start = {"head": "probe", "pretrained": True, "view": "image", "adapt": "full"} | changes
+        file = parameters.write(
+            tmp_path,
+            {"ablation.variants": variants, "ablation.reference": "full"}
+            | {f"models.clip.{key}": value for key, value in start.items()},
+        )
+        kept, out = load_params(file).active.variants()
+        assert list(kept) == [name for name in variants if name not in out]
+        assert out.keys() == left_out.keys()
+        assert all(out[name].startswith(said) for name, said in left_out.items())
 
     def test_a_text_head_in_the_run_learns_from_embeddings(self, tmp_path):
-        text = Path("params.yaml").read_text()
-        clip = text.index("    clip:\n      kind: finetune")
-        text = text[:clip] + text[clip:].replace("head: probe", "head: text", 1)
-        text = text.replace("          pretrained: false", "          adapt: head")
-        (tmp_path / "params.yaml").write_text(text)
-        with pytest.raises(HarError, match=r"activity-clip\.input is backbones/clip, expected embeddings/clip"):
-            load_params(tmp_path / "params.yaml")
-        (tmp_path / "params.yaml").write_text(text.replace("input: backbones/clip", "input: embeddings/clip"))
-        assert load_params(tmp_path / "params.yaml").active.models["clip"].head == "text"
+        text = {"models.clip.head": "text", "models.clip.pretrained": True}
+        where = "run.train.activity-clip.input"
+        assert f"{where} is backbones/clip, expected embeddings/clip" in error(
+            tmp_path, text | {where: "backbones/clip"}
+        )
+        file = parameters.write(tmp_path, text | {where: "embeddings/clip"})
+        assert load_params(file).active.models["clip"].head == "text"
 
     def test_changes_are_told_for_people(self):
         base = FINETUNE.model_dump()
@@ -165,6 +191,8 @@ class TestReport:
         assert "Runs (seeds) of each variant: 2, fewer than the 5" in text
         assert "fewer" not in ablation_table(rows, "full", 2, "h").markdown()
         assert "hidden 32 (not 16, 8)" in text
+        text = ablation_table(rows, "full", 2, "h", left_out={"text_head": "the same as full"}).markdown()
+        assert "Left out: text head (the same as full)." in text
 
     def test_the_figure_is_drawn_and_repeats_to_the_byte(self, rows, tmp_path):
         for name in ("a.png", "b.png"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from conftest import picture
 from PIL import Image
@@ -373,11 +374,10 @@ def test_world_noise_is_what_the_scenes_say():
 
 def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
     monkeypatch.syspath_prepend(Path.cwd())  # stages are no part of the installed package
-    from har.config.profile import load_params
     from stages import audit as stage
     from stages.lib.context import Context
 
-    params = load_params()
+    params = parameters.params()
     data, ids = tmp_path / "data", sorted(photos)
     profile = params.active
     parts = dict(zip(ids, ("train", "validation", "test", "extended"), strict=True))

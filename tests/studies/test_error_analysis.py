@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from har.config.profile import load_params
 from har.config.studies import ErrorBins
 from har.core.errors import HarError
 from har.data.manifest import MANIFEST_COLUMNS
@@ -183,20 +183,16 @@ class TestBins:
         assert list(ErrorBins.model_fields) == list(FACTORS)
 
     @pytest.mark.parametrize(
-        ("old", "new", "said"),
+        ("key", "bins", "said"),
         [
-            ("        small: 0.15\n", "        small: 0.01\n", "person_size: bounds are 0.05, 0.01, 0.3, expected"),
-            ("        large:\n", "        large: 1.0\n", "person_size: expected two bins or more"),
-            ("        one: 1\n", "        one:\n", "persons: expected two bins or more"),
-            ("      persons: ", "      person: ", "the nearest valid key is sample.errors.bins.persons"),
+            ("person_size", {"tiny": 0.05, "small": 0.01, "large": None}, "bounds are 0.05, 0.01, expected"),
+            ("person_size", {"small": 0.05, "large": 1.0}, "person_size: expected two bins or more"),
+            ("persons", {"one": None, "more": None}, "persons: expected two bins or more"),
+            ("person", {"one": 1, "more": None}, "errors.bins.persons"),
         ],
     )
-    def test_bins_that_do_not_rise_are_named(self, tmp_path, old, new, said):
-        file, text = tmp_path / "params.yaml", open("params.yaml").read()
-        assert old in text
-        file.write_text(text.replace(old, new, 1))
-        with pytest.raises(HarError, match=said):
-            load_params(file)
+    def test_bins_that_do_not_rise_are_named(self, tmp_path, key, bins, said):
+        assert said in parameters.error(tmp_path, {f"errors.bins.{key}": bins})
 
 
 class TestRates:

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 import torch
-import yaml
 from conftest import CLASSES, one_by_one, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +15,6 @@ from PIL import Image
 from test_models import CNN
 from torch.nn.functional import log_softmax
 
-from har.config.load import read_yaml
-from har.config.profile import load_params
 from har.config.studies import Noise, NoiseTerms
 from har.core.errors import HarError
 from har.data import store as image_store
@@ -242,16 +240,7 @@ class TestReport:
     ],
 )
 def test_a_mistake_in_params_is_named(tmp_path, key, value, said):
-    text = read_yaml("params.yaml")
-    *folders, last = key.split(".")
-    block = text["sample"]
-    for folder in folders:
-        block = block[folder]
-    block[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
-    with pytest.raises(HarError) as caught:
-        load_params(tmp_path / "params.yaml")
-    assert said in str(caught.value)
+    assert said in parameters.error(tmp_path, {key: value})
 
 
 @pytest.mark.parametrize("size", [32, 35])

@@ -5,14 +5,13 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from har.config.profile import load_params
 from har.core.errors import HarError
 from har.evaluation.anova import anova, paired_t_test
 from har.evaluation.bootstrap import percentile_interval, score_interval, wilson
@@ -265,17 +264,8 @@ def test_tables_have_a_row_for_each_rate_and_no_nan(covered, rejected):
     assert low["Accuracy 0.4"].endswith(" ↓")
 
 
-def params_with(tmp_path, **values):
-    yaml = YAML()
-    params = yaml.load(open("params.yaml", encoding="utf-8"))
-    params["simulation"].update(values)
-    with open(tmp_path / "params.yaml", "w", encoding="utf-8") as file:
-        yaml.dump(params, file)
-
-
 def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch):
-    assert load_params().simulation.experiments >= 1000  # standard errors below the width of the band
-    params_with(tmp_path, experiments=100, resamples=100)
+    parameters.write(tmp_path, {"simulation.experiments": 100, "simulation.resamples": 100})
     monkeypatch.chdir(tmp_path)
     for rates_of in (simulation.coverage, simulation.rejection):
         monkeypatch.setattr(simulate, rates_of.__name__, partial(rates_of, sizes=(29,)))
@@ -292,7 +282,7 @@ def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch
 
 
 def test_a_wrong_key_is_told(tmp_path, monkeypatch):
-    params_with(tmp_path, experiment=100)
+    parameters.write(tmp_path, {"simulation.experiment": 100})
     monkeypatch.chdir(tmp_path)
     with pytest.raises(HarError, match=r"simulation.*experiment"):
         simulate.simulate()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import torch
 from conftest import picture
 from PIL import Image
 
-from har.config.profile import load_params
 from har.core.files import write_json
 from har.data import store
 from har.evaluation.predictions import predictions_frame, write_predictions
@@ -25,8 +25,8 @@ IMAGES = range(1, 13)
 
 def make(root: Path, checkpoints: dict[str, Path]) -> Path:
     """The project in `root`, as the pipeline's own code would leave it."""
-    shutil.copyfile("params.yaml", root / "params.yaml")
-    profile = load_params(root / "params.yaml").sample
+    parameters.write(root)
+    profile = parameters.profile()
     data = root / "data" / "sample"
     files = {}
     for i in IMAGES:

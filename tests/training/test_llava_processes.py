@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from accelerate import Accelerator
 from conftest import picture
 from PIL import Image
-from ruamel.yaml import YAML
 from test_llava import CONFIG, learn, tiny
 
 from har.config.profile import load_params
@@ -38,20 +38,16 @@ pytestmark = pytest.mark.slow
 
 def project(folder: Path, launched: str) -> Path:
     """A project whose only model is a tiny LLaVA; five training images make a last batch of one."""
-    yaml, data = YAML(), folder / "data/sample"
-    params = yaml.load((ROOT / "params.yaml").read_text())
-    params["run"]["generative"] = ["llava15"]
-    block = params["sample"]["generative"]["llava15"]
+    data = folder / "data/sample"
+    block = parameters.value("generative.llava15")
     block |= {"source": "folder", "folder": str(tiny("llava", folder / "llava")), "dtype": "float32"}
     block |= {
         "question": CONFIG.question,
         "answers": dict(zip(CLASSES, ["walking", "sitting", "standing"], strict=True)),
     }
     block["lora"] |= {"seeds": [3], "rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 0.02, "launch": launched}
-    params["sample"]["report"]["resamples"] = 100
-    params["sample"]["training"]["device"] = "cpu"
-    (folder / "params.yaml").write_text("")
-    yaml.dump(params, folder / "params.yaml")
+    changes = {"run.generative": ["llava15"], "report.resamples": 100, "training.device": "cpu"}
+    parameters.write(folder, changes | {"generative.llava15": block})
     ids, splits = range(1, 10), ["train"] * 5 + ["validation"] * 2 + ["test"] * 2
     rows = {name: "" if dtype == "str" else 1 for name, dtype in MANIFEST_COLUMNS.items()}
     frame = pd.DataFrame([rows | {"image_id": i, "label": CLASSES[i % 3], "part": "drawn"} for i in ids])

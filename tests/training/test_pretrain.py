@@ -3,12 +3,12 @@
 import re
 
 import numpy as np
+import parameters
 import pytest
 import torch
 
 from har import synthetic
 from har.config.models import Scenes
-from har.config.profile import load_params
 from har.models import miniature
 from har.models.classifier import classifier
 from har.models.encoder import Encoder
@@ -29,7 +29,7 @@ def cache(tiny, tmp_path_factory):
 @pytest.fixture(scope="module")
 def config(tiny):
     """Two steps of 16, with room for whole captions."""
-    return tiny.model_copy(update={"text_length": load_params("params.yaml").pretrain.models["clip"].text_length})
+    return tiny.model_copy(update={"text_length": parameters.params().pretrain.models["clip"].text_length})
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ class TestVitIsBlindToTheActivity:
         assert len(targets) == sum(synthetic.FACTORS.values()) == len(set(targets))
         assert not [name for name in targets if ACTIVITY.search(name)]
         for profile in ("sample", "coco"):
-            classes = getattr(load_params("params.yaml"), profile).curate.classes
+            classes = parameters.profile(profile).curate.classes
             words = {word for c in classes.values() for word in c.keywords}
             assert not [name for name in targets if words & set(name.split())]
 
@@ -146,9 +146,9 @@ def test_scenes_are_those_of_their_ids_however_they_are_made(config, cache, tmp_
 
 
 def test_the_scenes_of_pretraining_are_never_used_downstream():
-    params = load_params("params.yaml")
+    params = parameters.params()
     first, count = params.pretrain.scenes.first_id, params.pretrain.scenes.count
-    for profile in (params.sample, params.coco):
+    for profile in map(parameters.profile, parameters.SHIPPED):
         used = profile.data.world
         same_world = used.seed == params.pretrain.scenes.seed
         apart = used.first_id + used.images <= first or first + count <= used.first_id
@@ -173,7 +173,7 @@ def test_crops_and_mirrors_keep_scenes_whole(config, cache):
 class TestTokenizer:
     def test_captions_come_back_with_no_unknown_word(self):
         """The vocabulary holds words; the full stop that some captions end with is no word and is unknown."""
-        params = load_params("params.yaml")
+        params = parameters.params()
         length = min(m.text_length for n, m in params.pretrain.models.items() if n != "vit")
         tokens = miniature.tokenizer(synthetic.vocabulary(), length)
         for i in range(300):
@@ -186,7 +186,7 @@ class TestTokenizer:
                 assert tokens.decode(ids, skip_special_tokens=True).split() == words
 
     def test_prompts_are_made_of_known_words(self):
-        params = load_params("params.yaml")
+        params = parameters.params()
         tokens = miniature.tokenizer(synthetic.vocabulary(), 77)
         for texts in params.sample.embed.prompts.values():
             for text in texts:

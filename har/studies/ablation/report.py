@@ -59,8 +59,16 @@ def scores(
     return rows
 
 
-def ablation_table(rows: Sequence[Mapping], reference: str, all_seeds: int, header: str, level: float = 0.95) -> Table:
-    """The rows of `scores`; for people a line for each variant. all_seeds: how many seeds the models' own rows have."""
+def ablation_table(
+    rows: Sequence[Mapping],
+    reference: str,
+    all_seeds: int,
+    header: str,
+    level: float = 0.95,
+    left_out: Mapping[str, str] | None = None,
+) -> Table:
+    """The rows of `scores`; for people a line for each variant. all_seeds: how many seeds the models' own rows have.
+    left_out: variants without a row, each with the reason."""
     splits = list(dict.fromkeys(row["split"] for row in rows))
     at = {(row["variant"], row["split"]): row for row in rows}
     names = list(dict.fromkeys(row["variant"] for row in rows))
@@ -97,6 +105,7 @@ def ablation_table(rows: Sequence[Mapping], reference: str, all_seeds: int, head
         )
     if any("view person" in row["changed"] for row in rows):
         notes.append("View person: the largest annotated person; annotations are given, not detected.")
+    notes += [f"Left out: {shown(name)} ({reason})." for name, reason in (left_out or {}).items()]
     title = "Ablations: a setting, or some that belong together, replaced"
     return Table("ablation", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
 
