@@ -31,7 +31,7 @@ def ablate(context: Context, *, keep: Path) -> None:
     )
     changed = {}
     for key, model in models.items():
-        write_predictions(context.data / "ablation" / f"{key}.csv", predictions[key])
+        write_predictions(context.data / "ablation" / f"{key}.parquet", predictions[key])
         base = settings.variants[key].model
         changed[key] = changes(base, profile.models[base].model_dump(), model.model_dump(), key == settings.reference)
     level = profile.report.confidence

@@ -36,7 +36,7 @@ def augment(context: Context, *, keep: Path) -> None:
     for folder in (out, context.reports / "metrics-augment"):
         folder.mkdir(parents=True, exist_ok=True)  # DVC wants both, also without a policy
     for policy, (predictions, curves, description) in found:
-        write_predictions(out / "predictions" / f"{policy}.csv", predictions)
+        write_predictions(out / "predictions" / f"{policy}.parquet", predictions)
         write_csv(out / "curves" / f"{policy}.csv", curves)
         metrics = scalars(predictions, profile.report) | description
         write_json(context.reports / "metrics-augment" / f"{policy}.json", metrics)

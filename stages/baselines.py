@@ -34,7 +34,7 @@ def baselines(context: Context) -> None:
             print(f"{task} {row}: C {fitted.c} {fitted.note}".rstrip())
         for name, predictions in rows.items():
             predictions = with_groups(predictions[predictions.split != "train"], images)
-            write_predictions(context.data / "baselines" / f"{task}-{name}.csv", predictions)
+            write_predictions(context.data / "baselines" / f"{task}-{name}.parquet", predictions)
             out = context.reports / "metrics-baselines" / f"{task}-{name}.json"
             write_json(out, scalars(predictions, context.profile.report) | about.get(name, {}))
 

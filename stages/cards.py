@@ -11,7 +11,8 @@ from stages.lib.context import Context, stage
 
 def cards(context: Context) -> None:
     for name, run in context.params.run.train.items():
-        predictions = read_predictions(context.data / "predictions" / f"{name}.csv", context.profile.tasks[run.task])
+        path = context.data / "predictions" / f"{name}.parquet"
+        predictions = read_predictions(path, context.profile.tasks[run.task])
         one = named(name, context.params.profile, Path("."))
         write_text(context.reports / "cards" / f"{name}.md", card(one, context.profile, predictions))
 

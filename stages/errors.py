@@ -2,7 +2,7 @@
 
 from joblib import delayed
 
-from har.core.files import write_csv
+from har.core.files import write_parquet
 from har.core.parallel import side_by_side
 from har.data.coco.keypoints import read_visibility
 from har.data.manifest import read_evidence, read_manifest
@@ -24,7 +24,7 @@ def errors(context: Context) -> None:
     folder = data / "annotations"
     visibility = read_visibility(folder / "instances.json", folder / "person_keypoints.json", manifest["image_id"])
     outcomes = outcome_frame(trained(context), factor_frame(manifest, visibility))
-    write_csv(data / "errors.csv", outcomes)
+    write_parquet(data / "errors.parquet", outcomes)
 
     sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
     header = profile_header(name, sources)

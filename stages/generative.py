@@ -57,7 +57,7 @@ def generative(context: Context, name: str) -> None:
         return model.load(folder, config.dtype, pick_device(profile.training.device), config.spread)
 
     def write(row: str, predictions: pd.DataFrame, parameters: int) -> None:
-        write_predictions(context.data / "predictions" / f"activity-{row}.csv", predictions)
+        write_predictions(context.data / "predictions" / f"activity-{row}.parquet", predictions)
         metrics = scalars(predictions, profile.report) | {"parameters": parameters}
         write_json(context.reports / "metrics" / f"activity-{row}.json", metrics)
 

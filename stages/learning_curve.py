@@ -19,7 +19,7 @@ def learning_curve(context: Context, *, keep: Path) -> None:
     models = recipes(context, profile.learning_curve.models, split, classes)
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     frame = learn(models, split, classes, profile.learning_curve, **options)
-    write_curve(context.data / "learning_curve.csv", frame)
+    write_curve(context.data / "learning_curve.parquet", frame)
 
 
 if __name__ == "__main__":

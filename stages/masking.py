@@ -43,7 +43,7 @@ def masking(context: Context, *, keep: Path) -> None:
     work = [
         delayed(build_tables)(*told, profile_header(name, sources), level=level),
         delayed(draw)(*told, out, name, level=level),
-        *(delayed(write_masking)(data / "masking" / f"{model}.csv", frame) for model, frame in predictions.items()),
+        *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
     tables, *_ = side_by_side(profile.training, len(work))(work)
     write_tables(tables, out)

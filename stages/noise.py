@@ -37,7 +37,7 @@ def noise(context: Context, *, keep: Path) -> None:
     )
     out, reports = data / "noise", context.reports / "noise"
     for method, learnt in found.best.items():
-        write_masking(out / f"{method}.csv", learnt.predictions)
+        write_masking(out / f"{method}.parquet", learnt.predictions)
         if learnt.patterns is not None:
             with replacing(out / f"{method}.npy") as partial:
                 np.save(partial, learnt.patterns)

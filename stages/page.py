@@ -26,7 +26,7 @@ def page(context: Context) -> None:
         predictions=trained(context),
         photographs=data / "images",
         explain=data / "explain",
-        traits=read_traits(data / "errors.csv"),
+        traits=read_traits(data / "errors.parquet"),
         papers=is_the_papers(profile.tasks["activity"]),
         owned=profile.data.own,
     )

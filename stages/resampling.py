@@ -20,7 +20,7 @@ def resampling(context: Context, *, keep: Path) -> None:
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     frames = resample(models, drawn, classes, profile.resampling, **options)
     for name, frame in frames.items():
-        write_resampled(context.data / "resampling" / f"{name}.csv", frame)
+        write_resampled(context.data / "resampling" / f"{name}.parquet", frame)
     sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
     random = [name for name, recipe in models.items() if recipe.random]
     header = profile_header(context.params.profile, sources)

@@ -1,13 +1,12 @@
 """What the predictions support: scores, classes, calibration, tests, pairs of models, the small test set, and how
 accuracy grows with the number of training images."""
 
-import sys
 from collections.abc import Mapping
 
 from joblib import delayed
 
-from har.core.csv_rows import read_rows
 from har.core.parallel import side_by_side
+from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.reporting.comparison import for_task
 from har.reporting.table import Table
@@ -27,7 +26,7 @@ def statistics(context: Context) -> None:
         "level": profile.report.confidence,
     }
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
-    labels = [label for _, label in read_rows(context.data / "manifest.csv", {"image_id": int, "label": sys.intern})]
+    labels = read_manifest(context.data / "manifest.csv").label.tolist()
     header = profile_header(context.params.profile, sources)
     title = f"Reliability, profile {context.params.profile}"
     work = [
@@ -41,9 +40,9 @@ def statistics(context: Context) -> None:
 
 def learning_curve(context: Context, predictions: Mapping, header: str, options: dict) -> Table:
     """Accuracy against training images: the table, and its figure drawn."""
-    parts = read_curve(context.data / "learning_curve.csv")
+    curve = read_curve(context.data / "learning_curve.parquet")
     train = int((read_split(context.data / "split.csv").split == "train").sum())
-    points = scores(with_all_of_train(parts, predictions, train), **options)
+    points = scores(with_all_of_train(curve, predictions, train), **options)
     title = f"Accuracy against training images, profile {context.params.profile}"
     classes = len(context.profile.tasks["activity"])
     draw_curve(points, context.reports / "statistics/learning_curve.png", title, classes, options["level"])

@@ -34,7 +34,7 @@ def train(context: Context, task: str, model: str, *, keep: Path) -> None:
         checkpoint=context.data / "models" / name,
         keep=keep,
     )
-    write_predictions(context.data / "predictions" / f"{name}.csv", predictions)
+    write_predictions(context.data / "predictions" / f"{name}.parquet", predictions)
     write_csv(context.data / "models" / name / CURVES, curves)
     write_json(context.reports / "metrics" / f"{name}.json", scalars(predictions, profile.report) | description)
 

@@ -48,7 +48,7 @@ def described(one: Trained, profile, root: Path, made_by: str = "") -> str:
     if one.model not in profile.models:
         raise HarError(f"{one.folder}: {one.profile}.models of params.yaml has no {one.model} any more")
     classes = profile.tasks.get(one.task)
-    predictions = read_predictions(root / "data" / one.profile / "predictions" / f"{one.name}.csv", classes)
+    predictions = read_predictions(root / "data" / one.profile / "predictions" / f"{one.name}.parquet", classes)
     return card(one, profile, predictions, made_by)
 
 

@@ -98,6 +98,17 @@ def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
         add(frame)
 
 
+def write_parquet(path: Path | str, frame: "pd.DataFrame") -> None:
+    """`frame` without its index and without notes on the libraries that made it, so that the same rows give the same
+    bytes."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    with replacing(path) as temporary:
+        parquet.write_table(table, temporary, store_schema=False)
+
+
 @contextmanager
 def csv_rows(path: Path | str) -> Iterator[Callable[["pd.DataFrame"], None]]:
     """A function that adds the rows of a frame to the CSV file `path`, as `write_csv` writes them; the file takes its

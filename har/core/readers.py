@@ -9,7 +9,7 @@ import io
 import json
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,6 +162,43 @@ def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = T
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
         raise HarError(f"{path}: rows are longer than the header; expected {expected}")
     return frame
+
+
+def read_parquet(path: str | Path, expected: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """The Parquet file `path`, or some of its `columns`: numbers, truth values and text; an empty cell is NaN.
+
+    Raises HarError for what is no such file, lacks a column, or would take more memory than a table may.
+    """
+    import pyarrow as pa
+    from pyarrow import compute, parquet
+
+    def refuse(what: str) -> None:
+        raise HarError(f"{path}: {what}; expected {expected}")
+
+    ordinary_size(Path(path), expected, TABLE, str(path))
+    try:
+        about = parquet.read_metadata(path)
+        schema = about.schema.to_arrow_schema()
+        for name in (names := list(columns or schema.names)):
+            if schema.names.count(name) != 1:
+                refuse(f"column {name!r:.60} is missing or duplicated")
+        schema = pa.schema([schema.field(name) for name in names])
+        text = [field.name for field in schema if pa.types.is_string(field.type)]
+        for field in schema:
+            if field.name not in text and not pa.types.is_primitive(field.type):
+                refuse(f"column {field.name!r:.60} holds neither numbers nor text")
+        # text stays its distinct values and their places until it is known how much memory it takes in full
+        cells = about.num_rows * 8
+        if cells * len(names) <= TABLE:
+            table = parquet.read_table(path, columns=names, read_dictionary=text)
+            table.validate(full=True)
+            values = (chunk.dictionary for name in text for chunk in table[name].chunks)
+            cells *= max((compute.max(compute.binary_length(one)).as_py() or 0 for one in values), default=1)
+        if cells * len(names) > TABLE:
+            refuse(f"{about.num_rows:,} rows of {len(names):,} columns would take more memory than any table")
+        return table.cast(schema).to_pandas()
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        refuse(f"cannot be read as Parquet ({one_line(error)})")
 
 
 def read_header(path: str | Path, expected: str) -> list[str]:

@@ -10,21 +10,19 @@ bootstrap). Where a further column `group` says that images belong together, as 
 drawn, for the same reason.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import union_categoricals
 
 from har.core.errors import HarError
-from har.core.files import write_csv
-from har.core.memory import return_memory
-from har.core.readers import one_line, read_blocks, read_csv, read_header
+from har.core.files import write_parquet
+from har.core.readers import one_line, read_parquet
 
 SPLITS = ("train", "validation", "test", "extended")
 KEYS = ["seed", "image_id", "split", "label"]
-PREDICTIONS = "a CSV file of predictions"
+PREDICTIONS = "a Parquet file of predictions"
 LONGEST = 500  # characters of a message about a file, whose columns may have any name
 
 
@@ -65,8 +63,8 @@ def validate_predictions(
 ) -> pd.DataFrame:
     """`frame` itself if it keeps the contract, otherwise HarError that names `source` and the first bad row.
 
-    A row is named by its line in the CSV file (the header is line 1), which the index tells. Each run must cover the
-    same images of a split, with the same labels: the cluster bootstrap rests on it.
+    A row is named by its place in the file, from 1, which the index tells. Each run must cover the same images of a
+    split, with the same labels: the cluster bootstrap rests on it.
     """
 
     numbered = pd.api.types.is_integer_dtype(frame.index)
@@ -78,7 +76,7 @@ def validate_predictions(
         bad = np.asarray(bad)
         if bad.any():
             place = bad.argmax()
-            refuse(f"line {(frame.index[place] if numbered else place) + 2}: {what}")
+            refuse(f"row {(frame.index[place] if numbered else place) + 1}: {what}")
 
     found = classes_of(frame)
     expected = KEYS + [f"p_{name}" for name in (classes or found)]
@@ -110,7 +108,7 @@ def validate_predictions(
     prediction = seed * np.int64(images) + image
     ordered = np.sort(prediction)
     if (ordered[1:] == ordered[:-1]).any():
-        stop(pd.Series(prediction).duplicated(), "same seed, image_id and split as an earlier line")
+        stop(pd.Series(prediction).duplicated(), "same seed, image_id and split as an earlier row")
     del prediction, ordered
     first = np.empty(images, dtype=np.int32)
     first[image[::-1]] = label[::-1]  # of several the last one stays
@@ -122,36 +120,8 @@ def validate_predictions(
 
 
 def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> pd.DataFrame:
-    """The validated predictions in the CSV file `path`; HarError names the file and the line."""
-    try:
-        frame = read_columns(path)
-    except HarError:  # the reader of any table tells what is wrong
-        return read_checked(path, lambda frame, source: validate_predictions(frame, source, classes))
-    return validate_predictions(frame, path, classes).astype(dict.fromkeys(KEYS[2:], "str"))
-
-
-def read_columns(path: Path | str) -> pd.DataFrame:
-    """The CSV file `path` where it looks as predictions do, not yet validated, split and label as categories; HarError
-    for any other."""
-    names = read_header(path, PREDICTIONS)
-    kinds = dict.fromkeys(KEYS[:2], "int64") | dict.fromkeys(KEYS[2:], "category") | {"group": "str"}
-    kinds = {name: "float" if name.startswith("p_") else kinds.get(name, "str") for name in names}
-    columns: dict[str, list] = {name: [] for name in names}
-    for block in read_blocks(path, kinds, PREDICTIONS):
-        for name in names:
-            columns[name].append(block[name].copy())
-    joined = {
-        name: union_categoricals(parts) if kinds[name] == "category" else pd.concat(parts, ignore_index=True)
-        for name in names
-        if (parts := columns.pop(name))
-    }
-    return_memory()
-    return pd.DataFrame(joined, copy=False)
-
-
-def read_checked(path: Path | str, validate: Callable[[pd.DataFrame, Path | str], pd.DataFrame]) -> pd.DataFrame:
-    """The CSV file `path` as `validate(frame, path)` returns it; HarError names the file and what is wrong."""
-    return validate(read_csv(path, PREDICTIONS, text=False), path)
+    """The validated predictions in the Parquet file `path`; HarError names the file and the row."""
+    return validate_predictions(read_parquet(path, PREDICTIONS), path, classes)
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
@@ -165,7 +135,7 @@ def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> 
 
 def write_predictions(path: Path | str, predictions: pd.DataFrame) -> None:
     """Validates, then writes atomically."""
-    write_csv(path, validate_predictions(predictions, path))
+    write_parquet(path, validate_predictions(predictions, path))
 
 
 def majority_predictions(split: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

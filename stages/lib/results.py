@@ -5,25 +5,24 @@ from collections.abc import Mapping
 import pandas as pd
 
 from har.evaluation.predictions import read_predictions
-from har.evaluation.stored_predictions import StoredPredictions
 from stages.lib.context import CNN_BASE, Context
 
 CURVES = "curves.csv"  # of a training, beside the weights
 
 
 def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
-    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines. Read when asked for."""
+    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines."""
     files, tasks, predictions = {}, context.profile.tasks, context.data / "predictions"
     for name, run in context.params.run.train.items():
-        files[run.task, run.model] = predictions / f"{name}.csv", tasks[run.task]
+        files[run.task, run.model] = predictions / f"{name}.parquet", tasks[run.task]
     for name in context.params.run.generative:
         for model in (f"{name}_zero_shot", f"{name}_lora"):
-            files["activity", model] = predictions / f"activity-{model}.csv", tasks["activity"]
+            files["activity", model] = predictions / f"activity-{model}.parquet", tasks["activity"]
     for task in context.params.run.tasks:
         # whatever rows the baselines stage made for the encoders of this run
-        for path in sorted((context.data / "baselines").glob(f"{task}-*.csv")):
+        for path in sorted((context.data / "baselines").glob(f"{task}-*.parquet")):
             files[task, path.stem.removeprefix(f"{task}-")] = path, tasks[task]
-    return StoredPredictions(files)
+    return {key: read_predictions(path, classes) for key, (path, classes) in files.items()}
 
 
 def augmented(context: Context) -> dict[str, pd.DataFrame]:
@@ -31,7 +30,7 @@ def augmented(context: Context) -> dict[str, pd.DataFrame]:
     folder, classes, found = context.data / "augment/predictions", context.profile.tasks["activity"], {}
     own = trained_already(context)
     for policy in context.params.run.policies:
-        path = context.data / f"predictions/{own[policy]}.csv" if policy in own else folder / f"{policy}.csv"
+        path = context.data / f"predictions/{own[policy]}.parquet" if policy in own else folder / f"{policy}.parquet"
         frame = read_predictions(path, classes)
         found[policy] = frame[frame.split == "validation"].reset_index(drop=True)
     return found

@@ -28,7 +28,7 @@ def front_matter(text: str) -> dict:
 
 def made(project, name: str) -> str:
     one, profile = named(name, "sample", project), parameters.profile()
-    predictions = read_predictions(project / f"data/sample/predictions/{name}.csv")
+    predictions = read_predictions(project / f"data/sample/predictions/{name}.parquet")
     return card(one, profile, predictions)
 
 
@@ -71,7 +71,7 @@ def test_the_front_matter_is_what_a_hub_reads(project):
 
 
 def test_the_scores_are_those_of_the_weights_that_are_passed_on(project):
-    frame = read_predictions(project / "data/sample/predictions/activity-clip.csv")
+    frame = read_predictions(project / "data/sample/predictions/activity-clip.parquet")
     kept = frame[(frame.seed == KEPT) & (frame.split == "test")]
     shares = kept.filter(like="p_")
     hits = np.array([name[2:] for name in shares.columns])[shares.to_numpy().argmax(1)] == kept.label
@@ -95,7 +95,7 @@ def test_a_card_is_the_same_each_time_and_names_no_place_of_this_machine(project
 def test_photographs_and_foreign_weights_keep_their_own_licences(project):
     profile = parameters.profile("coco")
     one = named("activity-clip", "sample", project)
-    predictions = read_predictions(project / "data/sample/predictions/activity-clip.csv")
+    predictions = read_predictions(project / "data/sample/predictions/activity-clip.parquet")
     text = card(one, profile, predictions)
     front = front_matter(text)
     assert front["license"] == "other"

@@ -20,7 +20,7 @@ def files(project):
 
 
 def stored(project, name) -> np.ndarray:
-    frame = read_predictions(project / f"data/sample/predictions/{name}.csv")
+    frame = read_predictions(project / f"data/sample/predictions/{name}.parquet")
     kept = frame[frame.seed == KEPT].sort_values("image_id")
     return kept.filter(like="p_").to_numpy()
 

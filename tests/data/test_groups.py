@@ -220,6 +220,6 @@ def test_predictions_carry_groups_through_their_file(tmp_path):
     frame = told(1, 4, 0)[lambda f: f.image_id > 0].drop(columns="group")
     found = with_groups(frame, images)
     assert found.group.tolist() == ["x", "", "x"]
-    write_predictions(tmp_path / "p.csv", found)
-    assert cells(read_predictions(tmp_path / "p.csv"), "test").units() == 2
+    write_predictions(tmp_path / "p.parquet", found)
+    assert cells(read_predictions(tmp_path / "p.parquet"), "test").units() == 2
     assert with_groups(frame, images.assign(group="")) is frame

@@ -201,7 +201,7 @@ class TestSections:
     def test_both_sides_train_and_tell_the_same_images(self, given):
         folder, _ = given
         (row,), (note,) = comparisons.training(folder, range(2), 2, None)
-        told = pd.read_csv(folder / "ours.csv")
+        told = pd.read_parquet(folder / "ours.parquet")
         assert told.groupby("seed").size().tolist() == [12, 12]
         shares = np.load(folder / "trainer-1.npy")
         assert shares.shape == (12, 3)

@@ -3,7 +3,6 @@
 import json
 import math
 import time
-import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from har.core import readers
 from har.core.errors import HarError
-from har.core.files import replacing, write_csv, write_json
-from har.evaluation import bootstrap, predictions
+from har.core.files import replacing, write_json, write_parquet
+from har.evaluation import bootstrap
 from har.evaluation.bootstrap import resample_counts, resampled, wilson
 from har.evaluation.metrics import METRICS, cells, confusion, metrics_from_confusion, per_seed, seed_scores
 from har.evaluation.predictions import (
@@ -330,31 +328,23 @@ def test_zero_shot_is_a_softmax_of_scaled_cosines():
 
 def test_predictions_survive_the_file_bit_for_bit(tmp_path):
     frame = simulate()
-    write_predictions(tmp_path / "new" / "p.csv", frame)
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "new" / "p.csv", CLASSES), frame, check_exact=True)
+    write_predictions(tmp_path / "new" / "p.parquet", frame)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "new" / "p.parquet", CLASSES), frame, check_exact=True)
 
 
-def test_predictions_in_blocks_are_those_of_the_whole_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "ROWS", 7)  # so that splits and labels come in another order in each
-    frame = simulate()
-    write_predictions(tmp_path / "p.csv", frame)
-    monkeypatch.setattr(predictions, "read_csv", None)
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.csv", CLASSES), frame, check_exact=True)
+def test_the_same_predictions_give_the_same_bytes(tmp_path):
+    for name in ("a.parquet", "b.parquet"):
+        write_predictions(tmp_path / name, simulate())
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
-def test_reading_takes_little_more_memory_than_the_predictions(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "ROWS", 5000)
-    frame = pd.concat([simulate(500, 10)] * 10, ignore_index=True)
-    frame["image_id"] += 500 * (np.arange(len(frame)) // 5000)
-    write_predictions(tmp_path / "p.csv", frame)
-    read_predictions(tmp_path / "p.csv")
-    tracemalloc.start()
-    try:
-        read_predictions(tmp_path / "p.csv")
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 2.3 * frame.memory_usage().sum()  # 1.9; with the bytes of the file and validation by groups 2.9
+def test_classes_may_have_any_name(tmp_path):
+    names = ("nan", "坐着", "p_ a, b")
+    frame = predictions_frame([1, 2, 3], names, ["test"] * 3, np.full((3, 3), 1 / 3), names)
+    write_predictions(tmp_path / "p.parquet", frame)
+    read = read_predictions(tmp_path / "p.parquet", names)
+    assert read["label"].tolist() == list(names)
+    pd.testing.assert_frame_equal(read, frame, check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -367,8 +357,8 @@ def test_reading_takes_little_more_memory_than_the_predictions(tmp_path, monkeyp
 )
 def test_tables_of_another_form_are_read_too(tmp_path, change):
     frame = change(simulate())
-    write_predictions(tmp_path / "p.csv", frame)
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.csv", CLASSES), frame, check_exact=True)
+    write_predictions(tmp_path / "p.parquet", frame)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.parquet", CLASSES), frame, check_exact=True)
     assert len(cells(frame, "test").truth) == 40
 
 
@@ -385,22 +375,22 @@ def _set(row, column, value):
         (lambda f: f.drop(columns="label"), "column 'label' is missing"),
         (lambda f: f.assign(extra=1), "column 'extra' is unknown"),
         (lambda f: f.assign(**{"x" * 5000: 1}), "column 'xxx"),
-        (_set(3, "p_sitting", 1.5), "line 5: a probability lies outside"),
-        (_set(3, "p_sitting", float("nan")), "line 5: a probability is no finite number"),
-        (_set(3, "p_sitting", "much"), "line 5: a probability is no finite number"),
-        (_set(2, "p_sitting", 0.0), "line 4: probabilities do not sum to 1"),
-        (_set(1, "label", "flying"), "line 3: label is none of walking_running, sitting, standing"),
-        (_set(1, "label", None), "line 3: label is empty"),
-        (_set(1, "split", "dev"), "line 3: split is none of train"),
-        (_set(1, "seed", 0.5), "line 3: seed is no integer"),
-        (lambda f: pd.concat([f, f.iloc[[4]]]), "line 202: same seed, image_id and split"),
+        (_set(3, "p_sitting", 1.5), "row 4: a probability lies outside"),
+        (_set(3, "p_sitting", float("nan")), "row 4: a probability is no finite number"),
+        (lambda f: _set(3, "p_sitting", "much")(f.astype({"p_sitting": "str"})), "row 4: a probability is no finite number"),
+        (_set(2, "p_sitting", 0.0), "row 3: probabilities do not sum to 1"),
+        (_set(1, "label", "flying"), "row 2: label is none of walking_running, sitting, standing"),
+        (_set(1, "label", None), "row 2: label is empty"),
+        (_set(1, "split", "dev"), "row 2: split is none of train"),
+        (_set(1, "seed", 0.5), "row 2: seed is no integer"),
+        (lambda f: pd.concat([f, f.iloc[[4]]]), "row 201: same seed, image_id and split"),
         (lambda f: f.drop(index=7), "image is not predicted by every seed"),
         (lambda f: f.rename(columns={"p_sitting": "p_lying"}), "column 'p_sitting' is missing"),
     ],
 )
-def test_a_broken_file_is_told_by_name_and_line(tmp_path, change, message):
-    path = tmp_path / "broken.csv"
-    write_csv(path, change(simulate()))
+def test_a_broken_file_is_told_by_name_and_row(tmp_path, change, message):
+    path = tmp_path / "broken.parquet"
+    write_parquet(path, change(simulate()))
     with pytest.raises(HarError) as caught:
         read_predictions(path, CLASSES)
     assert str(caught.value).startswith(f"{path}: ")
@@ -412,16 +402,16 @@ def test_a_broken_file_is_told_by_name_and_line(tmp_path, change, message):
 def test_a_label_that_changes_between_runs_is_an_error():
     frame = simulate()
     other = next(name for name in CLASSES if name != frame.loc[45, "label"])
-    with pytest.raises(HarError, match="line 47: label differs"):
+    with pytest.raises(HarError, match="row 46: label differs"):
         validate_predictions(_set(45, "label", other)(frame))
 
 
 def test_files_that_are_no_predictions(tmp_path):
-    with pytest.raises(HarError, match=r"none\.csv: no such file; expected a CSV file of predictions"):
-        read_predictions(tmp_path / "none.csv")
-    (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(HarError, match=r"empty\.csv: cannot be read as CSV"):
-        read_predictions(tmp_path / "empty.csv")
+    with pytest.raises(HarError, match=r"none\.parquet: no such file; expected a Parquet file of predictions"):
+        read_predictions(tmp_path / "none.parquet")
+    (tmp_path / "empty.parquet").write_text("")
+    with pytest.raises(HarError, match=r"empty\.parquet: cannot be read as Parquet"):
+        read_predictions(tmp_path / "empty.parquet")
     with pytest.raises(HarError, match="shape"):
         predictions_frame([1], ["sitting"], ["test"], np.ones((1, 2)), CLASSES)
 

@@ -4,13 +4,17 @@ them."""
 import csv
 import io
 import json
+from functools import cache
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from fuzzing import MB, VALUES, Fuzz, as_json, bytes_of, json_of, several
 from hypothesis import strategies as st
 from PIL import Image
+from pyarrow.parquet import write_table
 
 from har.app.cli import models
 from har.data import store
@@ -69,6 +73,39 @@ def csv_of(rows):
     return st.one_of(whole, whole, whole, bytes_of(table(rows)))
 
 
+def parquet(rows):
+    """The Parquet file of a header and rows: a column of one type as it is, any other as text."""
+    head, *rows = rows
+    columns = []
+    for column in zip_longest(*rows):
+        kinds = {type(value) for value in column} - {type(None)}
+        columns.append(pa.array(column if len(kinds) < 2 else [None if value is None else str(value) for value in column]))
+    out = io.BytesIO()
+    names = [str(name) for name in head] + ["more"] * (len(columns) - len(head))
+    write_table(pa.Table.from_arrays(columns, names[: len(columns)]), out, store_schema=False)
+    return out.getvalue()
+
+
+def edit_value(chance):
+    return *edit(chance)[:3], chance.choice([None, "nan", "坐着", -1, 2**63 - 1, 0.5, float("nan"), float("inf"), True, [1], ""])
+
+
+def parquet_of(rows):
+    """The table with cells, rows and columns changed, or the bytes of its file damaged."""
+    whole = several(edit_value, 4).map(lambda edits: parquet(changed(rows, edits)))
+    damaged = bytes_of(parquet(rows))
+    return st.one_of(whole, damaged, damaged, st.just(bomb()))
+
+
+@cache
+def bomb():
+    """5 KB that unfold to 500 GB of text."""
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(5_000_000, np.int32)), ["x" * 100_000])
+    out = io.BytesIO()
+    write_table(pa.table({"label": text}), out, store_schema=False)
+    return out.getvalue()
+
+
 @pytest.fixture
 def fuzz(tmp_path):
     return lambda reader, memory=BOUND: Fuzz(reader, tmp_path, memory)
@@ -93,7 +130,6 @@ SIMPLE = {
     "captions of the page": (CAPTIONS, lambda path: list(gallery.parts(path.with_name("manifest.csv"), path, ["sitting"]))),
     "split": ([["image_id", "label", "split"], [1, "a", "train"], [2, "b", "test"]], read_split),
     "boxes": ([["image_id", "left", "top", "right", "bottom"], [1, 0.1, 0.1, 0.5, 0.5], [2, 0, 0, 1, 1]], read_boxes),
-    "traits": ([["image_id", "labelled_joints", "hidden_joints", "overlap"], [1, 0.5, 0.1, ""]], read_traits),
 }  # fmt: skip
 
 
@@ -115,17 +151,23 @@ def test_own_images_looked_at(fuzz, tmp_path):
     fuzz("Table: own images").run(csv_of(rows), read, table(rows))
 
 
+def test_traits(fuzz, tmp_path):
+    rows = [["image_id", "labelled_joints", "hidden_joints", "overlap"], [1, 0.5, 0.1, None], [2, 0.5, 0.1, 0.0]]
+    fuzz("Table: traits").run(parquet_of(rows), lambda case: read_traits(file(tmp_path, "t.parquet", case)), parquet(rows))
+
+
 def test_predictions(fuzz, tmp_path):
     head = ["seed", "image_id", "split", "label", "p_a", "p_b"]
     rows = [head, *([s, i, "test", "ab"[i % 2], 0.25, 0.75] for s in (0, 1) for i in (1, 2, 3))]
-    fuzz("Predictions").run(csv_of(rows), lambda case: read_predictions(file(tmp_path, "p.csv", case)), table(rows))
+    read = lambda case: read_predictions(file(tmp_path, "p.parquet", case))  # noqa: E731
+    fuzz("Predictions").run(parquet_of(rows), read, parquet(rows))
 
 
 def test_learning_curve(fuzz, tmp_path):
     head = ["model", "size", "run", "image_id", "split", "label", "p_a", "p_b"]
     rows = [head, *([m, n, 0, i, "test", "ab"[i % 2], 0.25, 0.75] for m in "cd" for n in (5, 9) for i in (1, 2))]
     reader = fuzz("Predictions on fewer training images")
-    reader.run(csv_of(rows), lambda case: list(read_curve(file(tmp_path, "c.csv", case))), table(rows))
+    reader.run(parquet_of(rows), lambda case: read_curve(file(tmp_path, "c.parquet", case)), parquet(rows))
 
 
 def test_own_table(fuzz, tmp_path):

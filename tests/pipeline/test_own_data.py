@@ -219,11 +219,11 @@ def test_frames_of_a_clip_never_straddle_in_the_whole_pipeline(project, tmp_path
     assert not straddling(split).any()
     assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
     group = split.set_index("image_id").group
-    for file in (data / "resampling").glob("*.csv"):
-        folds = pd.read_csv(file)
+    for file in (data / "resampling").glob("*.parquet"):
+        folds = pd.read_parquet(file)
         assert not (folds.groupby(folds.image_id.map(group))["fold"].nunique() > 1).any()
     assert "v_Disc_g01" in set(split.group)
     assert "no group straddles a split" in (reports / "README.md").read_text()
-    for file in [*(data / "predictions").glob("*.csv"), *(data / "baselines").glob("*.csv")]:
-        told = pd.read_csv(file)
+    for file in [*(data / "predictions").glob("*.parquet"), *(data / "baselines").glob("*.parquet")]:
+        told = pd.read_parquet(file)
         assert (told.group == told.image_id.map(group)).all()

@@ -15,12 +15,11 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_by_one import OneByOne
 from pages import EVIL, FLICKR, SETTINGS, TABLE, TASKS, reports, source, written
 from PIL import Image
 
-from har.core import readers
 from har.core.errors import HarError
+from har.core.files import write_parquet
 from har.reporting.contents import SECTIONS, figure, path_of, sections_in
 from har.reporting.page import charts, gallery, markdown, scripts
 from har.reporting.page.build import build
@@ -147,18 +146,18 @@ class TestPacking:
         with pytest.raises(HarError, match=r"split\.csv: image 1000 of the manifest is missing"):
             gallery.images(made.manifest, made.split.iloc[1:], TASKS)
 
-    def test_traits_are_those_of_the_errors_stage(self, made, tmp_path, monkeypatch):
+    def test_traits_are_those_of_the_errors_stage(self, made, tmp_path):
         traits = read_script(made[1].parent / "page/data/images/0.js")["traits"]
         assert traits["Largest person, of the image"][:2] == [0.25, 0.25]
         assert traits["Overlapped by others"][:2] == [None, 0.5]
         assert traits["Of these, hidden"][:2] == [None, None]
-        assert gallery.read_traits(tmp_path / "errors.csv") is None
-        header = "model,image_id,labelled_joints,hidden_joints,overlap"
-        (tmp_path / "errors.csv").write_text(f"{header}\na,7,1.0,,0.5\na,8,,,\nb,7,1.0,,0.5\nb,9,1,0.25,0\n")
-        for rows in (2, 100):
-            monkeypatch.setattr(readers, "ROWS", rows)
-            found = gallery.read_traits(tmp_path / "errors.csv").set_index("image_id")
-            assert found.fillna(-1).T.to_dict("list") == {7: [1, -1, 0.5], 8: [-1, -1, -1], 9: [1, 0.25, 0]}
+        path = tmp_path / "errors.parquet"
+        assert gallery.read_traits(path) is None
+        columns = ["model", "image_id", "labelled_joints", "hidden_joints", "overlap"]
+        rows = [["a", 7, 1, None, 0.5], ["a", 8, None, None, None], ["b", 7, 1, None, 0.5], ["b", 9, 1, 0.25, 0]]
+        write_parquet(path, pd.DataFrame(rows, columns=columns))
+        found = gallery.read_traits(path).set_index("image_id")
+        assert found.fillna(-1).T.to_dict("list") == {7: [1, -1, 0.5], 8: [-1, -1, -1], 9: [1, 0.25, 0]}
 
 
 class TestMaps:
@@ -401,13 +400,6 @@ def test_images_in_another_order_are_refused(tmp_path):
     pd.read_csv(made.manifest).iloc[::-1].to_csv(made.manifest, index=False)
     with pytest.raises(HarError, match=r"manifest\.csv: line 3: image_id 1028 follows 1035"):
         gallery.images(made.manifest, made.split, TASKS)
-
-
-def test_one_models_predictions_are_in_memory_at_a_time(tmp_path):
-    made = source(tmp_path, 24)
-    images = gallery.images(made.manifest, made.split, TASKS)
-    found = gallery.answers(OneByOne(made.predictions), images["id"], images["label"], images["classes"])
-    assert [one.key for one in found] == ["activity-clip", "activity-probe_clip", "posture-clip"]
 
 
 @pytest.mark.parametrize("rows", [0, 2])

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
-from one_by_one import OneByOne
 
 from har.core.errors import HarError
 from har.evaluation.bootstrap import wilson
@@ -61,13 +60,6 @@ def few(predictions):
 @pytest.fixture(scope="module")
 def built(predictions):
     return evidence.build_evidence(predictions, LABELS, "profile test", RESAMPLES)
-
-
-def test_one_models_predictions_are_in_memory_at_a_time(few, tmp_path):
-    tables = evidence.build_evidence(OneByOne(few), LABELS, "profile test", 100)
-    for name, table in evidence.build_evidence(few, LABELS, "profile test", 100).items():
-        pd.testing.assert_frame_equal(tables[name].frame, table.frame)
-    evidence.reliability_figure(OneByOne(few), tmp_path / "r.png", "profile test", 100)
 
 
 def build(predictions):

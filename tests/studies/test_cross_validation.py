@@ -15,7 +15,6 @@ from test_models import CNN, FINETUNE, MLP
 from har.config.models import Probe
 from har.config.studies import Resampling
 from har.core.errors import HarError
-from har.evaluation.predictions import read_checked
 from har.studies.cross_validation.fit import MAJORITY, assign_folds, plan, resample, validate_resampled, write_resampled
 from har.studies.cross_validation.report import (
     compare_pairs,
@@ -162,8 +161,8 @@ class TestContract:
     def test_what_is_written_is_read(self, strength, tmp_path):
         table, x = images()
         frame = resampled(strength, {"mlp": Recipe(MLP, x)}, table)["mlp"]
-        write_resampled(tmp_path / "mlp.csv", frame)
-        pd.testing.assert_frame_equal(read_checked(tmp_path / "mlp.csv", validate_resampled), frame, check_exact=True)
+        write_resampled(tmp_path / "mlp.parquet", frame)
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "mlp.parquet"), frame, check_exact=True)
 
     @pytest.mark.parametrize(
         ("spoil", "message"),
@@ -171,9 +170,9 @@ class TestContract:
             (lambda f: f.drop(columns="fold"), "column 'fold' is missing"),
             (lambda f: f.assign(seed=0.5), "column 'seed' holds something else than whole numbers"),
             (lambda f: f.iloc[:-1], "image is not predicted by every seed"),
-            (lambda f: f.assign(p_a=2.0), "line 2: a probability lies outside 0 to 1"),
+            (lambda f: f.assign(p_a=2.0), "row 1: a probability lies outside 0 to 1"),
             (lambda f: f.assign(fold=0, seed=0), "two or more folds"),
-            (lambda f: f.assign(label=["c", *f.label[1:]]), "line 2: label is none of a, b"),
+            (lambda f: f.assign(label=["c", *f.label[1:]]), "row 1: label is none of a, b"),
             (lambda f: f.iloc[:0], "no prediction"),
         ],
     )
@@ -189,10 +188,6 @@ class TestContract:
             frame.loc[at, ["fold", "seed"]] = fold, seed
         with pytest.raises(HarError, match="image 0 is in two folds of repeat 0"):
             validate_resampled(frame)
-
-    def test_a_file_that_is_not_there_is_named(self, tmp_path):
-        with pytest.raises(HarError, match="no such file"):
-            read_checked(tmp_path / "none.csv", validate_resampled)
 
 
 class TestCorrectedT:

@@ -12,8 +12,8 @@ from test_models import MLP
 
 from har.config.models import Probe
 from har.config.studies import LearningCurve
-from har.core import readers
 from har.core.errors import HarError
+from har.core.files import write_parquet
 from har.studies.learning_curve.fit import learn, nested_order, plan
 from har.studies.learning_curve.report import (
     curve_table,
@@ -53,10 +53,6 @@ def learnt(strength, recipes, split, training=ALONE, **changes):
 def frame(strength):
     split, x = images()
     return learnt(strength, {"probe_clip": Recipe(PROBE, x), "feature": Recipe(STOPPED, x)}, split)
-
-
-def parts_of(frame):
-    return [part for _, part in frame.groupby(["model", "size"], sort=False)]
 
 
 class TestSubsets:
@@ -137,13 +133,9 @@ class TestPredictions:
         alone = frame[frame.model == "feature"].reset_index(drop=True)
         pd.testing.assert_frame_equal(beside, alone, check_exact=True)
 
-    @pytest.mark.parametrize("rows", [7, 24, 1000])  # at a time; a model and size has 24
-    def test_what_is_written_is_read_in_parts(self, frame, tmp_path, monkeypatch, rows):
-        monkeypatch.setattr(readers, "ROWS", rows)
-        write_curve(tmp_path / "curve.csv", frame)
-        read = list(read_curve(tmp_path / "curve.csv"))
-        assert [len(part) for part in read] == [24] * 4
-        pd.testing.assert_frame_equal(pd.concat(read), frame, check_exact=True)
+    def test_what_is_written_is_read(self, frame, tmp_path):
+        write_curve(tmp_path / "curve.parquet", frame)
+        pd.testing.assert_frame_equal(read_curve(tmp_path / "curve.parquet"), frame, check_exact=True)
 
     @pytest.mark.parametrize(
         ("spoil", "message"),
@@ -151,7 +143,7 @@ class TestPredictions:
             (lambda f: f.drop(columns="size"), "column 'size' is missing"),
             (lambda f: f.assign(run="first"), "column 'run' holds something else than whole numbers"),
             (lambda f: f.iloc[1:], "image is not predicted by every seed"),
-            (lambda f: f.assign(model=[None, *f.model[1:]]), "line 2: model is empty"),
+            (lambda f: f.assign(model=[None, *f.model[1:]]), "row 1: model is empty"),
             (lambda f: f.iloc[:0], "no prediction"),
         ],
     )
@@ -159,33 +151,15 @@ class TestPredictions:
         with pytest.raises(HarError, match=message):
             validate_curve(spoil(frame))
 
-    @pytest.mark.parametrize(
-        ("spoil", "message"),
-        [
-            (lambda f: f.drop(columns="size"), "column 'size' is missing"),
-            (lambda f: f.assign(run="first"), "cannot be read as CSV"),
-            (lambda f: f.iloc[1:], "image is not predicted by every seed"),
-            (lambda f: f.assign(model=[*f.model[:30], None, *f.model[31:]]), "line 32: model is empty"),
-            (lambda f: f.assign(label=[*f.label[:30], "-", *f.label[31:]]), "line 32: label is none of"),
-            (lambda f: f.iloc[:0], "no prediction"),
-            (lambda f: f.rename(columns={"p_sitting": ""}), "a name in the header is empty"),
-            (lambda f: pd.concat([f, f.iloc[:24]]), "rows of probe_clip on 6 images do not stand together"),
-            (
-                lambda f: f[(f["size"] == 6) | (f.image_id > 110)],
-                "probe_clip on 18 images predicts other images, splits or labels than the rows before",
-            ),
-        ],
-    )
-    def test_so_is_one_on_disk(self, frame, tmp_path, monkeypatch, spoil, message):
-        monkeypatch.setattr(readers, "ROWS", 50)
-        spoil(frame).to_csv(tmp_path / "curve.csv", index=False)
-        with pytest.raises(HarError, match=f"curve.csv.*{message}"):
-            list(read_curve(tmp_path / "curve.csv"))
+    def test_so_is_one_on_disk(self, frame, tmp_path):
+        write_parquet(tmp_path / "curve.parquet", frame.assign(label=[*frame.label[:30], "-", *frame.label[31:]]))
+        with pytest.raises(HarError, match=r"curve\.parquet: row 31: label is none of"):
+            read_curve(tmp_path / "curve.parquet")
 
 
 class TestReport:
     def test_scores_are_those_of_the_predictions(self, frame):
-        rows = scores(parts_of(frame), resamples=200)
+        rows = scores(frame, resamples=200)
         json.dumps(rows, allow_nan=False)
         assert [(row["split"], row["model"], row["size"]) for row in rows[:5]] == [
             ("extended", "probe_clip", 6), ("extended", "probe_clip", 18), ("extended", "feature", 6),
@@ -202,13 +176,13 @@ class TestReport:
         assert (row["n"], row["runs"]) == (6, 2)
 
     def test_one_run_has_no_deviation_and_says_so(self, frame):
-        table = curve_table(scores(parts_of(frame[frame.run == 0]), resamples=100), "header")
+        table = curve_table(scores(frame[frame.run == 0], resamples=100), "header")
         assert table.frame.sd.isna().all()
         assert "One run: its deviation over runs is not defined." in table.markdown()
         assert "nan" not in table.markdown().lower()
 
     def test_the_figure_is_drawn_and_repeats_to_the_byte(self, frame, tmp_path):
-        rows = scores(parts_of(frame), resamples=100)
+        rows = scores(frame, resamples=100)
         for name in ("a.png", "b.png"):
             draw_curve(rows, tmp_path / name, "Learning curve", 3)
         assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -217,10 +191,10 @@ class TestReport:
     def test_the_last_point_is_the_trained_models_own(self, frame):
         trained = frame[(frame.model == "feature") & (frame["size"] == 18)].rename(columns={"run": "seed"})
         trained = trained.drop(columns=["model", "size"])
-        whole = with_all_of_train(parts_of(frame), {("activity", "feature"): trained}, 30)
+        whole = with_all_of_train(frame, {("activity", "feature"): trained}, 30)
         rows = [row for row in scores(whole, resamples=100) if row["split"] == "extended"]
         points = [(row["model"], row["size"]) for row in rows]
         assert points == [("probe_clip", 6), ("probe_clip", 18), ("feature", 6), ("feature", 18), ("feature", 30)]
         assert rows[4] | {"size": 18} == rows[3]
-        again = with_all_of_train(parts_of(frame), {("activity", "feature"): trained}, 18)
-        pd.testing.assert_frame_equal(pd.concat(again), frame)  # a size that was fitted stays
+        again = with_all_of_train(frame, {("activity", "feature"): trained}, 18)
+        pd.testing.assert_frame_equal(again, frame)  # a size that was fitted stays

@@ -168,8 +168,8 @@ class TestStudy:
                 "keep_person": 4, "hide_box": 4, "keep_box": 4, "hide_elsewhere": 4, "keep_elsewhere": 4,
                 "hide_cues": 1, "keep_cues": 1, "hide_things": 1,
             }  # fmt: skip
-            write_masking(tmp_path / "one.csv", found)
-            pd.testing.assert_frame_equal(read_masking(tmp_path / "one.csv"), found, check_exact=True)
+            write_masking(tmp_path / "one.parquet", found)
+            pd.testing.assert_frame_equal(read_masking(tmp_path / "one.parquet"), found, check_exact=True)
 
     def test_with_nothing_hidden_a_model_says_what_it_says(self, predictions, world, store):
         models, images, *_ = world

@@ -76,7 +76,7 @@ def _train(root: Path, profile, name: str, images) -> None:
         for seed, values in ((0, other), (KEPT, shares))
     ]
     predictions = pd.concat(runs, ignore_index=True)
-    write_predictions(data / "predictions" / f"{name}.csv", predictions)
+    write_predictions(data / "predictions" / f"{name}.parquet", predictions)
     about = {"parameters": sum(p.numel() for p in network.parameters()), "kept_seed": KEPT, "epochs": 3.0}
     metrics = scalars(predictions, profile.report.model_copy(update={"resamples": 100}))
     write_json(root / "reports" / "sample" / "metrics" / f"{name}.json", metrics | about)

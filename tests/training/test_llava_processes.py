@@ -72,7 +72,7 @@ def stage(folder: Path) -> subprocess.CompletedProcess:
 def told(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """The loss curve, and the probabilities after it."""
     losses = pd.read_csv(folder / "data/sample/generative/llava15/seed-3/loss.csv").train_loss.to_numpy()
-    found = pd.read_csv(folder / "data/sample/predictions/activity-llava15_lora.csv")
+    found = pd.read_parquet(folder / "data/sample/predictions/activity-llava15_lora.parquet")
     return losses, found.filter(like="p_").to_numpy()
 
 

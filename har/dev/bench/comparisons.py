@@ -34,7 +34,7 @@ def training(folder: Path, rounds: Iterable[int], jobs: int, checkpoint: Path | 
         for seed in sorted(told_by)
     ]
     scores = {
-        "ours": scalars(read_predictions(folder / "ours.csv", given.classes), given.report)["test"],
+        "ours": scalars(read_predictions(folder / "ours.parquet", given.classes), given.report)["test"],
         "`Trainer`'s": scalars(pd.concat(frames), given.report)["test"],
     }
     said = " and ".join(

@@ -25,7 +25,7 @@ def main() -> None:
         backbone=checkpoint,
         checkpoint=Path("model"),
     )
-    write_predictions("ours.csv", predictions)
+    write_predictions("ours.parquet", predictions)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import pandas as pd
 import yaml
 
 from har.config.profile import Profile, load_params
-from har.core.files import link_or_copy, replacing, write_csv, write_json
+from har.core.files import link_or_copy, replacing, write_json, write_parquet
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 
@@ -117,6 +117,7 @@ def copied(source: dict, kept: list[int], images: int, path: Path) -> None:
 def predictions() -> None:
     from har.evaluation.predictions import predictions_frame, write_predictions
     from har.studies.error_analysis.outcomes import factor_frame, outcome_frame
+    from har.studies.learning_curve.report import write_curve
 
     settings, random = sample(), np.random.default_rng(0)
     split, classes = read_split(DATA / "split.csv"), settings.tasks["activity"]
@@ -133,19 +134,18 @@ def predictions() -> None:
 
     trained = {("activity", model): runs(told, settings.training.seeds) for model in MODELS}
     for (task, model), frame in trained.items():
-        write_predictions(DATA / f"predictions/{task}-{model}.csv", frame)
+        write_predictions(DATA / f"predictions/{task}-{model}.parquet", frame)
     traits = {name: random.random(len(split)) for name in ("labelled_joints", "hidden_joints", "overlap")}
     factors = factor_frame(read_manifest(DATA / "manifest.csv"), split[["image_id"]].assign(**traits))
-    write_csv(DATA / "errors.csv", outcome_frame(trained, factors))
+    write_parquet(DATA / "errors.parquet", outcome_frame(trained, factors))
     curve = settings.learning_curve
     told = told[told.split != "test"]
-    with replacing(DATA / "learning_curve.csv") as temporary, open(temporary, "w", encoding="utf-8") as out:
-        for model in curve.models:
-            for size in sorted(curve.sizes):
-                part = runs(told, range(curve.runs)).rename(columns={"seed": "run"}).round(6)
-                part.insert(0, "size", size)
-                part.insert(0, "model", model)
-                part.to_csv(out, index=False, header=not out.tell())
+    parts = [
+        runs(told, range(curve.runs)).rename(columns={"seed": "run"}).round(6).assign(model=model, size=size)
+        for model in curve.models
+        for size in sorted(curve.sizes)
+    ]
+    write_curve(DATA / "learning_curve.parquet", pd.concat(parts, ignore_index=True))
 
 
 def files(image_ids: Iterable[int]) -> dict[int, Path]:

@@ -21,7 +21,7 @@ import pandas as pd
 from har.core.csv_rows import read_rows
 from har.core.errors import HarError
 from har.core.memory import return_memory
-from har.core.readers import read_blocks
+from har.core.readers import read_parquet
 from har.data.split import SPLITS
 from har.evaluation.predictions import classes_of
 from har.reporting.names import class_name, model_name
@@ -40,14 +40,15 @@ TRAITS = {
 
 
 def read_traits(path: Path) -> pd.DataFrame | None:
-    """image_id and TRAITS (shares of 0 to 1, empty where not annotated) of the images in `errors.csv`, which holds a
-    row for each model and image; None where no stage wrote it. HarError names what is wrong."""
+    """image_id and TRAITS (shares of 0 to 1, empty where not annotated) of the images in `errors.parquet`, which
+    holds a row for each model and image; None where no stage wrote it. HarError names what is wrong."""
     if not path.exists():
         return None
-    columns, found = {"image_id": "int64", **dict.fromkeys(TRAITS, "float")}, None
-    for block in read_blocks(path, columns, f"a table with {', '.join(columns)}, as stage errors makes it"):
-        found = pd.concat([found, block]).drop_duplicates("image_id", ignore_index=True)
-    return found
+    found = read_parquet(path, "a table of images, as stage errors makes it", ["image_id", *TRAITS])
+    for name, column in found.items():
+        if not pd.api.types.is_numeric_dtype(column):
+            raise HarError(f"{path}: column {name!r} holds something else than numbers")
+    return found.drop_duplicates("image_id", ignore_index=True)
 
 
 def images(manifest: Path, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:

@@ -19,7 +19,7 @@ import pandas as pd
 from har.config.studies import Resampling
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
-from har.core.files import write_csv
+from har.core.files import write_parquet
 from har.data.groups import assign_folds as whole_folds
 from har.data.groups import group_codes
 from har.evaluation.predictions import majority_predictions, require, validate_predictions
@@ -59,7 +59,7 @@ def validate_resampled(frame: pd.DataFrame, source: str | Path = "resampled pred
 
 def write_resampled(path: Path | str, frame: pd.DataFrame) -> None:
     """Validates, then writes atomically."""
-    write_csv(path, validate_resampled(frame, path))
+    write_parquet(path, validate_resampled(frame, path))
 
 
 def assign_folds(

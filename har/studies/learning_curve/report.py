@@ -4,15 +4,15 @@ A frame of predictions has one row for each model, size, run and image: `model, 
 p_<class>...` (har.studies.learning_curve.fit fits them).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.core.files import write_csv
-from har.core.readers import one_line, read_blocks, read_header
+from har.core.files import write_parquet
+from har.core.readers import read_parquet
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.predictions import require, validate_predictions
 from har.evaluation.summary import summarise
@@ -37,75 +37,34 @@ def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
 def validate_curve(frame: pd.DataFrame, source: str | Path = "learning curve") -> pd.DataFrame:
     """`frame` itself if it keeps the contract, otherwise HarError that names `source` and what is wrong: every
     model, size and run predicts the same images."""
-    if _keyed(frame, source).empty:
-        raise HarError(f"{source}: no prediction")
-    validate_predictions(as_predictions(frame), source)
-    return frame
-
-
-def _keyed(frame: pd.DataFrame, source: str | Path) -> pd.DataFrame:
     require(frame, KEYS, source)
+    if frame.empty:
+        raise HarError(f"{source}: no prediction")
     if frame["model"].isna().any():
-        raise HarError(f"{source}: line {frame['model'].isna().idxmax() + 2}: model is empty")
+        raise HarError(f"{source}: row {frame['model'].isna().idxmax() + 1}: model is empty")
+    validate_predictions(as_predictions(frame), source)
     return frame
 
 
 def write_curve(path: Path | str, frame: pd.DataFrame) -> None:
     """Validates, then writes atomically."""
-    write_csv(path, validate_curve(frame, path))
+    write_parquet(path, validate_curve(frame, path))
 
 
-def read_curve(path: Path | str) -> Iterator[pd.DataFrame]:
-    """The frame in the CSV file `path` in parts, each validated: a model and size after the other, as they are written.
-    All of it never is in memory.
-
-    HarError, at the latest with the last part, names what is wrong.
-    """
-    about = None
-    for part in _parts(path):
-        validate_curve(part, path)
-        told = part[["image_id", "split", "label"]].drop_duplicates().sort_values("image_id", ignore_index=True)
-        about = told if about is None else about
-        if not told.equals(about):
-            what = f"{part['model'].iloc[0]} on {part['size'].iloc[0]} images"
-            raise HarError(f"{path}: {one_line(what)} predicts other images, splits or labels than the rows before")
-        yield part
-    if about is None:
-        raise HarError(f"{path}: no prediction")
-
-
-def _parts(path: Path | str) -> Iterator[pd.DataFrame]:
-    """Rows of one model and size, at the place in the file that their index tells."""
-    names = read_header(path, EXPECTED)
-    kinds = dict.fromkeys(["size", "run", "image_id"], "int64") | {n: "float" for n in names if n.startswith("p_")}
-    current, held, done = None, [], set()
-    for block in read_blocks(path, dict.fromkeys(names, "str") | kinds, EXPECTED):
-        for key, part in _keyed(block, path).groupby(KEYS[:2], sort=False):
-            if key != current:
-                if key in done:
-                    raise HarError(f"{path}: rows of {one_line(f'{key[0]} on {key[1]} images')} do not stand together")
-                if held:
-                    yield pd.concat(held)
-                current, held = key, []
-                done.add(key)
-            held.append(part)
-    if held:
-        yield pd.concat(held)
+def read_curve(path: Path | str) -> pd.DataFrame:
+    """The validated frame in the Parquet file `path`."""
+    return validate_curve(read_parquet(path, EXPECTED), path)
 
 
 # --- table and figure --------------------------------------------------------------------------------------
 
 
 def scores(
-    parts: Iterable[pd.DataFrame], resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
+    frame: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
 ) -> list[dict[str, object]]:
-    """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1.
-
-    parts: those of read_curve, models in the order in which they are told.
-    """
+    """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1."""
     rows = []
-    for part in parts:
-        model, size = part["model"].iloc[0], int(part["size"].iloc[0])
+    for (model, size), part in frame.groupby(KEYS[:2], sort=False):
         found = summarise(part.rename(columns={"run": "seed"}).drop(columns=KEYS[:2]), TOLD, resamples, seed, level)
         for split, one in found.items():
             accuracy = one["accuracy"]
@@ -113,7 +72,7 @@ def scores(
                 {
                     "split": split,
                     "model": model,
-                    "size": size,
+                    "size": int(size),
                     "n": one["n"],
                     "runs": one["runs"],
                     "accuracy": accuracy["mean"],
@@ -128,20 +87,16 @@ def scores(
 
 
 def with_all_of_train(
-    parts: Iterable[pd.DataFrame], predictions: Mapping[tuple[str, str], pd.DataFrame], size: int
-) -> Iterator[pd.DataFrame]:
-    """`parts` and, for each of their models that lacks it, the point with all `size` training images: the trained
+    frame: pd.DataFrame, predictions: Mapping[tuple[str, str], pd.DataFrame], size: int
+) -> pd.DataFrame:
+    """`frame` and, for each of its models that lacks it, the point with all `size` training images: the trained
     model's own `predictions` ((task, model) to its frame) on the same splits."""
-    missing, columns, splits = {}, [], []
-    for part in parts:
-        model = part["model"].iloc[0]
-        missing[model] = missing.get(model, True) and part["size"].iloc[0] != size
-        columns, splits = part.columns, part["split"].unique()
-        yield part
-    for model in sorted(model for model, is_missing in missing.items() if is_missing):
+    parts = [frame]
+    for model in sorted(set(frame["model"]) - set(frame.loc[frame["size"] == size, "model"])):
         if (own := predictions.get(("activity", model))) is not None:
-            own = own[own["split"].isin(splits)].rename(columns={"seed": "run"})
-            yield own.assign(model=model, size=size)[columns]
+            own = own[own["split"].isin(frame["split"].unique())].rename(columns={"seed": "run"})
+            parts.append(own.assign(model=model, size=size)[frame.columns])
+    return pd.concat(parts, ignore_index=True)
 
 
 def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Table:

@@ -17,10 +17,11 @@ from tqdm import tqdm
 from har.config.training import Training
 from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
-from har.core.files import write_csv
+from har.core.files import write_parquet
 from har.core.parallel import side_by_side
+from har.core.readers import read_parquet
 from har.data.store import Store
-from har.evaluation.predictions import read_checked, validate_predictions
+from har.evaluation.predictions import PREDICTIONS, validate_predictions
 from har.models.preprocess import Preprocess
 from har.studies.masking.conditions import NONE, Drawing, Region, View, masked, relevance_region
 from har.studies.masking.predictors import Frozen, Trained
@@ -128,9 +129,9 @@ def validate_masking(frame: pd.DataFrame, source: str | Path = "masking") -> pd.
 
 def write_masking(path: Path | str, frame: pd.DataFrame) -> None:
     """Validates, then writes atomically."""
-    write_csv(path, validate_masking(frame, path))
+    write_parquet(path, validate_masking(frame, path))
 
 
 def read_masking(path: Path | str) -> pd.DataFrame:
-    """The validated frame in the CSV file `path`."""
-    return read_checked(path, validate_masking)
+    """The validated frame in the Parquet file `path`."""
+    return validate_masking(read_parquet(path, PREDICTIONS), path)
