@@ -377,7 +377,7 @@ def _set(row, column, value):
         (lambda f: f.assign(**{"x" * 5000: 1}), "column 'xxx"),
         (_set(3, "p_sitting", 1.5), "row 4: a probability lies outside"),
         (_set(3, "p_sitting", float("nan")), "row 4: a probability is no finite number"),
-        (lambda f: _set(3, "p_sitting", "much")(f.astype({"p_sitting": "str"})), "row 4: a probability is no finite number"),
+        (lambda f: _set(3, "p_sitting", "x")(f.astype({"p_sitting": "str"})), "row 4: a probability is no finite"),
         (_set(2, "p_sitting", 0.0), "row 3: probabilities do not sum to 1"),
         (_set(1, "label", "flying"), "row 2: label is none of walking_running, sitting, standing"),
         (_set(1, "label", None), "row 2: label is empty"),
