@@ -1,68 +1,38 @@
-"""Intervals over images: a cluster bootstrap that draws images, each with all its runs (Field & Welsh 2007), or
-whole groups."""
+"""Intervals over images: a cluster bootstrap that draws images, each with all its runs (Field & Welsh 2007), or whole
+groups."""
 
-import os
 from functools import lru_cache
-from tempfile import TemporaryFile
-from typing import BinaryIO
 
 import numpy as np
 
 RESAMPLES = 2000
-# Counts of a bootstrap that are in memory at a time: all 2,000 samples of 1,000 images, or some of more images.
-BLOCK = 1 << 21
+BLOCK = 1 << 21  # counts that are drawn, or multiplied, at a time
 
 
 @lru_cache(maxsize=4)  # every model on a split shares its draws
 def resample_counts(n: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """How often each of `n` images is drawn in each bootstrap sample, [resamples, n], read-only."""
-    counts = _drawn(np.random.default_rng(seed), n, resamples)
+    """How often each of `n` images is drawn in each bootstrap sample, uint8 [resamples, n], read-only."""
+    random, rows = np.random.default_rng(seed), max(1, BLOCK // n)
+    counts = np.empty((resamples, n), np.uint8)  # an image drawn over 255 times has a probability of 1e-500
+    for start in range(0, resamples, rows):  # the generator goes on, so blocks change no draw
+        some = counts[start : start + rows]
+        drawn = random.integers(0, n, size=some.shape)
+        drawn += n * np.arange(len(some))[:, None]
+        # 10 times as fast as rng.multinomial
+        some[:] = np.bincount(drawn.ravel(), minlength=some.size).reshape(some.shape)
     counts.flags.writeable = False
     return counts
 
 
 def resampled(values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Sums of `values` [n, K] over each bootstrap sample of `resample_counts`: [B, K]. Of many images some are summed
-    at a time, so that memory stays flat."""
-    n = len(values)
+    """Sums of `values` [n, K] over each bootstrap sample of `resample_counts`: [B, K]."""
     if not resamples:
         return values[:0]
-    if n * resamples <= BLOCK:
-        return resample_counts(n, resamples, seed).astype(values.dtype) @ values
+    counts, width = resample_counts(len(values), resamples, seed), max(1, BLOCK // resamples)
     total = np.zeros((resamples, values.shape[1]), values.dtype)
-    file, width = _drawn_file(n, resamples, seed).fileno(), _width(resamples)
-    for start in range(0, n, width):
-        some = values[start : start + width]
-        counts = np.frombuffer(os.pread(file, resamples * len(some), resamples * start), dtype=np.uint8)
-        total += counts.reshape(resamples, -1).astype(values.dtype) @ some
+    for start in range(0, len(values), width):
+        total += counts[:, start : start + width].astype(values.dtype) @ values[start : start + width]
     return total
-
-
-def _width(resamples: int) -> int:
-    """Of how many images the counts in all samples are in memory at a time."""
-    return max(1, BLOCK // resamples)
-
-
-@lru_cache(maxsize=4)
-def _drawn_file(n: int, resamples: int, seed: int) -> BinaryIO:
-    """`resample_counts` as bytes in a temporary file: every model shares them, as large as they are. `_width`
-    images come after each other with their counts in all samples."""
-    random, rows, width = np.random.default_rng(seed), max(1, BLOCK // n), _width(resamples)
-    file = TemporaryFile()
-    for first in range(0, resamples, rows):  # the generator goes on from block to block, so the draws are those of one
-        counts = _drawn(random, n, min(rows, resamples - first))
-        counts = counts.astype(np.uint8)  # an image drawn over 255 times has a probability of 1e-500
-        for start in range(0, n, width):
-            some = counts[:, start : start + width]
-            os.pwrite(file.fileno(), some.tobytes(), resamples * start + first * some.shape[1])
-    return file
-
-
-def _drawn(random: np.random.Generator, n: int, samples: int) -> np.ndarray:
-    drawn = random.integers(0, n, size=(samples, n))
-    drawn += n * np.arange(samples)[:, None]
-    # 10 times as fast as rng.multinomial
-    return np.bincount(drawn.ravel(), minlength=samples * n).reshape(samples, n)
 
 
 def percentile_interval(estimate: float, values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
