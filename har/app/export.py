@@ -25,8 +25,10 @@ def export(name: str, folder: str | Path, *, profile: str = "", root: str | Path
         raise HarError(f"{folder}: exists and is not empty; name a new folder")
     params = load_params(root / "params.yaml")
     profile = profile or params.profile
+    if profile not in params.profiles:
+        raise HarError(f"params.yaml has no profile {profile}; expected one of {', '.join(params.profiles)}")
     one = named(name, profile, root)
-    text = described(one, getattr(params, profile), root, commit(root))
+    text = described(one, params.profiles[profile], root, commit(root))
     try:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
         # beside its place, so that the last step is a rename
@@ -46,7 +48,7 @@ def described(one: Trained, profile, root: Path, made_by: str = "") -> str:
     if not one.metrics:
         raise HarError(f"reports/{one.profile}/metrics/{one.name}.json is missing; run `dvc repro train@{one.name}`")
     if one.model not in profile.models:
-        raise HarError(f"{one.folder}: {one.profile}.models of params.yaml has no {one.model} any more")
+        raise HarError(f"{one.folder}: models of profile {one.profile} in params.yaml has no {one.model} any more")
     classes = profile.tasks.get(one.task)
     predictions = read_predictions(root / "data" / one.profile / "predictions" / f"{one.name}.parquet", classes)
     return card(one, profile, predictions, made_by)

@@ -2,8 +2,10 @@
 
 import difflib
 import math
+import re
 import types
 import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,32 +82,36 @@ def _check_values(data: Any, where: str, key: str = "") -> None:
         raise HarError(f"{where}: {key[:-1]}: {type(data).__name__} is not used here; quote it if it is text")
 
 
-def validate(model: type[M], data: dict, where: str) -> M:
-    """`data` as `model`. Raises HarError naming the first offending key and, for a key that does not
-    exist, the nearest one that does."""
+def validate(model: type[M], data: dict, where: str, name: Callable[[Sequence[str]], str] = ".".join) -> M:
+    """`data` as `model`; name: as for `explain`. Raises HarError naming the first offending key and, for a key that
+    does not exist, the nearest one that does."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise HarError(f"{where}: {one_line(explain(model, error), 500)}") from None
+        raise HarError(f"{where}: {one_line(explain(model, error, name), 500)}") from None
 
 
-def explain(model: type[BaseModel], error: ValidationError) -> str:
-    """The first offending key of `error` and what was expected there, in one line."""
+def explain(
+    model: type[BaseModel], error: ValidationError, name: Callable[[Sequence[str]], str] = ".".join
+) -> str:
+    """The first offending key of `error` and what was expected there, in one line. name: of the key of a path."""
     # A misspelt key shows up twice, as an unknown key and as a missing one: the unknown one explains both.
     details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = details[0]
     path = _key_path(model, first["loc"])
-    key = ".".join(path)
+    key = name(path) if path else ""
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, first["loc"][:-1])
         near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0)
-        hint = f"; the nearest valid key is {'.'.join([*path[:-1], near[0]])}" if near else ""
+        hint = f"; the nearest valid key is {key.removesuffix(path[-1])}{near[0]}" if near else ""
         return f"unknown key {key}{hint}"
     if first["type"] == "missing":
         return f"key {key} is missing"
     message = first["msg"].removeprefix("Value error, ")
     message = message[0].lower() + message[1:]
     if first["type"] in ("value_error", "assertion_error"):
+        if not key and (start := re.match(r"\w+(\.\w+)*", message)) and start[0].split(".")[0] in model.model_fields:
+            return name(start[0].split(".")) + message[start.end() :]  # such a message starts with its key
         return f"{key}: {message}" if key else message
     shown = repr(first["input"])
     return f"{key}: {message}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"
@@ -140,13 +146,7 @@ def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[Base
             entries = typing.get_origin(annotation) in (dict, tuple, list)
         else:
             keys.append(str(part))
-            # a block that takes further entries says of what type they are
-            here = [e for m in here if m.model_config["extra"] == "allow" for e in _entries_of(m)] or here
     return keys, here
-
-
-def _entries_of(model: type[BaseModel]) -> list[type[BaseModel]]:
-    return _models_in(typing.get_type_hints(model, include_extras=True)["__pydantic_extra__"])
 
 
 def _tag(model: type[BaseModel]) -> str | None:

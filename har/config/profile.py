@@ -2,11 +2,11 @@
 
 import difflib
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -15,6 +15,7 @@ from pydantic import (
 from har.config.data import Curate, Data, Split, Store
 from har.config.load import Block, explain, read_yaml, validate
 from har.config.models import Backbone, Embed, Generative, Model, Pretrain, Probe
+from har.config.overrides import ALIKE, alike, merged, place, repeated
 from har.config.report import Page, Report
 from har.config.studies import (
     Ablation,
@@ -127,47 +128,30 @@ class Profile(Block):
 
 
 class Params(Block):
-    """sample and coco, and any number of profiles under a name of the user's own."""
+    """params.yaml with its profiles filled in: `sample`, `coco`, and any number under names of the user's own.
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    __pydantic_extra__: dict[str, Profile] = Field(init=False)
+    skipped: entries of run.train whose task the active profile does not have; they are none of `run`.
+    """
 
     profile: str
     run: Run
     pretrain: Pretrain
     simulation: Simulation
-    sample: Profile
-    coco: Profile
-
-    @property
-    def profiles(self) -> dict[str, Profile]:
-        return {"sample": self.sample, "coco": self.coco, **(self.__pydantic_extra__ or {})}
+    profiles: dict[str, Profile]
+    overrides: dict[str, dict]
+    skipped: list[str]
 
     @property
     def active(self) -> Profile:
         return self.profiles[self.profile]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _further_blocks_are_profiles(cls, data):
-        for name, block in data.items() if isinstance(data, dict) else ():
-            if name in cls.model_fields:
-                continue
-            if not isinstance(block, dict) or not set(block) & set(Profile.model_fields):
-                near = difflib.get_close_matches(str(name), cls.model_fields, n=1, cutoff=0)[0]
-                raise ValueError(f"unknown key {name}; the nearest valid key is {near}")
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
-                raise ValueError(f"profile {name}: a name may hold only lower-case letters, digits and underscores")
-        return data
-
     @model_validator(mode="after")
-    def _profile_exists_and_says_what_it_is(self):
-        _known("profile", [self.profile], self.profiles)
-        for name in ("sample", "coco"):
+    def _profiles_say_what_they_are(self):
+        for name in {"sample", "coco"} & self.profiles.keys():
             if self.profiles[name].data.own:
                 raise ValueError(
-                    f"{name}.data.source is {self.profiles[name].data.source}, but tables of {name} speak of its own "
-                    "images; give yours a profile of another name (python -m har.app.new_profile)"
+                    f"data.source is {self.profiles[name].data.source}, but tables of {name} speak of its own images; "
+                    "give yours a profile of another name (har new-profile)"
                 )
         return self
 
@@ -190,9 +174,7 @@ class Params(Block):
             fitting = [f"backbones/{backbone}"] * fine_tuned + [f"embeddings/{backbone}"] if backbone else ["store"]
             if run.input not in fitting:
                 expected = " or ".join(fitting)
-                raise ValueError(
-                    f"{where}.input is {run.input}, expected {expected} for {self.profile}.models.{run.model}"
-                )
+                raise ValueError(f"{where}.input is {run.input}, expected {expected} for models.{run.model}")
             if backbone and backbone not in self.run.encoders:
                 raise ValueError(f"{where} needs backbone {backbone}, which run.encoders does not list")
         for key in ("resampling", "learning_curve"):
@@ -200,40 +182,96 @@ class Params(Block):
                 encoder = getattr(active.models.get(name), "backbone", None) or name.removeprefix("probe_")
                 if encoder in active.backbones and encoder not in self.run.encoders:
                     raise ValueError(
-                        f"{self.profile}.{key}.models names {name}, which needs {encoder}: add {encoder} to "
-                        f"run.encoders or take {name} out"
+                        f"{key}.models names {name}, which needs {encoder}: add {encoder} to run.encoders or take "
+                        f"{name} out"
                     )
         fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].kind == "finetune"]
         for name in active.explain.models:
             if name not in fine_tuned:
                 raise ValueError(
-                    f"{self.profile}.explain.models names {name!r}, expected fine-tuned models of run.train: "
+                    f"explain.models names {name!r}, expected fine-tuned models of run.train: "
                     f"{', '.join(fine_tuned) or 'none there'}"
                 )
         _known(
-            f"{self.profile}.noise.model",
+            "noise.model",
             [active.noise.model],
             [run.model for run in self.run.train.values() if run.task == "activity"],
         )
         for name, model in active.variants()[0].items():
             _known(
-                f"run.encoders lacks what {self.profile}.ablation.variants.{name} needs; its backbone",
+                f"run.encoders lacks what ablation.variants.{name} needs; its backbone",
                 [getattr(model, "backbone", "")],
                 ["", *self.run.encoders],
             )
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
-                _known(f"{self.profile}.backbones.{name}.source pretrain", [name], self.pretrain.models)
+                _known(f"backbones.{name}.source pretrain", [name], self.pretrain.models)
         return self
+
+
+WRITTEN = ("profile", "profiles", "run", "pretrain", "simulation")  # the keys of the file beside a profile's
+
+
+def parse(data: dict, where: str) -> Params:
+    """The content of a params.yaml as a frozen object: `profiles.<name>` laid over the values at the top.
+
+    Raises HarError that starts with `where` and names the key as it is written.
+    """
+    for key in data:
+        if key not in (known := [*WRITTEN, *Profile.model_fields]):
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
+            raise HarError(f"{where}: unknown key {key}; the nearest valid key is {near}")
+    for key in ("profile", "profiles"):
+        if key not in data:
+            raise HarError(f"{where}: key {key} is missing")
+    active, overrides = data["profile"], data["profiles"]
+    if not isinstance(overrides, dict) or not isinstance(active, str) or active not in overrides:
+        raise HarError(f"{where}: profile names {active!r}, expected one of {', '.join(overrides or ())}")
+    base = {key: value for key, value in data.items() if key not in WRITTEN}
+    filled = {name: _profile(name, base, overrides[name], where) for name in sorted(overrides, key=active.__ne__)}
+    if path := repeated(base, overrides[active]):
+        raise HarError(f"{where}: profiles.{active}.{'.'.join(path)} repeats the value of {'.'.join(path)}; remove it")
+    run, skipped = data.get("run"), []
+    if isinstance(run, dict) and isinstance(run.get("train"), dict):
+        elsewhere = {task for profile in filled.values() for task in profile.tasks} - filled[active].tasks.keys()
+        skipped = [key for key, one in run["train"].items() if isinstance(one, dict) and one.get("task") in elsewhere]
+        run = run | {"train": {key: one for key, one in run["train"].items() if key not in skipped}}
+    whole = {key: data[key] for key in WRITTEN if key in data} | {"overrides": overrides, "skipped": skipped}
+    if run is not None:
+        whole["run"] = run
+    whole["profiles"] = {name: filled[name] for name in overrides}
+    if isinstance(data.get("pretrain"), dict):
+        models = alike(data["pretrain"].get("models"), f"{where}: pretrain.models")
+        whole["pretrain"] = data["pretrain"] | {"models": models}
+    params = validate(Params, whole, where, _writer(active, base, overrides[active]))
+    if not params.active.models:
+        raise HarError(f"{where}: models is empty, expected at least one model")
+    return params
+
+
+def _profile(name: str, base: dict, over: object, where: str) -> Profile:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise HarError(f"{where}: profiles.{name}: expected a name of lower-case letters, digits and underscores")
+    if not isinstance(over, dict):
+        raise HarError(f"{where}: profiles.{name}: expected a mapping of what differs, {{}} if nothing does")
+    data = merged(base, over)
+    for key in ALIKE:
+        top, _, inner = key.partition(".")
+        if not inner:
+            data[top] = alike(data.get(top), f"{where}: {key}")
+        elif isinstance(data.get(top), dict):
+            data[top] = data[top] | {inner: alike(data[top].get(inner), f"{where}: {key}")}
+    return validate(Profile, data, where, _writer(name, base, over))
+
+
+def _writer(profile: str, base: dict, over: dict) -> Callable[[Sequence[str]], str]:
+    return lambda path: place(path, base, over, profile) if path[0] in Profile.model_fields else ".".join(path)
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """params.yaml as a frozen object.
 
-    Raises HarError with one line that names the file, the key and, for an unknown key, the nearest
+    Raises HarError with one line that names the file, the key as it is written and, for an unknown key, the nearest
     valid one.
     """
-    params = validate(Params, read_yaml(path), str(path))
-    if not params.active.models:
-        raise HarError(f"{path}: {params.profile}.models is empty, expected at least one model")
-    return params
+    return parse(read_yaml(path), str(path))

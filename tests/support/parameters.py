@@ -50,22 +50,14 @@ def _settled(found: dict) -> dict:
 
 @functools.cache
 def _data() -> dict:
-    return _settled(read_yaml(FILE))
-
-
-@functools.cache
-def text() -> str:
-    """`data` in the form of params.yaml, for what edits the file."""
-    yaml = YAML()
-    content, out = yaml.load(FILE.read_text(encoding="utf-8")), io.StringIO()
-    content.update(_settled(content))
-    yaml.dump(content, out)
-    return out.getvalue()
+    found = read_yaml(FILE)
+    found["profiles"] = {name: found["profiles"][name] for name in SHIPPED}
+    return found | {"profile": "sample", "run": _run(found["models"])}
 
 
 def data(changes: Mapping[str, Any] | None = None, drop: tuple[str, ...] = ()) -> dict:
-    """The file's content with `changes` (dotted key to value) and without the keys in `drop`. A key of a profile is
-    written without the profile's name for sample, and as `profiles.coco.split.seed` for another."""
+    """The file's content with `changes` (dotted key to value) and without the keys in `drop`. A key that
+    another profile than sample sets is `profiles.coco.split.seed`."""
     content = copy.deepcopy(_data())
     for key, value in (changes or {}).items():
         block, name = _place(content, key)
@@ -78,12 +70,6 @@ def data(changes: Mapping[str, Any] | None = None, drop: tuple[str, ...] = ()) -
 
 def _place(content: dict, key: str) -> tuple[dict, str]:
     *path, name = key.split(".")
-    if path and path[0] == "profiles":
-        path = path[1:]
-    elif path and path[0] not in content:
-        path = ["sample", *path]
-    elif not path and name in content["sample"]:
-        path = ["sample"]
     for part in path:
         content = content.setdefault(part, {})
     return content, name
@@ -115,15 +101,7 @@ def override(folder: Path, changes: Mapping[str, Any]) -> None:
     """folder/params.yaml after `dvc exp run -S key=value ...`."""
     from dvc.utils.hydra import apply_overrides  # what -S calls
 
-    content, overrides = read_yaml(folder / "params.yaml"), []
-    for key, new in changes.items():
-        path = key.split(".")
-        if path[0] == "profiles":
-            path = path[1:]
-        elif path[0] not in content:
-            path = ["sample", *path]
-        overrides.append(f"{'.'.join(path)}={json.dumps(new)}")
-    apply_overrides(folder / "params.yaml", overrides)
+    apply_overrides(folder / "params.yaml", [f"{key}={json.dumps(new)}" for key, new in changes.items()])
 
 
 @functools.cache

@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     options, start = parser().parse_args(arguments), time.monotonic()
-    profile, jobs = getattr(load_params(), PROFILE), joblib.cpu_count()
+    profile, jobs = load_params().profiles[PROFILE], joblib.cpu_count()
     if not Path("dvc.yaml").exists():
         raise HarError("no dvc.yaml here: run it in the project's folder")
     checkpoint = options.checkpoint or Path("data/pretrained") / MODEL

@@ -35,7 +35,7 @@ SHARPNESS = 1.5  # of the predictions that are drawn: accuracies about those of 
 
 
 def sample() -> Profile:
-    return load_params(PROJECT / "params.yaml").sample
+    return load_params(PROJECT / "params.yaml").profiles["sample"]
 
 
 def scenes() -> None:
@@ -67,7 +67,7 @@ def project(folder: Path, extended: int) -> None:
     keys = [f"activity-{model}" for model in MODELS]
     params["run"] |= {"train": {key: params["run"]["train"][key] for key in keys}, "generative": []}
     params |= {"profile": "sample"}
-    params["sample"]["curate"]["extended"] = extended
+    params["curate"]["extended"] = extended
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     for name in ("har", "stages"):
         (folder / name).symlink_to(PROJECT / name)

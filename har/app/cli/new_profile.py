@@ -1,0 +1,25 @@
+"""`har new-profile NAME IMAGES`: a profile for own images, written into params.yaml."""
+
+from pathlib import Path
+
+
+def add(verbs):
+    verb = verbs.add_parser(
+        "new-profile",
+        help="a profile for your own images",
+        description="Look at your images and write what differs from another profile into params.yaml: their classes "
+        "and prompts, and where they lie. The new profile becomes the active one; `dvc repro` runs it.",
+    )
+    verb.add_argument("name", metavar="NAME", help="of the profile: lower-case letters, digits and underscores")
+    verb.add_argument("images", metavar="IMAGES", help="a folder with a folder for each class, or a CSV file")
+    verb.add_argument("--like", default="sample", metavar="PROFILE", help="what it starts from (sample)")
+    return verb
+
+
+def run(options) -> int:
+    from har.app.new_profile import write_profile
+
+    file = Path(options.project) / "params.yaml"
+    classes = write_profile(file, options.name, options.images, options.like)
+    print(f"{file}: profile {options.name} with {len(classes)} classes: {', '.join(classes)}. Now: dvc repro")
+    return 0
