@@ -91,9 +91,7 @@ def validate(model: type[M], data: dict, where: str, name: Callable[[Sequence[st
         raise HarError(f"{where}: {one_line(explain(model, error, name), 500)}") from None
 
 
-def explain(
-    model: type[BaseModel], error: ValidationError, name: Callable[[Sequence[str]], str] = ".".join
-) -> str:
+def explain(model: type[BaseModel], error: ValidationError, name: Callable[[Sequence[str]], str] = ".".join) -> str:
     """The first offending key of `error` and what was expected there, in one line. name: of the key of a path."""
     # A misspelt key shows up twice, as an unknown key and as a missing one: the unknown one explains both.
     details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")

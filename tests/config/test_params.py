@@ -123,7 +123,7 @@ def test_the_check_stage_ends_with_one_line(tmp_path):
         ("models.clip.learning_rate", (3.25e-5, 1.25e-5)),
         ("profile", ("coco", "sample")),
         ("backbones.clip.source", ("random", "pretrain")),
-        ("profiles.coco.split.seed", (7, 8)),
+        ("profiles.coco.models.clip.epochs", (7, 8)),
     ],
 )
 def test_an_experiment_changes_one_line_of_params_yaml(tmp_path, key, values):

@@ -273,7 +273,7 @@ class TestProfile:
 
         write_profile(path, "mine", str(root), "coco")
         before = path.read_text()
-        apply_overrides(path, [f"mine.split.seed={parameters.value('profiles.coco.split.seed')}"])
+        apply_overrides(path, [f"profiles.mine.store.short_side={parameters.value('profiles.coco.store.short_side')}"])
         assert path.read_text() == before
 
     def test_a_table_becomes_a_profile(self, path, root):
@@ -292,32 +292,42 @@ class TestProfile:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            ("source: folder", "source: csv", "mine.data.csv: |mine.data: source csv needs the key csv.file"),
-            ("groups: (v_", "groups: ((v_", "mine.data.folder: groups is no regular expression"),
+            ("source: folder", "source: csv", "mine.data: source csv needs the key csv.file"),
+            ("folder:\n        root:", "folder:\n        groups: ((v_\n        root:", "profiles.mine.data.folder: groups is"),
             ("profile: mine", "profile: mien", "profile names 'mien', expected one of sample, coco, mine"),
             ("profile: mine", "profile: coco", "_none_"),
-            ("      sit_down:\n        count:", "      sit down:\n        count:", "a label may hold only letters"),
-            ("    activity:\n    - sit_down", "    other:\n    - sit_down", "tasks lacks activity"),
-            ("split:\n    mode:", "split:\n    mood:", "nearest valid key is mine.split.mode"),
+            ("        sit_down:\n          count:", "        sit down:\n          count:", "a label may hold only letters"),
+            ("      activity:\n      - sit_down", "      other:\n      - sit_down", "tasks lacks activity"),
+            ("    curate:\n", "    split:\n      mood: stratified\n    curate:\n", "key is profiles.mine.split.mode"),
+            ("    curate:\n", "    split:\n      seed: 42\n    curate:\n", "profiles.mine.split.seed repeats the value of"),
         ],
     )  # fmt: skip
     def test_a_mistake_in_it_is_named(self, path, root, old, new, said):
         write_profile(path, "mine", str(root))
-        head, tail = path.read_text().split("\nmine:\n")
+        head, tail = path.read_text().split("\n  mine:\n")
         where, other = (head, tail) if old.startswith("profile") else (tail, head)
         assert old in where
         changed = where.replace(old, new, 1)
-        path.write_text("\nmine:\n".join([changed, other] if where is head else [other, changed]))
+        path.write_text("\n  mine:\n".join([changed, other] if where is head else [other, changed]))
         if said == "_none_":  # both are there: a switch of one word
             assert load_params(path).profile == "coco"
             return
         with pytest.raises(HarError) as told:
             load_params(path)
-        assert any(part in str(told.value) for part in said.split("|"))
+        assert said in str(told.value)
+
+    def test_it_is_short_and_takes_nothing_from_the_others(self, path, root):
+        before = parameters.text().splitlines()
+        write_profile(path, "mine", str(root))
+        assert len(path.read_text().splitlines()) - len(before) < 45
+        params = load_params(path)
+        assert params.skipped == ["posture-vit", "posture-clip", "posture-siglip2"]
+        path.write_text(path.read_text().replace("profile: mine", "profile: sample", 1))
+        assert load_params(path).run == parameters.params().run
 
     def test_own_images_need_a_name_of_their_own(self, path, root):
         said = parameters.error(path.parent, {"data.source": "folder", "data.folder.root": str(root)})
-        assert "sample.data.source is folder, but tables of sample speak of its own" in said
+        assert "data.source is folder, but tables of sample speak of its own" in said
 
     def test_keys_of_classes(self):
         names = {"ApplyEyeMakeup": "apply_eye_makeup", "Übung 7": "ubung_7", "7-up": "class_7_up", "日本": "class"}

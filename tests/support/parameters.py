@@ -43,16 +43,24 @@ def _run(models: Mapping[str, dict]) -> dict:
 
 def _settled(found: dict) -> dict:
     """`found`, what a params.yaml holds, with the shipped profiles alone, sample active and the whole run."""
-    for name in set(found) - {"profile", "run", "pretrain", "simulation", *SHIPPED}:
-        del found[name]
-    return found | {"profile": "sample", "run": _run(found["sample"]["models"])}
+    for name in set(found["profiles"]) - set(SHIPPED):
+        del found["profiles"][name]
+    return found | {"profile": "sample", "run": _run(found["models"])}
 
 
 @functools.cache
 def _data() -> dict:
-    found = read_yaml(FILE)
-    found["profiles"] = {name: found["profiles"][name] for name in SHIPPED}
-    return found | {"profile": "sample", "run": _run(found["models"])}
+    return _settled(read_yaml(FILE))
+
+
+@functools.cache
+def text() -> str:
+    """`data` in the form of params.yaml, for what edits the file."""
+    yaml = YAML()
+    content, out = yaml.load(FILE.read_text(encoding="utf-8")), io.StringIO()
+    content.update(_settled(content))
+    yaml.dump(content, out)
+    return out.getvalue()
 
 
 def data(changes: Mapping[str, Any] | None = None, drop: tuple[str, ...] = ()) -> dict:

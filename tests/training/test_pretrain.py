@@ -188,7 +188,7 @@ class TestTokenizer:
     def test_prompts_are_made_of_known_words(self):
         params = parameters.params()
         tokens = miniature.tokenizer(synthetic.vocabulary(), 77)
-        for texts in params.sample.embed.prompts.values():
+        for texts in params.profiles["sample"].embed.prompts.values():
             for text in texts:
                 assert tokens.unk_token_id not in tokens(text)["input_ids"], text
 

@@ -1,0 +1,96 @@
+"""A profile laid over the base values: what is merged, what is replaced, and under which key a mistake is told."""
+
+import parameters
+import pytest
+
+from har.config.overrides import alike, differing, merged, place, repeated
+from har.core.errors import HarError
+
+BASE = {
+    "models": {"clip": {"epochs": 3, "hidden": [1]}, "vit": {"epochs": 3}},
+    "tasks": {"activity": ["a", "b"], "posture": ["a", "b"]},
+    "report": {"seed": 0},
+    "policies": {"none": [], "flip": ["flip"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("over", "key", "expected"),
+    [
+        ({"models": {"clip": {"epochs": 5}}}, "models", {"clip": {"epochs": 5, "hidden": [1]}, "vit": {"epochs": 3}}),
+        ({"models": {"clip": {"hidden": [9]}}}, "models", {"clip": {"epochs": 3, "hidden": [9]}, "vit": {"epochs": 3}}),
+        ({"models": {"vit": None}}, "models", {"clip": {"epochs": 3, "hidden": [1]}}),
+        ({"models": {"new": {"epochs": 1}}}, "models", BASE["models"] | {"new": {"epochs": 1}}),
+        ({"tasks": {"activity": ["x", "y"]}}, "tasks", {"activity": ["x", "y"]}),
+        ({"policies": {"flip": None}}, "policies", {"none": []}),
+        ({"report": {"seed": None}}, "report", {"seed": None}),  # a value may be empty
+        ({}, "report", {"seed": 0}),
+    ],
+)  # fmt: skip
+def test_mappings_merge_and_all_else_is_replaced(over, key, expected):
+    before = repr(BASE)
+    found = merged(BASE, over)
+    assert found[key] == expected
+    assert list(found) == list(BASE)
+    assert repr(BASE) == before
+    assert merged(BASE, differing(BASE, over)) == found
+
+
+def test_a_value_that_repeats_the_base_is_found():
+    assert repeated(BASE, {"models": {"clip": {"epochs": 5}, "vit": {"epochs": 3}}}) == ("models", "vit", "epochs")
+    assert repeated(BASE, {"tasks": dict(BASE["tasks"])}) is not None
+    assert repeated(BASE, {"models": {"clip": {"hidden": [2]}}, "tasks": {"activity": ["a", "b"]}}) is None
+    assert repeated(BASE, {}) is None
+
+
+def test_an_entry_may_start_from_another():
+    block = {"a": {"x": 1, "y": {"z": 2}}, "b": {"like": "a", "y": {"z": 3}}}
+    assert alike(block, "models")["b"] == {"x": 1, "y": {"z": 3}}
+    for like in ("c", "b", 7):
+        with pytest.raises(HarError, match=r"models\.b\.like names .*, expected one of a"):
+            alike(block | {"b": {"like": like}}, "models")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("models.clip.epochs", "profiles.coco.models.clip.epochs"),
+        ("models.clip.hidden", "models.clip.hidden"),
+        ("models.new.kind", "profiles.coco.models.new.kind"),  # missing in an entry that is the profile's own
+        ("report.seed", "report.seed"),
+        ("policies.none.0", "profiles.coco.policies.none.0"),
+    ],
+)
+def test_a_key_is_told_as_it_was_written(path, expected):
+    over = {"models": {"clip": {"epochs": 5}, "new": {}}, "policies": {"none": ["x"]}, "report": {"level": 1}}
+    assert place(path.split("."), BASE, over, "coco") == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"profiles.coco.models.clip.epochs": "many"}, "profiles.coco.models.clip.epochs: input should be"),
+        ({"models.clip.epochs": 2.5}, "params.yaml: models.clip.epochs: input should be"),
+        ({"profiles.coco.models.clip.epoch": 3}, "unknown key profiles.coco.models.clip.epoch; the nearest valid key "
+         "is profiles.coco.models.clip.epochs"),
+        ({"profiles.coco.models.cnn_base.input_size": 999}, "profiles.coco.models.cnn_base.input_size is 999, more"),
+        ({"profiles.sample.models.clip.epochs": 3}, "profiles.sample.models.clip.epochs repeats the value of models"),
+        ({"profiles.sample": None}, "profiles.sample: expected a mapping of what differs"),
+        ({"profiles.Mine": {}}, "profiles.Mine: expected a name of lower-case letters"),
+        ({"profile": "mien"}, "profile names 'mien', expected one of sample, coco"),
+        ({"profile": ["sample"]}, "profile names ['sample'], expected one of sample, coco"),
+        ({"profiles": []}, "profile names 'sample', expected one of"),
+        ({"models.b.like": "nobody"}, "models.b.like names 'nobody', expected one of"),
+        ({"pretrain.models.clip.like": "nobody"}, "pretrain.models.clip.like names 'nobody', expected one of vit"),
+        ({"run.train.posture-vit.task": "pose"}, "run.train.posture-vit.task names 'pose', expected one of"),
+        ({"profiles.sample.noise.model": "multimodal"}, "profiles.sample.noise.model names 'multimodal'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tmp_path, changes, said):
+    assert said in parameters.error(tmp_path, {"models.clip.epochs": 3} | changes)
+
+
+def test_no_shipped_profile_repeats_a_base_value():
+    data = parameters.data()
+    base = {key: value for key, value in data.items() if key not in ("profile", "profiles")}
+    assert [repeated(base, over) for over in data["profiles"].values()] == [None, None]
