@@ -3,6 +3,7 @@
 from har.core.files import write_csv, write_text
 from har.data.coco.curate import Curation
 from har.data.coco.curate import curate as choose
+from har.reporting.names import class_name
 from har.reporting.table import NONE, markdown_table
 from stages.lib.context import Context, stage
 
@@ -20,7 +21,8 @@ def curate(context: Context) -> None:
     found.write(context.data / "manifest.csv", context.data / "evidence.csv")
     write_csv(context.reports / "funnel.csv", found.funnel)
     shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
-    table = markdown_table(shown.where(found.funnel.notna(), NONE).rename(columns=lambda name: name.replace("_", " ")))
+    names = ["rule", "images", *map(class_name, classes)]
+    table = markdown_table(shown.where(found.funnel.notna(), NONE).set_axis(names, axis=1))
     start = "the images found" if own else "captions"
     note = GROUPED if own and (found.manifest.group != "").any() else ""
     title = f"### From {start} to images\n\nHow many images each rule kept, and for which class.\n\n"

@@ -1,7 +1,8 @@
 """What each class was seen in: LeGrad's map (har.studies.explain) laid over one's own photographs, a PNG a class."""
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,16 @@ def explain_photographs(model: Classifier, photographs: Iterable[Photograph], fo
         maps = legrad(network.model, network.preprocess.normalise(pixels))[0].cpu().numpy()
         # photographs of the same name in several folders stay apart
         stem = f"{Path(photograph.name).stem}-{hashlib.sha256(photograph.name.encode()).hexdigest()[:8]}"
-        for name, values in zip(model.classes, maps, strict=True):
+        for name, values in zip(_file_names(model.classes), maps, strict=True):
             picture = overlay(np.asarray(image), values, network.preprocess.fit, network.preprocess.crop_pct)
-            with replacing(folder / f"{stem}.{model.name}.{_safe(name)}.png") as partial:
+            with replacing(folder / f"{stem}.{model.name}.{name}.png") as partial:
                 Image.fromarray(picture).save(partial)
             written += 1
     return written
 
 
-def _safe(name: str) -> str:
-    """A class of somebody else's model as a part of a file name."""
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60]
+def _file_names(classes: Sequence[str]) -> list[str]:
+    """Classes, whose names may hold anything, as different parts of file names."""
+    names = ["".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:60] for name in classes]
+    alike = Counter(map(str.casefold, names))
+    return [f"{name}-{place}" if alike[name.casefold()] > 1 else name for place, name in enumerate(names)]

@@ -8,7 +8,6 @@ classes that are found, all their images, a prompt for each, and the task `activ
 import copy
 import re
 import sys
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ruamel.yaml import YAML
 from har.config.load import read_yaml
 from har.config.overrides import differing, merged
 from har.config.profile import Params, Profile, load_params, parse
+from har.config.types import check_labels
 from har.core.errors import HarError
 from har.core.files import replacing
 from har.core.readers import read_csv
@@ -25,16 +25,9 @@ from har.data.folder.find import Found, find_in_folder, find_in_table
 from har.data.groups import group_codes
 
 
-def key_of(name: str) -> str:
-    """A class's key from the name that its folder has: letters, digits and underscores, a letter first."""
-    plain = unicodedata.normalize("NFKD", words_of(name)).encode("ascii", "ignore").decode()
-    key = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_").lower()
-    return key if re.match(r"[a-z]", key) else f"class_{key}".rstrip("_")
-
-
 def words_of(name: str) -> str:
     """ApplyEyeMakeup and apply_eye-makeup as words."""
-    return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)).strip().lower()
+    return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)).strip().lower() or name
 
 
 def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[str]) -> dict:
@@ -47,19 +40,22 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
         talkers: the generative models that do not start from another one.
 
     Raises:
-        HarError: for classes that are too few or get the same key.
+        HarError: for classes that are too few or have no usable name.
     """
     labels = sorted({one.label for one in found})
-    classes = {}
-    for label in labels:
-        if classes.setdefault(key_of(label), label) != label:
-            raise HarError(f"{label} and {classes[key_of(label)]} both become {key_of(label)}; rename one of them")
-    if len(classes) < 2:
+    try:
+        check_labels(labels)
+    except ValueError as error:
+        raise HarError(f"classes: {error}") from None
+    if len(labels) < 2:
         raise HarError(f"one class only, {labels[0]}; expected two or more")
+    words = {label: words_of(label) for label in labels}
+    if len(set(words.values())) < len(words):
+        words = dict(zip(labels, labels, strict=True))
     generative = {
-        "answers": {key: words_of(label) for key, label in classes.items()},
+        "answers": words,
         "question": "What does the picture show? Answer with one of {labels}.",
-        "orders": "rotations" if len(classes) > 4 else "all",  # 5 labels have 120 orders
+        "orders": "rotations" if len(labels) > 4 else "all",  # 5 labels have 120 orders
     }
     frame = pd.DataFrame(
         [(one.image_id, one.label, one.group) for one in found], columns=["image_id", "label", "group"]
@@ -67,19 +63,17 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
     groups = group_codes(frame)
     units = frame["label"].value_counts() if groups is None else frame.groupby("label").apply(_units(groups))
     train = int(len(found) * like.split.train * 0.9)  # groups do not fit the share exactly
-    sizes = [size for size in like.learning_curve.sizes if len(classes) <= size <= train]
+    sizes = [size for size in like.learning_curve.sizes if len(labels) <= size <= train]
     return {
         "data": source,
         "curate": {
-            "classes": {
-                key: {"count": None, "keywords": [] if key == label else [label]} for key, label in classes.items()
-            },
+            "classes": {label: {"count": None, "keywords": []} for label in labels},
             "precedence": [],
         },
-        "tasks": {"activity": list(classes)},
-        "embed": {"prompts": {key: [f"a photo of {words_of(label)}"] for key, label in classes.items()}},
+        "tasks": {"activity": labels},
+        "embed": {"prompts": {label: [f"a photo of {said}"] for label, said in words.items()}},
         "resampling": {"folds": max(2, min(like.resampling.folds, int(units.min())))},
-        "learning_curve": {"sizes": sizes or [max(len(classes), train // 2)]},
+        "learning_curve": {"sizes": sizes or [max(len(labels), train // 2)]},
         "generative": {name: copy.deepcopy(generative) for name in talkers},
         "masking": {"cues": {}},  # what goes with these classes is the user's to say
     }

@@ -5,6 +5,7 @@ import math
 import re
 import types
 import typing
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from har.config.types import HIDDEN
 from har.core.errors import HarError
 from har.core.readers import one_line, read_bytes
 
@@ -68,7 +70,7 @@ def _check_values(data: Any, where: str, key: str = "") -> None:
     false, and lists and mappings of these."""
     if isinstance(data, dict):
         for name, value in data.items():
-            if not isinstance(name, str) or not name.isprintable() or len(name) > MAX_NAME:
+            if not isinstance(name, str) or {unicodedata.category(c) for c in name} & HIDDEN or len(name) > MAX_NAME:
                 raise HarError(f"{where}: key {key}{name!r:.60}: expected a name of at most {MAX_NAME} characters")
             _check_values(value, where, f"{key}{name}.")
     elif isinstance(data, list):

@@ -29,7 +29,7 @@ from har.config.studies import (
     Simulation,
 )
 from har.config.training import Augmentation, Run, Training
-from har.config.types import Op, _known
+from har.config.types import Op, _known, check_labels
 from har.core.errors import HarError
 
 
@@ -60,12 +60,11 @@ class Profile(Block):
 
     @model_validator(mode="after")
     def _blocks_fit_together(self):
+        try:
+            check_labels(self.curate.classes)
+        except ValueError as error:
+            raise ValueError(f"curate.classes: {error}") from None
         for label, entry in self.curate.classes.items():
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", label):
-                raise ValueError(
-                    f"curate.classes.{label}: a label may hold only letters, digits and underscores; the folder's "
-                    "own name goes into keywords"
-                )
             if not entry.keywords and not self.data.own:
                 raise ValueError(
                     f"curate.classes.{label}: keywords is empty, expected at least one word that names the activity"

@@ -1,5 +1,7 @@
 """Types that several blocks of params.yaml share."""
 
+import unicodedata
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -25,7 +27,22 @@ Op = Literal[
     "perspective",
     "random_resized_crop",
 ]
+HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of a pair, ends of a line or paragraph
 MaskKind = Literal["patches", "rectangle", "ellipse", "triangle", "stripes"]
+
+
+def check_labels(labels: Iterable[str]) -> None:
+    """ValueError for a name that no class can have, and for two that readers, or file systems, take for one."""
+    seen: dict[str, str] = {}
+    for label in labels:
+        kinds = {unicodedata.category(c) for c in label}
+        if label != label.strip() or len(label) > 200 or kinds & HIDDEN or all(kind[0] in "CZ" for kind in kinds):
+            raise ValueError(f"{label!r:.60} is no name of a class: expected one line of 1 to 200 characters")
+        if "${" in label:
+            raise ValueError(f"{label!r:.60} is no name of a class: params.yaml takes ${{ for a reference")
+        other = seen.setdefault(unicodedata.normalize("NFKC", label).casefold(), label)
+        if other != label:
+            raise ValueError(f"{other} and {label} differ only in case or the form of characters; rename one of them")
 
 
 def _known(key: str, names: list[str], valid) -> None:

@@ -53,4 +53,4 @@ def policy_name(key: str) -> str:
 
 
 def class_name(key: str) -> str:
-    return CLASS_NAMES.get(key, key.replace("_", " "))
+    return CLASS_NAMES.get(key, key)

@@ -1,12 +1,16 @@
 """How every figure looks."""
 
 import io
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from matplotlib import style
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from har.core.files import write_bytes
 
@@ -17,6 +21,7 @@ CLASS_MARKERS = ("o", "s", "^", "D", "v", "P")
 DPI = 150
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "text.parse_math": False,  # a name may hold dollar signs
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -29,6 +34,25 @@ STYLE = {
     "legend.frameon": False,
 }
 
+# Tried in turn for characters that the first font lacks.
+FURTHER_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC",
+    "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS",
+)  # fmt: skip
+
+
+@cache
+def _families() -> list[str]:
+    """matplotlib's own font, then those of this machine that have what it lacks."""
+    names = {font.name for font in fontManager.ttflist}
+    return [STYLE["font.family"], *(name for name in FURTHER_FONTS if name in names)]
+
+
+@cache
+def _tell_of_boxes() -> None:
+    told = f"figures: no font here has all characters of a name, boxes stand for them; install {FURTHER_FONTS[0]}"
+    print(told, file=sys.stderr)
+
 
 @contextmanager
 def drawing(
@@ -39,11 +63,17 @@ def drawing(
 
     The user's matplotlibrc has no say, and the file carries no software version.
     """
-    with style.context(["default", STYLE]):
+    with style.context(["default", STYLE | {"font.family": _families()}]):
         figure = Figure(figsize=(width, height), layout=layout)
         yield figure
         buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        with warnings.catch_warnings(record=True) as caught:
+            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    for one in caught:
+        if "missing from" in str(one.message):
+            _tell_of_boxes()
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     if colours is not None:
         from PIL import Image
 

@@ -46,8 +46,8 @@ def size_table(manifest: pd.DataFrame, classes: Sequence[str], part: str = "draw
     """
     frame = sizes(manifest, classes, part)
     rows = []
-    for label in [*classes, "all"]:
-        group = frame if label == "all" else frame[frame["label"] == label]
+    groups = [(label, frame[frame["label"] == label]) for label in classes]
+    for label, group in [*groups, ("all", frame)]:
         row = {"label": label, "count": len(group), "share": len(group) / len(frame)}
         for measure in ("width", "height", "aspect_ratio"):
             row[measure] = float(group[measure].mean()) if len(group) else None

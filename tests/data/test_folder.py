@@ -10,7 +10,7 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from har.app.new_profile import key_of, write_profile
+from har.app.new_profile import words_of, write_profile
 from har.config.profile import load_params
 from har.core.errors import HarError
 from har.data.coco.annotations import read_records
@@ -19,8 +19,17 @@ from har.data.folder.find import find_in_folder, find_in_table, image_id
 from har.data.folder.inspect import COLUMNS, examine, read_images, write_annotations
 from har.data.folder.select import choose
 from har.data.manifest import read_manifest, write_manifest
+from har.data.split import read_split, require_classes, split, write_split
 
 NAMED = {"image": "path", "label": "class", "group": "who", "split": "part"}
+# Names that programs take for something else: missing values, numbers, columns, markup, separators, other scripts.
+NAMES = [
+    ("nan", "null", "None", "NA", "~", "-inf"), ("1", "1.0", "1e5", "true", "yes", "2026-01-01", "0x1f"),
+    ("rule", "images", "all", "class", "label", "image_id", "group", "split"),
+    ("坐着", "站立", "🚶", "👩‍🦯", "Übung 7", "сидя", "صف"),
+    ("a, b", 'say "x"', "it's", "a|b", "$x$", "<b>x</b>", "`*_x_*`", "a/b", "../x", "{question}", "a: b", "#c",
+     "- d", "&e", "%s", "p_", "=1+1", "a+b", "a  b", "C:\\x"),
+]  # fmt: skip
 UCF = r"(v_[^/]+?_g\d+)_c\d+"
 
 
@@ -260,11 +269,12 @@ class TestProfile:
         return tmp_path / "params.yaml"
 
     def test_a_folder_becomes_a_profile(self, path, root):
-        assert write_profile(path, "mine", str(root)) == ["sit_down", "walk"]
+        assert write_profile(path, "mine", str(root)) == ["Sit down", "Walk"]
         params = load_params(path)
         assert (params.profile, params.active.data.source) == ("mine", "folder")
-        assert params.active.curate.classes["sit_down"].keywords == ["Sit down"]
-        assert params.active.tasks == {"activity": ["sit_down", "walk"]}
+        assert params.active.curate.classes["Sit down"].keywords == []
+        assert params.active.embed.prompts["Sit down"] == ["a photo of sit down"]
+        assert params.active.tasks == {"activity": ["Sit down", "Walk"]}
         assert {run.task for run in params.run.train.values()} == {"activity"}
         assert params.profiles["sample"] == parameters.profile()
 
@@ -278,7 +288,7 @@ class TestProfile:
 
     def test_a_table_becomes_a_profile(self, path, root):
         (root / "t.csv").write_text("image,label,group\nSit down/x.webp,1 up,g\nSit down/y.bmp,B-b,h\n")
-        assert write_profile(path, "mine", str(root / "t.csv")) == ["class_1_up", "b_b"]
+        assert write_profile(path, "mine", str(root / "t.csv")) == ["1 up", "B-b"]
         table = load_params(path).active.data.csv
         assert (table.group, table.split) == ("group", "")
 
@@ -296,8 +306,8 @@ class TestProfile:
             ("folder:\n        root:", "folder:\n        groups: ((v_\n        root:", "profiles.mine.data.folder: groups is"),
             ("profile: mine", "profile: mien", "profile names 'mien', expected one of sample, coco, mine"),
             ("profile: mine", "profile: coco", "_none_"),
-            ("        sit_down:\n          count:", "        sit down:\n          count:", "a label may hold only letters"),
-            ("      activity:\n      - sit_down", "      other:\n      - sit_down", "tasks lacks activity"),
+            ("        Sit down:\n          count:", "        '':\n          count:", "'' is no name of a class"),
+            ("      activity:\n      - Sit down", "      other:\n      - Sit down", "tasks lacks activity"),
             ("    curate:\n", "    split:\n      mood: stratified\n    curate:\n", "key is profiles.mine.split.mode"),
             ("    curate:\n", "    split:\n      seed: 42\n    curate:\n", "profiles.mine.split.seed repeats the value of"),
         ],
@@ -329,6 +339,49 @@ class TestProfile:
         said = parameters.error(path.parent, {"data.source": "folder", "data.folder.root": str(root)})
         assert "data.source is folder, but tables of sample speak of its own" in said
 
-    def test_keys_of_classes(self):
-        names = {"ApplyEyeMakeup": "apply_eye_makeup", "Übung 7": "ubung_7", "7-up": "class_7_up", "日本": "class"}
-        assert {name: key_of(name) for name in names} == names
+    def test_words_of_classes(self):
+        names = {"ApplyEyeMakeup": "apply eye makeup", "Übung_7": "übung 7", "7-up": "7 up", "日本": "日本", "-": "-"}
+        assert {name: words_of(name) for name in names} == names
+
+    @pytest.mark.parametrize("names", NAMES)
+    def test_classes_of_any_name(self, path, tmp_path, names):
+        """From a table, as a folder's name holds no slash; read again as YAML and by what DVC writes."""
+        from dvc.utils.hydra import apply_overrides
+
+        rows = [(save(tmp_path / f"own/{i}.png", i).name, name) for i, name in enumerate(names)]
+        pd.DataFrame(rows, columns=["image", "label"]).to_csv(tmp_path / "own/t.csv", index=False)
+        write_profile(path, "mine", str(tmp_path / "own/t.csv"))
+        apply_overrides(path, ["run.policies=[none]"])
+        active = load_params(path).active
+        assert set(active.tasks["activity"]) == set(active.curate.classes) == set(names)
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            (["Walk", "walk"], "Walk and walk differ only in case or the form of characters; rename"),
+            (["ﬁsh", "fish", "x"], "differ only in case"),
+            (["STRASSE", "straße"], "differ only in case"),
+            (["a\nb", "c"], r"'a\\nb' is no name of a class: expected one line of 1 to 200 characters"),
+            (["${x}", "c"], "for a reference"),
+            (["\u200b", "c"], "is no name of a class"),
+            (["w" * 201, "c"], "is no name of a class"),
+        ],
+    )
+    def test_names_that_no_class_can_have_are_told(self, path, tmp_path, names, said):
+        rows = [(save(tmp_path / f"own/{i}.png", i).name, name) for i, name in enumerate(names)]
+        pd.DataFrame(rows, columns=["image", "label"]).to_csv(tmp_path / "own/t.csv", index=False)
+        with pytest.raises(HarError, match=said):
+            write_profile(path, "mine", str(tmp_path / "own/t.csv"))
+
+    def test_names_survive_the_tables_between_stages(self, tmp_path):
+        names = [name for some in NAMES for name in some]
+        images = frame([(name, "", "") for name in names for _ in range(3)])
+        write_annotations(images, pd.DataFrame(columns=["name", "reason"]), tmp_path)
+        found = choose(read_images(tmp_path), classes=classes(**dict.fromkeys(names)), extended=0, seed=0)
+        found.write(tmp_path / "manifest.csv", tmp_path / "evidence.csv")
+        manifest = read_manifest(tmp_path / "manifest.csv")
+        assert manifest.label.value_counts().to_dict() == dict.fromkeys(names, 3)
+        assert len(set(found.funnel.columns)) == 2 + len(names)
+        parts = {"train": 0.34, "validation": 0.33, "test": 0.33}
+        write_split(split(manifest, fractions=parts, mode="stratified", seed=0), tmp_path / "split.csv")
+        require_classes(read_split(tmp_path / "split.csv"), names, "split")

@@ -99,7 +99,7 @@ def reports(folder: Path) -> Path:
         "clip,test,29,5,0.71,0.53,0.84,0.7586\nvit,extended,1000,5,0.36,0.33,0.39,\nclip,extended,1000,5,0.62,0.59,0.65,\n"
     )
     (folder / "tables/summary.md").write_text(TABLE.split("\n\n", 1)[1] * 1)
-    (folder / "funnel.csv").write_text("rule,images,sitting\nimages in the captions file,50,\ndrawn,20,20\n")
+    (folder / "funnel.csv").write_text("rule,images,images_sitting\nimages in the captions file,50,\ndrawn,20,20\n")
     (folder / "funnel.md").write_text(
         "### From captions to images\n\n| rule | images |\n| --- | ---: |\n| drawn | 20 |\n"
     )

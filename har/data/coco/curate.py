@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from har.config.types import check_labels
 from har.data.coco.annotations import ImageRecord, Records
 from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, written
 from har.core.errors import HarError
@@ -35,7 +36,7 @@ class Curation:
 
     Attributes:
         parts: gives the rows of manifest and evidence, some images at a time, as often as it is called.
-        funnel: rules in the order they apply: rule, images (kept so far), one count per class. A count is
+        funnel: rules in the order they apply: rule, images (kept so far), images_<class> for each class. A count is
             of images that fire for the class, so that classes overlap until the rule that forbids it.
     """
 
@@ -170,10 +171,14 @@ def curate(
 def _check_arguments(classes, person_words, min_captions, precedence, extended) -> None:
     if not classes:
         raise HarError("classes: empty, expected at least one label with keywords and count")
+    try:
+        check_labels(classes)
+    except ValueError as error:
+        raise HarError(f"classes: {error}") from None
     owners: dict[tuple[str, ...], str] = {}
     for label, entry in classes.items():
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", label):
-            raise HarError(f"classes.{label}: a label may hold only letters, digits and underscores")
+        if "+" in label:  # which joins the classes that a caption fires for
+            raise HarError(f"classes.{label}: a class that captions are searched for may not hold '+'")
         if not entry.get("keywords"):
             raise HarError(f"classes.{label}.keywords: empty, expected at least one word or phrase")
         if entry.get("count") is not None and not _whole(entry["count"], 1):
@@ -285,5 +290,6 @@ class Funnel:
     def frame(self) -> pd.DataFrame:
         rows = [[rule, *(counts[name] for name in ("", *self.labels))] for rule, counts in self.rows.items()]
         rows[0][2:] = [None] * len(self.labels)  # before captions are read there is no class to count
-        types = {"images": "int64", **dict.fromkeys(self.labels, "Int64")}
-        return pd.DataFrame(rows, columns=["rule", "images", *self.labels]).astype(types)
+        columns = [f"images_{label}" for label in self.labels]  # a class may be called rule
+        types = {"images": "int64", **dict.fromkeys(columns, "Int64")}
+        return pd.DataFrame(rows, columns=["rule", "images", *columns]).astype(types)

@@ -68,7 +68,7 @@ def find_in_folder(root: str | Path, groups: str) -> list[Found]:
             if file.startswith(".") or path.suffix.lower() not in SUFFIXES or not _inside(path, home):
                 continue
             below = (relative / file).as_posix()
-            label = unicodedata.normalize("NFC", relative.parts[0])
+            label = unicodedata.normalize("NFC", relative.parts[0]).strip()
             name = quoted(below)
             found.append(Found(image_id(name), path, name, label, _group(pattern, below)))
     if not found:

@@ -104,14 +104,14 @@ def _accuracy_row(model: str, task: str, splits: list[str], scores: Mapping, cha
 
 
 def funnel(path: Path, names: Mapping[str, str]) -> str:
-    """The rules of curation as bars of images, `funnel.csv` (rule, images, a column for each class); `names`: how a
+    """The rules of curation as bars of images, `funnel.csv` (rule, images, images_<class>); `names`: how a
     reader knows the classes. The last rows, from "drawn" on, divide what the rule before them kept."""
     frame = read_table(path, ("rule", "images"))
     most = max(int(frame.images.max()), 1)
-    classes = [name for name in frame.columns if name not in ("rule", "images")]
+    classes = [name.removeprefix("images_") for name in frame.columns if name.startswith("images_")]
     rows = []
     for row in frame.to_dict("records"):
-        counts = [(c, int(row[c])) for c in classes if pd.notna(row[c])]
+        counts = [(c, int(row[f"images_{c}"])) for c in classes if pd.notna(row[f"images_{c}"])]
         told = ", ".join(f"{html.escape(names.get(c, c))} {count:,}" for c, count in counts)
         part = ' class="part"' if row["rule"] in ("drawn", "extended") else ""
         rows.append(
