@@ -65,6 +65,8 @@ class Profile(Block):
         except ValueError as error:
             raise ValueError(f"curate.classes: {error}") from None
         for label, entry in self.curate.classes.items():
+            if entry.count is None and not self.data.own:
+                raise ValueError(f"curate.classes.{label}: count is empty, expected a number of images")
             if not entry.keywords and not self.data.own:
                 raise ValueError(
                     f"curate.classes.{label}: keywords is empty, expected at least one word that names the activity"

@@ -138,6 +138,16 @@ def write_predictions(path: Path | str, predictions: pd.DataFrame) -> None:
     write_parquet(path, validate_predictions(predictions, path))
 
 
+def collapsed_runs(predictions: pd.DataFrame) -> dict[int, str]:
+    """Seed to class of the runs that predict one class for every image, though the images have several: such a run has
+    learnt nothing, and a mean over runs hides it."""
+    classes = np.array(classes_of(predictions))
+    predicted = classes[predictions[[f"p_{name}" for name in classes]].to_numpy().argmax(1)]
+    found = pd.Series(predicted).groupby(predictions["seed"].to_numpy()).agg(["first", "nunique"])
+    several = predictions["label"].nunique() > 1
+    return {int(seed): row["first"] for seed, row in found.iterrows() if several and row["nunique"] == 1}
+
+
 def majority_predictions(split: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Predictions that know only how often each class occurs in train (`split`: image_id, label, split).
 

@@ -90,8 +90,8 @@ def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
     config, backbone = profile.models[one.model], _backbone(one, profile)
     text = (
         f"Tells from one photograph which of {len(classes)} activities its people show: {', '.join(classes)}. It is "
-        f"{KINDS[config.kind]}, {one.metrics['parameters']:,} trained parameters, made by har-still, a reproducible "
-        f"pipeline of {PAPER}."
+        f"{KINDS.get(config.kind, f'a model of kind {config.kind}')}, {one.metrics['parameters']:,} trained "
+        f"parameters, made by har-still, a reproducible pipeline of {PAPER}."
     )
     if backbone is None:
         return text

@@ -22,7 +22,7 @@ from har.data.crops import PersonStore
 from har.data.groups import with_groups
 from har.data.split import require_classes
 from har.data.store import Store
-from har.evaluation.predictions import predictions_frame
+from har.evaluation.predictions import collapsed_runs, predictions_frame
 from har.models.preprocess import Preprocess, from_folder
 from har.training.run import Inputs, Outcome, loaded_by
 
@@ -110,7 +110,10 @@ def run_all(
                     f"loss {outcome.validation_loss:.3f}, accuracy {last['validation_accuracy']:.3f}, "
                     f"{outcome.seconds:.0f} s"
                 )
-            yield name, _trained(runs, classes, split, checkpoint)
+            trained = _trained(runs, classes, split, checkpoint)
+            for seed, label in collapsed_runs(trained.predictions).items():
+                progress.write(f"{name} seed {seed}: collapsed, it predicts {label} for every image")
+            yield name, trained
 
 
 def _trained(
@@ -140,7 +143,8 @@ def _trained(
         "kept_seed": kept.seed,
         "epochs": float(np.mean([outcome.epoch for outcome in outcomes])),
     }
-    return Trained(predictions, curves.round(6), description)
+    digits = {name: 6 for name in curves if name != "learning_rate"}  # which may be far below 1e-6
+    return Trained(predictions, curves.round(digits), description)
 
 
 def _run(

@@ -105,8 +105,8 @@ def train(
             optimizer.descend(rate_factor(step, steps, config.warmup))
             total += float(loss.detach()) * len(rows)
         scores = predict(model, x[validation_rows], prepare)
-        rate = optimizer.rates[-1] * rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
-        record(history, total / len(train_rows), scores, y[validation_rows], rate, seed, config)
+        factor = rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
+        record(history, total / len(train_rows), scores, y[validation_rows], factor, seed, config)
         validation_loss = history[-1]["validation_loss"]
         if config.patience:
             if validation_loss < best:
@@ -134,10 +134,17 @@ def train(
 
 
 def record(
-    history: list[dict], train_loss: float, scores: torch.Tensor, y: torch.Tensor, rate: float, seed: int, config: Model
+    history: list[dict],
+    train_loss: float,
+    scores: torch.Tensor,
+    y: torch.Tensor,
+    factor: float,
+    seed: int,
+    config: Model,
 ) -> None:
-    """Append an epoch to `history`: its training loss, and loss and accuracy of the validation images by their
-    scores [n, classes]. HarError where the run has failed, so that no table averages it in."""
+    """Append an epoch to `history`: its training loss, loss and accuracy of the validation images by their scores
+    [n, classes], and config.learning_rate times `factor`, where the schedule stands (a new head's own rate and layers'
+    smaller ones follow the same). HarError where the run has failed, so that no table averages it in."""
     y, epoch = y.cpu(), len(history) + 1
     row = {
         "seed": seed,
@@ -145,7 +152,7 @@ def record(
         "train_loss": train_loss,
         "validation_loss": float(cross_entropy(scores, y)),
         "validation_accuracy": float((scores.argmax(1) == y).float().mean()),
-        "learning_rate": rate,
+        "learning_rate": float(f"{config.learning_rate * factor:.4g}"),
     }
     hint = f"lower learning_rate (now {config.learning_rate:g})"
     # the step after a finite training loss may still blow up: the validation loss tells

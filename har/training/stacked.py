@@ -120,9 +120,9 @@ def train_together(
             total += losses.detach() * len(part)
         with torch.inference_mode():
             scores = model.scores(seen[0], training=False).cpu()
-        rate = config.learning_rate * rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
+        factor = rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
         for run, (seed, history) in enumerate(zip(seeds, histories, strict=True)):
-            record(history, float(total[run]) / len(rows[run]), scores[run], seen[1][run], rate, seed, config)
+            record(history, float(total[run]) / len(rows[run]), scores[run], seen[1][run], factor, seed, config)
     probabilities = [
         torch.softmax(predict(network, given[torch.as_tensor(one.told)], nn.Identity()).double(), dim=1).numpy()
         for network, given, one in zip(model.unstack(), x, inputs, strict=True)

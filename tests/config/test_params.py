@@ -55,6 +55,7 @@ def test_both_profiles_have_the_same_keys():
         ("explain.models", ["activity-feature"], "explain.models names 'activity-feature', expected"),
         ("backbones.vit.revision", "main#", "backbones.vit.revision"),
         ("split.seed", 2**32, "split.seed: input should be less than 4294967296"),
+        ("curate.classes.sitting.count", None, "curate.classes.sitting: count is empty, expected a number"),
         ("curate.classes.sitting.keywords", [], "curate.classes.sitting: keywords is empty"),
     ],
 )

@@ -18,6 +18,7 @@ from har.evaluation import bootstrap
 from har.evaluation.bootstrap import resample_counts, resampled, wilson
 from har.evaluation.metrics import METRICS, cells, confusion, metrics_from_confusion, per_seed, seed_scores
 from har.evaluation.predictions import (
+    collapsed_runs,
     majority_predictions,
     predictions_frame,
     read_predictions,
@@ -28,6 +29,20 @@ from har.evaluation.predictions import (
 from har.evaluation.summary import class_shares, estimates, per_class, summarise
 
 CLASSES = ("walking_running", "sitting", "standing")
+
+
+def test_a_run_that_predicts_one_class_for_all_is_named():
+    chances = np.full((4, 3), 0.1)
+    chances[:, 1] = 0.8
+    mixed = chances[:, [1, 0, 2]].copy()
+    mixed[0] = chances[0]
+    labels = ["sitting", "standing", "sitting", "walking_running"]
+    frames = [
+        predictions_frame(range(4), labels, ["test"] * 4, p, CLASSES, seed) for seed, p in ((3, chances), (5, mixed))
+    ]
+    assert collapsed_runs(pd.concat(frames)) == {3: "sitting"}
+    assert collapsed_runs(frames[1]) == {}
+    assert collapsed_runs(frames[0].assign(label="sitting")) == {}  # nothing else to be right about
 
 
 def simulate(n=40, runs=5, skill=1.0, split="test", classes=CLASSES, seed=0):

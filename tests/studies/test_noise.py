@@ -1,6 +1,7 @@
 """Class-specific noise: its terms do what they say, it stays in its bound, and test images choose nothing."""
 
 import copy
+import dataclasses
 import math
 
 import numpy as np
@@ -120,6 +121,13 @@ class TestMasks:
         half = hidden.round(2) == 0.5
         assert (first[half] != measured["any-50"][half]).any((1, 2, 3)).all()
 
+    def test_another_mask_moves_only_the_images_that_get_it(self):
+        x, ids = np.full((60, 3, 16, 16), 200, dtype=np.uint8), np.arange(60)
+        more = Drawing(["stripes", "ellipse", "patches"], DRAWING.shares, DRAWING.seed)
+        before, after = under_masks(x, ids, DRAWING)["any-50"], under_masks(x, ids, more)["any-50"]
+        moved = (before != after).any((1, 2, 3)).mean()
+        assert 0.15 < moved < 0.55  # a third of them
+
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory):
@@ -208,6 +216,16 @@ class TestReport:
             assert "nan" not in table.markdown()
         draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise")
         assert (tmp_path / "noise.png").stat().st_size > 1000
+
+    def test_a_class_without_images_has_no_recall_and_stops_nothing(self, whole):
+        few = {
+            name: dataclasses.replace(one, predictions=one.predictions[one.predictions.label != CLASSES[0]])
+            for name, one in whole.best.items()
+        }
+        found = Study(few, whole.candidates)
+        table = build_tables(found, CLASSES, DRAWING.shares, "cnn_base", "profile test", resamples=200)["effects"]
+        assert table.frame[f"recall_{CLASSES[0]}"].isna().all()
+        assert not table.frame[f"recall_{CLASSES[1]}"].isna().any()
 
     @pytest.mark.parametrize(
         ("low", "high", "said"), [(0.01, 0.05, "better"), (-0.05, -0.01, "worse"), (-0.01, 0.05, "no effect shown")]

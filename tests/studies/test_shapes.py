@@ -11,7 +11,7 @@ from har.core.errors import HarError
 from har.data.coco.instances import Instances, read_instances
 from har.studies.masking.conditions import Drawing, Region, View, drawn_name, masked, region_masks, relevance_region
 from har.studies.masking.regions import hide, relevant, seen
-from har.studies.masking.shapes import KINDS, covered_pixels, drawn_mask, first_pixels
+from har.studies.masking.shapes import SHAPES, covered_pixels, draw_one, drawn_mask, first_pixels
 
 SIZES = st.integers(8, 70)
 SHARES = st.one_of(st.sampled_from([0.1, 0.3, 0.5]), st.floats(0, 0.5))
@@ -19,7 +19,7 @@ WHO = {"seed": st.integers(0, 99), "image_id": st.integers(0, 999_999)}
 
 
 class TestDrawn:
-    @given(st.sampled_from(KINDS), SHARES, SIZES, SIZES, WHO["seed"], WHO["image_id"])
+    @given(st.sampled_from(list(SHAPES)), SHARES, SIZES, SIZES, WHO["seed"], WHO["image_id"])
     @settings(deadline=None, max_examples=300)
     def test_the_share_is_exact(self, kind, share, height, width, seed, image_id):
         mask = drawn_mask(kind, share, height, width, seed=seed, image_id=image_id)
@@ -28,7 +28,7 @@ class TestDrawn:
         assert mask.sum() == covered_pixels(share, height, width)
         assert abs(mask.sum() - share * height * width) <= 0.5
 
-    @given(st.sampled_from(KINDS), st.floats(0.05, 0.5), WHO["seed"], WHO["image_id"])
+    @given(st.sampled_from(list(SHAPES)), st.floats(0.05, 0.5), WHO["seed"], WHO["image_id"])
     @settings(deadline=None)
     def test_the_same_seed_and_image_give_the_same_and_others_not(self, kind, share, seed, image_id):
         def draw(seed, image_id):
@@ -38,7 +38,7 @@ class TestDrawn:
         assert any((draw(seed, image_id) != draw(seed, image_id + step)).any() for step in (1, 2, 3))
         assert any((draw(seed, image_id) != draw(seed + step, image_id)).any() for step in (1, 2, 3))
 
-    @given(st.sampled_from(KINDS), st.floats(0.1, 0.5), WHO["image_id"])
+    @given(st.sampled_from(list(SHAPES)), st.floats(0.1, 0.5), WHO["image_id"])
     @settings(deadline=None)
     def test_an_image_has_the_same_mask_at_every_resolution(self, kind, share, image_id):
         small, large = (drawn_mask(kind, share, side, side, seed=1, image_id=image_id) for side in (64, 192))
@@ -91,6 +91,28 @@ class TestDrawn:
     def test_what_cannot_be_drawn_is_named(self, kind, share):
         with pytest.raises(ValueError, match=r"star|share"):
             drawn_mask(kind, share, 8, 8, seed=0, image_id=0)
+
+    def test_another_shape_changes_no_mask(self, monkeypatch):
+        def drawn():
+            return {kind: drawn_mask(kind, 0.3, 32, 32, seed=1, image_id=5) for kind in before}
+
+        before = list(SHAPES)
+        masks, wave = drawn(), (lambda x, y, rng, share, count: np.sin(9 * x) + y, 1.0)
+        monkeypatch.setattr("har.studies.masking.shapes.SHAPES", {"wave": wave, **dict(reversed(SHAPES.items()))})
+        for kind, mask in drawn().items():
+            np.testing.assert_array_equal(mask, masks[kind])
+        assert drawn_mask("wave", 0.3, 32, 32, seed=1, image_id=5).sum() == covered_pixels(0.3, 32, 32)
+
+    def test_a_draw_follows_the_names_and_not_their_order(self):
+        def drawn(options):
+            return [draw_one(options, 7, image_id) for image_id in range(900)]
+
+        few, more = drawn(["a", "b"]), drawn(["c", "b", "a"])
+        assert few == drawn(["b", "a"])
+        assert all(new in (old, "c") for old, new in zip(few, more, strict=True))
+        assert min(more.count(name) for name in "abc") > 250
+        assert drawn([0.0, 0.1, 0.5]) == drawn([0.5, 0.0, 0.1])
+        assert few != [draw_one(["a", "b"], 8, image_id) for image_id in range(900)]
 
     @given(st.lists(st.integers(0, 3), min_size=1, max_size=40), st.integers(0, 40))
     def test_ties_are_filled_in_reading_order(self, field, count):

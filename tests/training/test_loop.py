@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from test_models import CNN, DENSE, FINETUNE, MLP
 
 from har.core.errors import HarError
+from har.evaluation.predictions import collapsed_runs
 from har.models.build import build, logits
 from har.training import experiment, loop
 from har.training.loop import Inputs, train
@@ -235,6 +236,14 @@ class TestExperiment:
             ours = torch.softmax(logits(model.eval(), preprocess.normalise(rows)), 1)
         np.testing.assert_allclose(told[[f"p_{name}" for name in CLASSES]], ours, atol=1e-5)
 
+    def test_a_run_that_collapsed_is_named_in_the_log(self, strength, capsys):
+        still = CNN.model_copy(update={"learning_rate": 1e-12})  # as drawn, a network sees little in such images
+        predictions, _, _ = self.all_seeds(still, images(28), strength)
+        found, log = collapsed_runs(predictions), capsys.readouterr()
+        assert found
+        for seed, label in found.items():
+            assert f"activity-test seed {seed}: collapsed, it predicts {label} for every image" in log.out + log.err
+
     @pytest.mark.parametrize("part", ["train", "validation"])
     def test_a_class_missing_from_a_part_is_told(self, strength, part):
         inputs = images(28)
@@ -272,3 +281,17 @@ def test_a_bad_start_is_no_divergence():
         check(6.0, 1.1, 7, 3, CNN)
     with pytest.raises(HarError, match=r"lower learning_rate \(now 0\.001\)"):
         check(6.0, 1.1, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))
+
+
+@pytest.mark.parametrize(("head", "rate"), [(0.001, 1e-4), (0.001, 3e-8)])
+def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(strength, checkpoints, head, rate):
+    config = FINETUNE.model_copy(update={"learning_rate": rate, "head_learning_rate": head, "epochs": 2, "warmup": 0.0})
+    inputs = images(28, 32)
+    outcome = run(config, inputs, strength, backbone=checkpoints["vit"])
+    assert [row["learning_rate"] for row in outcome.history] == pytest.approx([rate / 2, 0.0], rel=1e-3)
+    settings = one_by_one()
+    _, curves, _ = experiment.run(
+        config, CLASSES, split_of(inputs), inputs.x, training=settings, strength=strength, name="activity-vit",
+        backbone=checkpoints["vit"],
+    )  # fmt: skip
+    assert curves.learning_rate.tolist() == pytest.approx([rate / 2, 0.0], rel=1e-3)

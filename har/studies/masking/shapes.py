@@ -2,14 +2,18 @@
 
 A mask is the first k pixels of the image in the order of a field, k = floor(share * height * width + 1/2): the field
 gives the shape, the count is exact. Fields live on the unit square, so that an image has the same mask at every
-resolution (up to a pixel's width); what is drawn depends on (seed, image_id, kind) alone, so all models see the same.
+resolution (up to a pixel's width); what is drawn depends on (seed, image_id, the shape's name) alone, so all models see
+the same, and another shape beside it changes nothing.
 """
 
+import hashlib
 import math
+import zlib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-KINDS = ("patches", "rectangle", "ellipse", "triangle", "stripes")
 LARGEST = 0.5  # share; a triangle inside a square covers no more
 ASPECT = 2.0  # sides of a shape differ by at most this factor
 GRID = 8  # patches a side
@@ -34,24 +38,19 @@ def drawn_mask(
 ) -> np.ndarray:
     """One mask, bool [height, width], True where the image is hidden: exactly `covered_pixels` of them.
 
-    kind: one of KINDS. share: up to LARGEST (patches and stripes: up to 1). grid: patches a side; the last patch is
+    kind: one of SHAPES. share: up to what SHAPES says. grid: patches a side; the last patch is
     covered in part where the count asks for it. Raises ValueError for another kind or share.
     """
-    if kind not in KINDS:
-        raise ValueError(f"mask {kind!r} is unknown, expected one of {', '.join(KINDS)}")
-    if not 0 <= share <= (1 if kind in ("patches", "stripes") else LARGEST):
-        raise ValueError(f"share {share:g} of {kind}: expected 0 to {LARGEST:g}, 1 for patches and stripes")
-    rng = np.random.default_rng([seed, image_id, KINDS.index(kind)])
+    if kind not in SHAPES:
+        raise ValueError(f"mask {kind!r} is unknown, expected one of {', '.join(SHAPES)}")
+    field, largest = SHAPES[kind]
+    if not 0 <= share <= largest:
+        raise ValueError(f"share {share:g} of {kind}: expected 0 to {largest:g}")
+    rng = np.random.default_rng([seed, image_id, zlib.crc32(kind.encode())])
     x = ((np.arange(width, dtype=np.float32) + 0.5) / width)[None, :]
     y = ((np.arange(height, dtype=np.float32) + 0.5) / height)[:, None]
-    if kind == "patches":
-        field = _patches(x, y, rng, grid)
-    elif kind == "stripes":
-        field = _stripes(x, y, rng, stripes)
-    else:
-        shape = {"rectangle": _rectangle, "ellipse": _ellipse, "triangle": _triangle}[kind]
-        field = shape(x, y, rng, max(share, 1e-6))
-    return first_pixels(field, covered_pixels(share, height, width))
+    drawn = field(x, y, rng, max(share, 1e-6), {"patches": grid, "stripes": stripes}.get(kind, 0))
+    return first_pixels(drawn, covered_pixels(share, height, width))
 
 
 def first_pixels(field: np.ndarray, count: int) -> np.ndarray:
@@ -68,13 +67,13 @@ def first_pixels(field: np.ndarray, count: int) -> np.ndarray:
     return mask.reshape(field.shape)
 
 
-def _patches(x, y, rng, grid: int) -> np.ndarray:
+def _patches(x, y, rng, share: float, grid: int) -> np.ndarray:
     """Squares of a grid in random order: larger shares hold the smaller ones."""
     order = rng.permutation(grid * grid).astype(np.int16).reshape(grid, grid)
     return order[(y * grid).astype(int), (x * grid).astype(int)]
 
 
-def _stripes(x, y, rng, stripes: int) -> np.ndarray:
+def _stripes(x, y, rng, share: float, stripes: int) -> np.ndarray:
     """Parallel stripes of equal width at a random angle: distance from the nearest stripe's middle."""
     angle, phase = rng.random(2) * (math.pi, 1.0)
     along = x * np.float32(math.cos(angle) * stripes) + y * np.float32(math.sin(angle) * stripes)
@@ -96,19 +95,19 @@ def _centre(width: float, height: float, rng) -> tuple[float, float]:
     return width / 2 + rng.random() * (1 - width), height / 2 + rng.random() * (1 - height)
 
 
-def _rectangle(x, y, rng, share: float) -> np.ndarray:
+def _rectangle(x, y, rng, share: float, count: int) -> np.ndarray:
     width, height = _sides(share, 1.0, rng)
     cx, cy = _centre(width, height, rng)
     return np.maximum(np.abs(x - np.float32(cx)) / np.float32(width), np.abs(y - np.float32(cy)) / np.float32(height))
 
 
-def _ellipse(x, y, rng, share: float) -> np.ndarray:
+def _ellipse(x, y, rng, share: float, count: int) -> np.ndarray:
     width, height = _sides(share * 4 / math.pi, 1.0, rng)  # of the box around it
     cx, cy = _centre(width, height, rng)
     return ((x - np.float32(cx)) / np.float32(width)) ** 2 + ((y - np.float32(cy)) / np.float32(height)) ** 2
 
 
-def _triangle(x, y, rng, share: float) -> np.ndarray:
+def _triangle(x, y, rng, share: float, count: int) -> np.ndarray:
     """A side on one side of its box and the opposite corner anywhere on the other; triangles of one centre inside
     each other: 1 - 3 times the smallest barycentric coordinate."""
     width, height = _sides(2 * share, 1.0, rng)
@@ -122,3 +121,22 @@ def _triangle(x, y, rng, share: float) -> np.ndarray:
     # corners (0, 0), (1, 0), (tip, 1)
     second = across - np.float32(tip) * up
     return -np.minimum(np.minimum(up, second), 1 - up - second)
+
+
+# Name to the field that gives the shape, and the largest share that it covers. A field takes x [1, width] and y
+# [height, 1] in the unit square, a generator, the share, and how many there are (patches a side, stripes).
+SHAPES: dict[str, tuple[Callable[..., np.ndarray], float]] = {
+    "patches": (_patches, 1.0),
+    "rectangle": (_rectangle, LARGEST),
+    "ellipse": (_ellipse, LARGEST),
+    "triangle": (_triangle, LARGEST),
+    "stripes": (_stripes, 1.0),
+}
+
+T = TypeVar("T", str, float)
+
+
+def draw_one(options: Sequence[T], *key: int) -> T:
+    """One of `options` at random. Each has a number of its own that follows from (key, option), and the largest wins:
+    their order does not matter, and a further option takes its share without changing what the others get."""
+    return max(options, key=lambda one: hashlib.blake2b(f"{key} {one}".encode(), digest_size=8).digest())

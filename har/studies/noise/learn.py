@@ -91,9 +91,8 @@ def every_mask(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing) -> np.nda
     [(1 + shares * kinds) * n, 3, size, size]."""
     found = [x]
     for share in drawing.shares:
-        for kind in range(len(drawing.kinds)):
-            every = np.full(len(x), kind), np.full(len(x), share)
-            found.append(masked_once(x, image_ids, drawing, *every, drawing.seed))
+        for kind in drawing.kinds:
+            found.append(masked_once(x, image_ids, drawing, [kind] * len(x), [share] * len(x), drawing.seed))
     return np.concatenate(found)
 
 

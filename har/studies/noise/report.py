@@ -82,8 +82,8 @@ def noise_table(
     percents = ", ".join(f"{share:.0%}" for share in shares)
     notes = (
         f"{model_name(model)}, its kept run; {rows[NOTHING]['n']:,} test and extended images. Masked: mean over "
-        f"{percents} hidden, one mask an image and share, kinds taking turns. True class: its probability. Changes: "
-        f"from nothing, paired, with {level:.0%} interval over images.",
+        f"{percents} hidden, one mask an image and share, of a kind drawn for it. True class: its probability. "
+        f"Changes: from nothing, paired, with {level:.0%} interval over images.",
         "Noise is added to the masked image at inference, without the label; the weights are frozen. Trained on masked "
         "images: no noise, all weights trained on with random erasing, as many forward and backward passes.",
     )
@@ -144,7 +144,8 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
             else BLANK
         )
         for name in classes:
-            recall = float(masked_mean(found[found["label"] == name], shares).mean())
+            mine = found[found["label"] == name]
+            recall = float(masked_mean(mine, shares).mean()) if len(mine) else None  # few images may lack a class
             row[f"recall_{name}"] = recall
             cells[f"Recall, {class_name(name)}"] = number(recall)
         rows.append(row)

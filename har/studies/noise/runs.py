@@ -1,6 +1,7 @@
 """What one way to learn the noise takes and gives; free of torch, so that a process that only collects need not load
 it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,10 @@ import pandas as pd
 from har.config.studies import NoiseTerms
 from har.studies.masking.conditions import Drawing, drawn_name
 from har.studies.masking.regions import hide
-from har.studies.masking.shapes import drawn_mask
+from har.studies.masking.shapes import draw_one, drawn_mask
 
 NOTHING, ERASING = "nothing", "erasing"
-ANY = "any"  # a condition any-30: 30 % hidden, by a mask of a kind that depends on the image's place in the list
+ANY = "any"  # a condition any-30: 30 % hidden, by a mask of a kind that is drawn for the image
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,13 @@ class Learnt:
 
 
 def masked_once(
-    x: np.ndarray, image_ids: np.ndarray, drawing: Drawing, kinds: np.ndarray, shares: np.ndarray, seed: int
+    x: np.ndarray, image_ids: np.ndarray, drawing: Drawing, kinds: Sequence[str], shares: Sequence[float], seed: int
 ) -> np.ndarray:
-    """Each image under one mask. kinds: numbers in `drawing.kinds` [n]; shares [n], 0 leaves the image whole."""
+    """Each image under one mask, of its own kind; share 0 leaves it whole."""
     size = x.shape[-1]
     masks = [
         drawn_mask(
-            drawing.kinds[kind], share, size, size, seed=seed, image_id=int(image_id), grid=drawing.grid,
+            kind, share, size, size, seed=seed, image_id=int(image_id), grid=drawing.grid,
             stripes=drawing.stripes,
         )
         for image_id, kind, share in zip(image_ids, kinds, shares, strict=True)
@@ -60,18 +61,17 @@ def masked_once(
 
 def at_random(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing, seed: int, epoch: int) -> np.ndarray:
     """Images for an epoch of training: share drawn from nothing and `drawing.shares`, kind from `drawing.kinds`."""
-    rng = np.random.default_rng([seed, epoch])
-    shares = rng.choice([0.0, *drawing.shares], len(x))
-    kinds = rng.integers(0, len(drawing.kinds), len(x))
+    shares = [draw_one([0.0, *drawing.shares], seed, epoch, image_id) for image_id in image_ids.tolist()]
+    kinds = [draw_one(drawing.kinds, seed, epoch, image_id) for image_id in image_ids.tolist()]
     # masks of another seed than those that the study is measured by
     return masked_once(x, image_ids, drawing, kinds, shares, drawing.seed + 1 + epoch)
 
 
 def under_masks(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing) -> dict[str, np.ndarray]:
-    """Condition to images: nothing hidden, and for each share one mask an image, kinds taking turns (the masks are
-    those of the masking study)."""
-    kinds = np.arange(len(x)) % len(drawing.kinds)
+    """Condition to images: nothing hidden, and for each share one mask an image, of a kind that is drawn for it (the
+    masks are those of the masking study)."""
+    kinds = [draw_one(drawing.kinds, drawing.seed, image_id) for image_id in image_ids.tolist()]
     found = {"none": x}
     for share in drawing.shares:
-        found[drawn_name(ANY, share)] = masked_once(x, image_ids, drawing, kinds, np.full(len(x), share), drawing.seed)
+        found[drawn_name(ANY, share)] = masked_once(x, image_ids, drawing, kinds, [share] * len(x), drawing.seed)
     return found
