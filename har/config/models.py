@@ -58,6 +58,13 @@ class Cnn(Fit):
     batch_norm: bool
     conv_dropout: Share
     dropout: Share
+    min_epochs: NonNegativeInt
+
+    @model_validator(mode="after")
+    def _some_epoch_can_be_kept(self):
+        if self.min_epochs > self.epochs:
+            raise ValueError(f"min_epochs is {self.min_epochs}, more than the {self.epochs} of epochs")
+        return self
 
     @model_validator(mode="after")
     def _size_survives_pooling(self):

@@ -108,7 +108,7 @@ def train(
         factor = rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
         record(history, total / len(train_rows), scores, y[validation_rows], factor, seed, config)
         validation_loss = history[-1]["validation_loss"]
-        if config.patience:
+        if config.patience and epoch + 1 >= getattr(config, "min_epochs", 0):
             if validation_loss < best:
                 best = validation_loss
                 kept = (epoch, {k: v.detach().clone() for k, v in model.state_dict().items()})

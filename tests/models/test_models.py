@@ -27,7 +27,7 @@ FIT = {
     "label_smoothing": 0.0, "augmentation": [],
 }  # fmt: skip
 CNN = Cnn(kind="cnn", input_size=16, fit="squash", channels=[4, 8, 8], hidden=16, batch_norm=False, conv_dropout=0.0,
-          dropout=0.0, **FIT)  # fmt: skip
+          dropout=0.0, min_epochs=0, **FIT)  # fmt: skip
 DENSE = Dense(kind="dense", input_size=16, fit="squash", hidden=[8, 8], dropout=0.1, **FIT)
 MLP = Mlp(kind="mlp", backbone="clip", features="image", hidden=[16, 8], dropout=0.2, **FIT)
 FINETUNE = Finetune(

@@ -97,6 +97,16 @@ class TestSelection:
         kept = outcome.probabilities[inputs.validation, inputs.y[inputs.validation]]
         assert -np.log(kept).mean() == pytest.approx(min(losses), rel=1e-4)
 
+    def test_early_stopping_keeps_no_epoch_before_the_least(self, strength):
+        config = CNN.model_copy(update={"epochs": 25, "patience": 2, "min_epochs": 6, "learning_rate": 0.02})
+        inputs = images()
+        inputs.y[inputs.validation] = (inputs.y[inputs.validation] + 1) % 3  # the lowest loss is an early one
+        outcome = run(config, inputs, strength)
+        losses = [row["validation_loss"] for row in outcome.history]
+        assert int(np.argmin(losses)) + 1 < 6 <= outcome.epoch
+        assert outcome.validation_loss == min(losses[5:])
+        assert len(losses) == outcome.epoch + 2
+
     def test_labels_outside_train_and_validation_change_nothing(self, strength):
         inputs = images(24)
         part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation, inputs.told)
