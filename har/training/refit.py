@@ -19,8 +19,6 @@ from har.core.parallel import side_by_side
 from har.training import probe
 from har.training.run import Inputs, loaded_by
 
-TOGETHER = 20  # MLPs in one call, at most: more gain little, and fewer would leave cores idle
-
 
 @dataclass(frozen=True)
 class Recipe:
@@ -82,80 +80,40 @@ def fit_all(
     # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
     # starts another, which loads it again; then long before short, so that all processes end together
     order = sorted(range(len(fits)), key=lambda place: (not recipes[fits[place].model].random, -len(fits[place].train)))
-    groups = _groups(order, fits, recipes)
     work = (
         delayed(_fit)(
-            recipes[fits[group[0]].model], y, list(classes), [fits[place] for place in group],
-            strength=strength, device=training.device,
+            recipes[fits[place].model], y, list(classes), fits[place], strength=strength, device=training.device
         )
-        for group in groups
-    )  # fmt: skip
+        for place in order
+    )
     # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
     modules = loaded_by(recipes[fit.model].config for fit in fits)
     by_place = {}
     with lasting(keep) as room, tqdm(total=len(fits), desc=name, unit="fit") as progress:
         calls, _ = kept_calls(work, room, [Fitted], own_folder=True)
-        found = side_by_side(training, len(groups), modules, batch_size=1)(calls)
-        for group, fitted in zip(groups, found, strict=True):
-            by_place |= zip(group, fitted, strict=True)
-            progress.update(len(group))
+        found = side_by_side(training, len(fits), modules, batch_size=1)(calls)
+        for place, fitted in zip(order, found, strict=True):
+            by_place[place] = fitted
+            progress.update()
     return [by_place[place] for place in range(len(fits))]
 
 
-def _groups(order: Sequence[int], fits: Sequence[Fit], recipes: Mapping[str, Recipe]) -> list[list[int]]:
-    """`order` cut into what one call fits: MLPs of one recipe on as many images go together, all else alone."""
-    groups: list[list[int]] = []
-    for place in order:
-        fit, config = fits[place], recipes[fits[place].model].config
-        stacks = getattr(config, "kind", "probe") == "mlp" and not config.patience  # that is, all train as long
-        last = fits[groups[-1][-1]] if groups else None
-        if stacks and last and _shape(last) == _shape(fit) and len(groups[-1]) < TOGETHER:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-    return groups
-
-
-def _shape(fit: Fit) -> tuple[str, int, int]:
-    return fit.model, len(fit.train), len(fit.validation)
-
-
 def _fit(
-    recipe: Recipe,
-    y: np.ndarray,
-    classes: list[str],
-    fits: list[Fit],
-    *,
-    strength: Augmentation,
-    device: str,
-    keep: Path,
-) -> list[Fitted]:
-    """Fits of one recipe, on a copy of the images that they need and no others."""
+    recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str, keep: Path
+) -> Fitted:
+    """One fit, on a copy of the images that it needs and no others."""
     if isinstance(recipe.config, Probe):
-        return [_fit_probe(recipe, y, len(classes), fit) for fit in fits]
-    for fit in fits:
-        if missing := set(range(len(classes))) - set(y[fit.train].tolist()):
-            if recipe.config.kind == "finetune":  # its head starts as a regression on all classes
-                raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
-    inputs = [_inputs(recipe, y, fit) for fit in fits]
-    # torch takes seconds to load: in the process that trains, not before
-    if len(fits) > 1:
-        from har.training.stacked import train_together
+        groups = None if recipe.groups is None else recipe.groups[fit.train]
+        fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)
+        return Fitted(fitted.probabilities(recipe.x[fit.told]))
+    missing = set(range(len(classes))) - set(y[fit.train].tolist())
+    if missing and recipe.config.kind == "finetune":  # its head starts as a regression on all classes
+        raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
+    from har.training.loop import train  # torch takes seconds to load: in the process that trains, not before
 
-        outcomes = train_together(recipe.config, classes, inputs, [fit.seed for fit in fits], device=device)
-    else:
-        from har.training.loop import train
-
-        options = {"backbone": recipe.backbone, "texts": recipe.texts, "keep": keep}
-        seed = fits[0].seed
-        outcomes = [train(recipe.config, classes, inputs[0], seed, strength=strength, device=device, **options)]
-    return [Fitted(outcome.probabilities, outcome.parameters) for outcome in outcomes]
-
-
-def _fit_probe(recipe: Recipe, y: np.ndarray, classes: int, fit: Fit) -> Fitted:
-    groups = None if recipe.groups is None else recipe.groups[fit.train]
-    fitted = probe.fit(recipe.x[fit.train], y[fit.train], classes, recipe.config, groups)
-    return Fitted(fitted.probabilities(recipe.x[fit.told]))
+    options = {"backbone": recipe.backbone, "texts": recipe.texts, "strength": strength, "device": device}
+    outcome = train(recipe.config, classes, _inputs(recipe, y, fit), fit.seed, keep=keep, **options)
+    return Fitted(outcome.probabilities, outcome.parameters)
 
 
 def _inputs(recipe: Recipe, y: np.ndarray, fit: Fit) -> Inputs:
