@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
 
 from har.config.models import Model
 from har.config.training import Augmentation
@@ -21,7 +24,6 @@ from har.core.files import write_json
 from har.models.build import build, logits, parameter_count
 from har.models.preprocess import hub_config
 from har.training.augment import compose
-from har.training.descent import Descent
 from har.training.progress import Progress
 from har.training.run import Inputs, Outcome
 
@@ -84,25 +86,27 @@ def train(
 
     groups = _prepare_parameters(model, config, prepare, x, y, train_rows, backbone, texts)
     parameters = list(model.parameters())  # a walk through all modules costs a small network a tenth of its step
-    optimizer = Descent(groups, parameters)
     steps_an_epoch = len(batches(train_rows, config.batch_size))
     steps = config.epochs * steps_an_epoch
+    optimizer = AdamW(groups, fused=True)
+    schedule = LambdaLR(optimizer, lambda step: rate_factor(step, steps, config.warmup))
 
-    progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer)
+    progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer, schedule=schedule)
     history, best, kept = progress.resume([], math.inf, None)
     for epoch in range(len(history), config.epochs):
         model.train()
         order = train_rows[torch.randperm(len(train_rows))]
         total = 0.0
-        for step, rows in enumerate(batches(order, config.batch_size), start=epoch * steps_an_epoch):
+        for rows in batches(order, config.batch_size):
             images = x[rows]
             if augment is not None:
                 images = augment(images)
             loss = cross_entropy(logits(model, prepare(images)), y[rows], label_smoothing=config.label_smoothing)
-            for parameter in parameters:
-                parameter.grad = None
+            optimizer.zero_grad()
             loss.backward()
-            optimizer.descend(rate_factor(step, steps, config.warmup))
+            clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            schedule.step()
             total += float(loss.detach()) * len(rows)
         scores = predict(model, x[validation_rows], prepare)
         factor = rate_factor((epoch + 1) * steps_an_epoch, steps, config.warmup)
