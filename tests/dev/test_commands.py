@@ -1,0 +1,93 @@
+"""Every command that README and docs show is one that can be run, as far as it can be told without running it."""
+
+import contextlib
+import re
+import shlex
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import parameters
+import pytest
+import yaml
+from dvc.cli.parser import get_main_parser
+from dvc.utils.hydra import apply_overrides
+
+from har.app.cli.main import parser
+from har.config.profile import load_params
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "data/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = ("dvc", "har", "make", "pip")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def shown() -> list[tuple[str, str, bool]]:
+    """Document, command with its comment, and whether it is whole (of a block) or a mention in a sentence."""
+    found = []
+    for file in DOCUMENTS:
+        text, name = file.read_text(encoding="utf-8"), file.relative_to(ROOT).as_posix()
+        for language, block in BLOCK.findall(text):
+            if language == "sh":
+                found += [(name, line, True) for line in block.splitlines() if line.strip()]
+        for span in re.findall(r"`([^`\n]+)`", BLOCK.sub("", text)):
+            if span.split(" ")[0] in (*PROGRAMS, "-S"):
+                found.append((name, span, False))
+    return found
+
+
+def alternatives(words: list[str], comment: str) -> list[list[str]]:
+    """The overrides of a command, and those that its comment gives instead: `key=value` beside the same block,
+    or `or value`."""
+    sets = [[value for option, value in pairwise(words) if option == "-S"]]
+    if not sets[0]:
+        return []
+    block, key = sets[0][-1].split("=")[0].rpartition(".")[::2]
+    others = [f"{block}.{one}" for one in re.findall(r"\b(\w+=[\w.]+)", comment)]
+    others += [f"{block}.{key}={one}" for one in re.findall(r"^or (\w+)", comment)]
+    return [*sets, *([*sets[0][:-1], other] for other in others)]
+
+
+@pytest.mark.parametrize(("document", "command", "whole"), shown())
+def test_a_command_that_is_shown_can_be_run(tmp_path, capsys, document, command, whole):
+    words = shlex.split(command.split("  #")[0])
+    comment = command.partition("#")[2].strip()
+    program, *rest = words if words[0] != "-S" else ["dvc", "exp", "run", *words]
+    rest = rest[: rest.index(">")] if ">" in rest else rest
+    if program == "har":
+        with pytest.raises(SystemExit) if not whole or "--help" in rest else contextlib.nullcontext():
+            parser().parse_args(rest if whole else [*rest, "--help"])
+        assert "error" not in capsys.readouterr().err
+    elif program == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert {word for word in rest if "=" not in word} <= set(targets)
+    elif program == "pip":
+        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert set(re.findall(r"\[(\w+)\]", command)) <= set(extras)
+    elif program == "dvc":
+        options = get_main_parser().parse_args(rest)
+        known = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+        for target in [*(getattr(options, "targets", None) or [])]:
+            assert target.split("@")[0] in known or target.startswith("dvc.lock"), f"{document}: no stage {target}"
+        for overrides in alternatives(rest, comment):
+            file = parameters.write(tmp_path).rename(tmp_path / "params.json")  # which DVC changes sooner than YAML
+            apply_overrides(file, overrides)
+            load_params(file)
+    else:
+        raise AssertionError(f"{document}: `{command}` is a command that this test does not know")
+
+
+def test_the_comment_of_a_command_gives_others():
+    comment = "or head; view=person, head=text, pretrained=false likewise"
+    found = alternatives(["exp", "run", "-S", "models.clip.adapt=lora"], comment)
+    assert [one[0].split(".")[-1] for one in found] == [
+        "adapt=lora", "view=person", "head=text", "pretrained=false", "adapt=head"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.name)
+def test_python_that_is_shown_imports_what_there_is(file):
+    for language, block in BLOCK.findall(file.read_text(encoding="utf-8")):
+        if language == "python":
+            compile(block, file.name, "exec")
+            exec("\n".join(line for line in block.splitlines() if line.startswith(("import ", "from "))), {})
