@@ -1,17 +1,10 @@
 """Label images by their captions, or as their own folder or table says, and draw the subset."""
 
-from har.core.files import write_csv, write_text
 from har.data.coco.curate import Curation
 from har.data.coco.curate import curate as choose
-from har.reporting.names import class_name
-from har.reporting.table import NONE, markdown_table
+from har.reporting.table import write_tables
+from har.reporting.tables.funnel import funnel_table
 from stages.lib.context import Context, stage
-
-GROUPED = (
-    "\n- Images belong to groups, as frames of a clip: no group straddles a split or a fold, and intervals draw whole "
-    "groups. Exact McNemar tests (every pair of models) take images for independent: there too small a p proves little."
-    "\n"
-)
 
 
 def curate(context: Context) -> None:
@@ -19,14 +12,8 @@ def curate(context: Context) -> None:
     classes = {label: c.model_dump() for label, c in rule.classes.items()}
     found = own_images(context, classes) if own else captioned(context, classes)
     found.write(context.data / "manifest.csv", context.data / "evidence.csv")
-    write_csv(context.reports / "funnel.csv", found.funnel)
-    shown = found.funnel.astype(object).map(lambda cell: f"{cell:,}" if isinstance(cell, int) else cell)
-    names = ["rule", "images", *map(class_name, classes)]
-    table = markdown_table(shown.where(found.funnel.notna(), NONE).set_axis(names, axis=1))
-    start = "the images found" if own else "captions"
-    note = GROUPED if own and (found.manifest.group != "").any() else ""
-    title = f"### From {start} to images\n\nHow many images each rule kept, and for which class.\n\n"
-    write_text(context.reports / "funnel.md", f"{title}{table}\n{note}")
+    grouped = own and (found.manifest.group != "").any()
+    write_tables({"funnel": funnel_table(found.funnel, own, grouped)}, context.reports)
     print(found.funnel.to_string(index=False))
 
 

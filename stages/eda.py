@@ -1,8 +1,9 @@
 """Table 1, Figures 1 and 2, and the test of the claim that no class differs in size."""
 
-from har.core.files import write_csv
 from har.data.manifest import read_manifest
 from har.data.store import whole
+from har.reporting.paper import TABLE1, is_the_papers
+from har.reporting.tables.paper_tables import profile_header, write_tables
 from har.studies import eda as look
 from stages.lib.context import Context, stage
 
@@ -12,9 +13,8 @@ def eda(context: Context) -> None:
     classes = context.profile.tasks["activity"]
     out, name = context.reports / "eda", context.params.profile
     files = {row.image_id: context.data / "images" / row.file_name for row in manifest.itertuples()}
-    sizes, tests = look.size_table(manifest, classes), look.size_tests(manifest, classes)
-    write_csv(out / "sizes.csv", sizes)
-    write_csv(out / "size_tests.csv", tests)
+    tables = look.size_tables(manifest, classes, profile_header(name), TABLE1 if is_the_papers(classes) else None)
+    write_tables(tables, out)
     seed = context.profile.report.seed
     look.figure_examples(
         manifest,
@@ -25,7 +25,7 @@ def eda(context: Context) -> None:
         seed=seed,
     )
     look.figure_sizes(manifest, classes, out / "figure2_sizes.png", f"Image sizes, profile {name}")
-    print(sizes.to_string(index=False))
+    print(tables["table1"].markdown())
 
 
 if __name__ == "__main__":

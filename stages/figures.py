@@ -12,9 +12,9 @@ from har.core.parallel import side_by_side
 from har.core.readers import read_csv
 from har.evaluation.predictions import classes_of
 from har.evaluation.summary import summarise
-from har.reporting.comparison import is_the_papers
 from har.reporting.figures import accuracy_overview, augmentation_study, confusion_matrices, learning_curves
 from har.reporting.names import model_name
+from har.reporting.paper import is_the_papers
 from stages.lib.context import Context, stage
 from stages.lib.results import CURVES, augmented, trained
 

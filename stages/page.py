@@ -1,12 +1,14 @@
 """The page that a run ends in, tables, charts and every photograph with what each model says of it; and one without
 photographs, to be read where Markdown is shown."""
 
+from pathlib import Path
+
 from har.core.files import write_text
 from har.data.split import read_split
-from har.reporting.comparison import is_the_papers
 from har.reporting.contents import markdown
 from har.reporting.page.build import Source, build
 from har.reporting.page.gallery import read_traits
+from har.reporting.paper import is_the_papers
 from har.reporting.tables.paper_tables import profile_header
 from stages.lib.context import Context, stage
 from stages.lib.results import trained
@@ -14,6 +16,7 @@ from stages.lib.results import trained
 
 def page(context: Context) -> None:
     profile, data = context.profile, context.data
+    papers = is_the_papers(profile.tasks["activity"])
     sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
     source = Source(
         profile=context.params.profile,
@@ -27,10 +30,11 @@ def page(context: Context) -> None:
         photographs=data / "images",
         explain=data / "explain",
         traits=read_traits(data / "errors.parquet"),
-        papers=is_the_papers(profile.tasks["activity"]),
+        papers=papers,
         owned=profile.data.own,
+        deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if papers else "",
     )
-    write_text(context.reports / "README.md", markdown(context.reports, context.params.profile, source.papers))
+    write_text(context.reports / "README.md", markdown(context.reports, context.params.profile, papers))
     print(f"{build(source, context.reports, profile.page)} is written: open it in a browser")
 
 

@@ -8,9 +8,9 @@ from joblib import delayed
 from har.core.parallel import side_by_side
 from har.data.manifest import read_manifest
 from har.data.split import read_split
-from har.reporting.comparison import for_task
+from har.reporting.paper import is_the_papers
 from har.reporting.table import Table
-from har.reporting.tables import build_evidence, reliability_figure
+from har.reporting.tables import reliability_figure, significance_tables
 from har.reporting.tables.paper_tables import profile_header, write_tables
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context, stage
@@ -28,14 +28,15 @@ def statistics(context: Context) -> None:
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     labels = read_manifest(context.data / "manifest.csv").label.tolist()
     header = profile_header(context.params.profile, sources)
+    papers = is_the_papers(profile.tasks["activity"])
     title = f"Reliability, profile {context.params.profile}"
     work = [
-        delayed(build_evidence)(predictions, labels, header, **options),
+        delayed(significance_tables)(predictions, labels, header, **options, papers=papers),
         delayed(reliability_figure)(predictions, out / "reliability.png", title, **options),
         delayed(learning_curve)(context, predictions, header, options),
     ]
     tables, _, curve = side_by_side(profile.training, len(work))(work)
-    write_tables(for_task({**tables, curve.name: curve}, profile.tasks["activity"]), out)
+    write_tables({**tables, curve.name: curve}, out)
 
 
 def learning_curve(context: Context, predictions: Mapping, header: str, options: dict) -> Table:

@@ -15,7 +15,7 @@ from scipy import stats
 ANOVA_CAVEAT = (
     "Its error term is the spread between runs on one split, so a small p says that the models differ on "
     "these very images, not that they would on others; runs that share seeds and images are not independent "
-    "groups, and the paper lists eight models where it says seven."
+    "groups."
 )
 T_TEST_CAVEAT = (
     "It pairs runs, not images: with five runs (df 4) it speaks of the randomness of training on one split "
@@ -59,7 +59,7 @@ def anova(scores: Mapping[str, pd.Series | np.ndarray]) -> dict:
         f, p = stats.f_oneway(*groups.values())
         effect = _partial_eta_squared(float(f), result["df_between"], result["df_within"])
         result |= {"F": float(f), "p": float(p), "partial_eta_squared": effect}
-    return result | {"note": " ".join(notes), "caveat": ANOVA_CAVEAT}
+    return result | {"note": " ".join(notes)}
 
 
 def _partial_eta_squared(f: float, df_effect: float, df_error: float) -> float:
@@ -79,7 +79,6 @@ def paired_t_test(a: pd.Series, b: pd.Series) -> dict:
         "difference": float(gap.mean()) if len(gap) else None,
         "runs": len(gap),
         "note": "",
-        "caveat": T_TEST_CAVEAT,
     }
     if len(gap) < 2:
         result["note"] = f"t is not defined: the models share {len(gap)} seeds, it needs two or more."

@@ -8,6 +8,7 @@ import pandas as pd
 from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.evaluation.bootstrap import RESAMPLES, resampled
+from har.evaluation.ensemble import ensemble
 from har.evaluation.predictions import SPLITS, classes_of
 
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
@@ -91,8 +92,8 @@ class Cells(NamedTuple):
         return self.probabilities.argmax(-1)
 
     def ensemble_hits(self) -> np.ndarray:
-        """Whether the mean probability over runs is largest for the true class, bool [n]."""
-        return self.probabilities.mean(1).argmax(-1) == self.truth
+        """Whether the ensemble (har.evaluation.ensemble) is right, bool [n]."""
+        return ensemble(self.probabilities)[0] == self.truth
 
     def one_hot(self) -> np.ndarray:
         """Each image's contribution to the confusion matrices, [n, S*C*C]. float32 counts exactly to

@@ -25,7 +25,8 @@ SECTIONS = {
     "The paper's tables": (
         "",
         [
-            *(f"tables/table{i}.md" for i in range(1, 8)),
+            "eda/table1.md",
+            *(f"tables/table{i}.md" for i in range(2, 8)),
             (
                 "figures/augmentation.png",
                 "Augmentation of CNN_base",
@@ -171,7 +172,7 @@ SECTIONS = {
             "audit/pairs.md",
             "audit/labels.md",
             "audit/label_confusion.md",
-            "tables/size_tests.md",
+            "eda/size_tests.md",
             (
                 "eda/figure1_examples.png",
                 "Figure 1. Examples, drawn at random",

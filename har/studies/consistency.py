@@ -15,7 +15,7 @@ from har.core.errors import HarError
 from har.evaluation.predictions import classes_of
 from har.reporting import paper
 from har.reporting.names import model_name, policy_name
-from har.reporting.table import NONE, Table, number, plain_frame
+from har.reporting.table import NONE, Column, Table, number
 
 PRINTED = 5e-5  # half a unit of the fourth printed digit
 RECOMPUTED = 2e-6  # tables carry six digits
@@ -115,7 +115,7 @@ def shared(findings: Sequence[Finding]) -> list[tuple[int, ...]]:
 
 def paper_table(header: str) -> Table:
     """The paper's rows under the same check as ours, as a table of the report."""
-    rows, text, notes = [], [], []
+    rows, notes = [], []
     for table in SINGLE_RUNS:
         findings = examine(table)
         common = shared(findings)
@@ -139,19 +139,9 @@ def paper_table(header: str) -> Table:
                     "accuracy": f.score.accuracy,
                     "correct": f.correct,
                     "n": f.n,
-                    "class_sizes": "; ".join("/".join(map(str, c)) for c in f.fits),
-                    "class_sizes_without_accuracy": "; ".join("/".join(map(str, c)) for c in f.fits_without_accuracy),
+                    "class_sizes": _sizes(f.fits),
+                    "class_sizes_without_accuracy": _sizes(f.fits_without_accuracy),
                     "verdict": verdict,
-                }
-            )
-            text.append(
-                {
-                    "Row": _name(f),
-                    "Table": label.removeprefix("Table "),
-                    "Accuracy": _accuracy(f),
-                    "Class sizes that fit": _few(f.fits),
-                    "… that fit without its accuracy": _few(f.fits_without_accuracy),
-                    "Verdict": verdict,
                 }
             )
     for row, score in paper.TABLE2.items():
@@ -165,22 +155,32 @@ def paper_table(header: str) -> Table:
     stratified = "/".join(str(round(size.share * paper.TEST_IMAGES)) for size in whole.values())
     notes.append(f"A stratified split of {drawn} images would put {stratified} into a test set of {paper.TEST_IMAGES}.")
     title = "The paper's own rows: is there a confusion matrix with these four figures?"
-    return Table("paper_consistency", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
+    columns = [
+        Column(("row", "table"), "Row", lambda row, table: policy_name(row) if table == "table3" else model_name(row)),
+        Column("table", "Table", lambda table: table.removeprefix("table")),
+        Column(("accuracy", "correct", "n"), "Accuracy", _accuracy),
+        Column("class_sizes", "Class sizes that fit", _few),
+        Column("class_sizes_without_accuracy", "… that fit without its accuracy", _few),
+        Column("verdict", "Verdict"),
+    ]
+    return Table("paper_consistency", title, header, rows, columns, notes)
 
 
 def _name(f: Finding) -> str:
     return policy_name(f.row) if f.table == "table3" else model_name(f.row)
 
 
-def _accuracy(f: Finding) -> str:
-    printed = number(f.score.accuracy, 4)
-    return printed if f.correct is None else f"{printed} = {f.correct}/{f.n}"
+def _accuracy(accuracy: float, correct: int | None, n: int) -> str:
+    return number(accuracy, 4) + ("" if correct is None else f" = {correct}/{n}")
 
 
-def _few(found: Sequence[tuple[int, ...]], most: int = 3) -> str:
-    if not found:
-        return NONE
-    said = ", ".join("/".join(map(str, c)) for c in found[:most])
+def _sizes(found: Sequence[tuple[int, ...]]) -> str:
+    return "; ".join("/".join(map(str, c)) for c in found)
+
+
+def _few(sizes: str, most: int = 3) -> str:
+    found = sizes.split("; ")
+    said = ", ".join(found[:most]) or NONE
     return said if len(found) <= most else f"{said} and {len(found) - most} more"
 
 
@@ -207,16 +207,17 @@ def recompute(predictions: pd.DataFrame, split: str) -> dict[str, float]:
 def rows_table(checked: Mapping[str, list[float]], header: str) -> Table:
     """`checked`: for each file of results the distances that `check` returned, one a row."""
     rows = [{"file": file, "rows": len(gaps), "largest_distance": max(gaps)} for file, gaps in checked.items()]
-    text = [
-        {"File": row["file"], "Rows": str(row["rows"]), "Largest distance": f"{row['largest_distance']:.1e}"}
-        for row in rows
+    columns = [
+        Column("file", "File"),
+        Column("rows", "Rows"),
+        Column("largest_distance", "Largest distance", "{:.1e}".format),
     ]
     notes = (
         "Each row's accuracy and macro precision, recall and F1 were computed again from its predictions by "
         "scikit-learn, from one confusion matrix a run; a distance above rounding stops the pipeline.",
     )
     title = "Our own rows, recomputed from their predictions"
-    return Table("rows", title, header, plain_frame(rows), pd.DataFrame(text), notes)
+    return Table("rows", title, header, rows, columns, notes)
 
 
 def check(reported: Mapping[str, float | None], again: Mapping[str, float], where: str) -> float:

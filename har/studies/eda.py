@@ -4,7 +4,8 @@ All take the manifest frame (image_id, label, part, width, height, ...; sizes in
 of it, by default the images drawn for train, validation and test, as the paper does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from har.core.errors import HarError
 from har.evaluation.anova import kruskal_wallis
 from har.evaluation.multiple import holm
 from har.reporting.names import class_name
+from har.reporting.paper import ClassSize
 from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, drawing
+from har.reporting.table import Column, Table, count, number, p_value, percent
+from har.reporting.tables.columns import class_text
 
 SHOWN = 20  # classes with examples: a page, not a scroll
 
@@ -69,6 +73,48 @@ def size_tests(manifest: pd.DataFrame, classes: Sequence[str], part: str = "draw
     columns = ["measure", "H", "df", "p", "p_holm", "epsilon_squared", "n", "note"]
     frame = pd.DataFrame(rows, columns=columns).astype(object)
     return frame.where(frame.notna(), None)
+
+
+def size_tables(
+    manifest: pd.DataFrame, classes: Sequence[str], header: str, printed: Mapping[str, ClassSize] | None = None
+) -> dict[str, Table]:
+    """Table 1 (`size_table`) and the test of its claim (`size_tests`); `printed`: the paper's Table 1, if these are its
+    classes."""
+    rows, columns = size_table(manifest, classes).to_dict("records"), [Column("label", "Class", class_text)]
+    columns += [
+        Column("count", "Images", count),
+        Column("share", "Share", partial(percent, digits=1)),
+        Column("width", "Mean width (px)", partial(number, digits=0)),
+        Column("height", "Mean height (px)", partial(number, digits=0)),
+        Column("aspect_ratio", "Mean aspect ratio", partial(number, digits=2)),
+    ]
+    if printed:
+        measures = ("count", "share", "width", "height", "aspect_ratio")
+        rows = [row | {f"paper_{key}": getattr(printed[row["label"]], key) for key in measures} for row in rows]
+        sizes = tuple(f"paper_{key}" for key in measures[2:])
+        columns += [
+            Column(("paper_count", "paper_share"), "Paper: images", "{} ({:.1%})".format),
+            Column(sizes, "Paper: width × height, ratio", "{} × {}, {}".format),
+        ]
+    title = "Table 1. The images" if printed else "The images"
+    tests = size_tests(manifest, classes).to_dict("records")
+    notes = ["Kruskal–Wallis; ε² from 0 (none) to 1. A large p does not show that sizes are equal, a small ε² does."]
+    notes += sorted({row["note"] for row in tests if row["note"]})
+    measured = [
+        Column("measure", "Measure", lambda name: name.replace("_", " ")),
+        Column("n", "n", count),
+        Column("H", "H", partial(number, digits=2)),
+        Column("df", "df"),
+        Column("p", "p", p_value),
+        Column("p_holm", "p (Holm)", p_value),
+        Column("epsilon_squared", "Effect size ε²", number),
+        Column("note"),
+    ]
+    claim = "Does a class differ in size?" + (" The paper says that none does" if printed else "")
+    return {
+        "table1": Table("table1", title, header, rows, columns),
+        "size_tests": Table("size_tests", claim, header, tests, measured, notes),
+    }
 
 
 def choose_examples(

@@ -12,9 +12,8 @@ from har.evaluation.metrics import seed_scores
 from har.evaluation.predictions import majority_predictions, predictions_frame, zero_shot_predictions
 from har.reporting import paper
 from har.reporting.names import model_name
-from har.reporting.table import markdown_table
+from har.reporting.table import NONE, markdown_table, number
 from har.reporting.tables import paper_tables
-from har.studies import eda
 
 TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
 HEADER = paper_tables.profile_header("sample")
@@ -55,16 +54,9 @@ def inputs():
             cosines, 100, frame["image_id"], frame["label"], frame["split"], classes
         )
     augment = {name: simulate("activity", 0.5, i, splits=("validation",)) for i, name in enumerate(paper.TABLE3)}
-    random = np.random.default_rng(0)
-    labels = np.repeat(TASKS["activity"], [98, 95, 92])
-    manifest = pd.DataFrame({
-        "image_id": range(285), "label": labels, "part": "drawn",
-        "width": random.choice([640, 480], 285), "height": random.choice([640, 427], 285),
-    })  # fmt: skip
     return {
         "predictions": predictions, "augment": augment, "parameters": {"cnn_base": 1_000_000, "fnn_base": 1_000_123},
-        "size_table": eda.size_table(manifest, TASKS["activity"]),
-        "size_tests": eda.size_tests(manifest, TASKS["activity"]), "header": HEADER, "resamples": 200,
+        "classes": TASKS["activity"], "header": HEADER, "resamples": 200,
     }  # fmt: skip
 
 
@@ -74,8 +66,7 @@ def built(inputs):
 
 
 def test_every_table_is_there(built):
-    names = ["table1", "size_tests", *(f"table{i}" for i in range(2, 8)), "statistics", "differences"]
-    assert list(built) == names
+    assert list(built) == [*(f"table{i}" for i in range(2, 8)), "differences", "summary"]
 
 
 def test_no_cell_is_nan(built, tmp_path):
@@ -86,7 +77,7 @@ def test_no_cell_is_nan(built, tmp_path):
             text = (tmp_path / f"{name}.{suffix}").read_text()
             assert "nan" not in text.lower().split(), name
             assert "None," not in text, name
-        if paper_tables.NONE in table.text.to_numpy():
+        if NONE in table.text.to_numpy():
             assert "- –: not printed" in table.markdown()
 
 
@@ -148,13 +139,6 @@ def test_differences_are_those_of_the_statistics(built, inputs):
     assert set(frame["task"]) == {"activity"}  # no CNN_base was trained for posture
 
 
-def test_statistics_leave_out_rows_that_were_not_trained(built):
-    frame = built["statistics"].frame
-    assert frame["df"].tolist() == ["8, 18", "2"]  # nine trained models with three runs
-    assert frame["paper_statistic"].tolist() == [23.4562, 1.4505]
-    assert "one split" in built["statistics"].markdown()
-
-
 def test_markdown_is_a_table_under_its_profile(built):
     for table in built.values():
         lines = table.markdown().splitlines()
@@ -167,8 +151,8 @@ def test_markdown_is_a_table_under_its_profile(built):
 
 
 def test_summary_ranks_by_the_larger_test_set(built):
-    text = paper_tables.summary_markdown(built)
-    assert text.startswith(f"*{HEADER}*")
+    text = built["summary"].markdown()
+    assert f"*{HEADER}*" in text
     assert "Accuracy, extended (n = 90)" in text
     extended = built["table7"].frame.query("split == 'extended'")
     ranked = [model_name(name) for name in extended["model"]]
@@ -181,12 +165,19 @@ def test_a_run_of_two_models_has_what_it_can(inputs):
     few = {("activity", name): inputs["predictions"]["activity", name] for name in ("clip", "cnn_gen")}
     few = {key: frame[frame["split"] != "extended"] for key, frame in few.items()}
     built = paper_tables.build_tables(**{**inputs, "predictions": few, "augment": {}})
-    assert list(built) == ["table1", "size_tests", "table4", "table7", "statistics"]
+    assert list(built) == ["table4", "table7", "summary"]
     assert "Not in this run: CNN_base." in built["table4"].markdown()
-    assert "not defined" in built["statistics"].markdown()
-    assert "CLIP" in paper_tables.summary_markdown(built)
-    with pytest.raises(HarError, match="table7"):
-        paper_tables.summary_markdown({})
+    assert "CLIP" in built["summary"].markdown()
+    with pytest.raises(HarError, match="table7: none of clip"):
+        paper_tables.score_table(paper_tables.PLANS[-1], "Title", HEADER, {})
+
+
+def test_other_classes_stand_without_the_paper(inputs):
+    built = paper_tables.build_tables(**{**inputs, "classes": ("reading", "sitting", "writing", "lying")})
+    assert built["table7"].title == "All models, 4 classes"
+    for table in built.values():
+        assert "paper" not in table.markdown().lower()
+        assert not any("paper" in name for name in table.frame.columns)
 
 
 def test_header_names_the_profile_and_its_backbones():
@@ -200,7 +191,7 @@ def test_header_names_the_profile_and_its_backbones():
      (None, 3, False, "–"), (float("nan"), 3, False, "–")],
 )  # fmt: skip
 def test_numbers_for_people(value, digits, sign, text):
-    assert paper_tables.number(value, digits, sign) == text
+    assert number(value, digits, sign) == text
 
 
 def test_figures_are_set_right_and_texts_left():

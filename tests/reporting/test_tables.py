@@ -13,7 +13,7 @@ from har.evaluation.bootstrap import wilson
 from har.evaluation.mcnemar import difference
 from har.evaluation.metrics import cells, seed_scores
 from har.evaluation.predictions import majority_predictions, predictions_frame
-from har.reporting import tables as evidence
+from har.reporting.tables import reliability_figure, significance_tables
 from har.reporting.tables.over_runs import _failed_assumptions
 from har.reporting.tables.paper_tables import write_tables
 
@@ -59,12 +59,12 @@ def few(predictions):
 
 @pytest.fixture(scope="module")
 def built(predictions):
-    return evidence.build_evidence(predictions, LABELS, "profile test", RESAMPLES)
+    return significance_tables(predictions, LABELS, "profile test", RESAMPLES)
 
 
 def build(predictions):
     """Tables from few or degenerate predictions; each must be free of NaN."""
-    tables = evidence.build_evidence(predictions, LABELS, "profile test", 100)
+    tables = significance_tables(predictions, LABELS, "profile test", 100)
     for table in tables.values():
         sound(table)
     return tables
@@ -261,19 +261,19 @@ def test_a_split_that_is_missing(few, missing):
 def test_nothing_to_say_and_what_was_not_measured_on_the_same_images_is_an_error(few):
     nothing = {key: frame[frame["split"] == "train"] for key, frame in few.items()}
     with pytest.raises(HarError, match="no model has predictions on extended or test"):
-        evidence.build_evidence(nothing, LABELS, "", 100)
+        significance_tables(nothing, LABELS, "", 100)
     with pytest.raises(HarError, match="no model has predictions"):
-        evidence.reliability_figure(nothing, "never.png", "")
+        reliability_figure(nothing, "never.png", "")
     other = simulate("activity", 1, 1, sizes={"extended": 91})
     with pytest.raises(HarError, match="predicted by one of the two only"):
-        evidence.build_evidence(few | {("activity", "vit"): other}, LABELS, "", 100)
+        significance_tables(few | {("activity", "vit"): other}, LABELS, "", 100)
 
 
 def test_reliability_has_a_panel_for_each_model_and_is_the_same_each_time(predictions, tmp_path):
     some = {key: predictions[key] for key in (("activity", "clip"), ("activity", "majority"))}
     for name in ("a.png", "b.png"):
-        evidence.reliability_figure(some, tmp_path / name, "Reliability", 100)
+        reliability_figure(some, tmp_path / name, "Reliability", 100)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     one = {("activity", "clip"): predictions["activity", "clip"]}
-    evidence.reliability_figure(one, tmp_path / "c.png", "Reliability", 100)
+    reliability_figure(one, tmp_path / "c.png", "Reliability", 100)
     assert imread(tmp_path / "c.png").shape[1] < imread(tmp_path / "a.png").shape[1]

@@ -403,7 +403,8 @@ def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
         stage.audit(Context(params, changed, data, tmp_path / "reports"))
     out = tmp_path / "reports" / "audit"
     names = ("leakage", "pairs", "labels", "label_confusion")
-    assert sorted(p.name for p in out.iterdir()) == sorted(f"{n}.{kind}" for n in names for kind in ("csv", "md"))
+    kinds = ("csv", "html", "md")
+    assert sorted(p.name for p in out.iterdir()) == sorted(f"{n}.{kind}" for n in names for kind in kinds)
     pairs = pd.read_csv(out / "pairs.csv")
     assert pairs[["image_id_a", "image_id_b", "check", "value"]].to_numpy().tolist() == [
         [ids[1], ids[2], "flickr_number", 1.0]

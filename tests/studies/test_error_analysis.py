@@ -16,8 +16,9 @@ from har.core.errors import HarError
 from har.data.manifest import MANIFEST_COLUMNS
 from har.evaluation.metrics import cells, seed_scores
 from har.evaluation.predictions import majority_predictions, predictions_frame
+from har.reporting.table import markdown_table
 from har.studies.error_analysis.agreement import (
-    caption_text,
+    captions_text,
     count_table,
     independent_counts,
     miss_counts,
@@ -353,11 +354,14 @@ class TestAgreement:
         table = missed_table(outcomes, manifest, evidence(), "header", 1)
         count = int((table.frame["task"] == "activity").sum())
         assert len(table.text) == 1
-        assert f"Shown: 1 of {count}," in table.markdown()
+        assert f"Shown: 1 of {count} of task activity," in table.markdown()
 
     def test_a_caption_can_not_break_the_table(self, outcomes):
-        assert caption_text("two  men\nsit <b>*here*</b>", "sitting", "sitting") == r"✓ two men sit \<b\>\*here\*\</b\>"
-        assert caption_text("a [bench](x)", "standing", "sitting") == r"✗ a \[bench\](x)"
+        captions = json.dumps([["two  men\nsit <b>*here*</b>", "sitting"], ["a [bench](x)", "standing"]])
+        text = captions_text(captions, "sitting")
+        assert text == "✓ two men sit <b>*here*</b> · ✗ a [bench](x)"
+        shown = markdown_table(pd.DataFrame([["", text]], dtype=object))
+        assert r"✓ two men sit \<b\>\*here\*\</b\> · ✗ a \[bench\](x)" in shown
         _, manifest, _ = images()
         lines = missed_table(outcomes, manifest, evidence(), "header", 9).markdown().splitlines()
         rows = [line for line in lines if line.startswith("|")]

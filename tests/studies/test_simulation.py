@@ -272,7 +272,8 @@ def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch
     monkeypatch.setattr(simulation, "F1_WORK", 20 * 29)
     simulate.simulate()
     folder = tmp_path / "reports" / "simulation"
-    names = {"coverage.csv", "coverage.md", "rejection.csv", "rejection.md", "simulation.png"}
+    names = {f"{name}.{kind}" for name in ("coverage", "rejection") for kind in ("csv", "html", "md")}
+    names.add("simulation.png")
     assert {path.name for path in folder.iterdir()} == names
     assert "20 at n = 29" in (folder / "coverage.md").read_text()
     first = {name: (folder / name).read_bytes() for name in names}

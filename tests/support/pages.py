@@ -10,23 +10,34 @@ from PIL import Image
 from har.config.report import Page
 from har.reporting.page import build as pages
 from har.reporting.page.build import Source
+from har.reporting.table import Column, Table, count, number, write_tables
+from har.reporting.tables.funnel import funnel_table
 
 TASKS = {"activity": ["walking_running", "sitting", "standing"], "posture": ["sitting", "standing"]}
 SETTINGS = Page(thumbnail=48, image=64, quality=70, jobs=1)
 EVIL = '</script><img src=x onerror="globalThis.broken = 1"> a man & a "dog" sit'
 FLICKR = "http://farm7.staticflickr.com/6116/6255196340_da26cf2c9e_z.jpg"
-TABLE = """### Table 7. Three activities
-
-*profile sample: generated*
-
-| Model | Split | n | Accuracy | Paper |
-| ----- | ----- | -: | -------: | ----: |
-| CLIP | test | 29 | 0.710 | ≈ .76 (22/29) |
-| ViT | test | 29 | −0.400 | – |
-| CNN_base | extended | 1,000 | 0.401 | .3862 |
-
-- A note with <b>marks</b>.
-"""
+TABLES = {
+    name: Table(
+        name,
+        title,
+        "profile sample: generated",
+        [
+            {"model": "CLIP", "split": "test", "n": 29, "accuracy": 0.71, "paper": "≈ .76 (22/29)"},
+            {"model": "ViT", "split": "test", "n": 29, "accuracy": -0.4},
+            {"model": "CNN_base", "split": "extended", "n": 1000, "accuracy": 0.401, "paper": ".3862"},
+        ],
+        [
+            Column("model", "Model"),
+            Column("split", "Split"),
+            Column("n", "n", count),
+            Column("accuracy", "Accuracy", number),
+            Column("paper", "Paper"),
+        ],
+        ["A note with <b>marks</b>."],
+    )
+    for name, title in (("table7", "Table 7. Three activities"), ("summary", "All models"))
+}
 
 
 def source(folder: Path, count: int = 24) -> Source:
@@ -55,7 +66,12 @@ def source(folder: Path, count: int = 24) -> Source:
     evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "fires"])
     evidence.to_csv(folder / "evidence.csv", index=False)
     predictions = {}
-    for task, model, seeds in (("activity", "clip", 5), ("activity", "probe_clip", 1), ("posture", "clip", 5)):
+    for task, model, seeds in (
+        ("activity", "clip", 5),
+        ("activity", "probe_clip", 1),
+        ("activity", "majority", 1),
+        ("posture", "clip", 5),
+    ):
         classes = TASKS[task]
         asked = np.isin(label, classes) & (part != "train")
         frames = []
@@ -85,6 +101,7 @@ def source(folder: Path, count: int = 24) -> Source:
         predictions=predictions,
         photographs=folder,
         explain=folder / "explain",
+        deviations="We leave it.\n\n| | paper | here |\n|---|---|---|\n| a | b | c |\n",
         traits=pd.DataFrame({"image_id": ids[1:], "labelled_joints": 1.0, "hidden_joints": np.nan, "overlap": 0.5}),
     )
 
@@ -93,16 +110,13 @@ def reports(folder: Path) -> Path:
     """A report's folder with a few of its tables and figures."""
     (folder / "tables").mkdir(parents=True)
     (folder / "figures").mkdir()
-    (folder / "tables/table7.md").write_text(TABLE)
+    write_tables(TABLES, folder / "tables")
     (folder / "tables/table7.csv").write_text(
         "model,split,n,runs,accuracy,ci_low,ci_high,paper_accuracy\nvit,test,29,5,0.4,0.24,0.58,\n"
         "clip,test,29,5,0.71,0.53,0.84,0.7586\nvit,extended,1000,5,0.36,0.33,0.39,\nclip,extended,1000,5,0.62,0.59,0.65,\n"
     )
-    (folder / "tables/summary.md").write_text(TABLE.split("\n\n", 1)[1] * 1)
-    (folder / "funnel.csv").write_text("rule,images,images_sitting\nimages in the captions file,50,\ndrawn,20,20\n")
-    (folder / "funnel.md").write_text(
-        "### From captions to images\n\n| rule | images |\n| --- | ---: |\n| drawn | 20 |\n"
-    )
+    rules = {"rule": ["images in the captions file", "drawn"], "images": [50, 20], "images_sitting": [None, 20]}
+    write_tables({"funnel": funnel_table(pd.DataFrame(rules).astype({"images_sitting": "Int64"}))}, folder)
     for name in ("accuracy_activity", "curves_activity-clip", "confusion_activity_test"):
         Image.new("RGB", (8, 8), "white").save(folder / f"figures/{name}.png")
     return folder

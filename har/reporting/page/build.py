@@ -4,28 +4,29 @@ Everything that comes from annotations is escaped in HTML and set as text by the
 inline script or style and nothing from elsewhere (Content-Security-Policy).
 """
 
-import html
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from string import Template
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from har.config.report import Page
 from har.core.csv_rows import read_rows
 from har.core.files import write_bytes, write_text
 from har.reporting.contents import Figure, Section, anchor, sections_in
-from har.reporting.page import charts, gallery, markdown
+from har.reporting.page import charts, gallery
+from har.reporting.page.html import prose, render
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.scripts import write_script
 from har.reporting.page.thumbnails import write_photographs
 
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
 DEVIATIONS = "Where we leave the paper, and why"
-SIDE_BY_SIDE = "The paper and this project, side by side"
 DEVIATIONS_AFTER = "The paper's tables"
 STRIP = 4  # images of each class at the top of the page
 # a drawing that tells its numbers takes the place of the picture: figure -> task, table
@@ -56,6 +57,7 @@ class Source:
     traits: pd.DataFrame | None = None  # gallery.read_traits
     papers: bool = True  # the classes are the paper's
     owned: bool = False  # the photographs are the user's own
+    deviations: str = ""  # where the project leaves the paper and why, in Markdown
 
 
 def build(source: Source, reports: Path, settings: Page) -> Path:
@@ -75,7 +77,8 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
         maps[folder.name] = {"classes": found["classes"], "method": found["method"]}
     about = {"profile": source.profile, "generated": source.generated, "maps": maps}
     write_script(out / "data/images.js", "images", about | images)
-    tallies = gallery.tallies(answers, list(source.tasks), len(images["id"]))
+    tested = np.isin(np.array(images["splits"])[images["split"]], ("test", "extended"))
+    tallies = gallery.tallies(answers, list(source.tasks), tested)
     write_script(out / "data/models.js", "models", {"models": [one.about() for one in answers], "tallies": tallies})
     for one in answers:
         write_script(out / f"data/models/{one.key}.js", f"models/{one.key}", one.summary())
@@ -92,68 +95,59 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     for name in STATIC:
         write_bytes(out / name, (static / name).read_bytes())
     index = reports / "index.html"
-    template = Template((static / "index.html").read_text(encoding="utf-8"))
-    write_text(
-        index, template.substitute(document(source, images, shown, sections_in(reports, source.papers), reports))
-    )
+    write_text(index, document(source, images, shown, sections_in(reports, source.papers), reports))
     return index
 
 
-def deviations() -> str:
-    """Where the project leaves the paper and why, in Markdown; the README shows the same."""
-    return (resources.files("har.reporting.page") / "deviations.md").read_text(encoding="utf-8")
+class Shown(NamedTuple):
+    """A section as HTML."""
+
+    anchor: str
+    title: str
+    intro: Markup
+    parts: list[Markup]
 
 
 def document(
     source: Source, images: Mapping, shown: Mapping[int, str], sections: Sequence[Section], reports: Path
-) -> dict[str, str]:
-    """The values of the template's names. shown: places of the images at the top, each with its caption."""
-    entries, body = [], []
+) -> str:
+    """The page. shown: places of the images at the top, each with its caption."""
+    body = []
     for section in sections:
-        entries.append((section.anchor, section.title))
-        parts = [_part(part, section, source, images, reports) for part in section.parts]
-        body.append(_section(section.anchor, section.title, section.intro, parts))
-        if source.papers and section.title == DEVIATIONS_AFTER:
-            entries.append((anchor(DEVIATIONS), DEVIATIONS))
-            body.append(_section(anchor(DEVIATIONS), DEVIATIONS, "", [markdown.tables(deviations(), SIDE_BY_SIDE)]))
+        parts = [_part(part, source, images, reports) for part in section.parts]
+        body.append(Shown(section.anchor, section.title, prose(section.intro), parts))
+        if source.deviations and section.title == DEVIATIONS_AFTER:
+            body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [prose(source.deviations)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
-    models = len(source.predictions)
-    facts = [f"{len(images['id']):,} images", *counts, f"{models} sets of predictions"]
-    return {
-        "profile": html.escape(source.profile),
-        "header": html.escape(source.header[0].upper() + source.header[1:] + "."),
-        "facts": "".join(f"<li>{html.escape(fact)}</li>" for fact in facts),
-        "strip": _strip(images, shown),
-        "contents": "\n".join(f'<li><a href="#{key}">{html.escape(title)}</a></li>' for key, title in entries),
-        "sections": "\n".join(body),
-        "count": f"{len(images['id']):,}",
-        "rights": _rights(source.generated, source.owned),
-    }
+    strip = [
+        {"id": images["id"][i], "caption": caption, "label": images["classNames"][images["label"][i]]}
+        for i, caption in shown.items()
+    ]
+    return render(
+        "index.html.jinja",
+        source=source,
+        header=source.header[0].upper() + source.header[1:] + ".",
+        facts=[f"{len(images['id']):,} images", *counts, f"{len(source.predictions)} sets of predictions"],
+        strip=strip,
+        sections=body,
+        count=f"{len(images['id']):,}",
+        rights=_rights(source.generated, source.owned),
+    )
 
 
-def _section(key: str, title: str, intro: str, parts: Sequence[str]) -> str:
-    said = markdown.prose(intro) if intro else ""
-    return f'<section id="{key}">\n<h2>{html.escape(title)}</h2>\n{said}{chr(10).join(parts)}\n</section>'
-
-
-def _part(part: str | Figure, section: Section, source: Source, images: Mapping, reports: Path) -> str:
+def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) -> Markup:
     if isinstance(part, str):
-        told = markdown.tables((reports / part).read_text(encoding="utf-8"), section.title)
-        if part == "funnel.md" and (reports / "funnel.csv").exists():
+        table = Markup((reports / part).with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
+        if part == "funnel.md":
             names = dict(zip(images["classes"], images["classNames"], strict=True))
-            folded = f'<details class="more-of"><summary>The same as a table</summary>\n{told}\n</details>'
-            return f"{charts.funnel(reports / 'funnel.csv', names)}\n{folded}"
-        return told
+            return charts.funnel(reports / "funnel.csv", names, table)
+        return table
     if part.path in CHARTS:
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
             return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption)
-    caption, alt, path = html.escape(part.caption), html.escape(part.alt), html.escape(part.path)
-    return (
-        f'<figure class="plate"><a href="{path}"><img src="{path}" alt="{alt}" loading="lazy"></a>'
-        f"<figcaption>{caption}</figcaption></figure>"
-    )
+    return render("figure.html.jinja", figure=part)
 
 
 def _shown(images: Mapping) -> list[int]:
@@ -162,19 +156,6 @@ def _shown(images: Mapping) -> list[int]:
     first = min((classes for classes in images["tasks"].values()), key=lambda c: -len(c), default=[])
     columns = [[i for i in told if images["label"][i] == number][:STRIP] for number in first]
     return [column[k] for k in range(STRIP) for column in columns if k < len(column)]
-
-
-def _strip(images: Mapping, shown: Mapping[int, str]) -> str:
-    cells = []
-    for i, caption in shown.items():
-        alt = html.escape(caption)
-        name = html.escape(images["classNames"][images["label"][i]])
-        image_id = images["id"][i]
-        cells.append(
-            f'<li><a href="#images?image={image_id}"><img src="page/thumbnails/{image_id}.jpg" alt="{alt}" '
-            f'width="160" height="120"><span>{name}</span></a></li>'
-        )
-    return "\n".join(cells)
 
 
 def _rights(generated: bool, owned: bool) -> str:

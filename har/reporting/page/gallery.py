@@ -5,28 +5,26 @@ images, of which the browser loads those that it shows: the page opens as fast w
 """
 
 import math
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from har.core.csv_rows import read_rows
 from har.core.errors import HarError
-from har.core.memory import return_memory
 from har.core.readers import read_parquet
 from har.data.split import SPLITS
+from har.evaluation.ensemble import ensemble, is_blind
 from har.evaluation.predictions import classes_of
 from har.reporting.names import class_name, model_name
+from har.reporting.page.html import safe_address
 from har.reporting.page.licences import licence, photo_page
-from har.reporting.page.markdown import safe_address
 from har.reporting.page.scripts import packed
 
 STEPS = 65535  # of a probability
@@ -142,9 +140,9 @@ class Answers:
         classes: numbers of the images' classes; C of them.
         seeds: of the runs; S of them.
         rows: uint32 [n], places among all images.
-        steps: a temporary file of uint16 [n, S, C], probabilities in steps of 1 / STEPS.
-        says: uint16 [n], the class (of `classes`) that most runs say; a tie goes to the larger mean probability.
-        agree: uint8 [n], how many runs say so.
+        steps: uint16 [n, S, C], probabilities in steps of 1 / STEPS.
+        says: uint16 [n], the class (of `classes`) that the model predicts (har.evaluation.ensemble).
+        agree: uint8 [n], how many runs predict it.
         sure, truth: uint16 [n], the mean probability of that class and of the label, in steps.
         right: bool [n], whether it is the label.
     """
@@ -154,7 +152,7 @@ class Answers:
     classes: list[int]
     seeds: list[int]
     rows: np.ndarray
-    steps: BinaryIO
+    steps: np.ndarray
     says: np.ndarray
     agree: np.ndarray
     sure: np.ndarray
@@ -177,11 +175,7 @@ class Answers:
     def part(self, start: int) -> dict:
         """Each run's probabilities for the PART images from `start` on; rows are places among these."""
         mine = slice(*np.searchsorted(self.rows, [start, start + PART]).tolist())
-        shape = mine.stop - mine.start, len(self.seeds), len(self.classes)
-        size = 2 * shape[1] * shape[2]  # bytes of an image
-        data = os.pread(self.steps.fileno(), size * shape[0], size * mine.start)
-        steps = np.frombuffer(data, dtype=np.uint16).reshape(shape)
-        probabilities = packed(steps.swapaxes(0, 1), "u2")
+        probabilities = packed(self.steps[mine].swapaxes(0, 1), "u2")
         return {"rows": packed(self.rows[mine] - start, "u4"), "probabilities": probabilities, **self._told(mine)}
 
     def _told(self, mine: slice) -> dict:
@@ -198,63 +192,49 @@ def answers(
 ) -> list[Answers]:
     """The `Answers` of each (task, model), from its predictions. labels: of the images, numbers in `classes`."""
     ids, labels = np.asarray(image_ids), np.asarray(labels)
-    found = []
-    for (task, model), frame in frames.items():
-        found.append(_answers(task, model, frame, ids, labels, classes))
-        del frame  # before the next one is read
-        return_memory()
-    return found
+    return [_answers(task, model, frame, ids, labels, classes) for (task, model), frame in frames.items()]
 
 
 def _answers(
     task: str, model: str, frame: pd.DataFrame, ids: np.ndarray, labels: np.ndarray, classes: list[str]
 ) -> Answers:
-    image, seed = frame.image_id.to_numpy(), frame.seed.to_numpy()
-    order = np.lexsort((image, seed))
-    order = order[frame.image_id.isin(ids).to_numpy()[order]]
-    seeds, names = np.unique(seed[order]).tolist(), classes_of(frame)
-    rows = np.searchsorted(ids, image[order[seed[order] == seeds[0]]]) if seeds else np.empty(0, dtype=int)
-    if len(order) != len(seeds) * len(rows):
-        raise HarError(f"predictions of {task}-{model}: {len(order)} rows are not {len(rows)} images x seeds")
-    order = order.reshape(len(seeds), len(rows))
-    numbers, steps = [classes.index(name) for name in names], np.empty((len(rows), len(seeds), len(names)), np.uint16)
-    votes = np.zeros((len(rows), len(names)), dtype=int)
-    for run, mine in enumerate(order):
-        steps[:, run] = in_steps(np.column_stack([frame[f"p_{name}"].to_numpy(float)[mine] for name in names]))
-        votes += steps[:, run].argmax(1)[:, None] == np.arange(len(names))
-    total = steps.sum(1, dtype=np.int64)
-    says = (votes * (STEPS * len(seeds) + 1) + total).argmax(1)
-    mean = np.rint(total / max(len(seeds), 1)).astype(np.uint16)
-    truth = np.where(labels[rows][:, None] == numbers, mean, 0).max(1)
-    at = np.arange(len(rows)), says
-    file = TemporaryFile()
-    steps.tofile(file)
-    file.flush()
+    frame = frame[frame.image_id.isin(ids)].sort_values(["image_id", "seed"])
+    seeds, names = np.unique(frame.seed).tolist(), classes_of(frame)
+    rows = np.searchsorted(ids, frame.image_id.unique())
+    if len(frame) != len(seeds) * len(rows):
+        raise HarError(f"predictions of {task}-{model}: {len(frame)} rows are not {len(rows)} images x seeds")
+    numbers = [classes.index(name) for name in names]
+    chances = frame[[f"p_{name}" for name in names]].to_numpy(float)
+    steps = in_steps(chances).reshape(len(rows), len(seeds), len(names))
+    chances = chances.reshape(steps.shape)
+    says, mean = ensemble(chances) if seeds else (np.empty(0, int), np.empty((0, len(names))))
+    mean = np.rint(mean * STEPS)
     return Answers(
         task=task,
         model=model,
         classes=numbers,
         seeds=seeds,
         rows=rows.astype(np.uint32),
-        steps=file,
+        steps=steps,
         says=says.astype(np.uint16),
-        agree=votes[at].astype(np.uint8),
-        sure=mean[at],
-        truth=truth.astype(np.uint16),
+        agree=(chances.argmax(-1) == says[:, None]).sum(1).astype(np.uint8),
+        sure=mean[np.arange(len(rows)), says].astype(np.uint16),
+        truth=np.where(labels[rows][:, None] == numbers, mean, 0).max(1).astype(np.uint16),
         right=np.asarray(numbers)[says] == labels[rows],
     )
 
 
-def tallies(told: Sequence[Answers], tasks: Sequence[str], images: int) -> dict:
-    """For each task, and '' for all: how many models were asked about each image, and how many are right, u1 [n]."""
+def tallies(told: Sequence[Answers], tasks: Sequence[str], tested: np.ndarray) -> dict:
+    """For each task how many models that see the picture were asked about each image, and how many are right, u1 [n].
+    Only images that `tested` (bool [n]) marks count, those of test and extended: the tables count the same."""
     counts = {}
-    for task in ("", *tasks):
-        asked, right = np.zeros(images, dtype=int), np.zeros(images, dtype=int)
+    for task in tasks:
+        asked, right = np.zeros(len(tested), dtype=int), np.zeros(len(tested), dtype=int)
         for one in told:
-            if task in ("", one.task):
+            if one.task == task and not is_blind(one.model):
                 asked[one.rows] += 1
                 right[one.rows] += one.right
-        counts[task] = {"asked": packed(asked, "u1"), "right": packed(right, "u1")}
+        counts[task] = {"asked": packed(asked * tested, "u1"), "right": packed(right * tested, "u1")}
     return counts
 
 

@@ -12,37 +12,46 @@ from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.scored import SPLITS, Key, scored
 from har.reporting.table import Table
-from har.reporting.tables.over_runs import honest_differences, tests_table
+from har.reporting.tables.over_runs import over_runs_table, tukey_differences
 from har.reporting.tables.pairs import pairs_table
 from har.reporting.tables.reliability import calibration_table, reliability_figure
 from har.reporting.tables.scores import per_class_table, scores_table
 from har.reporting.tables.test_against_extended import small_test_table
 
-__all__ = ["build_evidence", "reliability_figure"]
+__all__ = ["reliability_figure", "significance_tables"]
 
 
-def build_evidence(
+def significance_tables(
     predictions: Mapping[Key, pd.DataFrame],
     labels: Sequence[str],
     header: str,
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
+    papers: bool = True,
 ) -> dict[str, Table]:
     """Every table by name: scores, per_class, calibration, tests, pairs, small_test.
 
-    `predictions` maps (task, model) to its frame; `labels` are those of all images that satisfy the caption
-    rule, drawn or not. HarError if no model has predictions on test or extended.
+    Args:
+        predictions: (task, model) to its frame.
+        labels: those of all images that satisfy the caption rule, drawn or not.
+        header: what made the tables.
+        resamples, seed, level: of the intervals.
+        papers: whether the paper's values stand beside its tests.
+
+    Raises:
+        HarError: no model has predictions on test or extended.
     """
     found, shares, validated = scored(predictions, labels, resamples, seed, level)
     if not any(found.values()):
-        raise HarError(f"statistics: no model has predictions on {' or '.join(SPLITS)}")
-    honest = honest_differences(found)
-    return {
-        "scores": scores_table(found, shares, header, level),
-        "per_class": per_class_table(found, header, level),
-        "calibration": calibration_table(found, validated, header),
-        "tests": tests_table(found, honest, header, level),
-        "pairs": pairs_table(found, honest, header, level),
-        "small_test": small_test_table(found, header, level),
-    }
+        raise HarError(f"significance: no model has predictions on {' or '.join(SPLITS)}")
+    tukeys = tukey_differences(found)
+    tables = [
+        scores_table(found, shares, header, level),
+        per_class_table(found, header, level),
+        calibration_table(found, validated, header),
+        over_runs_table(found, tukeys, header, level, papers),
+        pairs_table(found, tukeys, header, level),
+        small_test_table(found, header, level),
+    ]
+    return {table.name: table for table in tables}

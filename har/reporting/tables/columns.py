@@ -1,77 +1,41 @@
-"""What the tables of evidence share: the order of models, and how a row and its intervals are written."""
+"""What tables share: their columns, the order of models, and notes."""
 
-from collections.abc import Iterable, Mapping, Sequence
-
-import pandas as pd
+from collections.abc import Iterable, Mapping
 
 from har.evaluation.scored import Key, Scored
 from har.evaluation.summary import Estimate
-from har.reporting.names import model_name
-from har.reporting.table import NONE, Table, interval, number, plain_frame
+from har.reporting.names import class_name, model_name
+from har.reporting.table import Column, count, estimate, quote, signed_estimate
+
+MODEL, N, RUNS = Column("model", "Model", model_name), Column("n", "n", count), Column("runs", "Runs")
+FIRST = (MODEL, Column("task", "Task"), Column("split", "Split"), N)
 
 
-def figure_columns(name: str, value: float | None, low: float | None = None, high: float | None = None) -> dict:
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
+def class_text(name: str) -> str:
+    return quote(class_name(name))
 
 
-def estimate_columns(name: str, estimate: Estimate, level: float) -> dict:
-    return figure_columns(name, estimate.mean, *estimate.interval(level))
+def triple(name: str) -> tuple[str, str, str]:
+    return name, f"{name}_low", f"{name}_high"
 
 
-def with_interval(row: Mapping, name: str, sign: bool = False) -> str:
-    """0.612 [0.580, 0.644]"""
-    if row[name] is None:
-        return NONE
-    return f"{number(row[name], sign=sign)} {interval(row[f'{name}_low'], row[f'{name}_high'], sign)}"
+def figure_column(name: str, title: str, sign: bool = False) -> Column:
+    """A figure with its interval, from <name>, <name>_low and <name>_high."""
+    return Column(triple(name), title, signed_estimate if sign else estimate)
 
 
-def make_table(
-    name: str,
-    title: str,
-    header: str,
-    rows: Iterable[Mapping],
-    text: Iterable[Mapping],
-    columns: Sequence[str],
-    shown: Sequence[str],
-    notes: Iterable[str],
-    significant_digits: Sequence[str] = (),
-) -> Table:
-    """Six decimals in the CSV, or six digits where a value may be tiny; with columns even if there is no row."""
-    plain = [
-        {
-            # not `significant`, which takes what is tiny for rounding: a p-value may be tiny
-            key: (float(f"{value:.6g}") if key in significant_digits else round(value, 6))
-            if isinstance(value, float)
-            else value
-            for key, value in row.items()
-        }
-        for row in rows
-    ]
-    frame = plain_frame(plain).reindex(columns=list(columns)) if plain else pd.DataFrame(columns=list(columns))
-    shown_frame = pd.DataFrame(list(text), columns=list(shown))
-    return Table(name, title, header, frame, shown_frame, tuple(dict.fromkeys(note for note in notes if note)))
+def figures(name: str, value: float | None, low: float | None = None, high: float | None = None) -> dict:
+    """The values of a `figure_column`."""
+    return dict(zip(triple(name), (value, low, high), strict=True))
 
 
-def first_columns(key: Key, split: str, one: Scored) -> dict:
+def estimated(name: str, found: Estimate, level: float) -> dict:
+    return figures(name, found.mean, *found.interval(level))
+
+
+def first_values(key: Key, split: str, one: Scored) -> dict:
     task, model = key
     return {"task": task, "model": model, "split": split, "n": len(one.truth), "runs": len(one.seeds)}
-
-
-def first_text(row: Mapping) -> dict:
-    return {
-        "Model": model_name(row["model"]),
-        "Task": row["task"],
-        "Split": row["split"],
-        "n": f"{row['n']:,}",
-    }
-
-
-FIRST = ("task", "model", "split", "n", "runs")
-FIRST_SHOWN = ("Model", "Task", "Split", "n")
-
-
-def triples(names: Iterable[str]) -> list[str]:
-    return [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
 
 
 def tasks_in(scored: Mapping[str, Mapping[Key, Scored]]) -> list[str]:
@@ -97,3 +61,8 @@ def over_images(level: float) -> str:
         f"Mean over runs [{level:.0%} interval over images of the mean of these runs: bootstrap of images, each with "
         "all its runs]."
     )
+
+
+def equals(name: str, text: str) -> str:
+    """p = 0.032, p < 0.001"""
+    return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"

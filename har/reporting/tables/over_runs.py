@@ -18,8 +18,8 @@ from har.evaluation.anova import (
 from har.evaluation.scored import Key, Scored
 from har.reporting import paper
 from har.reporting.names import model_name
-from har.reporting.table import NONE, Table, number, p_value
-from har.reporting.tables.columns import make_table, ranked, tasks_in
+from har.reporting.table import NONE, Column, Table, number, p_value
+from har.reporting.tables.columns import equals, ranked, tasks_in
 
 
 def _test(
@@ -57,14 +57,14 @@ def run_scores(found: Mapping[Key, Scored], task: str) -> dict[str, pd.Series]:
     }
 
 
-def honest_differences(scored: Mapping[str, Mapping[Key, Scored]]) -> dict[tuple[str, str], dict]:
+def tukey_differences(scored: Mapping[str, Mapping[Key, Scored]]) -> dict[tuple[str, str], dict]:
     """`tukey` of each task and split; made once, since its integrals are slow and two tables show them."""
     return {
         (task, split): tukey(run_scores(found, task)) for task in tasks_in(scored) for split, found in scored.items()
     }
 
 
-def _tests_of(scores: Mapping[str, pd.Series], honest: Mapping, alpha: float, printed: bool) -> list[dict]:
+def _tests_of(scores: Mapping[str, pd.Series], tukeys: Mapping, alpha: float, printed: bool) -> list[dict]:
     """All tests over runs of one task on one split; `printed`: the paper's values stand beside them."""
     over, within, ranks = anova(scores), repeated_measures_anova(scores), friedman(scores)
     spread, normal = levene(scores), shapiro(scores)
@@ -73,8 +73,8 @@ def _tests_of(scores: Mapping[str, pd.Series], honest: Mapping, alpha: float, pr
         f"{within['models']} models, {within['runs']} seeds",
     )
     between = f"{over['df_between']}, {over['df_within']}"
-    found = sum(p < alpha for p in honest["p"].values())
-    pairs = f"{len(honest['p'])} pairs of models"
+    found = sum(p < alpha for p in tukeys["p"].values())
+    pairs = f"{len(tukeys['p'])} pairs of models"
     rows = [
         _test(
             paper.ANOVA.name,
@@ -108,10 +108,10 @@ def _tests_of(scores: Mapping[str, pd.Series], honest: Mapping, alpha: float, pr
         _test(
             "Tukey HSD",
             pairs,
-            (f"pairs with p < {alpha:.2g}", float(found) if honest["p"] else None),
+            (f"pairs with p < {alpha:.2g}", float(found) if tukeys["p"] else None),
             between,
-            min(honest["p"].values(), default=None),
-            honest["note"],
+            min(tukeys["p"].values(), default=None),
+            tukeys["note"],
         ),
         _test(
             "Levene (medians)",
@@ -149,8 +149,8 @@ def _failed_assumptions(rows: Sequence[Mapping], alpha: float, where: str) -> li
     }
     failed = [row for row in rows if row["test"] in sentences and row["p"] is not None and row["p"] < alpha]
     return [
-        f"{where}: {sentences[row['test']]}, {_equals('p', row['p'])}: an assumption of the one-way ANOVA and of "
-        "Tukey's test fails; Friedman's test does not need it."
+        f"{where}: {sentences[row['test']]}, {equals('p', p_value(row['p']))}: an assumption of the one-way ANOVA and "
+        "of Tukey's test fails; Friedman's test does not need it."
         for row in failed
     ]
 
@@ -164,48 +164,37 @@ def _told_once(noted: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
     return [f"{'; '.join(wheres)}: {tests}: {note}" for (tests, note), wheres in places.items()]
 
 
-def _equals(name: str, p: float | None) -> str:
-    """p = 0.032, p < 0.001"""
-    text = p_value(p)
-    return f"{name} {text}" if text.startswith("<") else f"{name} = {text}"
-
-
-def tests_table(
-    scored: Mapping[str, Mapping[Key, Scored]], honest: Mapping[tuple[str, str], Mapping], header: str, level: float
+def over_runs_table(
+    scored: Mapping[str, Mapping[Key, Scored]],
+    tukeys: Mapping[tuple[str, str], Mapping],
+    header: str,
+    level: float,
+    papers: bool = True,
 ) -> Table:
-    """The paper's two tests on the accuracies of runs, and those that suit runs which share seeds."""
+    """The paper's two tests on the accuracies of runs, and those that suit runs which share seeds.
+
+    Args:
+        scored: models on each split.
+        tukeys: `tukey_differences`.
+        header: what made the table.
+        level: of confidence.
+        papers: whether the paper's values stand beside its two tests.
+    """
     rows, notes, noted, alpha = [], [], {}, 1 - level
     for task in tasks_in(scored):
         for split, found in reversed(scored.items()):  # the paper's split first
             scores = run_scores(found, task)
             if not scores:
                 continue
-            block = _tests_of(scores, honest[task, split], alpha, printed=(task, split) == ("activity", "test"))
+            printed = papers and (task, split) == ("activity", "test")
+            block = _tests_of(scores, tukeys[task, split], alpha, printed)
             rows += [{"task": task, "split": split, **row} for row in block]
             notes += _failed_assumptions(block, alpha, f"{task}, {split}")
             for row in block:
                 noted.setdefault((f"{task}, {split}", row["note"]), []).append(row["test"])
-    notes += _told_once(noted)
-    text = [
-        {
-            "Test": row["test"],
-            "Task": row["task"],
-            "Split": row["split"],
-            "Compares": row["compares"],
-            "Statistic": _statistic_text(row),
-            "df": row["df"] or NONE,
-            "p": p_value(row["p"]),
-            "p (GG)": p_value(row["p_corrected"]),
-            "Effect": NONE if row["effect"] is None else f"{row['effect_name']} = {number(row['effect'])}",
-            "Paper": NONE
-            if row["paper_statistic"] is None
-            else f"{row['statistic_name']} = {row['paper_statistic']}, p = {row['paper_p']}".replace("= <", "<"),
-        }
-        for row in rows
-    ]
     fixed = [
         "Of the runs' accuracies; models with a single run have no spread and take no part.",
-        f"One-way ANOVA: {ANOVA_CAVEAT}",
+        f"One-way ANOVA: {ANOVA_CAVEAT}{' The paper lists eight models where it says seven.' if papers else ''}",
         f"Paired t-test: {T_TEST_CAVEAT}",
         "Repeated-measures ANOVA and Friedman's test compare models within seeds; GG: Greenhouse and Geisser's "
         "correction for differences that do not spread alike. They too speak of training on these images, not of "
@@ -213,16 +202,26 @@ def tests_table(
         "Tukey: how many pairs differ, and the least p, adjusted for all pairs. Levene, Shapiro–Wilk: equal spread and "
         "normal residuals, which the one-way ANOVA and Tukey's test assume; few runs seldom disprove them.",
     ]
-    columns = ["task", "split", *_test("", "", ("", None), "", None, "")]
-    shown = ["Test", "Task", "Split", "Compares", "Statistic", "df", "p", "p (GG)", "Effect", "Paper"]
-    digits = ("statistic", "p", "p_corrected", "effect")
-    title = "Tests over runs: the paper's two and those that fit its design"
-    return make_table("tests", title, header, rows, text, columns, shown, [*fixed, *notes], digits)
+    columns = [
+        Column("test", "Test"),
+        Column("task", "Task"),
+        Column("split", "Split"),
+        Column("compares", "Compares"),
+        Column(("statistic", "statistic_name"), "Statistic", _statistic_text),
+        Column("df", "df", lambda df: df or NONE),
+        Column("p", "p", p_value),
+        Column("p_corrected", "p (GG)", p_value),
+        Column(("effect", "effect_name"), "Effect", lambda value, name: f"{name} = {number(value)}"),
+        *([Column(("paper_statistic", "paper_p", "statistic_name"), "Paper", _printed_text)] if papers else []),
+        Column("note"),
+    ]
+    title = "Tests over runs: the paper's two and those that fit its design" if papers else "Tests over runs"
+    return Table("tests", title, header, rows, columns, [*fixed, *notes, *_told_once(noted)])
 
 
-def _statistic_text(row: Mapping) -> str:
-    if row["statistic"] is None:
-        return NONE
-    if row["test"] == "Tukey HSD":
-        return f"{row['statistic']:.0f} {row['statistic_name']}"
-    return f"{row['statistic_name']} = {number(row['statistic'])}"
+def _printed_text(statistic: float, p: str, name: str) -> str:
+    return f"{name} = {statistic}, {equals('p', p)}"
+
+
+def _statistic_text(value: float, name: str) -> str:
+    return f"{value:.0f} {name}" if name.startswith("pairs") else f"{name} = {number(value)}"

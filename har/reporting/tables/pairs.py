@@ -1,21 +1,22 @@
 """Every pair of models on the same images."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
 
 from har.evaluation.mcnemar import estimated_difference, mcnemar, minimum_detectable_difference, same_images
 from har.evaluation.multiple import holm
 from har.evaluation.scored import Key, Scored
 from har.reporting.names import model_name
-from har.reporting.table import NONE, Table, interval, number, p_value
-from har.reporting.tables.columns import make_table, ranked, tasks_in
+from har.reporting.table import NONE, Column, Table, number, p_value, pivoted, signed_estimate
+from har.reporting.tables.columns import ranked, tasks_in, triple
 
 POWER = 0.8
 
 
-def pairs(found: Mapping[Key, Scored], honest: Mapping, task: str, split: str, level: float) -> list[dict]:
+def pairs(found: Mapping[Key, Scored], tukeys: Mapping, task: str, split: str, level: float) -> list[dict]:
     """Every pair of models of `task`, a the more accurate, largest difference first; Holm over all of them.
-    `honest`: `tukey`'s p-values."""
+    `tukeys`: Tukey's p-values."""
     mine = {model: one for (_, model), one in ranked(found, task).items()}
     hits = {model: one.ensemble_hits for model, one in mine.items()}
     rows = []
@@ -43,7 +44,7 @@ def pairs(found: Mapping[Key, Scored], honest: Mapping, task: str, split: str, l
                 "cohens_g": exact["cohens_g"],
                 "odds_ratio": exact["odds_ratio"],
                 "minimum_detectable": least,
-                "p_tukey": honest.get((a, b)),
+                "p_tukey": tukeys.get((a, b)),
                 "note": " ".join(filter(None, (gap["note"], exact["note"], note))),
             }
         )
@@ -52,14 +53,8 @@ def pairs(found: Mapping[Key, Scored], honest: Mapping, task: str, split: str, l
     return sorted(rows, key=lambda row: -row["difference"])
 
 
-PAIR_COLUMNS = (
-    "task", "split", "a", "b", "n", "difference", "difference_low", "difference_high", "ensemble_difference",
-    "only_a", "only_b", "p", "p_holm", "cohens_g", "odds_ratio", "minimum_detectable", "p_tukey", "note",
-)  # fmt: skip
-
-
 def pairs_table(
-    scored: Mapping[str, Mapping[Key, Scored]], honest: Mapping[tuple[str, str], Mapping], header: str, level: float
+    scored: Mapping[str, Mapping[Key, Scored]], tukeys: Mapping[tuple[str, str], Mapping], header: str, level: float
 ) -> Table:
     """Every pair of models on the same images. All in the CSV; for people the first task's pairs, a row each with
     both splits, by the difference on the larger one."""
@@ -67,20 +62,14 @@ def pairs_table(
     rows = []
     for task in tasks:
         for split, found in scored.items():
-            rows += pairs(found, honest[task, split]["p"], task, split, level)
+            rows += pairs(found, tukeys[task, split]["p"], task, split, level)
     first = [row for row in rows if row["task"] == tasks[0]] if tasks else []
     splits = [split for split in scored if any(row["split"] == split for row in first)]
-    by_pair = {split: {frozenset((r["a"], r["b"])): r for r in first if r["split"] == split} for split in splits}
-    order = {frozenset((row["a"], row["b"])): row for row in reversed(first)}  # the larger split has the last word
-    leading = [row for row in first if order[frozenset((row["a"], row["b"]))] is row]
-    text = []
-    for row in leading:
-        line = {"Pair": f"{model_name(row['a'])} − {model_name(row['b'])}"}
-        for split in splits:
-            line |= _pair_text(by_pair[split].get(frozenset((row["a"], row["b"]))), row["a"], split)
-        text.append(line)
-    shown = ["Pair", *(column for split in splits for column in _pair_text(None, "", split))]
-    fixed = [
+    leading: dict[frozenset, Mapping] = {}  # of each pair the row on the larger split, which tells which is minus which
+    for row in first:
+        leading.setdefault(frozenset((row["a"], row["b"])), row)
+    alike = [row if leading[frozenset((row["a"], row["b"]))]["a"] == row["a"] else turned(row) for row in first]
+    notes = [
         f"Shown: {tasks[0] if tasks else 'nothing'}; pairs.csv has all tasks, odds ratios, unadjusted and Tukey's p.",
         f"Difference: of accuracies, mean over runs [{level:.0%} interval over images, paired: images are drawn, each "
         "with all runs of both; not widened for the number of pairs].",
@@ -91,33 +80,52 @@ def pairs_table(
         f"power {POWER:.0%} at this n and share of discordant images, by exact binomial sums (Connor 1987 "
         f"approximates it); {NONE}: none, even if every discordant image favoured one model.",
     ]
-    if len({model for row in first for model in (row["a"], row["b"])}) < 2:
-        fixed = ["A single model: there is no pair to compare."]
+    if not first:
+        notes = ["A single model: there is no pair to compare."]
     if any(row["difference_low"] == row["difference_high"] for row in first):
-        fixed.append("An interval that is a point: every resample shows the same difference.")
+        notes.append("An interval that is a point: every resample shows the same difference.")
     if any(row["cohens_g"] is None for row in first):
-        fixed.append(f"g is {NONE} where both ensembles get the same images right; p is 1 then.")
-    title = "Every pair of models"
-    digits = ("p", "p_holm", "p_tukey")
-    return make_table("pairs", title, header, rows, text, PAIR_COLUMNS, shown or ["Pair"], fixed, digits)
+        notes.append(f"g is {NONE} where both ensembles get the same images right; p is 1 then.")
+    columns = [
+        Column(("a", "b"), "Pair", lambda a, b: f"{model_name(a)} − {model_name(b)}"),
+        *map(Column, ("task", "split", "n", *triple("difference"), "ensemble_difference", "only_a", "only_b")),
+        *(Column(name, format=p_value) for name in ("p", "p_holm")),
+        *map(Column, ("cohens_g", "odds_ratio", "minimum_detectable")),
+        Column("p_tukey", format=p_value),
+        Column("note"),
+        *(column for split in splits for column in _shown(split)),
+    ]
+    lines = pivoted(alike, ("a", "b"), "split")
+    return Table("pairs", "Every pair of models", header, rows, columns, notes, lines)
 
 
-def _pair_text(row: Mapping | None, first: str, split: str) -> dict:
-    """The cells of a pair on `split`, `first` minus the other."""
-    columns = (f"{split.capitalize()}: difference", "Only A / only B", "p (Holm)", "g", "Detectable")
-    names = [columns[0], *(f"{column}, {split}" for column in columns[1:])]
-    if row is None:
-        return dict.fromkeys(names, NONE)
-    turned = row["a"] != first
-    gap, low, high = (row[name] for name in ("difference", "difference_low", "difference_high"))
-    counts, g = (row["only_a"], row["only_b"]), row["cohens_g"]
-    if turned:
-        gap, low, high, counts, g = -gap, -high, -low, counts[::-1], None if g is None else -g
-    text = (
-        f"{number(gap, sign=True)} {interval(low, high, sign=True)}",
-        f"{counts[0]} / {counts[1]}",
-        p_value(row["p_holm"]),
-        number(g, 2, sign=True),
-        number(row["minimum_detectable"]),
-    )
-    return dict(zip(names, text, strict=True))
+def _shown(split: str) -> list[Column]:
+    """What people read of a pair on `split`."""
+    return [
+        Column(
+            tuple(f"{name}_{split}" for name in triple("difference")),
+            f"{split.capitalize()}: difference",
+            signed_estimate,
+            csv=False,
+        ),
+        Column((f"only_a_{split}", f"only_b_{split}"), f"Only A / only B, {split}", "{} / {}".format, csv=False),
+        Column(f"p_holm_{split}", f"p (Holm), {split}", p_value, csv=False),
+        Column(f"cohens_g_{split}", f"g, {split}", partial(number, digits=2, sign=True), csv=False),
+        Column(f"minimum_detectable_{split}", f"Detectable, {split}", number, csv=False),
+    ]
+
+
+def turned(row: Mapping) -> dict:
+    """The same pair as b minus a."""
+    g = row["cohens_g"]
+    return {
+        **row,
+        "a": row["b"],
+        "b": row["a"],
+        "difference": -row["difference"],
+        "difference_low": -row["difference_high"],
+        "difference_high": -row["difference_low"],
+        "only_a": row["only_b"],
+        "only_b": row["only_a"],
+        "cohens_g": None if g is None else -g,
+    }

@@ -13,17 +13,8 @@ from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells
 from har.evaluation.scored import SPLITS, Key, Scored
 from har.reporting.names import model_name
-from har.reporting.table import Table, number
-from har.reporting.tables.columns import (
-    FIRST,
-    FIRST_SHOWN,
-    every_scored,
-    figure_columns,
-    first_columns,
-    first_text,
-    make_table,
-    triples,
-)
+from har.reporting.table import Column, Table, number
+from har.reporting.tables.columns import FIRST, every_scored, figures, first_values, triple
 
 
 def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, int], header: str) -> Table:
@@ -31,37 +22,24 @@ def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Map
     rows, notes = [], []
     for split, key, one in every_scored(scored):
         what = f"{model_name(key[1])}, {key[0]}"
-        row, found = first_columns(key, split, one), one.calibration
+        row, found = first_values(key, split, one), one.calibration
         row |= {
             "bins": calibration.bin_count(row["n"]),
             "ece": found.ece,
             "ece_of_calibrated": found.ece_of_calibrated,
             "nll": one.estimates["nll"].mean,
             "validation_n": validated.get(key),
+            "scaled_nll": found.scaled_nll,
+            "scaled_ece": found.scaled_ece,
         }
-        row |= {"scaled_nll": found.scaled_nll, "scaled_ece": found.scaled_ece}
         if (mine := found.temperatures) is None:
-            row |= figure_columns("temperature", None)
             notes.append(f"{what}: a run has no validation images, so no temperature was fitted.")
         else:
-            row |= figure_columns("temperature", float(np.mean(mine)), min(mine), max(mine))
+            row |= figures("temperature", float(np.mean(mine)), min(mine), max(mine))
             if any(map(calibration.at_limit, mine)):
                 low, high = calibration.TEMPERATURES
                 notes.append(f"{what}: the best temperature lies beyond {low:g} to {high:g}, the limit is taken.")
         rows.append(row)
-    text = [
-        first_text(row)
-        | {
-            "Bins": str(row["bins"]),
-            "ECE": number(row["ece"]),
-            "ECE if calibrated": number(row["ece_of_calibrated"]),
-            "NLL": number(row["nll"]),
-            "Temperature": _temperature_text(row),
-            "ECE, scaled": number(row["scaled_ece"]),
-            "NLL, scaled": number(row["scaled_nll"]),
-        }
-        for row in rows
-    ]
     sizes = sorted(set(validated.values()))
     fixed = [
         "ECE: expected calibration error of the predicted class's probability, in bins of equally many images, mean "
@@ -72,18 +50,23 @@ def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Map
         f"{' or '.join(map(str, sizes)) or 'no'} validation images; mean (least to largest run). Above 1 the model was "
         "too sure. So few images leave a temperature uncertain. Scaled: after it; accuracy stays as it is.",
     ]
-    columns = [*FIRST, "bins", "ece", "ece_of_calibrated", "nll", "validation_n", *triples(["temperature"])]
-    columns += ["scaled_ece", "scaled_nll"]
-    shown = [*FIRST_SHOWN, "Bins", "ECE", "ECE if calibrated", "NLL", "Temperature", "ECE, scaled", "NLL, scaled"]
-    return make_table("calibration", "Calibration", header, rows, text, columns, shown, [*fixed, *notes])
+    columns = [
+        *FIRST,
+        Column("bins", "Bins"),
+        Column("ece", "ECE", number),
+        Column("ece_of_calibrated", "ECE if calibrated", number),
+        Column("nll", "NLL", number),
+        Column("validation_n"),
+        Column((*triple("temperature"), "runs"), "Temperature", _temperature_text),
+        Column("scaled_ece", "ECE, scaled", number),
+        Column("scaled_nll", "NLL, scaled", number),
+    ]
+    return Table("calibration", "Calibration", header, rows, columns, [*fixed, *notes])
 
 
-def _temperature_text(row: Mapping) -> str:
+def _temperature_text(mean: float, low: float, high: float, runs: int) -> str:
     """1.56 (0.76 to 3.86)"""
-    if row["temperature"] is None or row["runs"] == 1:
-        return number(row["temperature"], 2)
-    mean, low, high = (number(row[name], 2) for name in triples(["temperature"]))
-    return f"{mean} ({low} to {high})"
+    return number(mean, 2) if runs == 1 else f"{number(mean, 2)} ({number(low, 2)} to {number(high, 2)})"
 
 
 def reliability_figure(

@@ -5,18 +5,16 @@ from collections.abc import Mapping
 from har.evaluation.metrics import EPSILON
 from har.evaluation.scored import Key, Scored, Shares
 from har.reporting.names import class_name, model_name
-from har.reporting.table import Table
+from har.reporting.table import Column, Table, count
 from har.reporting.tables.columns import (
     FIRST,
-    FIRST_SHOWN,
-    estimate_columns,
+    RUNS,
+    class_text,
+    estimated,
     every_scored,
-    first_columns,
-    first_text,
-    make_table,
+    figure_column,
+    first_values,
     over_images,
-    triples,
-    with_interval,
 )
 
 SCORES = {
@@ -31,63 +29,56 @@ SCORES = {
 
 def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, header: str, level: float) -> Table:
     """Accuracy three ways, macro F1, and the two proper scores of the probabilities."""
-    rows, notes, point = [], [], False
+    rows, absences = [], []
     for split, key, one in every_scored(scored):
-        row = first_columns(key, split, one)
+        row = first_values(key, split, one)
         for metric in SCORES:
-            row |= estimate_columns(metric, one.estimates[metric], level)
-            point |= row[f"{metric}_low"] == row[f"{metric}_high"]
+            row |= estimated(metric, one.estimates[metric], level)
         rows.append(row)
         absent = set(range(len(one.classes))) - set(one.truth)
-        for name in (one.classes[place] for place in sorted(absent)):
-            notes.append(
-                f"{key[0]}, {split}: no image of {name}; balanced and weighted accuracy are over the other classes, "
-                "macro F1 counts it as 0."
-            )
-    text = [
-        first_text(row)
-        | {"Runs": str(row["runs"])}
-        | {shown: with_interval(row, metric) for metric, shown in SCORES.items()}
-        for row in rows
-    ]
+        absences += [
+            f"{key[0]}, {split}: no image of {one.classes[place]}; balanced and weighted accuracy are over the other "
+            "classes, macro F1 counts it as 0."
+            for place in sorted(absent)
+        ]
     weights = "; ".join(
         f"{task}: " + ", ".join(f"{class_name(name)} {share:.3f}" for name, share in mine.items())
         for task, mine in shares.items()
     )
-    fixed = [
+    notes = [
         f"{over_images(level)} Wilson's for the accuracy of a single run.",
         "Balanced accuracy: mean recall of the classes. Weighted: recalls weighted by the classes' shares among all "
         f"images that satisfy the caption rule ({weights}). Macro F1: 0 for a class without hits.",
         f"NLL: mean −ln of the true class's probability, clipped to {EPSILON:.1e}. Brier: sum of squared errors over "
         "classes, 0 to 2. Of both less is better.",
     ]
-    if point:
-        fixed.append(
+    if any(row[f"{metric}_low"] == row[f"{metric}_high"] for row in rows for metric in SCORES):
+        notes.append(
             "An interval that is a point: every resample gives the same figure, as of the balanced accuracy of a "
             "constant prediction; it says nothing about other images."
         )
-    columns, shown = [*FIRST, *triples(SCORES)], [*FIRST_SHOWN, "Runs", *SCORES.values()]
-    return make_table("scores", "Scores of all models", header, rows, text, columns, shown, [*fixed, *notes])
+    columns = [*FIRST, RUNS, *(figure_column(metric, title) for metric, title in SCORES.items())]
+    return Table("scores", "Scores of all models", header, rows, columns, notes + absences)
 
 
 def per_class_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float) -> Table:
     """Precision, recall and F1 of each class, with how many images show it."""
-    rows, notes = [], []
+    notes = [f"{over_images(level)} Support: images. A run that never predicts a class enters its precision as 0."]
+    rows = []
     for split, key, one in every_scored(scored):
         for found in one.per_class:
-            rows.append(first_columns(key, split, one) | found)
+            rows.append(first_values(key, split, one) | found)
             what = f"{model_name(key[1])}, {key[0]}, {split}"
             if not found["support"]:
                 notes.append(f"{key[0]}, {split}: no image of {found['class']}; its recall and F1 are not defined.")
             if not found["runs_predicting"]:
                 notes.append(f"{what}: {found['class']} is never predicted; its precision is not defined.")
-    text = [
-        first_text(row)
-        | {"Class": class_name(row["class"]), "Support": f"{row['support']:,}"}
-        | {name.capitalize(): with_interval(row, name) for name in ("precision", "recall", "f1")}
-        for row in rows
+    columns = [
+        *FIRST,
+        Column("runs"),
+        Column("class", "Class", class_text),
+        Column("support", "Support", count),
+        Column("runs_predicting"),
+        *(figure_column(name, name.capitalize()) for name in ("precision", "recall", "f1")),
     ]
-    fixed = [f"{over_images(level)} Support: images. A run that never predicts a class enters its precision as 0."]
-    columns = [*FIRST, "class", "support", "runs_predicting", *triples(("precision", "recall", "f1"))]
-    shown = [*FIRST_SHOWN, "Class", "Support", "Precision", "Recall", "F1"]
-    return make_table("per_class", "Each class", header, rows, text, columns, shown, [*fixed, *notes])
+    return Table("per_class", "Each class", header, rows, columns, notes)

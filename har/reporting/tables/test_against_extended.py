@@ -6,17 +6,8 @@ import numpy as np
 
 from har.evaluation.mcnemar import estimated_difference
 from har.evaluation.scored import Key, Scored
-from har.reporting.names import model_name
-from har.reporting.table import Table
-from har.reporting.tables.columns import (
-    estimate_columns,
-    figure_columns,
-    make_table,
-    ranked,
-    tasks_in,
-    triples,
-    with_interval,
-)
+from har.reporting.table import Column, Table
+from har.reporting.tables.columns import MODEL, estimated, figure_column, figures, ranked, tasks_in
 
 
 def small_test_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float) -> Table:
@@ -29,24 +20,12 @@ def small_test_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, le
             large, row = scored["extended"][key], {"task": task, "model": key[1], "runs": len(small.seeds)}
             for split, of in (("test", small), ("extended", large)):
                 row |= {f"{split}_n": len(of.truth), f"{split}_classes": _class_mix(of)}
-                row |= estimate_columns(f"{split}_accuracy", of.estimates["accuracy"], level)
+                row |= estimated(f"{split}_accuracy", of.estimates["accuracy"], level)
                 mixes.setdefault((task, split), row[f"{split}_classes"])
             for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
                 gap = estimated_difference(small.redrawn[metric], large.estimates[metric], level)
-                row |= figure_columns(name, gap["difference"], gap["ci_low"], gap["ci_high"])
+                row |= figures(name, gap["difference"], gap["ci_low"], gap["ci_high"])
             rows.append(row)
-    text = [
-        {
-            "Model": model_name(row["model"]),
-            "Task": row["task"],
-            "n": f"{row['test_n']:,} and {row['extended_n']:,}",
-            "Test": with_interval(row, "test_accuracy"),
-            "Extended": with_interval(row, "extended_accuracy"),
-            "Test − extended": with_interval(row, "difference", sign=True),
-            "Same class mix": with_interval(row, "weighted_difference", sign=True),
-        }
-        for row in rows
-    ]
     notes = [
         f"Accuracy, mean over runs [{level:.0%} interval over images]. The two sets are independent, so the interval "
         "of the difference comes from two independent bootstraps of images. The same runs: it holds no variance of "
@@ -57,11 +36,20 @@ def small_test_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, le
     ]
     if not rows:
         notes = ["No model has predictions on both test and extended, so there is nothing to compare."]
-    columns = ["task", "model", "runs", "test_n", "test_classes", *triples(["test_accuracy"]), "extended_n"]
-    columns += ["extended_classes", *triples(["extended_accuracy", "difference", "weighted_difference"])]
-    shown = ["Model", "Task", "n", "Test", "Extended", "Test − extended", "Same class mix"]
+    columns = [
+        MODEL,
+        Column("task", "Task"),
+        Column("runs"),
+        Column(("test_n", "extended_n"), "n", "{:,} and {:,}".format),
+        Column("test_classes"),
+        Column("extended_classes"),
+        figure_column("test_accuracy", "Test"),
+        figure_column("extended_accuracy", "Extended"),
+        figure_column("difference", "Test − extended", sign=True),
+        figure_column("weighted_difference", "Same class mix", sign=True),
+    ]
     title = "How far does the small test set lie from the larger one?"
-    return make_table("small_test", title, header, rows, text, columns, shown, notes)
+    return Table("small_test", title, header, rows, columns, notes)
 
 
 def _class_mix(one: Scored) -> str:

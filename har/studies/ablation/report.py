@@ -11,7 +11,8 @@ from har.evaluation.mcnemar import estimated_difference, same_images
 from har.evaluation.metrics import cells
 from har.evaluation.summary import estimates
 from har.reporting.style import BLUE, GREY, INK, ORANGE, drawing
-from har.reporting.table import NONE, Table, interval, number, plain_frame, significant
+from har.reporting.table import Column, Table, count, estimate, number, pivoted, signed_estimate
+from har.reporting.tables.columns import triple
 
 
 def scores(
@@ -46,14 +47,14 @@ def scores(
                     "n": accuracy.n,
                     "runs": len(accuracy.runs),
                     "parameters": parameters[name],
-                    "accuracy": significant(accuracy.mean),
-                    "sd": significant(float(accuracy.runs.std(ddof=1))) if len(accuracy.runs) > 1 else None,
-                    "ci_low": significant(low),
-                    "ci_high": significant(high),
-                    "f1": significant(found[name]["f1"].mean),
-                    "difference": significant(gap["difference"]),
-                    "difference_low": significant(gap["ci_low"]),
-                    "difference_high": significant(gap["ci_high"]),
+                    "accuracy": accuracy.mean,
+                    "sd": float(accuracy.runs.std(ddof=1)) if len(accuracy.runs) > 1 else None,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "f1": found[name]["f1"].mean,
+                    "difference": gap["difference"],
+                    "difference_low": gap["ci_low"],
+                    "difference_high": gap["ci_high"],
                 }
             )
     return rows
@@ -67,26 +68,18 @@ def ablation_table(
     level: float = 0.95,
     left_out: Mapping[str, str] | None = None,
 ) -> Table:
-    """The rows of `scores`; for people a line for each variant. all_seeds: how many seeds the models' own rows have.
-    left_out: variants without a row, each with the reason."""
-    splits = list(dict.fromkeys(row["split"] for row in rows))
-    at = {(row["variant"], row["split"]): row for row in rows}
-    names = list(dict.fromkeys(row["variant"] for row in rows))
-    text = []
-    for name in names:
-        first = at[name, splits[0]]
-        line = {
-            "Variant": shown(name),
-            "Changed": first["changed"],
-            "Parameters trained": NONE if first["parameters"] is None else f"{first['parameters']:,}",
-        }
-        for split in splits:
-            row = at[name, split]
-            ends = interval(row["ci_low"], row["ci_high"])
-            line[f"Accuracy, {split} (n = {row['n']:,})"] = f"{number(row['accuracy'])} {ends}"
-        gap = interval(first["difference_low"], first["difference_high"], sign=True)
-        gap = "reference" if name == reference else f"{number(first['difference'], sign=True)} {gap}"
-        text.append(line | {f"Minus {shown(reference)}, {splits[0]}": gap})
+    """The rows of `scores`; for people a line for each variant.
+
+    Args:
+        rows: of `scores`.
+        reference: the variant that the others are held against.
+        all_seeds: how many seeds the models' own rows have.
+        header: what made the table.
+        level: of the intervals.
+        left_out: variants without a row, each with the reason.
+    """
+    sizes = {row["split"]: row["n"] for row in rows}
+    first = next(iter(sizes))
     runs = sorted({row["runs"] for row in rows})
     fewer = f", fewer than the {all_seeds} of the models' own rows" if max(runs) < all_seeds else ""
     notes = [
@@ -106,8 +99,29 @@ def ablation_table(
     if any("view person" in row["changed"] for row in rows):
         notes.append("View person: the largest annotated person; annotations are given, not detected.")
     notes += [f"Left out: {shown(name)} ({reason})." for name, reason in (left_out or {}).items()]
+    accuracies = ("accuracy", "ci_low", "ci_high")
+
+    def names(of: Sequence[str], split: str) -> tuple[str, ...]:
+        return tuple(f"{name}_{split}" for name in of)
+
+    columns = [
+        Column("variant", "Variant", shown),
+        Column("changed", "Changed"),
+        Column("parameters", "Parameters trained", count),
+        *map(Column, ("split", "n", "runs", *accuracies, "sd", "f1", *triple("difference"))),
+        *(
+            Column(names(accuracies, split), f"Accuracy, {split} (n = {n:,})", estimate, csv=False)
+            for split, n in sizes.items()
+        ),
+        Column(
+            ("variant", *names(triple("difference"), first)),
+            f"Minus {shown(reference)}, {first}",
+            lambda name, *gap: "reference" if name == reference else signed_estimate(*gap),
+            csv=False,
+        ),
+    ]
     title = "Ablations: a setting, or some that belong together, replaced"
-    return Table("ablation", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
+    return Table("ablation", title, header, rows, columns, notes, pivoted(rows, ["variant"], "split"))
 
 
 def shown(name: str) -> str:

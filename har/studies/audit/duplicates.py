@@ -5,7 +5,7 @@ Each check compares all pairs of images of all splits and lists those that are c
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -17,7 +17,7 @@ from har.core.errors import HarError
 from har.core.readers import ANNOTATIONS, is_text, is_whole, read_json
 from har.data.store import Store
 from har.evaluation.predictions import SPLITS
-from har.reporting.table import NONE, Table, plain_frame
+from har.reporting.table import Column, ImageId, Table, count
 
 BLOCK = 512  # rows of the pair matrix at a time: 5,000 images stay under 100 MB
 LISTED = 100_000  # pairs a check lists at most, of all those it counts
@@ -227,23 +227,19 @@ def leakage_tables(images: pd.DataFrame, checks: Iterable[Check], header: str) -
     """
     checks, images = list(checks), images.reset_index(drop=True)
     part = pd.Index(SPLITS).get_indexer(images["split"])
-    rows, text, listed, shown, notes, pair_notes = [], [], [], [], [], []
+    rows, listed, shown, pair_notes = [], [], [], []
+    notes = ["Pairs of images of all splits; test and extended are to share none with train or validation."]
     for check in checks:
-        made = not check.reason
-        n = len(check.rows) if made else 0
-        row = {
-            "check": check.name,
-            "criterion": check.criterion,
-            "status": "done" if made else "not applicable",
-            "images": n if made else None,
-            "pairs_compared": n * (n - 1) // 2 if made else None,
-        }
-        if made:
+        row = {"check": check.name, "title": check.title, "criterion": check.criterion, "status": "not applicable"}
+        note = f"not applicable, as {check.reason}."
+        if not check.reason:
+            n = len(check.rows)
             counts, found = find_pairs(check.features, check.distance, check.bound, part[check.rows])
             counts = np.pad(counts, (0, len(SPLITS) - len(counts)))
             pairs = _pair_rows(images, check, found)
             listed += pairs
-            shown += [_pair_text(pair, check) for pair in pairs[:SHOWN]]
+            shown += pairs[:SHOWN]
+            row |= {"status": "done", "images": n, "pairs_compared": n * (n - 1) // 2}
             row |= {"pairs_found": int(counts.sum()), "across_splits": int(counts.sum() - counts.trace())}
             row |= {_pair_key(*p): int(counts[SPLITS.index(p[0]), SPLITS.index(p[1])]) for p in PAIRS}
             share = row["pairs_found"] / max(row["pairs_compared"], 1)
@@ -257,22 +253,38 @@ def leakage_tables(images: pd.DataFrame, checks: Iterable[Check], header: str) -
                 pair_notes.append(f"{check.title}: pairs.csv lists {len(pairs):,} of {row['pairs_found']:,}.")
             if len(pairs) > SHOWN:
                 pair_notes.append(f"{check.title}: {SHOWN} of {len(pairs):,} shown; all are in pairs.csv.")
-        else:
-            row |= dict.fromkeys(["pairs_found", "across_splits", *(_pair_key(*p) for p in PAIRS)])
-            note = f"not applicable, as {check.reason}."
         rows.append(row | {"note": note})
         notes.append(f"{check.title}: {note}")
-        text.append(_leakage_text(row, check))
-    notes.insert(0, "Pairs of images of all splits; test and extended are to share none with train or validation.")
-    title = "Do the splits share pictures?"
-    leakage = Table("leakage", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
-    frame = pd.DataFrame(listed, columns=PAIR_COLUMNS)
+    columns = [
+        Column(("title", "criterion"), "Check", "{}: {}".format, csv=False),
+        *map(Column, ("check", "criterion", "status", "images")),
+        Column("pairs_compared", "Pairs compared", count),
+        Column("pairs_found", "Found", count),
+        Column("across_splits", "Across splits", count),
+        *(Column(_pair_key(a, b), f"{a}–{b}".capitalize(), count) for a, b in PAIRS if a != b),
+        *(Column(_pair_key(a, b), f"Within {a}", count) for a, b in PAIRS if a == b),
+        Column("note"),
+    ]
+    leakage = Table("leakage", "Do the splits share pictures?", header, rows, columns, notes)
     if not listed:
         pair_notes.append("No check found a pair.")
-    columns = ["Image a", "Split a", "Image b", "Split b", "Check", "Value", "Same label", "Across splits"]
-    title = "Pairs that may be one picture"
-    pairs = Table("pairs", title, header, frame, pd.DataFrame(shown, columns=columns), tuple(pair_notes))
+    known = {check.name: check for check in checks}
+    columns = [
+        Column("image_id_a", "Image a", ImageId),
+        Column("split_a", "Split a"),
+        Column("image_id_b", "Image b", ImageId),
+        Column("split_b", "Split b"),
+        Column("check", "Check", lambda name: known[name].title),
+        Column(("value", "check"), "Value", lambda value, name: known[name].shown.format(value)),
+        Column("same_label", "Same label", _yes),
+        Column(("split_a", "split_b"), "Across splits", lambda a, b: _yes(a != b), csv=False),
+    ]
+    pairs = Table("pairs", "Pairs that may be one picture", header, listed, columns, pair_notes, shown)
     return {"leakage": leakage, "pairs": pairs}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def _pair_key(a: str, b: str) -> str:
@@ -291,29 +303,3 @@ def _pair_rows(images: pd.DataFrame, check: Check, found: pd.DataFrame) -> list[
         dict(zip(PAIR_COLUMNS, (id_a, split_a, id_b, split_b, check.name, value, label_a == label_b), strict=True))
         for id_a, split_a, label_a, id_b, split_b, label_b, value in cells
     ]
-
-
-def _pair_text(pair: Mapping, check: Check) -> tuple:
-    across = "yes" if pair["split_a"] != pair["split_b"] else "no"
-    same = "yes" if pair["same_label"] else "no"
-    value = check.shown.format(pair["value"])
-    return (
-        str(pair["image_id_a"]), pair["split_a"], str(pair["image_id_b"]), pair["split_b"], check.title, value, same,
-        across,
-    )  # fmt: skip
-
-
-def _leakage_text(row: Mapping, check: Check) -> dict:
-    def count(value: int | None) -> str:
-        return NONE if value is None else f"{value:,}"
-
-    across = {f"{a}–{b}".capitalize(): count(row[_pair_key(a, b)]) for a, b in PAIRS if a != b}
-    within = {f"Within {a}": count(row[_pair_key(a, b)]) for a, b in PAIRS if a == b}
-    return {
-        "Check": f"{check.title}: {check.criterion}",
-        "Pairs compared": count(row["pairs_compared"]),
-        "Found": count(row["pairs_found"]),
-        "Across splits": count(row["across_splits"]),
-        **across,
-        **within,
-    }

@@ -4,7 +4,7 @@ Where it is known what each person in an image does (V-COCO's human verbs; the g
 caption labels are held against it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from har.core.errors import HarError
 from har.evaluation.bootstrap import percentile_interval, wilson
 from har.evaluation.predictions import SPLITS
 from har.reporting.names import class_name
-from har.reporting.table import NONE, Table, interval, number, plain_frame
+from har.reporting.table import Column, Table, count, estimate
+from har.reporting.tables.columns import class_text
 
 SEVERAL, NOBODY = "several", "none"
 
@@ -183,14 +184,26 @@ def label_tables(
             figures |= dict.fromkeys(("kappa", "kappa_low", "kappa_high"))
         if status == "skipped":
             figures = dict.fromkeys(figures)
-        rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in figures.items()}
         note = reference.reason if status == "skipped" else ""
-        rows.append({"source": reference.source, "by": by, "group": name, "status": status, **rounded, "note": note})
+        rows.append({"source": reference.source, "by": by, "group": name, "status": status, **figures, "note": note})
     if status == "done":
         notes += _label_notes(level)
-    text = pd.DataFrame([_label_text(row, level) for row in rows])
+    columns = [
+        Column(("group", "by"), "Images, by split and caption label", _group_name),
+        Column(("source", "status"), "Source", _source),
+        Column("images", "n", count),
+        Column("agree_n", "One activity", count),
+        Column("several", "Several", count),
+        Column("none", "None", count),
+        Column("agree"),
+        Column(_of("agree"), f"Agreement = ceiling [{level:.0%}]", estimate),
+        Column(("kappa", "kappa_low", "kappa_high"), "κ", estimate),
+        Column("ceiling"),
+    ]
+    for name in ("among", "majority", "contradicted"):
+        columns += [Column(f"{name}_n"), Column(name), Column(_of(name), name.capitalize(), estimate)]
     title = "Do caption labels say what people do?"
-    labels = Table("labels", title, header, plain_frame(rows), text, tuple(notes))
+    labels = Table("labels", title, header, rows, [*columns, Column("note")], notes)
     return {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, notes)}
 
 
@@ -207,33 +220,16 @@ def _label_notes(level: float) -> list[str]:
     ]
 
 
-def _group_name(row: Mapping) -> str:
-    return {"all": "all", "label": class_name(row["group"])}.get(row["by"], row["group"])
+def _group_name(group: str, by: str) -> str:
+    return class_text(group) if by == "label" else group
 
 
-def _label_text(row: Mapping, level: float) -> dict:
-    def count(key: str) -> str:
-        return NONE if row[key] is None else f"{row[key]:,}"
+def _source(source: str, status: str) -> str:
+    return source + (" (skipped)" if status == "skipped" else "")
 
-    def share(name: str, low: str, high: str) -> str:
-        return NONE if row[name] is None else f"{number(row[name])} {interval(row[low], row[high])}"
 
-    def of(name: str) -> str:
-        return share(f"{name}_share", f"{name}_low", f"{name}_high")
-
-    return {
-        "Images, by split and caption label": _group_name(row),
-        "Source": row["source"] + (" (skipped)" if row["status"] == "skipped" else ""),
-        "n": count("images"),
-        "One activity": count("agree_n"),
-        "Several": count("several"),
-        "None": count("none"),
-        f"Agreement = ceiling [{level:.0%}]": of("agree"),
-        "κ": share("kappa", "kappa_low", "kappa_high"),
-        "Among": of("among"),
-        "Majority": of("majority"),
-        "Contradicted": of("contradicted"),
-    }
+def _of(name: str) -> tuple[str, str, str]:
+    return f"{name}_share", f"{name}_low", f"{name}_high"
 
 
 def _confusion_table(
@@ -241,14 +237,18 @@ def _confusion_table(
 ) -> Table:
     columns = [*classes, SEVERAL, NOBODY]
     counts = pd.crosstab(found["label"], found["shows"]).reindex(index=list(classes), columns=columns, fill_value=0)
-    rows, text = [], []
+    rows = []
     for label in classes:
         cells = {name: None if status == "skipped" else int(counts.loc[label, name]) for name in columns}
         rows.append({"source": reference.source, "status": status, "caption_label": label, **cells})
-        said = {class_name(name): NONE if cell is None else f"{cell:,}" for name, cell in cells.items()}
-        text.append({"Caption label": class_name(label), "Source": reference.source, **said})
     # what the figures of the other table mean does not belong here, but why there are none does
     meaning = f"{SEVERAL}: the (main) people do more than one thing; {NOBODY}: nobody does any of these."
     own = notes if status != "done" else [*reference.notes, meaning]
     title = "Caption labels (rows) and what people do (columns), in images"
-    return Table("label_confusion", title, header, plain_frame(rows), pd.DataFrame(text), tuple(own))
+    shown = [
+        Column("caption_label", "Caption label", class_text),
+        Column("source", "Source"),
+        Column("status"),
+        *(Column(name, class_name(name), count) for name in columns),
+    ]
+    return Table("label_confusion", title, header, rows, shown, own)

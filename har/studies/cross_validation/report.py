@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,8 @@ from har.evaluation.metrics import per_seed
 from har.evaluation.multiple import holm
 from har.evaluation.predictions import classes_of
 from har.reporting.names import class_name, model_name
-from har.reporting.table import Table, interval, number, p_value, plain_frame, significant
+from har.reporting.table import Column, Table, interval, number, p_value, signed
+from har.reporting.tables.columns import MODEL, RUNS
 from har.studies.cross_validation.fit import (
     KEYS,
     as_predictions,
@@ -144,10 +146,6 @@ def _row_notes(rows: Sequence[Mapping], name: str) -> list[str]:
     return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 
-def _rounded(rows: Sequence[Mapping]) -> pd.DataFrame:
-    return plain_frame({k: significant(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
-
-
 def resampling_tables(
     frames: Mapping[str, pd.DataFrame], random: Collection[str], header: str, level: float = 0.95
 ) -> dict[str, Table]:
@@ -157,19 +155,6 @@ def resampling_tables(
     """
     rows = [{"model": name, **summarise_resampled(frame, name in random, level)} for name, frame in frames.items()]
     rows.sort(key=lambda row: -row["accuracy"])
-    text = [
-        {
-            "Model": model_name(row["model"]),
-            "Runs": str(row["runs"]),
-            "Accuracy": number(row["accuracy"]),
-            f"{level:.0%} interval": interval(row["ci_low"], row["ci_high"]),
-            "Sd over repeats": number(row["sd_repeats"]),
-            "F1": number(row["f1"]),
-            "Seed sd": number(None if row["seed_variance"] is None else math.sqrt(row["seed_variance"])),
-            "Split sd": number(None if row["split_variance"] is None else math.sqrt(row["split_variance"])),
-        }
-        for row in rows
-    ]
     one = rows[0]
     notes = [
         f"{one['images']} drawn images, {one['repeats']} times cut into {one['folds']} stratified folds; each fold is "
@@ -181,33 +166,44 @@ def resampling_tables(
         "(one-way random effects, method of moments). The split's part holds the luck of a small test fold too.",
         *_row_notes([{**row, "model": model_name(row["model"])} for row in rows], "model"),
     ]
+    columns = [
+        MODEL,
+        *map(Column, ("images", "folds", "repeats")),
+        RUNS,
+        Column("accuracy", "Accuracy", number),
+        Column(("ci_low", "ci_high"), f"{level:.0%} interval", interval),
+        Column("sd_repeats", "Sd over repeats", number),
+        Column("f1", "F1", number),
+        Column("seed_variance", "Seed sd", lambda variance: number(math.sqrt(variance))),
+        Column("split_variance", "Split sd", lambda variance: number(math.sqrt(variance))),
+        Column("note"),
+    ]
     title = "The drawn images resampled: repeated stratified k-fold"
-    table = Table("resampling", title, header, _rounded(rows), pd.DataFrame(text), tuple(notes))
+    table = Table("resampling", title, header, rows, columns, notes)
     ranked = {row["model"]: frames[row["model"]] for row in rows}
     return {"resampling": table, "resampling_pairs": _pairs_table(compare_pairs(ranked, level), header, level)}
 
 
 def _pairs_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
-    named = [{**row, "pair": f"{model_name(row['model_a'])} − {model_name(row['model_b'])}"} for row in rows]
-    text = [
-        {
-            "Pair": row["pair"],
-            "Difference": number(row["difference"], sign=True),
-            f"{level:.0%} interval": interval(row["ci_low"], row["ci_high"], sign=True),
-            "t": number(row["t"], 2),
-            "df": str(row["df"]),
-            "p": p_value(row["p"]),
-            "p (Holm)": p_value(row["p_holm"]),
-        }
-        for row in named
+    columns = [
+        Column(("model_a", "model_b"), "Pair", _pair),
+        Column("difference", "Difference", signed),
+        Column("se"),
+        Column(("ci_low", "ci_high"), f"{level:.0%} interval", partial(interval, sign=True)),
+        Column("t", "t", partial(number, digits=2)),
+        Column("df", "df"),
+        Column("p", "p", p_value),
+        Column("p_holm", "p (Holm)", p_value),
+        Column("note"),
     ]
     tested = sum(row["p"] is not None for row in rows)
     notes = [
         "Accuracy on the same folds, paired; Nadeau & Bengio's corrected resampled t-test. "
         f"Holm's correction is over the {tested} tested pairs; the intervals are not widened for their number.",
-        *_row_notes(named, "pair"),
+        *_row_notes([{**row, "pair": _pair(row["model_a"], row["model_b"])} for row in rows], "pair"),
     ]
-    title = "Which models differ? Pairs on the resampled images"
-    columns = ["Pair", "Difference", f"{level:.0%} interval", "t", "df", "p", "p (Holm)"]
-    frame = _rounded(rows)
-    return Table("resampling_pairs", title, header, frame, pd.DataFrame(text, columns=columns), tuple(notes))
+    return Table("resampling_pairs", "Which models differ? Pairs on the resampled images", header, rows, columns, notes)
+
+
+def _pair(a: str, b: str) -> str:
+    return f"{model_name(a)} − {model_name(b)}"

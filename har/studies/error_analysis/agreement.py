@@ -2,23 +2,26 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from har.evaluation.ensemble import is_blind, missed_by_every
 from har.reporting.names import class_name, model_name
-from har.reporting.table import Table, number, plain_frame
+from har.reporting.table import Column, ImageId, Table, count, number, pivoted, quote
+from har.reporting.tables.columns import class_text
 from har.studies.error_analysis.factors import images_text
 from har.studies.error_analysis.outcomes import DIGITS, missed, wide
 
-BLIND = ("majority", "metadata")  # they see no pixel: what they miss says nothing about a picture
 ENSEMBLE = "A model misses an image where its ensemble (mean probability over runs) is wrong."
+BLIND_NOTE = "Without the majority class and metadata, which see no picture."
 
 
 def seeing(outcomes: pd.DataFrame) -> pd.DataFrame:
     """The outcomes of the models that look at the picture."""
-    return outcomes[~outcomes["model"].isin(BLIND)]
+    return outcomes[~outcomes["model"].map(is_blind)]
 
 
 # --- how many models miss an image -------------------------------------------------------------------------
@@ -50,32 +53,26 @@ def miss_counts(outcomes: pd.DataFrame, task: str) -> list[dict]:
 def count_table(outcomes: pd.DataFrame, header: str) -> Table:
     """How many images are missed by 0, 1, ... models, for every task."""
     tasks = list(seeing(outcomes)["task"].unique())
-    counted = {task: miss_counts(outcomes, task) for task in tasks}
-    text = []
-    for k in range(max((len(rows) for rows in counted.values()), default=0)):
-        line = {"Models that miss it": str(k)}
-        for task, rows in counted.items():
-            row = rows[k] if k < len(rows) else None
-            name = f"{task}, {rows[0]['models']} models"
-            line |= {
-                f"Images: {name}": f"{row['images']:,}" if row else "",
-                f"If independent: {task}": number(row["expected"], 1) if row else "",
-            }
-        text.append(line)
+    rows = [row for task in tasks for row in miss_counts(outcomes, task)]
+    models = {row["task"]: row["models"] for row in rows}
     notes = [
-        f"{ENSEMBLE} {_which(outcomes, tasks)} Without the majority class and metadata, which see no picture.",
+        f"{ENSEMBLE} {_which(outcomes, tasks)} {BLIND_NOTE}",
         "If independent: images to expect if each model missed as many as it does, whatever the others do. Models that "
         "favour the same classes share errors for that reason too.",
     ]
     if not tasks:
         notes.append("No model here sees the picture.")
-    rows = [
-        row | {name: round(row[name], DIGITS) for name in ("share", "expected")}
-        for found in counted.values()
-        for row in found
+    columns = [
+        Column("missed_by", "Models that miss it"),
+        *map(Column, ("task", "models", "images", "share", "expected")),
     ]
-    body = pd.DataFrame(text) if text else pd.DataFrame(columns=["Models that miss it"])
-    return Table("miss_counts", "How many models miss an image", header, plain_frame(rows), body, tuple(notes))
+    for task, size in models.items():
+        columns += [
+            Column(f"images_{task}", f"Images: {task}, {size} models", count, csv=False),
+            Column(f"expected_{task}", f"If independent: {task}", partial(number, digits=1), csv=False),
+        ]
+    lines = sorted(pivoted(rows, ["missed_by"], "task"), key=lambda line: line["missed_by"])
+    return Table("miss_counts", "How many models miss an image", header, rows, columns, notes, lines)
 
 
 def _which(outcomes: pd.DataFrame, tasks: Sequence[str]) -> str:
@@ -97,7 +94,7 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
         misses, guesses = missed(outcomes, task), wide(outcomes, task, "predicted")
         chances = wide(outcomes, task, "p_true").mean(axis=1)
         splits = outcomes[outcomes["task"] == task].groupby("image_id")["split"].first()
-        ids = misses.index[misses.all(axis=1)]
+        ids = misses.index[missed_by_every(misses)]
         for image_id in sorted(ids, key=lambda i: (round(chances[i], DIGITS), i)):
             votes = guesses.loc[image_id].value_counts()
             image = images.loc[image_id]
@@ -109,7 +106,7 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
                     "label": image["label"],
                     "votes": json.dumps({k: int(votes[k]) for k in sorted(votes.index, key=lambda k: (-votes[k], k))}),
                     "models": misses.shape[1],
-                    "p_true": round(float(chances[image_id]), DIGITS),
+                    "p_true": float(chances[image_id]),
                     "captions_fired": int(image["captions_fired"]),
                     "captions_total": int(image["captions_total"]),
                     "captions": json.dumps(told.get(image_id, []), ensure_ascii=False),
@@ -118,63 +115,55 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
     return rows
 
 
-MISSED = (
-    "task", "image_id", "split", "label", "votes", "models", "p_true", "captions_fired", "captions_total", "captions",
-)  # fmt: skip
-MISSED_SHOWN = ("Image", "Split", "Label", "Votes", "Mean p of the label", "Captions for it", "Captions")
-
-
 def missed_table(
     outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.DataFrame, header: str, listed: int
 ) -> Table:
     """`missed_by_all`: all in the CSV, for people at most `listed` of the first task."""
     rows = missed_by_all(outcomes, manifest, evidence)
     seen = seeing(outcomes)
-    tasks = list(seen["task"].unique())
-    text, notes = [], []
-    if tasks:
-        task = tasks[0]
+    tasks, notes = list(seen["task"].unique()), []
+    lines = [row for row in rows if row["task"] == tasks[0]][:listed] if tasks else []
+    for task in tasks:
         misses = missed(seen, task)
-        mine = [row for row in rows if row["task"] == task]
-        for row in mine[:listed]:
-            votes = json.loads(row["votes"])
-            captions = [caption_text(caption, fires, row["label"]) for caption, fires in json.loads(row["captions"])]
-            cells = (
-                str(row["image_id"]),
-                row["split"],
-                class_name(row["label"]),
-                ", ".join(f"{class_name(name)} {n}" for name, n in votes.items()),
-                number(row["p_true"]),
-                f"{row['captions_fired']} of {row['captions_total']}",
-                " · ".join(captions),
-            )
-            text.append(dict(zip(MISSED_SHOWN, cells, strict=True)))
-        right = int((~misses.any(axis=1)).sum())
-        notes = [
-            f"Task {task}, {images_text(outcomes, task)}: every model that sees the picture "
-            f"({misses.shape[1]} of them) misses {len(mine):,}, every one gets {right:,} right. {ENSEMBLE}",
-            f"Shown: {len(text):,} of {len(mine):,}, least probable label first; missed_by_all.csv has all.",
-            "Votes: models that say so. ✓: the caption fires for the label; ✗: for another class.",
-        ]
-        for other in tasks[1:]:
-            misses = missed(seen, other)
-            both = int(misses.all(axis=1).sum()), int((~misses.any(axis=1)).sum())
-            notes.append(
-                f"Task {other}, {images_text(outcomes, other)}: every model ({misses.shape[1]}) misses {both[0]:,}, "
-                f"every one gets {both[1]:,} right (missed_by_all.csv)."
-            )
-    if not text:
+        every, right = int(missed_by_every(misses).sum()), int((~misses.any(axis=1)).sum())
+        notes.append(
+            f"Task {task}, {images_text(outcomes, task)}: every model that sees the picture ({misses.shape[1]} of "
+            f"them) misses {every:,}, every one gets {right:,} right."
+        )
+        if task == tasks[0]:
+            notes += [
+                f"{ENSEMBLE} {BLIND_NOTE}",
+                f"Shown: {len(lines):,} of {every:,} of task {task}, least probable label first; missed_by_all.csv has "
+                "all.",
+                "Votes: models that predict so. ✓: the caption mentions the label's activity; ✗: another class's.",
+            ]
+    if not lines:
         notes.append("There is no such image." if tasks else "No model here sees the picture.")
-    frame = plain_frame(rows) if rows else pd.DataFrame(columns=list(MISSED))
-    shown = pd.DataFrame(text, columns=list(MISSED_SHOWN))
-    return Table("missed_by_all", "Images that every model misses", header, frame, shown, tuple(notes))
+    columns = [
+        Column("image_id", "Image", ImageId),
+        Column("task"),
+        Column("split", "Split"),
+        Column("label", "Label", class_text),
+        Column("votes", "Votes", _votes_text),
+        Column("models"),
+        Column("p_true", "Mean p of the label", number),
+        Column(("captions_fired", "captions_total"), "Captions for it", "{} of {}".format),
+        Column(("captions", "label"), "Captions", captions_text),
+    ]
+    return Table("missed_by_all", "Images that every model misses", header, rows, columns, notes, lines)
 
 
-def caption_text(caption: str, fires: str, label: str) -> str:
-    """A caption, a stranger's words, so that no character of it is Markdown, after the mark of what it fires for."""
-    plain = "".join(f"\\{c}" if c in "\\`*_[]<>#~&" else c for c in " ".join(caption.split()))
-    classes = [name for name in fires.split("+") if name]
-    return f"{'✓ ' if label in classes else '✗ ' if classes else ''}{plain}"
+def _votes_text(votes: str) -> str:
+    return quote(", ".join(f"{class_name(name)} {n}" for name, n in json.loads(votes).items()))
+
+
+def captions_text(captions: str, label: str) -> str:
+    """The captions, strangers' words, each after the mark of what it mentions."""
+    texts = []
+    for caption, fires in json.loads(captions):
+        classes = [name for name in fires.split("+") if name]
+        texts.append(f"{'✓ ' if label in classes else '✗ ' if classes else ''}{caption}")
+    return quote(" · ".join(texts))
 
 
 # --- pairs -------------------------------------------------------------------------------------------------
@@ -218,31 +207,12 @@ def overlaps(outcomes: pd.DataFrame) -> list[dict]:
     return rows
 
 
-OVERLAP = (
-    "task", "a", "b", "n", "missed_a", "missed_b", "both", "both_expected", "jaccard", "jaccard_expected", "kappa",
-    "note",
-)  # fmt: skip
-OVERLAP_SHOWN = ("Pair", "Missed by each", "Both miss", "If independent", "Jaccard", "Jaccard, independent", "κ")
-
-
 def overlap_table(
     rows: Sequence[Mapping], outcomes: pd.DataFrame, trained: Sequence[tuple[str, str]], header: str
 ) -> Table:
     """`overlaps`: all in the CSV; for people the first task's pairs of `trained` models ((task, model))."""
     task = outcomes["task"].iloc[0]
     shown = [row for row in rows if row["task"] == task and all((task, row[k]) in trained for k in "ab")]
-    text = []
-    for row in shown:
-        cells = (
-            f"{model_name(row['a'])} and {model_name(row['b'])}",
-            f"{number(row['missed_a'], 2)} / {number(row['missed_b'], 2)}",
-            number(row["both"]),
-            number(row["both_expected"]),
-            number(row["jaccard"]),
-            number(row["jaccard_expected"]),
-            number(row["kappa"], 2, sign=True),
-        )
-        text.append(dict(zip(OVERLAP_SHOWN, cells, strict=True)))
     notes = [
         f"Task {task}, {images_text(outcomes, task)}, pairs of trained models; error_overlap.csv has every task and "
         f"every model that sees the picture. {ENSEMBLE}",
@@ -250,11 +220,19 @@ def overlap_table(
         "Jaccard: of the images that either misses, the share that both miss. κ: Cohen's, 1 if they miss the same "
         "images, 0 if they agree as often as independent models do; models that favour the same classes share "
         "errors for that reason too.",
-        *dict.fromkeys(row["note"] for row in shown if row["note"]),
+        *(row["note"] for row in shown),
     ]
     if not shown:
         notes.append("There is no pair of trained models to compare.")
-    plain = [{k: round(v, DIGITS) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    frame = plain_frame(plain)[list(OVERLAP)] if plain else pd.DataFrame(columns=list(OVERLAP))
-    body = pd.DataFrame(text, columns=list(OVERLAP_SHOWN))
-    return Table("error_overlap", "Do models miss the same images?", header, frame, body, tuple(notes))
+    columns = [
+        Column(("a", "b"), "Pair", lambda a, b: f"{model_name(a)} and {model_name(b)}"),
+        *map(Column, ("task", "n")),
+        Column(("missed_a", "missed_b"), "Missed by each", lambda a, b: f"{number(a, 2)} / {number(b, 2)}"),
+        Column("both", "Both miss", number),
+        Column("both_expected", "If independent", number),
+        Column("jaccard", "Jaccard", number),
+        Column("jaccard_expected", "Jaccard, independent", number),
+        Column("kappa", "κ", partial(number, digits=2, sign=True)),
+        Column("note"),
+    ]
+    return Table("error_overlap", "Do models miss the same images?", header, rows, columns, notes, shown)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,9 @@ import pandas as pd
 from har.evaluation.bootstrap import score_interval, wilson
 from har.evaluation.multiple import holm
 from har.reporting.names import model_name
-from har.reporting.table import NONE, Table, number, p_value, plain_frame, significant
-from har.studies.error_analysis.outcomes import DIGITS, FACTORS, models_of
+from har.reporting.table import NONE, Bold, Column, Table, estimate, number, p_value, pivoted
+from har.reporting.tables.columns import MODEL, equals, triple
+from har.studies.error_analysis.outcomes import FACTORS, models_of
 
 Bins = Mapping[str, float | None]  # name to upper bound, ascending; the last is open
 UNKNOWN = "not annotated"
@@ -158,18 +160,9 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     """Error rates in the bins of `factor`: every task in the CSV, the first one for people."""
     rows = rates(outcomes, factor, bins, level)
     task = outcomes["task"].iloc[0]
+    first = [row for row in rows if row["task"] == task]
     titles = bounds_text(factor, bins) | {UNKNOWN: UNKNOWN}
-    counts = {row["bin"]: row["n"] for row in rows if row["task"] == task}
-    shown = [name for name in titles if counts[name]]
-    text = []
-    for model in models_of(outcomes, task):
-        mine = {row["bin"]: row for row in rows if (row["task"], row["model"]) == (task, model)}
-        line = {"Model": model_name(model)}
-        for name in shown:
-            row = mine[name]
-            ends = ", ".join(number(row[f"error_{end}"], 2) for end in ("low", "high"))
-            line[f"{titles[name]}, n = {row['n']:,}"] = f"{number(row['error'], 2)} [{ends}]"
-        text.append(line)
+    counts = {row["bin"]: row["n"] for row in first}
     what = FACTORS[factor]
     notes = [
         f"{what.title}: {what.what}.",
@@ -182,21 +175,28 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
         notes.append(f"No image: {', '.join(empty)}.")
     if outcomes["task"].nunique() > 1:
         notes.append(f"by_{factor}.csv has every task.")
-    frame = plain_frame(_rounded(rows))
-    return Table(f"by_{factor}", f"Errors by {what.title.lower()}", header, frame, pd.DataFrame(text), tuple(notes))
+    columns = [
+        MODEL,
+        *map(Column, ("task", "bin", "above", "up_to", "n", "runs", *triple("error"))),
+        *(
+            Column(
+                tuple(f"{key}_{name}" for key in triple("error")),
+                f"{titles[name]}, n = {counts[name]:,}",
+                partial(estimate, digits=2),
+                csv=False,
+            )
+            for name in titles
+            if counts[name]
+        ),
+    ]
+    title = f"Errors by {what.title.lower()}"
+    return Table(f"by_{factor}", title, header, rows, columns, notes, pivoted(first, ["model"], "bin"))
 
 
 def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95) -> Table:
     """`trends`: every task in the CSV, the first one for people."""
     task = outcomes["task"].iloc[0]
-    mine = [row for row in rows if row["task"] == task]
-    text = []
-    for model in models_of(outcomes, task):
-        found = {row["factor"]: row for row in mine if row["model"] == model}
-        line = {"Model": model_name(model)}
-        for factor, row in found.items():
-            line[FACTORS[factor].title] = _trend_text(row, 1 - level)
-        text.append(line)
+    first = [row for row in rows if row["task"] == task]
     notes = [
         f"Task {task}, {images_text(outcomes, task)} together. Correlation within classes of a model's errors (share "
         "of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where "
@@ -206,35 +206,26 @@ def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, le
         "What goes along with a factor (people and overlap, say) is not taken out.",
     ]
     images = outcomes.loc[outcomes["task"] == task, "image_id"].nunique()
-    lacking = {row["factor"]: row["n"] for row in mine if row["n"] < images}
+    lacking = {row["factor"]: row["n"] for row in first if row["n"] < images}
     notes += [f"{FACTORS[name].title}: annotated for {n:,} images." for name, n in lacking.items()]
     reasons = {}
-    for row in mine:
+    for row in first:
         if row["note"]:
             reasons.setdefault((model_name(row["model"]), row["note"]), []).append(FACTORS[row["factor"]].title)
     for (model, note), titles in reasons.items():
         which = "every factor" if len(titles) == len(FACTORS) else ", ".join(titles)
         notes.append(f"{NONE} for {model}, {which}: {note}.")
-    columns = ("task", "model", "factor", "n", "rho", "p", "p_holm", "note")
-    plain = [
-        row | {"rho": None if row["rho"] is None else round(row["rho"], DIGITS)}
-        | {name: None if row[name] is None else float(f"{row[name]:.6g}") for name in ("p", "p_holm")}
-        for row in rows
-    ]  # fmt: skip
-    frame = plain_frame(plain)[list(columns)]
-    title = "Which images are hard? One test for each factor"
-    return Table("factors", title, header, frame, pd.DataFrame(text), tuple(notes))
 
+    def shown(rho: float, p: float) -> str:
+        text = f"{number(rho, 2, sign=True)} ({equals('p', p_value(p))})"
+        return Bold(text) if p < 1 - level else text
 
-def _trend_text(row: Mapping, alpha: float) -> str:
-    if row["rho"] is None:
-        return NONE
-    p = p_value(row["p_holm"])
-    rho = number(row["rho"], 2, sign=True)
-    return f"{f'**{rho}**' if row['p_holm'] < alpha else rho} (p {p if p.startswith('<') else f'= {p}'})"
-
-
-def _rounded(rows: Sequence[Mapping]) -> list[dict]:
-    return [
-        {k: significant(v) if k.startswith("error") and v is not None else v for k, v in row.items()} for row in rows
+    columns = [
+        MODEL,
+        *map(Column, ("task", "factor", "n", "rho")),
+        *(Column(name, format=p_value) for name in ("p", "p_holm")),
+        Column("note"),
+        *(Column((f"rho_{name}", f"p_holm_{name}"), FACTORS[name].title, shown, csv=False) for name in FACTORS),
     ]
+    title = "Which images are hard? One test for each factor"
+    return Table("factors", title, header, rows, columns, notes, pivoted(first, ["model"], "factor"))

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
+from har.evaluation.ensemble import ensemble
 from har.evaluation.metrics import cells
 
 SPLITS = ("test", "extended")
@@ -49,7 +50,7 @@ FACTORS = {
     ),
     "pixels": Factor("Image size", "pixels", "width times height of the image file"),
     "caption_agreement": Factor(
-        "Captions that agree", "share", "share of the image's captions that fire for its label"
+        "Captions that agree", "share", "share of the image's captions that mention its label's activity"
     ),
 }
 
@@ -77,8 +78,8 @@ def outcome_frame(predictions: Mapping[tuple[str, str], pd.DataFrame], factors: 
         for split in SPLITS:
             if (frame["split"] == split).any():
                 one = cells(frame, split)
-                mean = one.probabilities.mean(1)  # [n, C]
-                guess, rows, names = mean.argmax(1), np.arange(len(mean)), np.array(one.classes)
+                guess, mean = ensemble(one.probabilities)  # [n], [n, C]
+                rows, names = np.arange(len(mean)), np.array(one.classes)
                 part = {
                     "task": task,
                     "model": model,

@@ -9,7 +9,8 @@ from har.evaluation.bootstrap import RESAMPLES, resample_counts
 from har.evaluation.mcnemar import estimated_difference
 from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
-from har.reporting.table import NONE, Table, interval, number, plain_frame
+from har.reporting.table import Column, Table, count, number, signed_estimate
+from har.reporting.tables.columns import FIRST, N, figure_column, figures, triple
 from har.studies.explain.explain import SCORES, TOLD, Explanation
 from har.studies.explain.legrad import CENTRE_WIDTH, METHODS
 
@@ -40,7 +41,7 @@ def measured(explanations: Mapping[Key, Explanation], resamples: int, seed: int,
             row |= {"area": float(seen["area"].mean()) if len(seen) else None, "curves_n": mine["deletion"].count()}
             for score in SCORES:
                 found = estimate(mine[score], score, resamples, seed)
-                row |= _figures(score, found and (found.mean, *found.interval(level)))
+                row |= figures(score, *((found.mean, *found.interval(level)) if found else (None,)))
             rows.append(row)
     return rows
 
@@ -56,11 +57,9 @@ def compared(explanations: Mapping[Key, Explanation], resamples: int, seed: int,
                 table = frame.pivot(index="image_id", columns="method", values=score).astype(float)
                 both = table[["legrad", rival]].dropna()
                 pair = [estimate(both[method], score, resamples, seed) for method in ("legrad", rival)]
-                figures = None
-                if len(both):
-                    gap = estimated_difference(*pair, level)
-                    figures = (gap["difference"], gap["ci_low"], gap["ci_high"])
-                row |= _figures(score, figures) | {f"{score}_n": len(both)}
+                gap = estimated_difference(*pair, level) if len(both) else {"difference": None}
+                row |= figures(score, *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))
+                row |= {f"{score}_n": len(both)}
             rows.append(row)
     return rows
 
@@ -97,7 +96,7 @@ def _verdict(row: Mapping) -> str:
     else:
         said = "it does not beat the centre bias: the interval holds 0"
     name = f"{model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['inside_n']:,})"
-    sentence = f"{name}: inside the person boxes, LeGrad − centre bias = {_cell(row, 'inside', sign=True)}, so {said}."
+    sentence = f"{name}: inside the person boxes, LeGrad − centre bias = {_cell(row, 'inside')}, so {said}."
     if row["deletion"] is None:
         return sentence
     if row["deletion_high"] < 0:
@@ -106,8 +105,12 @@ def _verdict(row: Mapping) -> str:
         said = "the prediction hangs on the patches in the centre more than on LeGrad's"
     else:
         said = "it is open whether the prediction hangs on LeGrad's patches more than on those in the centre"
-    gap = f"{_cell(row, 'deletion', sign=True)}, n = {row['deletion_n']:,}"
+    gap = f"{_cell(row, 'deletion')}, n = {row['deletion_n']:,}"
     return f"{sentence} Deletion: {said} ({gap})."
+
+
+def _cell(row: Mapping, name: str) -> str:
+    return signed_estimate(*(row[key] for key in triple(name)))
 
 
 def _parts(explanations: Mapping[Key, Explanation]):
@@ -119,37 +122,16 @@ def _parts(explanations: Mapping[Key, Explanation]):
                 yield key, split, frame
 
 
-def _figures(name: str, figures: Sequence[float] | None) -> dict:
-    value, low, high = figures or (None, None, None)
-    return {name: value, f"{name}_low": low, f"{name}_high": high}
-
-
-def _cell(row: Mapping, name: str, sign: bool = False) -> str:
-    if row[name] is None:
-        return NONE
-    return f"{number(row[name], sign=sign)} {interval(row[f'{name}_low'], row[f'{name}_high'], sign)}"
-
-
-def _plain(rows: Sequence[Mapping], columns: Sequence[str]) -> pd.DataFrame:
-    rounded = [{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in rows]
-    return plain_frame(rounded) if rows else pd.DataFrame(columns=list(columns))
-
-
 def _scores_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
-    shown = ["Model", "Task", "Split", "Map", "n", "Box area", *list(SHOWN.values())[:2], "n (curves)"]
-    shown += list(SHOWN.values())[2:]
-    text = [
-        {
-            "Model": model_name(row["model"]),
-            "Task": row["task"],
-            "Split": row["split"],
-            "Map": METHODS[row["method"]],
-            "n": f"{row['n']:,}",
-            "Box area": number(row["area"]),
-            "n (curves)": f"{row['curves_n']:,}",
-            **{SHOWN[score]: _cell(row, score) for score in SCORES},
-        }
-        for row in rows
+    columns = [
+        *FIRST[:3],
+        Column("method", "Map", METHODS.get),
+        N,
+        Column("without_person"),
+        Column("area", "Box area", number),
+        *(figure_column(score, SHOWN[score]) for score in ("inside", "pointing")),
+        Column("curves_n", "n (curves)", count),
+        *(figure_column(score, SHOWN[score]) for score in ("deletion", "insertion")),
     ]
     notes = [
         f"Mean over images [{level:.0%} interval over images, bootstrap]. The kept run of each model, so no variance "
@@ -168,32 +150,22 @@ def _scores_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
             f"Up to {lost} image{'s' if lost > 1 else ''} of a model and split show no person within its crop; they "
             "have no place in the boxes' figures and are not counted in n."
         )
-    columns = ["task", "model", "split", "method", "n", "without_person", "area", "curves_n"]
-    columns += [column for score in SCORES for column in _figures(score, None)]
-    title = "Do relevance maps lie on the people, and do predictions hang on what they name?"
-    frame = pd.DataFrame(text, columns=shown)
-    return Table("scores", title, header, _plain(rows, columns), frame, tuple(notes))
+    title = "Do relevance maps lie on the people, and do predictions depend on what they highlight?"
+    return Table("scores", title, header, rows, columns, notes)
 
 
 def _differences_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
-    text = [
-        {
-            "Model": model_name(row["model"]),
-            "Task": row["task"],
-            "Split": row["split"],
-            "LeGrad minus": METHODS[row["rival"]],
-            "n": f"{row['inside_n']:,}",
-            **{SHOWN[score]: _cell(row, score, sign=True) for score in SCORES},
-        }
-        for row in rows
+    columns = [
+        *FIRST[:3],
+        Column("rival", "LeGrad minus", METHODS.get),
+        Column("inside_n", "n", count),
+        *(figure_column(score, SHOWN[score], sign=True) for score in SCORES),
+        *(Column(f"{score}_n") for score in SCORES if score != "inside"),
     ]
     notes = [
         *verdicts(rows),
         f"Difference of means on the same images [{level:.0%} interval over images, paired bootstrap; not corrected "
         "for the number of comparisons]. Good are differences above 0, for deletion below 0. n: of the boxes' figures.",
     ]
-    columns = ["task", "model", "split", "rival"]
-    columns += [column for score in SCORES for column in [*_figures(score, None), f"{score}_n"]]
     title = "Is LeGrad better than maps that do not know the class, or nothing at all?"
-    shown = ["Model", "Task", "Split", "LeGrad minus", "n", *SHOWN.values()]
-    return Table("differences", title, header, _plain(rows, columns), pd.DataFrame(text, columns=shown), tuple(notes))
+    return Table("differences", title, header, rows, columns, notes)

@@ -18,7 +18,8 @@ from har.evaluation.predictions import require, validate_predictions
 from har.evaluation.summary import summarise
 from har.reporting.names import model_name
 from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
-from har.reporting.table import Table, interval, number, plain_frame
+from har.reporting.table import Column, Table, count, interval, number
+from har.reporting.tables.columns import MODEL, RUNS, N
 
 KEYS = ["model", "size", "run"]
 TOLD = ("extended", "test", "validation")  # splits, the larger test set first
@@ -101,19 +102,16 @@ def with_all_of_train(
 
 def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Table:
     """The rows of `scores` as a table."""
-    text = [
-        {
-            "Model": model_name(row["model"]),
-            "Split": row["split"],
-            "Training images": f"{row['size']:,}",
-            "n": f"{row['n']:,}",
-            "Runs": str(row["runs"]),
-            "Accuracy": number(row["accuracy"]),
-            "Sd over runs": number(row["sd"]),
-            f"{level:.0%} interval": interval(row["ci_low"], row["ci_high"]),
-            "F1": number(row["f1"]),
-        }
-        for row in rows
+    columns = [
+        MODEL,
+        Column("split", "Split"),
+        Column("size", "Training images", count),
+        N,
+        RUNS,
+        Column("accuracy", "Accuracy", number),
+        Column("sd", "Sd over runs", number),
+        Column(("ci_low", "ci_high"), f"{level:.0%} interval", interval),
+        Column("f1", "F1", number),
     ]
     notes = [
         "Nested stratified subsets of train, another subset and seed in each run; with all of train runs differ by "
@@ -124,7 +122,7 @@ def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Ta
     if any(row["runs"] == 1 for row in rows):
         notes.append("One run: its deviation over runs is not defined.")
     title = "Accuracy against the number of training images"
-    return Table("learning_curve", title, header, plain_frame(rows), pd.DataFrame(text), tuple(notes))
+    return Table("learning_curve", title, header, rows, columns, notes)
 
 
 def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: int, level: float = 0.95) -> None:

@@ -10,7 +10,8 @@ from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, resample_cou
 from har.reporting.names import class_name, model_name
 from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
 from har.reporting.table import NONE as BLANK
-from har.reporting.table import Table, interval, number, plain_frame
+from har.reporting.table import Column, Table, number, signed_estimate
+from har.reporting.tables.columns import figure_column, figures, triple
 from har.studies.masking.conditions import NONE, drawn_name
 from har.studies.masking.scores import by_share, difference, mean_with_interval, of_condition, per_image
 from har.studies.noise.runs import ANY, ERASING, NOTHING
@@ -32,8 +33,8 @@ def masked_mean(images: pd.DataFrame, shares: Sequence[float], measure: str = "a
 def class_bias(
     images: pd.DataFrame, conditions: Sequence[str], classes: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
 ) -> np.ndarray:
-    """How far the shares of classes said are from those of the labels, [1 + resamples], first on the images
-    themselves, then on each bootstrap sample of them: half the sum of absolute differences, 0 (none) to 1."""
+    """Total variation distance between predicted and true class shares (half the sum of absolute differences, 0 to 1),
+    [1 + resamples]: first on the images themselves, then on each bootstrap sample of them."""
     told = [images[images["condition"] == c].set_index("image_id").sort_index() for c in conditions]
     said = np.mean([[one["guess"] == name for name in classes] for one in told], axis=0).T  # [n, C]
     true = np.array([told[0]["label"] == name for name in classes], dtype=float).T
@@ -47,59 +48,68 @@ def build_tables(
     """noise (accuracy and confidence), effects (class bias, against erasing), validation (what was chosen from).
     options: level of intervals; resamples and seed of the bootstrap of class bias."""
     images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
-    table, rows = noise_table(study, images, shares, model, header, **options)
-    built = [table, effect_table(images, classes, shares, header, **options), validation_table(study, header)]
-    notes = (*table.notes, *verdict(study, rows))
-    built[0] = Table(table.name, table.title, header, table.frame, table.text, notes)
-    return {table.name: table for table in built}
+    tables = [
+        noise_table(study, images, shares, model, header, **options),
+        effect_table(images, classes, shares, header, **options),
+        validation_table(study, header),
+    ]
+    return {table.name: table for table in tables}
 
 
-def noise_table(
-    study: Study, images: Images, shares: Sequence[float], model: str, header: str, **options
-) -> tuple[Table, dict[str, dict]]:
+def noise_table(study: Study, images: Images, shares: Sequence[float], model: str, header: str, **options) -> Table:
     """A row for each method: accuracy and probability of the true class, whole and masked, and their paired change."""
-    rows, text, level = {}, [], options.get("level", 0.95)
-    whole = {m: {k: of_condition(i, NONE, k) for k in ("accuracy", "true_class")} for m, i in images.items()}
-    hidden = {m: {k: masked_mean(i, shares, k) for k in ("accuracy", "true_class")} for m, i in images.items()}
+    rows, level = {}, options.get("level", 0.95)
+    measures = {"accuracy": "accuracy", "true_class": "true class"}
+    whole = {m: {k: of_condition(i, NONE, k) for k in measures} for m, i in images.items()}
+    hidden = {m: {k: masked_mean(i, shares, k) for k in measures} for m, i in images.items()}
     for method in images:
-        row: dict = {"method": method, "chosen": method == study.chosen, "n": len(whole[method]["accuracy"])}
-        cells = {"Method": method_name(method) + (" (chosen)" if row["chosen"] else "")}
-        cells["Validation loss"] = number(study.best[method].loss)
+        row = {"method": method, "chosen": method == study.chosen, "n": len(whole[method]["accuracy"])}
+        row["validation_loss"] = study.best[method].loss
         for where, values in (("whole", whole), ("masked", hidden)):
-            for measure, said in (("accuracy", "accuracy"), ("true_class", "true class")):
-                mean = float(values[method][measure].mean())
+            for measure in measures:
                 gap = difference(values[method][measure], values[NOTHING][measure], level=level)
-                row |= {f"{where}_{measure}": mean, f"{where}_{measure}_change": gap["mean"]}
-                row |= {f"{where}_{measure}_low": gap["ci_low"], f"{where}_{measure}_high": gap["ci_high"]}
-                cells[f"{where.capitalize()}: {said}"] = number(mean)
-                if method == NOTHING:
-                    cells[f"{where.capitalize()}: {said}, change"] = BLANK
-                else:
-                    change = interval(gap["ci_low"], gap["ci_high"], sign=True)
-                    cells[f"{where.capitalize()}: {said}, change"] = f"{number(gap['mean'], sign=True)} {change}"
+                row |= {f"{where}_{measure}": float(values[method][measure].mean())}
+                row |= {f"{where}_{measure}_change": gap["mean"]}
+                row |= {f"{where}_{measure}_{end}": gap[f"ci_{end}"] for end in ("low", "high")}
         rows[method] = row
-        text.append(cells)
+    columns = [
+        Column(("method", "chosen"), "Method", _method_text),
+        Column("n"),
+        Column("validation_loss", "Validation loss", number),
+    ]
+    for where in ("whole", "masked"):
+        for measure, title in measures.items():
+            name, title = f"{where}_{measure}", f"{where.capitalize()}: {title}"
+            change = (f"{name}_change", f"{name}_low", f"{name}_high", "method")
+            columns += [Column(name, title, number), Column(change, f"{title}, change", _unless_nothing)]
     percents = ", ".join(f"{share:.0%}" for share in shares)
     notes = (
         f"{model_name(model)}, its kept run; {rows[NOTHING]['n']:,} test and extended images. Masked: mean over "
-        f"{percents} hidden, one mask an image and share, of a kind drawn for it. True class: its probability. "
+        f"{percents} hidden, one mask an image and share, of a shape drawn for it. True class: its probability. "
         f"Changes: from nothing, paired, with {level:.0%} interval over images.",
         "Noise is added to the masked image at inference, without the label; the weights are frozen. Trained on masked "
         "images: no noise, all weights trained on with random erasing, as many forward and backward passes.",
+        *verdict(study, rows),
     )
     title = "Does class-specific noise help when part of the image is black?"
-    return Table("noise", title, header, plain_frame(rows.values()), pd.DataFrame(text), notes), rows
+    return Table("noise", title, header, list(rows.values()), columns, notes)
+
+
+def _method_text(method: str, chosen: bool) -> str:
+    return method_name(method) + (" (chosen)" if chosen else "")
+
+
+def _unless_nothing(value: float, low: float, high: float, method: str) -> str:
+    return BLANK if method == NOTHING else signed_estimate(value, low, high)
 
 
 def verdict(study: Study, rows: Mapping[str, Mapping]) -> list[str]:
     """What the numbers say, in sentences."""
 
     def told(method: str, where: str, measure: str) -> str:
-        row = rows[method]
-        low, high = row[f"{where}_{measure}_low"], row[f"{where}_{measure}_high"]
+        value, low, high = (rows[method][f"{where}_{measure}_{end}"] for end in ("change", "low", "high"))
         word = "better" if low > 0 else "worse" if high < 0 else "no effect shown (the interval holds 0)"
-        change = number(row[f"{where}_{measure}_change"], sign=True)
-        return f"{change} {interval(low, high, sign=True)}, {word}"
+        return f"{signed_estimate(value, low, high)}, {word}"
 
     main = next(method for method in rows if method not in (NOTHING, ERASING))
     said = [
@@ -118,7 +128,7 @@ def verdict(study: Study, rows: Mapping[str, Mapping]) -> list[str]:
 
 def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float], header: str, **options) -> Table:
     """Class bias of each method, its recalls, and how it compares with training on masked images."""
-    rows, text, level = [], [], options.get("level", 0.95)
+    rows, level = [], options.get("level", 0.95)
     draws = {key: options[key] for key in ("resamples", "seed") if key in options}
     conditions = [drawn_name(ANY, share) for share in shares]
     biases = {m: class_bias(i, conditions, classes, **draws) for m, i in images.items()}
@@ -126,61 +136,51 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
         n = int((found["condition"] == NONE).sum())
         bias, gap = biases[method], biases[method] - biases[NOTHING]
         low, high = bootstrap_interval(float(gap[0]), gap[1:], n, (-1.0, 1.0), level)
-        row = {"method": method, "n": n, "bias": float(bias[0]), "bias_change": float(gap[0])}
-        row |= {"bias_change_low": low, "bias_change_high": high}
-        against = None
+        row = {"method": method, "n": n, "bias": float(bias[0])} | figures("bias_change", float(gap[0]), low, high)
         if method != ERASING:
-            pair = masked_mean(found, shares), masked_mean(images[ERASING], shares)
-            against = difference(*pair, level=level)
-            row |= {"minus_erasing": against["mean"], "minus_erasing_low": against["ci_low"]}
-            row |= {"minus_erasing_high": against["ci_high"]}
-        cells = {"Method": method_name(method), "Class bias, masked": number(row["bias"])}
-        cells["Change"] = (
-            BLANK if method == NOTHING else f"{number(gap[0], sign=True)} {interval(low, high, sign=True)}"
-        )
-        cells["Masked accuracy − trained on masked images"] = (
-            f"{number(against['mean'], sign=True)} {interval(against['ci_low'], against['ci_high'], sign=True)}"
-            if against
-            else BLANK
-        )
+            against = difference(masked_mean(found, shares), masked_mean(images[ERASING], shares), level=level)
+            row |= figures("minus_erasing", against["mean"], against["ci_low"], against["ci_high"])
         for name in classes:
             mine = found[found["label"] == name]
-            recall = float(masked_mean(mine, shares).mean()) if len(mine) else None  # few images may lack a class
-            row[f"recall_{name}"] = recall
-            cells[f"Recall, {class_name(name)}"] = number(recall)
+            if len(mine):  # few images may lack a class
+                row[f"recall_{name}"] = float(masked_mean(mine, shares).mean())
         rows.append(row)
-        text.append(cells)
+    columns = [
+        Column("method", "Method", method_name),
+        Column("n"),
+        Column("bias", "Class bias, masked", number),
+        Column((*triple("bias_change"), "method"), "Change", _unless_nothing),
+        figure_column("minus_erasing", "Masked accuracy − trained on masked images", sign=True),
+        *(Column(f"recall_{name}", f"Recall, {class_name(name)}", number) for name in classes),
+    ]
     notes = (
-        "Class bias: half the sum over classes of |share of images told it − share that show it|, 0 (none) to 1, over "
-        "all masked images; recalls of the same.",
+        "Class bias: total variation distance between the shares of predicted and of true classes (half the sum of "
+        "absolute differences), 0 (none) to 1, over all masked images; recalls of the same.",
     )
     title = "Whom it helps: class bias under masks, and the same effort spent on the weights"
-    return Table("effects", title, header, plain_frame(rows), pd.DataFrame(text), notes)
+    return Table("effects", title, header, rows, columns, notes)
 
 
 def validation_table(study: Study, header: str) -> Table:
     """All candidates that validation was asked about, the best first."""
-    text = [
-        {
-            "Method": method_name(row.method),
-            "Bound": number(row.bound, 0) if row.bound else BLANK,
-            "Learning rate": np.format_float_positional(row.rate, trim="-") if row.rate else BLANK,
-            "Epoch": str(row.epoch),
-            "Rule": row.rule,
-            "Loss": number(row.nll),
-            "Accuracy": number(row.accuracy),
-        }
-        for row in study.candidates.itertuples()
+    columns = [
+        Column("method", "Method", method_name),
+        Column("bound", "Bound", lambda bound: number(bound, 0) if bound else BLANK),
+        Column("rate", "Learning rate", lambda rate: np.format_float_positional(rate, trim="-") if rate else BLANK),
+        Column("epoch", "Epoch"),
+        Column("rule", "Rule"),
+        Column("nll", "Loss", number),
+        Column("accuracy", "Accuracy", number),
+        *(Column(name) for name in study.candidates.columns),
     ]
     notes = (
-        "Loss: mean negative log-probability of the true class over the validation images, whole and under every kind "
+        "Loss: mean negative log-probability of the true class over the validation images, whole and under every shape "
         "of mask, nothing hidden weighing as much as each share. Bound: largest change of a pixel value (of 255). "
         "Ablations are learnt at the bound that serves the first variant best. Rule: own scores each class under its "
         "own pattern, average is the mean of the probabilities over patterns.",
     )
-    return Table(
-        "validation", "What was chosen from, on validation", header, study.candidates, pd.DataFrame(text), notes
-    )
+    rows = study.candidates.to_dict("records")
+    return Table("validation", "What was chosen from, on validation", header, rows, columns, notes)
 
 
 def draw(

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
 from har.reporting import paper
 from har.reporting.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawing
-from har.reporting.table import Table, number, plain_frame, significant
+from har.reporting.table import Column, Table, count, number, pivoted
 from har.studies.simulation.simulate import FOLDS, IMAGES, LEVEL, MODELS, NULL_ACCURACY, REPEATS, RUNS
 
 COVERED, REJECTED = (0.93, 0.97), (0.03, 0.07)  # rates that count as right
@@ -39,13 +38,14 @@ TESTS = {
 }
 
 
-def _rate(row: Mapping, band: tuple[float, float]) -> str:
-    mark = " ↓" if row["rate"] < band[0] else " ↑" if row["rate"] > band[1] else ""
-    return f"{number(100 * row['rate'], 1)} ± {number(100 * row['standard_error'], 1)}{mark}"
+def _rate_column(name: str, title: str, band: tuple[float, float], csv: bool = True, at: str = "") -> Column:
+    """A rate with its standard error; arrows where it leaves `band`. at: what follows the two names in a line."""
 
+    def shown(rate: float, error: float) -> str:
+        mark = " ↓" if rate < band[0] else " ↑" if rate > band[1] else ""
+        return f"{number(100 * rate, 1)} ± {number(100 * error, 1)}{mark}"
 
-def _frame(rows: Sequence[Mapping]) -> pd.DataFrame:
-    return plain_frame({k: significant(v) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+    return Column((f"{name}{at}", f"standard_error{at}"), title, shown, csv)
 
 
 def _runs(count: int) -> str:
@@ -63,14 +63,10 @@ def _extent(rows: Sequence[Mapping]) -> str:
 
 def coverage_table(rows: Sequence[Mapping], header: str) -> Table:
     """The rows of `coverage`, an accuracy to a column."""
-    text, most = {}, max(row["experiments"] for row in rows)
-    order = [list(names) for names in (FIGURES, RUNS[::-1], sorted({row["images"] for row in rows}), INTERVALS)]
+    most = max(row["experiments"] for row in rows)
     keys = ("figure", "runs", "images", "method")
-    for row in sorted(rows, key=lambda row: [names.index(row[key]) for names, key in zip(order, keys, strict=True)]):
-        figure = f"{FIGURES[row['figure']]}, {_runs(row['runs'])}"
-        first = {"Interval of": f"{figure}: {INTERVALS[row['method']]}", "n": f"{row['images']:,}"}
-        line = text.setdefault(tuple(row[key] for key in keys), first)
-        line[f"Accuracy {row['accuracy']:g}"] = _rate(row, COVERED)
+    order = [list(names) for names in (FIGURES, RUNS[::-1], sorted({row["images"] for row in rows}), INTERVALS)]
+    lines = sorted(rows, key=lambda row: [names.index(row[key]) for names, key in zip(order, keys, strict=True)])
     several = [row for row in rows if row["runs"] > 1]
     notes = [
         _band(COVERED),
@@ -87,20 +83,33 @@ def coverage_table(rows: Sequence[Mapping], header: str) -> Table:
     ]
     if fewer := sorted({(row["images"], row["experiments"]) for row in rows if row["experiments"] < most}):
         notes.append("Macro F1 in fewer experiments: " + ", ".join(f"{e:,} at n = {n:,}" for n, e in fewer) + ".")
+    columns = [
+        Column(
+            ("figure", "runs", "method"),
+            "Interval of",
+            lambda figure, runs, method: f"{FIGURES[figure]}, {_runs(runs)}: {INTERVALS[method]}",
+        ),
+        Column("images", "n", count),
+        *map(Column, [name for name in rows[0] if name not in keys]),
+        *(
+            _rate_column("rate", f"Accuracy {accuracy:g}", COVERED, csv=False, at=f"_{accuracy}")
+            for accuracy in dict.fromkeys(row["accuracy"] for row in lines)
+        ),
+    ]
     title = f"How often a {LEVEL:.0%} interval holds the truth"
-    return Table("coverage", title, header, _frame(rows), pd.DataFrame(text.values()), tuple(notes))
+    return Table("coverage", title, header, rows, columns, notes, pivoted(lines, keys, "accuracy"))
 
 
 def rejection_table(rows: Sequence[Mapping], header: str) -> Table:
     """The rows of `rejection`."""
-    text = [
-        {
-            "Test": TESTS[row["test"]],
-            "Models of equal accuracy": NULLS[row["null"]],
-            "n": f"{row['images']:,}",
-            "Rejected": _rate(row, REJECTED),
-        }
-        for row in sorted(rows, key=lambda row: (list(NULLS).index(row["null"]), list(TESTS).index(row["test"])))
+    lines = sorted(rows, key=lambda row: (list(NULLS).index(row["null"]), list(TESTS).index(row["test"])))
+    shown = ("test", "null", "images", "rate", "standard_error")
+    columns = [
+        Column("test", "Test", TESTS.get),
+        Column("null", "Models of equal accuracy", NULLS.get),
+        Column("images", "n", count),
+        *map(Column, [name for name in rows[0] if name not in shown]),
+        _rate_column("rate", "Rejected", REJECTED),
     ]
     notes = (
         _band(REJECTED),
@@ -113,7 +122,7 @@ def rejection_table(rows: Sequence[Mapping], header: str) -> Table:
         "corrected: Nadeau & Bengio's variance.",
     )
     title = f"How often a test at the {1 - LEVEL:.0%} level tells equal models apart"
-    return Table("rejection", title, header, _frame(rows), pd.DataFrame(text), notes)
+    return Table("rejection", title, header, rows, columns, notes, lines)
 
 
 SIZE_STYLES = ((ORANGE, "s"), (BLUE, "o"), (GREEN, "^"))  # of the number of images, ascending

@@ -173,8 +173,8 @@ har.detail = (() => {
     return el("div", { class: "answers" },
       el("h3", {}, task[0].toUpperCase() + task.slice(1), el("span", { class: "legend" }, classes)),
       el("div", { class: "table", role: "region", tabindex: 0, "aria-label": `What the models say, ${task}` },
-        el("table", {}, el("caption", { class: "unseen" }, `What each model says of this image, ${task}`),
-          el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Model"), el("th", { scope: "col" }, "Majority of runs"),
+        el("table", {}, el("caption", { class: "unseen" }, `What each model predicts for this image, ${task}`),
+          el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Model"), el("th", { scope: "col" }, "Prediction, mean over runs"),
             el("th", { scope: "col", class: "n" }, "p(label)"), el("th", { scope: "col" }, "Each run, and its probability"))),
           el("tbody", {}, rows))));
   }

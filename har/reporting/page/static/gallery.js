@@ -111,11 +111,14 @@ har.gallery = (() => {
     await Promise.all(waits);
   }
 
-  /* How many of the models (of a task, or all) were asked about image i, and how many are right by their majority. */
+  /* How many of the models of a task (the first where none is chosen) that see the picture were asked about image i of
+     test or extended, and how many are right. A model's prediction is that of its mean probability over runs. */
   function tally(i, task) {
-    const { asked, right } = data.tallies[task];
+    const { asked, right } = data.tallies[task || Object.keys(data.images.tasks)[0]];
     return { asked: asked[i], right: right[i] };
   }
+
+  const unasked = (i) => `in ${data.images.splits[data.images.split[i]]}: not counted`;
 
   /* ---- the address ---- */
 
@@ -258,7 +261,7 @@ har.gallery = (() => {
     return keyed.map(([, i]) => i);
   }
 
-  /* ---- confusion: true class against what the majority of runs says, each cell a filter ---- */
+  /* ---- confusion: true class against predicted class, each cell a filter ---- */
 
   function confusion() {
     const box = byId("confusion"), { images, models } = data, model = models.get(filters.model);
@@ -279,14 +282,14 @@ har.gallery = (() => {
         const cell = el("a", {
           href: pressed ? link({ label: "", says: "", image: "" }) : link({ label, says, verdict: "", image: "" }),
           class: a === b ? "hit" : "miss", "aria-current": pressed ? "true" : null,
-          "aria-label": `${count} images labelled ${names[a]}, ${model.name} says ${names[b]}`,
+          "aria-label": `${count} images labelled ${names[a]}, ${model.name} predicts ${names[b]}`,
         }, el("b", {}, String(count)), el("small", {}, total ? `${Math.round(100 * count / total)} %` : ""));
         cell.style.setProperty("--share", `${total ? Math.round(70 * count / total) : 0}%`);
         return el("td", {}, cell);
       }));
     });
     box.replaceChildren(el("table", {},
-      el("caption", {}, `${model.name}, ${model.task}: label (rows) and what the majority of ${model.runs === 1 ? "one run" : `${model.runs} runs`} says (columns)`),
+      el("caption", {}, `${model.name}, ${model.task}: label (rows) and predicted class (columns), by the mean probability over ${model.runs === 1 ? "one run" : `${model.runs} runs`}`),
       el("thead", {}, head), el("tbody", {}, rows)));
   }
 
@@ -316,7 +319,7 @@ har.gallery = (() => {
         ` ${right ? "right" : name} ${model.sure[r].toFixed(2)}${runs}`);
     }
     const { asked, right } = tally(i, filters.task);
-    return el("span", { class: "verdict" }, asked ? `${right} of ${asked} models right` : "in train: not asked");
+    return el("span", { class: "verdict" }, asked ? `${right} of ${asked} models right` : unasked(i));
   }
 
   function cell(position) {
