@@ -44,8 +44,9 @@ def add(verbs):
 
 
 def run(options) -> int:
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files need be no UTF-8
+    if hasattr(sys.stdout, "reconfigure"):  # names of files need be no UTF-8, nor has every terminal all characters
+        utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
     if options.batch < 1:
         raise HarError(f"--batch is {options.batch}, expected at least 1")
     from har.data import photographs
