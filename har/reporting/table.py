@@ -12,7 +12,7 @@ from har.core.files import write_csv, write_text
 
 NONE = "–"  # an en dash, with a footnote
 FIGURE = re.compile(r"\**(?:[+−-]?\.?\d|[\[<>≈≤≥])")  # how a cell opens that holds a figure
-MARKUP = re.compile(r"[\\`*_\[\]<>#~&]")  # characters that Markdown may take for markup
+MARKUP = re.compile(r"[\\`*_\[\]<>#~&$]")  # characters that Markdown may take for markup
 LEAST_P = 1e-300  # a p-value below it is written as this bound, never as 0
 # of columns and cells in HTML, in characters
 LONG, SLIM = 30, 8  # a row's name that deserves room; rows' names that need none
