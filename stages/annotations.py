@@ -18,13 +18,14 @@ def annotations(context: Context) -> None:
             write_json(out / f"{kind}.json", content)
     elif data.own:
         from har.data.folder.inspect import examine, write_annotations
-        from stages.lib.own import found
+        from stages.lib.own import listing
 
         source = data.folder if data.source == "folder" else data.csv
-        images, unreadable = examine(found(context), context.profile.store.jobs, source.unreadable)
+        found = listing(context)
+        images, unreadable = examine(found.images, context.profile.store.jobs, source.unreadable)
         write_annotations(images, unreadable, out)
-        for reason in unreadable.reason:
-            print(f"skipped: {reason}")
+        for line in [*found.notes, *(f"skipped: {reason}" for reason in unreadable.reason)]:
+            print(line)
     else:
         from har.data.coco.fetch import fetch_annotations
 

@@ -1,7 +1,9 @@
 """Table 1, Figures 1 and 2, and the test of the claim that no class differs in size."""
 
-from har.data.manifest import read_manifest
-from har.data.store import whole
+import numpy as np
+
+from har.data.manifest import owned, read_manifest
+from har.data.photographs import read
 from har.reporting.paper import TABLE1, is_the_papers
 from har.reporting.tables.paper_tables import profile_header, write_tables
 from har.studies import eda as look
@@ -13,13 +15,14 @@ def eda(context: Context) -> None:
     classes = context.profile.tasks["activity"]
     out, name = context.reports / "eda", context.params.profile
     files = {row.image_id: context.data / "images" / row.file_name for row in manifest.itertuples()}
+    turn = owned(manifest)
     tables = look.size_tables(manifest, classes, profile_header(name), TABLE1 if is_the_papers(classes) else None)
     write_tables(tables, out)
     seed = context.profile.report.seed
     look.figure_examples(
         manifest,
         classes,
-        lambda image_id: whole(files[image_id]),
+        lambda image_id: np.asarray(read(files[image_id], turn=turn)),
         out / "figure1_examples.png",
         f"Examples, profile {name}",
         seed=seed,

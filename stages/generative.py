@@ -12,9 +12,9 @@ import pandas as pd
 from PIL import Image
 
 from har.core.files import write_json
-from har.data.manifest import read_manifest
+from har.data.manifest import owned, read_manifest
+from har.data.photographs import read
 from har.data.split import read_split
-from har.data.store import decode
 from har.evaluation.predictions import predictions_frame, write_predictions
 from har.evaluation.summary import scalars
 from har.models.hub import fetch_folder, fetch_hub
@@ -29,8 +29,7 @@ def given(context: Context, name: str) -> tuple[dict[str, str], pd.DataFrame, Ca
     manifest = read_manifest(context.data / "manifest.csv").set_index("image_id")
 
     def opened(image_id: int) -> Image.Image:
-        row = manifest.loc[image_id]
-        return Image.fromarray(decode(context.data / "images" / row.file_name, min(row.width, row.height)))
+        return read(context.data / "images" / manifest.loc[image_id].file_name, turn=owned(manifest))
 
     return labels, split[split.label.isin(classes)].reset_index(drop=True), opened
 

@@ -26,12 +26,11 @@ def images(context: Context, *, keep: Path) -> None:
     elif data.own:
         from har.data.folder.copy import copy_files
         from har.data.folder.inspect import read_images
-        from stages.lib.own import found
+        from stages.lib.own import listing
 
-        turned = read_images(context.data / "annotations").set_index("image_id").turned
-        rows = [(row.image_id, row.file_name, bool(turned[row.image_id])) for row in manifest.itertuples()]
-        sources = {one.image_id: (one.path, one.name) for one in found(context)}
-        provenance = copy_files(rows, sources, folder, jobs)
+        looked_at = read_images(context.data / "annotations").query("image_id in @manifest.image_id")
+        sources = {one.image_id: one.path for one in listing(context).images}
+        provenance = copy_files(looked_at, sources, folder, jobs)
     else:
         from har.data.coco.fetch import fetch_images
 
@@ -42,7 +41,9 @@ def images(context: Context, *, keep: Path) -> None:
         )
     write_csv(context.data / "provenance.csv", pd.DataFrame(provenance))
     files = {row.image_id: folder / row.file_name for row in manifest.itertuples()}
-    store.build(files, context.data / "store", context.profile.store.short_side, jobs, keep / "decoded")
+    side = context.profile.store.short_side
+    # COCO's boxes and outlines are drawn on the photographs as stored
+    store.build(files, context.data / "store", side, jobs, keep / "decoded", turn=data.own)
     annotations = context.data / "annotations"
     records = read_records(annotations / "captions.json", annotations / "instances.json")
     write_boxes(context.data / "store" / BOXES, largest_persons(records, manifest.image_id))

@@ -26,7 +26,6 @@ from PIL import Image
 from har.app.network import Network, open_checkpoint, stored_short_side
 from har.config.profile import load_params
 from har.core.errors import HarError
-from har.data import photographs
 from har.data.photographs import Photograph
 from har.models import registry
 from har.training.loop import pick_device
@@ -74,7 +73,7 @@ class Classifier:
         """The photograph as RGB at `short_side`, before the network's own resizing."""
         if not isinstance(photograph, Photograph):
             photograph = Photograph(str(photograph), Path(photograph))
-        return photographs.read(photograph, self.short_side)
+        return photograph.read(self.short_side)
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor | np.ndarray) -> np.ndarray:

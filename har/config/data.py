@@ -11,7 +11,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, Seed, Words, _known
+from har.config.types import Fraction, Hex64, Seed, Side, Words, _known
 
 
 class World(Block):
@@ -116,5 +116,5 @@ class Split(Block):
 
 
 class Store(Block):
-    short_side: PositiveInt
+    short_side: Side
     jobs: PositiveInt

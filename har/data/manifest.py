@@ -32,6 +32,7 @@ OWN_COLUMNS = {
     "split": "str",  # the split that the images came with; '' for images outside the splits
 }
 PARTS = ("drawn", "extended")
+OWN = "own:"  # how the url of an own image starts; its path below the root follows, quoted
 
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
@@ -54,6 +55,11 @@ def read_manifest(path: str | Path) -> pd.DataFrame:
     if not frame["part"].isin(PARTS).all():
         raise HarError(f"{path}: column 'part' may hold only {' and '.join(PARTS)}")
     return frame
+
+
+def owned(manifest: pd.DataFrame) -> bool:
+    """Whether the photographs are the user's own, and not COCO's or of its layout."""
+    return bool(manifest["url"].str.startswith(OWN).any())
 
 
 def read_evidence(path: str | Path) -> pd.DataFrame:

@@ -4,10 +4,8 @@ A store is a folder with `pixels.bin`, the RGB bytes of all images one after the
 with one row an image: image_id, offset (bytes), height, width (pixels).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -17,58 +15,13 @@ from tqdm import tqdm
 
 from har.core.errors import HarError
 from har.core.files import replacing, write_csv
-from har.core.readers import one_line, ordinary_size, read_table
+from har.core.readers import one_line, read_table
 from har.core.cache import kept_calls, lasting
 from har.core.parallel import forked
-
-# COCO's images have at most 640 x 640 pixels; this leaves room for other data and none for bombs.
-MAX_PIXELS = 50_000_000
-MAX_BYTES = 200_000_000  # of one file
-# What Pillow may take a file for, whatever its name: others of its readers start programs (EPS) or are seldom tried.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+from har.data.photographs import MAX_PIXELS, read
 
 CHUNK = 32  # images, of which none is kept before all are decoded
 AHEAD = 64  # chunks that may be decoded before the first of them is written
-
-
-@contextmanager
-def opened(source: str | Path | BinaryIO, name: str | Path) -> Iterator[Image.Image]:
-    """The image file `source`, not yet decoded, called `name` in messages.
-
-    Raises HarError, also from within the block, for a file that is no image, is truncated or has over 50 million
-    pixels or 200 million bytes.
-    """
-    if isinstance(source, str | Path):
-        ordinary_size(Path(source), "an image", MAX_BYTES, str(name))
-    try:
-        with Image.open(source, formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise HarError(f"{name}: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} allowed")
-            yield image
-    except HarError:
-        raise
-    except Exception as error:  # decoders of a dozen formats meet a damaged file with all sorts of exceptions
-        raise HarError(f"{name}: not a readable image: {one_line(error)}") from None
-
-
-def shrink(image: Image.Image, short_side: int, name: str | Path) -> Image.Image:
-    """`image` as RGB, its short side `short_side` pixels; HarError where that makes it too long."""
-    # JPEG decodes at a fraction of its size where that still covers the short side
-    scale = short_side / min(image.size)
-    size = (max(round(image.width * scale), short_side), max(round(image.height * scale), short_side))
-    if size[0] * size[1] > MAX_PIXELS:  # a thin strip grows with the square of its short side
-        raise HarError(f"{name}: {image.width} x {image.height} pixels, too long for a short side of {short_side}")
-    image.draft("RGB", size)
-    return image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-
-
-def decode(path: str | Path, short_side: int) -> np.ndarray:
-    """An image file as uint8 RGB [height, width, 3], its short side `short_side` pixels.
-
-    Raises HarError for a file that is no image, is truncated or has over 50 million pixels or 200 million bytes.
-    """
-    with opened(path, path) as image:
-        return np.asarray(shrink(image, short_side, path))
 
 
 def read_index(path: str | Path) -> pd.DataFrame:
@@ -80,25 +33,35 @@ def read_index(path: str | Path) -> pd.DataFrame:
     return index
 
 
-def whole(path: str | Path) -> np.ndarray:
-    """An image file as uint8 RGB [height, width, 3] at its full size; HarError as `decode` raises it."""
-    with opened(path, path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
 def build(
-    images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1, keep: Path | None = None
+    images: Mapping[int, Path],
+    folder: str | Path,
+    short_side: int,
+    jobs: int = 1,
+    keep: Path | None = None,
+    turn: bool = True,
 ) -> pd.DataFrame:
-    """Decode `images` (image_id to file) into a store at `folder`; returns its index.
+    """Decode photographs into a store.
 
-    keep: a folder in which what is decoded outlives an interruption (har.core.cache). Raises HarError naming the first
-    file that cannot be decoded.
+    Args:
+        images: image_id to file.
+        folder: the store's.
+        short_side: pixels to which the short side of each is scaled.
+        jobs: processes that decode.
+        keep: a folder in which what is decoded outlives an interruption (har.core.cache).
+        turn: upright as EXIF says (har.data.photographs.read); False for COCO's.
+
+    Returns:
+        The index: image_id, offset (bytes), height, width (pixels).
+
+    Raises:
+        HarError: naming the first file that cannot be decoded.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ids = sorted(images)
     files = [Path(images[image_id]) for image_id in ids]
-    work = (delayed(_decoded)(files[start : start + CHUNK], short_side) for start in range(0, len(ids), CHUNK))
+    work = (delayed(_decoded)(files[start : start + CHUNK], short_side, turn) for start in range(0, len(ids), CHUNK))
     rows, offset = [], 0
     # without its index a folder is no store: a pulled plug leaves the old one, none, or the new one
     with (
@@ -122,8 +85,8 @@ def build(
     return index
 
 
-def _decoded(files: Sequence[Path], short_side: int) -> list[np.ndarray]:
-    return [decode(file, short_side) for file in files]
+def _decoded(files: Sequence[Path], short_side: int, turn: bool) -> list[np.ndarray]:
+    return [np.asarray(read(file, short_side, turn=turn)) for file in files]
 
 
 class Store:

@@ -1,10 +1,10 @@
 """The user's own images as params.yaml names them."""
 
-from har.data.folder.find import Found, find_in_folder, find_in_table
+from har.data.folder.find import Listing, find_in_folder, find_in_table
 from stages.lib.context import Context
 
 
-def found(context: Context) -> list[Found]:
+def listing(context: Context) -> Listing:
     data = context.profile.data
     if data.source == "folder":
         return find_in_folder(data.folder.root, data.folder.groups)

@@ -113,10 +113,10 @@ def project(tmp_path_factory) -> Path:
 
 
 def small(project: Path, name: str, images: Path, backbone: Path, folds: int) -> None:
-    """The profile that `har.app.new_profile` writes, made small by parameters."""
+    """The profile that `har new-profile` writes, made small by parameters."""
     path, yaml = project / "params.yaml", YAML()
     shutil.copy(ROOT / "params.yaml", path)
-    shell(project, sys.executable, "-m", "har.app.new_profile", name, str(images))
+    shell(project, sys.executable, "-m", "har.app.cli", "new-profile", name, str(images))
     data = yaml.load(path.read_text())
     mine = {"source": "folder", "architecture": "folder", "folder": str(backbone)}
     changes = {

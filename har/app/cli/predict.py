@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -52,7 +53,11 @@ def run(options) -> int:
     from har.data import photographs
 
     # once through, so that a mistyped path is told before a model is loaded; names alone, so it weighs little
-    found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None)))
+    others: Counter[str] = Counter()
+    found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None), others))
+    if others:
+        read = ", ".join(photographs.suffixes())
+        print(f"har predict: left out: {photographs.left_out(others)}; read are {read}", file=sys.stderr)
     if not any(photograph.source is not None for photograph in found):
         for photograph in found:
             print(f"har predict: {one_line(photograph.error, 1000)}", file=sys.stderr)

@@ -1,46 +1,41 @@
-"""The selected images as files of ours, bytes unchanged but for those that are to be turned."""
+"""The selected images as files of ours, bytes unchanged."""
 
 import hashlib
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from har.core.errors import HarError
-from har.core.files import replacing
-from har.data.photographs import UPRIGHT, orientation
-from har.data.store import opened
+from har.core.files import write_bytes
+from har.core.readers import read_bytes
+from har.data.folder.find import plain
+from har.data.manifest import OWN
+from har.data.photographs import MAX_BYTES
+
+AGAIN = "since annotations looked at it; run `dvc repro -f annotations`"
 
 
-def copy_files(
-    rows: Sequence[tuple[int, str, bool]], sources: Mapping[int, tuple[Path, str]], folder: Path, jobs: int
-) -> list[dict]:
-    """Copy images to `folder`. rows: (image_id, file_name, turned); sources: image_id to file and quoted name.
+def copy_files(images: pd.DataFrame, sources: Mapping[int, Path], folder: Path, jobs: int) -> list[dict]:
+    """Copy images (har.data.folder.inspect.COLUMNS) to `folder`. sources: image_id to the user's file.
 
-    Returns provenance, one dict for each image in order: image_id, file_name, bytes, sha256 (of our copy), url
-    (own:path/below/the/root). Raises HarError where a file is gone since it was looked at.
+    Returns provenance, one dict for each image in order: image_id, file_name, bytes, sha256, url
+    (own:path/below/the/root). Raises HarError where a file is gone or another since it was looked at.
     """
-    for image_id, *_ in rows:
-        if image_id not in sources:
-            raise HarError(f"image {image_id} is gone since annotations looked; run `dvc repro -f annotations`")
-    work = (delayed(_copy)(i, folder / name, turned, *sources[i]) for i, name, turned in rows)
+    rows = list(images[["image_id", "file_name", "name", "sha256"]].itertuples(index=False))
+    for row in rows:
+        if row.image_id not in sources:
+            raise HarError(f"{plain(row.name)}: gone {AGAIN}")
+    work = (delayed(_copy)(*row, sources[row.image_id], folder) for row in rows)
     copied = Parallel(n_jobs=jobs, return_as="generator")(work)
     return list(tqdm(copied, total=len(rows), desc="copy", unit="image"))
 
 
-def _copy(image_id: int, target: Path, turned: bool, source: Path, name: str) -> dict:
-    try:
-        with replacing(target) as temporary:
-            if turned:
-                with opened(source, source) as image:
-                    pixels = image.convert("RGB")
-                    pixels.transpose(UPRIGHT[orientation(image)]).save(temporary, "PNG")
-            else:
-                shutil.copyfile(source, temporary)
-    except (OSError, KeyError) as error:  # KeyError: not to be turned any more
-        raise HarError(f"{source}: cannot be copied ({error})") from None
-    data = target.read_bytes()
-    digest = hashlib.sha256(data).hexdigest()
-    return {"image_id": image_id, "file_name": target.name, "bytes": len(data), "sha256": digest, "url": f"own:{name}"}
+def _copy(image_id: int, file_name: str, name: str, sha256: str, source: Path, folder: Path) -> dict:
+    data = read_bytes(source, "an image", MAX_BYTES)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise HarError(f"{source}: changed {AGAIN}")
+    write_bytes(folder / file_name, data)
+    return {"image_id": image_id, "file_name": file_name, "bytes": len(data), "sha256": sha256, "url": OWN + name}

@@ -7,21 +7,36 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pandas as pd
 
 from har.core.errors import HarError
-from har.core.readers import listed, read_csv
+from har.core.readers import listed, one_line, read_csv
 from har.data.groups import require_whole
+from har.data.photographs import left_out, suffixes
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 ID_BYTES = 6  # 48 bits: below 2**53, so an id survives any program's floats, and a million images rarely collide
-SPLIT_NAMES = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation",
-               "dev": "validation", "test": "test", "extended": "extended"}  # fmt: skip
+# What people call splits, in any case.
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev", "eval"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    "extended": "extended",
+}
+# What people call the columns of a table, in any case; Hugging Face's metadata.csv has file_name.
+COLUMN_NAMES = {
+    "image": ("image", "file_name", "filename", "file", "path", "filepath", "image_path"),
+    "label": ("label", "class", "category", "activity"),
+    "group": ("group",),
+    "split": ("split", "subset", "partition"),
+}
+METADATA = "metadata.csv"
+TABLE = "a CSV file with a row for each image"
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,14 @@ class Found:
     split: str = ""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """images: in order of their names; notes: lines for the user, what was left out and how splits were understood."""
+
+    images: list[Found]
+    notes: list[str]
+
+
 def image_id(name: str) -> int:
     """A number for an image that depends on its (quoted) path below the root alone: further images move no id."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:ID_BYTES], "big")
@@ -48,32 +71,76 @@ def quoted(relative: str) -> str:
     return quote(unicodedata.normalize("NFC", relative).encode("utf-8", "surrogateescape"), safe="/ ,()+=@")
 
 
-def find_in_folder(root: str | Path, groups: str) -> list[Found]:
-    """Images in root/<class>/ and below, in order of their names; the label is <class>.
+def plain(name: str) -> str:
+    """A quoted name as people read it, in one line."""
+    return one_line(unquote(name))
+
+
+def find_in_folder(root: str | Path, groups: str) -> Listing:
+    """Images in root/<class>/ and below; in root/<split>/<class>/ where all folders in `root` have names of splits.
 
     groups: a regular expression searched in the path below root; its groups (or, without any, all that it matches)
-    name the image's group. Hidden files, other files and links that lead out of `root` are passed over.
-    Raises HarError where `root` is no folder or holds no image.
+    name the image's group. Other files, hidden images and links that lead out of `root` or to a folder are left out, and
+    counted in the notes. Raises HarError where `root` is no folder or holds no image, some of its folders are splits and
+    others are not, there are splits without train or test, or a group is in two splits.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
         raise HarError(f"{root}: no such folder; expected a folder with a folder of images for each class")
-    pattern = re.compile(groups) if groups else None
-    home, found = root.resolve(), []
-    for here, folders, files in os.walk(root):  # follows no link to a folder
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        relative = Path(here).relative_to(root)
-        for file in files if relative.parts else ():
-            path = Path(here) / file
-            if file.startswith(".") or path.suffix.lower() not in SUFFIXES or not _inside(path, home):
-                continue
-            below = (relative / file).as_posix()
-            label = unicodedata.normalize("NFC", relative.parts[0]).strip()
-            name = quoted(below)
-            found.append(Found(image_id(name), path, name, label, _group(pattern, below)))
+    paths, notes = _files(root)
+    tops = sorted({path.parts[0] for path in paths})
+    splits = [top for top in tops if top.lower() in SPLIT_NAMES]
+    if 1 < len(splits) < len(tops):
+        others = listed(top for top in tops if top not in splits)
+        raise HarError(f"{root}: {', '.join(splits)} are splits, {others} beside them are not; expected either")
+    depth = 1 if splits and len(splits) == len(tops) else 0  # of the class's folder
+    expected = f"{root}/{'<split>/' * depth}<class>/…"
+    shallow = [path for path in paths if len(path.parts) < depth + 2]
+    if shallow:
+        notes.append(f"left out: {len(shallow):,} in no folder of a class, as {_shown(shallow[0])}; expected {expected}")
+    pattern, found = re.compile(groups) if groups else None, []
+    for path in paths:
+        if len(path.parts) >= depth + 2:
+            name, label = quoted(path.as_posix()), unicodedata.normalize("NFC", path.parts[depth])
+            split = SPLIT_NAMES[path.parts[0].lower()] if depth else ""
+            group = _group(pattern, path.as_posix())
+            found.append(Found(image_id(name), root / path, name, label, group, split))
     if not found:
-        raise HarError(f"{root}: holds no image; expected {root.name}/<class>/… with {', '.join(SUFFIXES)}")
-    return _distinct(found, str(root))
+        why = "; ".join(["holds no image", *notes])
+        raise HarError(f"{root}: {why}; expected {expected} with {', '.join(suffixes())}")
+    if depth:
+        notes += _check_given_splits(found, (path.parts[0] for path in paths), str(root))
+    return Listing(_distinct(found, str(root)), notes)
+
+
+def _files(root: Path) -> tuple[list[Path], list[str]]:
+    """The images in folders below `root`, by their paths from there, and notes on what else there is."""
+    home, found, others, reasons = root.resolve(), [], Counter(), defaultdict(list)
+    for here, folders, files in os.walk(root):  # follows no link to a folder
+        relative = Path(here).relative_to(root)
+        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
+        links = [relative / folder for folder in folders if os.path.islink(os.path.join(here, folder))]
+        reasons["links to folders, which are not followed"] += links
+        for file in sorted(files):
+            path, suffix = relative / file, os.path.splitext(file)[1].lower()
+            if suffix not in suffixes():
+                others[suffix] += not file.startswith(".")
+            elif file.startswith("."):
+                reasons["hidden"].append(path)
+            elif not relative.parts:
+                reasons["in no folder of a class"].append(path)
+            elif not _inside(root / path, home):
+                reasons["links that lead out of the folder or nowhere"].append(path)
+            else:
+                found.append(path)
+    notes = [f"left out: {len(paths):,} {why}, as {_shown(paths[0])}" for why, paths in reasons.items() if paths]
+    if others := +others:
+        notes.insert(0, f"left out: {left_out(others)}; read are {', '.join(suffixes())}")
+    return found, notes
+
+
+def _shown(path: Path) -> str:
+    return plain(quoted(path.as_posix()))
 
 
 def _group(pattern: re.Pattern | None, below: str) -> str:
@@ -92,23 +159,27 @@ def _inside(path: Path, home: Path) -> bool:
 
 def find_in_table(
     file: str | Path, root: str | Path, *, image: str, label: str, group: str = "", split: str = "", groups: str = ""
-) -> list[Found]:
-    """The images that the CSV `file` names, in order of their names.
+) -> Listing:
+    """The images that the CSV `file` names.
 
-    root: where its paths start ('' for the folder of `file`); image, label, group, split: its columns, '' for none. groups:
-    where no column names groups, a regular expression as `find_in_folder` takes it.
-    Raises HarError, naming file and line, for a missing column, an empty path or label, a path that is no file or
-    leads out of `root`, an image named twice, an unknown split, or a group in two splits.
+    Args:
+        file: the table.
+        root: where its paths start; '' for the folder of `file`.
+        image, label, group, split: its columns, '' for none.
+        groups: as `find_in_folder` takes it, where no column names groups.
+
+    Raises:
+        HarError: naming file and line, for a missing column, an empty path or label, a path that is no file or leads
+            out of `root`, an image named twice, an unknown split, splits without train or test, or a group in two.
     """
     file = Path(file).expanduser()
-    frame = read_csv(file, "a CSV file with a row for each image")
+    frame = read_csv(file, TABLE)
     columns = {"image": image, "label": label, "group": group, "split": split}
     for key, column in columns.items():
         if column and column not in frame.columns:
             raise HarError(f"{file}: column {column!r} ({key}) is missing; it has {listed(frame.columns)}")
     top = Path(root).expanduser() if str(root) else file.parent
-    home, found = top.resolve(), []
-    pattern = re.compile(groups) if groups else None
+    home, found, pattern = top.resolve(), [], re.compile(groups) if groups else None
     for number, row in enumerate(frame.to_dict("records"), 2):
         where = f"{file}: line {number}"
         told, said = row[image], unicodedata.normalize("NFC", row[label].strip())
@@ -121,25 +192,87 @@ def find_in_table(
             raise HarError(f"{where}: {told!r:.200} leads out of {top}")
         part = row[split].strip().lower() if split else ""
         if part and part not in SPLIT_NAMES:
-            raise HarError(f"{where}: split {row[split]!r:.60} is none of train, validation, test, extended")
+            raise HarError(f"{where}: split {row[split]!r:.60} is none of {', '.join(SPLIT_NAMES)}")
         # two spellings of one path are one image
-        below = os.path.relpath(os.path.abspath(path), os.path.abspath(top))
+        below = os.path.relpath(os.path.abspath(path), os.path.abspath(top)).replace(os.sep, "/")
         name = quoted(below)
-        kin = quoted(row[group].strip()) if group else _group(pattern, below.replace(os.sep, "/"))
+        kin = quoted(row[group].strip()) if group else _group(pattern, below)
         found.append(Found(image_id(name), path, name, said, kin, SPLIT_NAMES.get(part, "")))
     if not found:
         raise HarError(f"{file}: holds no row")
+    unused = [column for column in frame.columns if column not in columns.values()]
+    notes = [f"columns not used: {listed(unused)}"] if unused else []
     if split:
-        _check_given_splits(found, str(file))
-    return _distinct(found, str(file))
+        notes += _check_given_splits(found, frame[split].str.strip(), str(file))
+    return Listing(_distinct(found, str(file)), notes)
 
 
-def _check_given_splits(found: Iterable[Found], where: str) -> None:
+def recognise(images: str, groups: str, columns: Mapping[str, str]) -> tuple[dict, Listing]:
+    """What kind of collection `images` is, and the images in it.
+
+    Args:
+        images: a folder, or a CSV file. A folder with a metadata.csv that has an image and a label column is that table.
+        groups: a regular expression, as `find_in_folder` takes it.
+        columns: the table's columns by image, label, group and split, where the user names them; others are
+            recognised by COLUMN_NAMES.
+
+    Returns:
+        What changes in the block `data` of params.yaml, and the images.
+
+    Raises:
+        HarError: as `find_in_folder` and `find_in_table`, and for a column that is not found or could be one of two.
+    """
+    named = any(columns.values())
+    is_table = images.lower().endswith(".csv")
+    file = images if is_table else os.path.join(images, METADATA)
+    if is_table or named or os.path.isfile(os.path.expanduser(file)):
+        header = list(read_csv(Path(file).expanduser(), TABLE).columns)
+        found = {key: _column(file, header, key, columns.get(key, "")) for key in COLUMN_NAMES}
+        missing = [key for key in ("image", "label") if not found[key]]
+        if not missing:
+            return {"source": "csv", "csv": {"file": file, **found}}, find_in_table(file, "", **found, groups=groups)
+        if is_table or named:
+            known = ", ".join(COLUMN_NAMES[missing[0]])
+            raise HarError(
+                f"{file}: no column is called as that of the {missing[0]} may be ({known}); it has {listed(header)}; "
+                f"name it with --{missing[0]}"
+            )
+    return {"source": "folder", "folder": {"root": images}}, find_in_folder(images, groups)
+
+
+def _column(file: str, header: Sequence[str], key: str, named: str) -> str:
+    """The column of `header` that `named` is, or else one that COLUMN_NAMES knows for `key`; '' where there is none."""
+    if named in header:
+        return named
+    for name in (named.lower(),) if named else COLUMN_NAMES[key]:
+        same = [column for column in header if column.strip().lower() == name]
+        if len(same) > 1:
+            raise HarError(f"{file}: columns {' and '.join(map(repr, same))} could be the {key}; choose with --{key}")
+        if same:
+            return same[0]
+    if named:
+        raise HarError(f"{file}: column {named!r} ({key}) is missing; it has {listed(header)}")
+    return ""
+
+
+def _check_given_splits(found: Sequence[Found], given: Iterable[str], where: str) -> list[str]:
+    """A note on how the names that were given were understood."""
     for one in found:
         if not one.split:
-            raise HarError(f"{where}: {one.name} has no split; either all images have one or the column is not named")
+            raise HarError(
+                f"{where}: {plain(one.name)} has no split; either all images have one or the column is not named"
+            )
     frame = pd.DataFrame([vars(one) for one in found])
     require_whole(frame, where, "; give the images of a group one split, or name no groups")
+    counts = Counter(given)
+    for part in ("train", "test"):
+        if not any(SPLIT_NAMES[name.lower()] == part for name in counts):
+            raise HarError(
+                f"{where}: the images come with splits ({', '.join(sorted(counts))}), but none is {part}; call one of them "
+                f"{part}, validation is drawn from train where there is none"
+            )
+    told = (f"{name} {count:,} ({SPLIT_NAMES[name.lower()]})" for name, count in sorted(counts.items()))
+    return [f"splits as given: {', '.join(told)}"]
 
 
 def _distinct(found: Sequence[Found], where: str) -> list[Found]:
@@ -147,8 +280,8 @@ def _distinct(found: Sequence[Found], where: str) -> list[Found]:
     for one in found:
         other = seen.setdefault(one.image_id, one.name)
         if other != one.name:
-            raise HarError(f"{where}: {other} and {one.name} get the same image id; rename one of them")
+            raise HarError(f"{where}: {plain(other)} and {plain(one.name)} get the same image id; rename one of them")
     if len(seen) < len(found):
         names = pd.Series([one.name for one in found])
-        raise HarError(f"{where}: {names[names.duplicated()].iloc[0]} is named twice")
+        raise HarError(f"{where}: {plain(names[names.duplicated()].iloc[0])} is named twice")
     return sorted(found, key=lambda one: one.name)

@@ -1,9 +1,11 @@
-"""Each image looked at once: can it be read, how large is it, which way is up.
+"""Each image looked at once: can it be read, how large is it, and what does it hold.
 
 `images.csv` in the folder of annotations holds what is known of each image; beside it lie COCO's three files with the
 images and no annotation, so that whatever asks for people finds none.
 """
 
+import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +15,11 @@ from tqdm import tqdm
 
 from har.core.errors import HarError
 from har.core.files import write_csv, write_json
-from har.core.readers import read_table
+from har.core.readers import read_bytes, read_table
 from har.data.folder.find import Found
-from har.data.photographs import orientation
-from har.data.store import opened, shrink
+from har.data.photographs import MAX_BYTES, opened, orientation, rgb
 
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif", "TIFF": "tif"}
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # of our copy; others are called as their format
 COLUMNS = {
     "image_id": "int64",
     "file_name": "str",
@@ -28,7 +29,7 @@ COLUMNS = {
     "split": "str",
     "width": "int64",  # pixels, upright
     "height": "int64",
-    "turned": "int64",  # 1: the file tells viewers to turn it (EXIF); our copy is upright
+    "sha256": "str",  # of the file: another content is another image, whatever its name and size
 }
 LOOK = 32  # pixels of the short side: a JPEG decodes at an eighth of its size
 
@@ -53,19 +54,16 @@ def examine(found: Sequence[Found], jobs: int, unreadable: str) -> tuple[pd.Data
 
 def _examine(one: Found) -> tuple | str:
     try:
-        with opened(one.path, one.path) as image:
-            width, height = image.size
-            extension = EXTENSIONS.get(image.format or "", "png")
-            shrink(image, LOOK, one.path)  # all of it: a header alone does not tell that a file is cut off
-            way = orientation(image)
+        data = read_bytes(one.path, "an image", MAX_BYTES)
+        with opened(io.BytesIO(data), one.path) as image:
+            size, kind = image.size, image.format or "PNG"
+            rgb(image, one.path, LOOK)  # all of it, as the store reads it: what that would refuse is refused here
+            width, height = size[::-1] if orientation(image) >= 5 else size
     except HarError as error:
         return str(error)
-    turned = way > 1
-    if turned:
-        extension = "png"  # written anew, without loss
-        width, height = (height, width) if way >= 5 else (width, height)
-    file_name = f"{one.image_id:015d}.{extension}"
-    return one.image_id, file_name, one.name, one.label, one.group, one.split, width, height, int(turned)
+    file_name = f"{one.image_id:015d}.{EXTENSIONS.get(kind, kind.lower())}"
+    digest = hashlib.sha256(data).hexdigest()
+    return one.image_id, file_name, one.name, one.label, one.group, one.split, width, height, digest
 
 
 def write_annotations(images: pd.DataFrame, unreadable: pd.DataFrame, folder: Path) -> None:

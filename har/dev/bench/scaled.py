@@ -172,10 +172,10 @@ def page() -> None:
 def linked(write):
     """`write` (write_photographs) for the first image of each scene; the others are further names of its files."""
 
-    def links(of: Iterable[tuple[int, Path]], images: int, folder: Path, settings) -> None:
+    def links(of: Iterable[tuple[int, Path]], images: int, folder: Path, settings, turn: bool) -> None:
         scenes = files(image_id for image_id, _ in of)
         first = {path: image_id for image_id, path in reversed(scenes.items())}
-        write([(image_id, path) for path, image_id in first.items()], len(first), folder, settings)
+        write([(image_id, path) for path, image_id in first.items()], len(first), folder, settings, turn)
         for image_id, path in scenes.items():
             if image_id != first[path]:
                 for name in ("thumbnails", "images"):

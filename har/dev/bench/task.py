@@ -99,7 +99,7 @@ def drawn(folder: Path, profile: Profile, images: int, jobs: int) -> pd.DataFram
 
 def found(folder: str | Path) -> pd.DataFrame:
     """The images in `folder`/<class>/: image_id, label, file."""
-    return _frame((one.image_id, one.label, one.path) for one in find_in_folder(folder, groups=""))
+    return _frame((one.image_id, one.label, one.path) for one in find_in_folder(folder, groups="").images)
 
 
 def _frame(rows: Iterable[tuple[int, str, Path]]) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
     names = read_rows(source.manifest, {"image_id": int, "file_name": str})
     photographs = ((image_id, source.photographs / name) for image_id, name in names)
-    write_photographs(photographs, len(images["id"]), out, settings)
+    write_photographs(photographs, len(images["id"]), out, settings, turn=source.owned)
     maps = {}
     for folder in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
         found = read_maps(folder, images["id"], images["classes"])
