@@ -15,7 +15,7 @@ from har.config.profile import load_params
 from har.core.errors import HarError
 from har.data.coco.annotations import read_records
 from har.data.folder.copy import copy_files
-from har.data.folder.find import find_in_folder, find_in_table, image_id
+from har.data.folder.find import find_in_folder, find_in_table, image_id, recognise
 from har.data.folder.inspect import COLUMNS, examine, read_images, write_annotations
 from har.data.folder.select import choose
 from har.data.manifest import read_manifest, write_manifest
@@ -54,7 +54,7 @@ def frame(rows) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["label", "group", "split"])
     ids = np.random.default_rng(1).permutation(10**6)[: len(table)]
     names = {"file_name": [f"{i:015d}.jpg" for i in ids], "name": [f"n/{i}.jpg" for i in ids]}
-    return table.assign(image_id=ids, width=4, height=3, turned=0, **names)[list(COLUMNS)]
+    return table.assign(image_id=ids, width=4, height=3, sha256="", **names)[list(COLUMNS)]
 
 
 def classes(**counts) -> dict:
@@ -63,16 +63,16 @@ def classes(**counts) -> dict:
 
 class TestFolder:
     def test_images_at_any_depth_are_labelled_by_the_first_folder(self, root):
-        found = find_in_folder(root, "")
+        found = find_in_folder(root, "").images
         assert [(one.name, one.label) for one in found] == [
             ("Sit down/x.webp", "Sit down"), ("Sit down/y.bmp", "Sit down"), ("Walk/a b,1.jpg", "Walk"),
             ("Walk/deep/er/%C3%BC.PNG", "Walk"),
         ]  # fmt: skip
 
     def test_an_id_depends_on_the_path_alone(self, root):
-        before = {one.name: one.image_id for one in find_in_folder(root, "")}
+        before = {one.name: one.image_id for one in find_in_folder(root, "").images}
         save(root / "Aaa/new.jpg")
-        after = {one.name: one.image_id for one in find_in_folder(root, "")}
+        after = {one.name: one.image_id for one in find_in_folder(root, "").images}
         assert before.items() <= after.items()
         assert all(0 <= i < 2**48 and image_id(name) == i for name, i in after.items())
 
@@ -82,7 +82,7 @@ class TestFolder:
         (root / "Run").symlink_to(secret.parent)
         (root / "Walk/loop.jpg").symlink_to("loop.jpg")
         (root / "Walk/own.jpg").symlink_to(root / "Walk/a b,1.jpg")
-        names = {one.name for one in find_in_folder(root, "")}
+        names = {one.name for one in find_in_folder(root, "").images}
         assert {name for name in names if "link" in name or "Run" in name or "loop" in name} == set()
         assert "Walk/own.jpg" in names
 
@@ -91,7 +91,7 @@ class TestFolder:
             (root / os.fsdecode(b"Walk/\xff\n1.jpg")).write_bytes((root / "Walk/a b,1.jpg").read_bytes())
         except OSError:
             pytest.skip("this file system takes text only")
-        assert "Walk/%FF%0A1.jpg" in {one.name for one in find_in_folder(root, "")}
+        assert "Walk/%FF%0A1.jpg" in {one.name for one in find_in_folder(root, "").images}
 
     def test_groups_of_ucf_names(self, tmp_path):
         for name in (
@@ -102,14 +102,14 @@ class TestFolder:
             "B/o.jpg",
         ):
             save(tmp_path / name)
-        found = {one.name: one.group for one in find_in_folder(tmp_path, UCF)}
+        found = {one.name: one.group for one in find_in_folder(tmp_path, UCF).images}
         assert list(found.values()) == ["v_A_g01", "v_A_g01", "v_A_g02", "", "v_B_g01"]
 
     def test_groups_of_ucf_names_in_a_table(self, tmp_path):
         rows = [save(tmp_path / f"A/v_A_g0{g}_c0{c}/v_A_g0{g}_c0{c}_1.jpg") for g in (1, 2) for c in (1, 2)]
         lines = [f"{row.relative_to(tmp_path)},A,{part}" for row, part in zip(rows, ("train", "test") * 2, strict=True)]
         (tmp_path / "t.csv").write_text("\n".join(["path,class,part", *lines]))
-        found = find_in_table(tmp_path / "t.csv", "", image="path", label="class", groups=UCF)
+        found = find_in_table(tmp_path / "t.csv", "", image="path", label="class", groups=UCF).images
         assert [one.group for one in found] == ["v_A_g01", "v_A_g01", "v_A_g02", "v_A_g02"]
         told = r"group v_A_g01 are in more than one split: A/v_A_g01_c01/v_A_g01_c01_1.jpg in train, .* 1 more groups"
         with pytest.raises(HarError, match=told):
@@ -129,13 +129,13 @@ class TestTable:
         return file
 
     def test_rows_become_images(self, root):
-        file = self.table(root, '"Walk/a b,1.jpg",go,ann,train', "Sit down/x.webp,rest,,Val")
-        found = find_in_table(file, "", **NAMED)
+        file = self.table(root, '"Walk/a b,1.jpg",go,ann,train', "Sit down/x.webp,rest,,Test")
+        found = find_in_table(file, "", **NAMED).images
         assert [(one.label, one.group, one.split) for one in found] == [
-            ("rest", "", "validation"),
+            ("rest", "", "test"),
             ("go", "ann", "train"),
         ]
-        assert {one.image_id for one in found} < {one.image_id for one in find_in_folder(root, "")}
+        assert {one.image_id for one in found} < {one.image_id for one in find_in_folder(root, "").images}
 
     @pytest.mark.parametrize(
         ("lines", "said"),
@@ -162,9 +162,147 @@ class TestTable:
             find_in_table(self.table(root, "Sit down/x.webp,go,,"), "", image="path", label="klass")
 
 
+class TestGivenSplits:
+    """The splits that images come with, by folders and by tables, are kept or refused, never passed over."""
+
+    @pytest.mark.parametrize(
+        "folders",
+        [
+            {"train": "train", "val": "validation", "test": "test"},
+            {"Train": "train", "valid": "validation", "TEST": "test"},
+            {"training": "train", "dev": "validation", "testing": "test", "extended": "extended"},
+            {"train": "train", "test": "test"},
+            {"train": "train", "eval": "validation", "test": "test"},
+        ],
+    )
+    def test_folders_of_splits(self, tmp_path, folders):
+        for folder in folders:
+            for label in ("sit", "stand"):
+                save(tmp_path / folder / label / "deep/0.png")
+        listing = find_in_folder(tmp_path, "")
+        assert {(one.name.split("/")[0], one.split) for one in listing.images} == set(folders.items())
+        assert {one.label for one in listing.images} == {"sit", "stand"}
+        assert [f"{name} 2 ({split})" in listing.notes[-1] for name, split in folders.items()] == [True] * len(folders)
+
+    @pytest.mark.parametrize(
+        ("names", "said"),
+        [
+            (("train/sit/0.png", "val/sit/0.png"), r"splits \(train, val\), but none is test"),
+            (("val/sit/0.png", "test/sit/0.png"), "none is train"),
+            (("train/sit/0.png", "test/sit/0.png", "more/0.png"), "train, test are splits|test, train are splits"),
+            (("train/0.png", "test/1.png"), r"holds no image; .*in no folder of a class, as t.*<split>/<class>"),
+            (("train/v_A_g01_c01.png", "test/A/v_A_g01_c01.png", "train/A/v_A_g01_c02.png"), "more than one split"),
+        ],
+    )
+    def test_folders_of_splits_that_do_not_fit(self, tmp_path, names, said):
+        for name in names:
+            save(tmp_path / name)
+        with pytest.raises(HarError, match=said):
+            find_in_folder(tmp_path, UCF)
+
+    def test_one_class_may_have_the_name_of_a_split(self, tmp_path):
+        for name in ("train/0.png", "plane/0.png"):
+            save(tmp_path / name)
+        assert {(one.label, one.split) for one in find_in_folder(tmp_path, "").images} == {("train", ""), ("plane", "")}
+
+    @pytest.mark.parametrize(
+        ("header", "columns"),
+        [
+            ("file_name,Label,Split", {}),
+            ("image,label,split", {}),
+            ("PATH, Class ,SUBSET", {}),
+            ("Filename,category,partition", {}),
+            ("url,what,label", {"image": "url", "label": "what", "split": "label"}),
+            ("IMG,image,fold", {"image": "img", "label": "image", "split": "Fold"}),
+        ],
+    )
+    def test_columns_of_tables(self, tmp_path, header, columns):
+        parts = {"train": "train", "Val": "validation", "dev": "validation", "TEST": "test", "eval": "validation"}
+        lines = [f"{save(tmp_path / f'i/{part}.png').relative_to(tmp_path)},sit,{part}" for part in parts]
+        (tmp_path / "t.csv").write_text("\n".join([header, *lines]))
+        source, listing = recognise(str(tmp_path / "t.csv"), "", columns)
+        assert {(Path(one.name).stem, one.split) for one in listing.images} == set(parts.items())
+        names = header.split(",")
+        assert source == {
+            "source": "csv",
+            "csv": {"file": str(tmp_path / "t.csv"), "image": names[0], "label": names[1], "group": "", "split": names[2]},
+        }
+
+    @pytest.mark.parametrize(
+        ("header", "columns", "said"),
+        [
+            ("image,label,Split,split", {}, "columns 'Split' and 'split' could be the split; choose with --split"),
+            ("photo,label,split", {}, r"no column for the image \(image, file_name.*it has photo.*--image"),
+            ("image,what,split", {}, r"no column for the label .*--label"),
+            ("image,label,split", {"group": "who"}, r"column 'who' \(group\) is missing; it has image"),
+        ],
+    )
+    def test_columns_that_are_not_clear(self, tmp_path, header, columns, said):
+        (tmp_path / "t.csv").write_text(header + "\n" + "," * header.count(",") + "\n")
+        with pytest.raises(HarError, match=said):
+            recognise(str(tmp_path / "t.csv"), "", columns)
+
+    def test_a_folder_with_metadata_is_a_table_where_that_has_labels(self, tmp_path):
+        for name in ("a/1.png", "b/2.png"):
+            save(tmp_path / name)
+        (tmp_path / "metadata.csv").write_text("file_name,label\na/1.png,x\nb/2.png,y\n")
+        assert [one.label for one in recognise(str(tmp_path), "", {})[1].images] == ["x", "y"]
+        (tmp_path / "metadata.csv").write_text("file_name,text\na/1.png,x\nb/2.png,y\n")
+        source, listing = recognise(str(tmp_path), "", {})
+        assert source == {"source": "folder", "folder": {"root": str(tmp_path)}}
+        assert [one.label for one in listing.images] == ["a", "b"]
+
+    def test_columns_that_are_not_used_are_named(self, tmp_path):
+        save(tmp_path / "1.png")
+        (tmp_path / "t.csv").write_text("image,label,fold,age\n1.png,x,3,9\n")
+        assert recognise(str(tmp_path / "t.csv"), "", {})[1].notes == ["columns not used: fold, age"]
+
+
+class TestLeftOut:
+    @pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".JPEG", ".avif", ".apng", ".ppm", ".mpo", ".TIFF"])
+    def test_what_pillow_reads_is_taken(self, tmp_path, suffix):
+        kind = {".avif": "AVIF", ".apng": "PNG", ".ppm": "PPM", ".tiff": "TIFF"}.get(suffix.lower(), "JPEG")
+        save(tmp_path / f"A/1{suffix}", format=kind)
+        listing = find_in_folder(tmp_path, "")
+        assert not listing.notes
+        images, _ = examine(listing.images, 1, "stop")
+        assert len(images) == 1
+
+    def test_other_files_are_counted_by_suffix(self, tmp_path):
+        save(tmp_path / "A/1.jpg")
+        for name in ("1.heic", "2.HEIC", "3.heif", "4.mov", "notes", ".DS_Store", "5.svg"):
+            (tmp_path / "A" / name).write_bytes(b"x")
+        note, = find_in_folder(tmp_path, "").notes
+        assert note.startswith("left out: 2 .heic, 1 without suffix, 1 .heif, 1 .mov, 1 .svg; read are .apng, ")
+
+    def test_images_beside_hidden_and_links_are_counted(self, tmp_path):
+        save(tmp_path / "elsewhere/1.jpg")
+        root = tmp_path / "photos"
+        for name in ("A/1.jpg", "A/._1.jpg", "beside.jpg"):
+            save(root / name)
+        (root / "B").symlink_to(tmp_path / "elsewhere")
+        (root / "C").symlink_to(root / "A")
+        (root / "A/out.jpg").symlink_to(tmp_path / "elsewhere/1.jpg")
+        (root / "A/nowhere.jpg").symlink_to(root / "none.jpg")
+        listing = find_in_folder(root, "")
+        assert [one.name for one in listing.images] == ["A/1.jpg"]
+        assert sorted(listing.notes) == [
+            "left out: 1 hidden, as A/._1.jpg",
+            "left out: 1 in no folder of a class, as beside.jpg",
+            "left out: 2 links that lead out of the folder or nowhere, as A/nowhere.jpg",
+            "left out: 2 links to folders, which are not followed, as B",
+        ]
+
+    def test_a_folder_of_nothing_else_says_so(self, tmp_path):
+        (tmp_path / "A").mkdir()
+        (tmp_path / "A/1.heic").write_bytes(b"x")
+        with pytest.raises(HarError, match=r"holds no image; left out: 1 \.heic; .*/<class>/"):
+            find_in_folder(tmp_path, "")
+
+
 class TestLook:
     def test_sizes_formats_and_coco_files(self, root, tmp_path):
-        images, bad = examine(find_in_folder(root, ""), 1, "stop")
+        images, bad = examine(find_in_folder(root, "").images, 1, "stop")
         assert images.image_id.is_monotonic_increasing
         assert {Path(name).suffix for name in images.file_name} == {".jpg", ".png", ".webp", ".bmp"}
         assert set(zip(images.width, images.height, strict=True)) == {(40, 30)}
@@ -178,35 +316,62 @@ class TestLook:
     def test_an_unreadable_file_stops_or_is_named_and_skipped(self, root, content):
         whole = (root / "Walk/a b,1.jpg").read_bytes()
         (root / "Walk/bad.jpg").write_bytes(whole[: len(whole) // 2] if content == "cut" else content)
-        found = find_in_folder(root, "")
+        found = find_in_folder(root, "").images
         with pytest.raises(HarError, match=r"bad\.jpg: not a readable image"):
             examine(found, 1, "stop")
         images, bad = examine(found, 1, "skip")
         assert len(images) == 4
         assert bad.name.tolist() == ["Walk/bad.jpg"]
 
-    def test_a_photograph_that_is_to_be_turned_is_copied_upright(self, tmp_path):
+    def test_what_a_later_stage_would_refuse_is_refused_by_the_users_name(self, root):
+        bad = {
+            "strip.jpg": Image.new("RGB", (4000, 1)), "float.tif": Image.new("F", (9, 9)),
+            "deep.tif": Image.new("I", (9, 9), 70_000), "huge.png": Image.new("1", (20_000, 4_000)),
+        }  # fmt: skip
+        for name, image in bad.items():
+            image.save(root / "Walk" / name)
+        found = find_in_folder(root, "").images
+        with pytest.raises(HarError, match=r"photos/Walk/(strip|float|deep|huge)\.\w+: .*\(unreadable: skip"):
+            examine(found, 1, "stop")
+        images, skipped = examine(found, 1, "skip")
+        assert set(skipped.name) == {f"Walk/{name}" for name in bad}
+        assert len(images) == 4
+
+    def test_copies_are_the_users_bytes_and_sizes_are_upright(self, tmp_path):
         exif = Image.Exif()
         exif[0x0112] = 6
-        path = save(tmp_path / "photos/A/turned.jpg", size=(40, 30), exif=exif)
-        save(tmp_path / "photos/A/plain.jpg", 1)
-        found = find_in_folder(tmp_path / "photos", "")
+        save(tmp_path / "photos/A/turned.jpg", size=(40, 30), exif=exif)
+        save(tmp_path / "photos/A/plain.jfif", 1, format="JPEG")
+        found = find_in_folder(tmp_path / "photos", "").images
         images, _ = examine(found, 1, "stop")
-        rows = [(row.image_id, row.file_name, bool(row.turned)) for row in images.itertuples()]
-        told = copy_files(rows, {one.image_id: (one.path, one.name) for one in found}, tmp_path / "out", 1)
-        by_url = {row["url"]: row for row in told}
-        upright = Image.open(tmp_path / "out" / by_url["own:A/turned.jpg"]["file_name"])
-        assert (upright.format, upright.size) == ("PNG", (30, 40))
-        turned = images.set_index("name").loc["A/turned.jpg"]
-        assert (turned.width, turned.height) == upright.size
-        expected = Image.open(path).transpose(Image.Transpose.ROTATE_270)
-        assert np.array_equal(np.asarray(upright), np.asarray(expected))
-        copy = tmp_path / "out" / by_url["own:A/plain.jpg"]["file_name"]
-        assert copy.read_bytes() == (tmp_path / "photos/A/plain.jpg").read_bytes()
+        provenance = copy_files(images, {one.image_id: one.path for one in found}, tmp_path / "out", 1)
+        for row in provenance:
+            name = row["url"].removeprefix("own:")
+            assert (tmp_path / "out" / row["file_name"]).read_bytes() == (tmp_path / "photos" / name).read_bytes()
+        assert {Path(row["file_name"]).suffix for row in provenance} == {".jpg"}
+        sizes = images.set_index("name")[["width", "height"]]
+        assert (tuple(sizes.loc["A/turned.jpg"]), tuple(sizes.loc["A/plain.jfif"])) == ((30, 40), (40, 30))
 
-    def test_an_image_that_is_gone_is_told(self, tmp_path):
-        with pytest.raises(HarError, match="dvc repro -f annotations"):
-            copy_files([(1, "1.jpg", False)], {}, tmp_path, 1)
+    def test_another_content_of_the_same_name_and_size_is_another_image(self, tmp_path):
+        path = save(tmp_path / "photos/A/1.bmp", 1)
+        found = find_in_folder(tmp_path / "photos", "").images
+        before, _ = examine(found, 1, "stop")
+        times, size = path.stat(), path.stat().st_size
+        save(path, 2)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert path.stat().st_size == size
+        after, _ = examine(found, 1, "stop")
+        assert before.sha256[0] != after.sha256[0]
+        pd.testing.assert_frame_equal(before.drop(columns="sha256"), after.drop(columns="sha256"))
+        sources = {one.image_id: one.path for one in found}
+        with pytest.raises(HarError, match=r"A/1\.bmp: changed since .*dvc repro -f annotations"):
+            copy_files(before, sources, tmp_path / "out", 1)
+        copy_files(after, sources, tmp_path / "out", 1)
+
+    def test_an_image_that_is_gone_is_told_by_the_users_name(self, tmp_path):
+        images = frame([("a", "", "")]).assign(name="Sit/%C3%BC%201.jpg")
+        with pytest.raises(HarError, match=r"^Sit/ü 1\.jpg: gone since .*dvc repro -f annotations"):
+            copy_files(images, {}, tmp_path, 1)
 
 
 class TestChoose:

@@ -1,17 +1,25 @@
 """Photographs as people have them: each is read, or one line says why not."""
 
+import contextlib
 import io
 import os
+import re
 
 import numpy as np
 import pytest
 from conftest import picture
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
+from har.config.report import Page
 from har.core.errors import HarError
 from har.data import photographs
+from har.data.folder.find import Found
+from har.data.folder.inspect import examine
 from har.data.photographs import Photograph, find, read
-from har.data.store import decode
+from har.data.store import Store, build
+from har.reporting.page.thumbnails import write_photographs
 
 WIDTH, HEIGHT = 120, 80
 
@@ -22,7 +30,7 @@ def image():
 
 
 def pixels(path, short_side=40) -> np.ndarray:
-    return np.asarray(read(Photograph(str(path), path), short_side)).astype(int)
+    return np.asarray(read(path, short_side)).astype(int)
 
 
 def saved(image, path, **options):
@@ -30,10 +38,221 @@ def saved(image, path, **options):
     return path
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
-def test_an_ordinary_photograph_is_what_the_store_has(image, tmp_path, name):
-    path = saved(image, tmp_path / name)
-    np.testing.assert_array_equal(pixels(path), decode(path, 40))
+@given(st.integers(8, 120), st.integers(8, 120), st.integers(8, 40))
+@settings(max_examples=25, deadline=None)
+def test_the_short_side_is_exact_and_the_aspect_ratio_kept(tmp_path_factory, width, height, short):
+    path = tmp_path_factory.mktemp("decode") / "image.png"
+    Image.fromarray(picture(width, width, height)).save(path)
+    rows, columns = pixels(path, short).shape[:2]
+    assert min(rows, columns) == short
+    assert max(rows, columns) == pytest.approx(short * max(width, height) / min(width, height), abs=0.51)
+
+
+def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same(tmp_path):
+    path = tmp_path / "large.jpg"
+    Image.fromarray(picture(1, 640, 480)).save(path, quality=95)
+    with Image.open(path) as image:
+        whole = np.asarray(image.resize((64, 48), Image.Resampling.BICUBIC)).astype(int)
+    assert np.abs(pixels(path, 48) - whole).max() <= 8
+
+
+def encoded(format: str) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(picture(3, 60, 50)).save(data, format)
+    return data.getvalue()
+
+
+JPEG, PNG = encoded("JPEG"), encoded("PNG")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>503 Slow Down</html>", JPEG[: len(JPEG) // 2], PNG[: len(PNG) // 2], JPEG[:20], b"\0" * 5000],
+    ids=["empty", "html", "half a jpeg", "half a png", "header", "zeros"],
+)
+def test_a_file_that_is_no_whole_image_is_named_in_one_line(tmp_path, data):
+    path = tmp_path / "000000000042.jpg"
+    path.write_bytes(data)
+    with pytest.raises(HarError, match=r"000000000042\.jpg: not a readable image") as told:
+        read(path, 32)
+    assert "\n" not in str(told.value)
+
+
+@given(st.sampled_from([JPEG, PNG]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_damaged_bytes_give_an_image_or_a_told_error(tmp_path_factory, data, draw):
+    damaged = bytearray(data)
+    for _ in range(draw.draw(st.integers(1, 4))):
+        damaged[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damaged") / "image"
+    path.write_bytes(damaged[: draw.draw(st.integers(1, len(data)))])
+    # only a HarError may leave: anything else fails the test
+    with contextlib.suppress(HarError):
+        assert min(pixels(path, 16).shape[:2]) == 16
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(HarError, match=r"nowhere\.jpg"):
+        read(tmp_path / "nowhere.jpg", 32)
+
+
+@pytest.mark.parametrize("size", [(8000, 8000), (4_000, 1)], ids=["a bomb", "a strip"])
+def test_an_image_too_large_to_decode_is_refused(tmp_path, size):
+    path = tmp_path / "bomb.png"
+    Image.new("1", size).save(path)
+    with pytest.raises(HarError, match=r"bomb\.png: \d+ x \d+ pixels"):
+        read(path, 256)
+
+
+def written(image, folder, name, mode, **options):
+    kind = {"tif": "TIFF", "pgm": "PPM", "jpg": "JPEG"}.get(name.split(".")[-1])
+    return saved(image if mode is None else image.convert(mode), folder / name, format=kind, **options)
+
+
+def sixteen(image) -> Image.Image:
+    return Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+
+
+def half_clear(image) -> Image.Image:
+    alpha = np.zeros((image.height, image.width), np.uint8)
+    alpha[:, image.width // 2 :] = 255
+    out = image.convert("RGBA")
+    out.putalpha(Image.fromarray(alpha))
+    return out
+
+
+def on_white(image) -> Image.Image:
+    out = image.copy()
+    out.paste("white", (0, 0, image.width // 2, image.height))
+    return out
+
+
+def palette(image) -> Image.Image:
+    """Of 201 colours, the first over the left half."""
+    found = image.quantize(200)
+    levels = np.asarray(found) + 1
+    levels[:, : image.width // 2] = 0
+    out = Image.fromarray(levels)
+    out.putpalette([1, 2, 3, *found.getpalette()[:600]])
+    return out
+
+
+# mode as Pillow opens it: (how the file is made, the file's name, what is to be seen of `image`)
+MODES = {
+    "1": (lambda i: i.convert("1"), "a.png", lambda i: i.convert("1")),
+    "L": (lambda i: i.convert("L"), "a.png", lambda i: i.convert("L")),
+    "LA": (lambda i: half_clear(i).convert("LA"), "a.png", lambda i: on_white(i.convert("L"))),
+    "LA tiff": (lambda i: half_clear(i).convert("LA"), "a.tif", lambda i: on_white(i.convert("L"))),
+    "I;16": (sixteen, "a.png", lambda i: i.convert("L")),
+    "I;16 tiff": (sixteen, "a.tif", lambda i: i.convert("L")),
+    "I pgm": (sixteen, "a.pgm", lambda i: i.convert("L")),
+    "P": (palette, "a.png", lambda i: palette(i).convert("RGB")),
+    "P tRNS": (palette, "b.png", lambda i: on_white(palette(i).convert("RGB"))),
+    "P gif": (palette, "b.gif", lambda i: on_white(palette(i).convert("RGB"))),
+    "PA": (lambda i: half_clear(i).convert("PA"), "a.tif", lambda i: on_white(half_clear(i).convert("PA").convert("RGB"))),
+    "RGB": (lambda i: i, "a.webp", lambda i: i),
+    "RGBA": (half_clear, "a.png", on_white),
+    "RGBA webp": (half_clear, "a.webp", on_white),
+    "RGBA tiff": (half_clear, "a.tif", on_white),
+    "RGBA avif": (half_clear, "a.avif", on_white),
+    "CMYK": (lambda i: i.convert("CMYK"), "a.tif", lambda i: i.convert("CMYK").convert("RGB")),
+    "YCbCr": (lambda i: i.convert("YCbCr"), "a.tif", lambda i: i.convert("YCbCr").convert("RGB")),
+    "LAB": (lambda i: i.convert("LAB"), "a.tif", lambda i: i.convert("LAB").convert("RGB")),
+    "HSV": (lambda i: i.convert("HSV").convert("RGB"), "a.png", lambda i: i.convert("HSV").convert("RGB")),
+}  # fmt: skip
+REFUSED = {
+    "F": ("float.tif", lambda i: i.convert("F")),
+    "F pfm": ("float.pfm", lambda i: i.convert("F")),
+    "I 32 bits": ("deep.tif", lambda i: Image.fromarray(np.asarray(i.convert("L")).astype(np.int32) * 70_000)),
+    "I signed": ("signed.tif", lambda i: Image.fromarray(np.asarray(i.convert("L")).astype(np.int32))),
+}
+
+
+def doors(path, short_side, folder) -> dict:
+    """The pixels that each door gives of the image file `path`; the message where it refuses it."""
+    found = {}
+    page = Page(thumbnail=short_side, image=short_side, quality=95, jobs=1)
+    for name, read_it in {
+        "store": lambda: store_of(path, short_side, folder),
+        "predict": lambda: np.asarray(Photograph(str(path), path).read(short_side)),
+        "look": lambda: examine([Found(7, path, path.name, "a")], 1, "stop") and None,
+        "page": lambda: write_photographs([(7, path)], 1, folder / "page", page),
+    }.items():
+        try:
+            found[name] = read_it()
+        except HarError as error:
+            found[name] = str(error).replace(" (unreadable: skip leaves such files out)", "")
+    return found
+
+
+def store_of(path, short_side, folder) -> np.ndarray:
+    build({7: path}, folder / "store", short_side)
+    return Store(folder / "store").image(7)
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_every_mode_is_read_alike_by_store_predict_and_page(image, tmp_path, name):
+    make, file, seen = MODES[name]
+    options = {"transparency": 0} if file.startswith("b.") else {"lossless": True} if file.endswith("webp") else {}
+    path = written(make(image), tmp_path, file, None, **options)
+    found = doors(path, HEIGHT, tmp_path)
+    np.testing.assert_array_equal(found["store"], found["predict"])
+    expected = np.asarray(seen(image).convert("RGB")).astype(int)
+    worst = 40 if file.endswith("avif") else 2  # a lossy format, whose colours run over the edge
+    differences = np.abs(found["predict"].astype(int) - expected)
+    assert differences.max() <= worst or (worst > 2 and np.quantile(differences, 0.95) <= worst)
+    shown = np.asarray(Image.open(tmp_path / "page/images/7.jpg")).astype(int)
+    smaller = seen(image).convert("RGB")
+    smaller.thumbnail((HEIGHT, HEIGHT))
+    assert np.abs(shown - np.asarray(smaller).astype(int)).mean() < 6
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_grey_levels_without_a_range_are_refused_alike_everywhere(image, tmp_path, name):
+    file, make = REFUSED[name]
+    path = written(make(image), tmp_path, file, None)
+    told = doors(path, HEIGHT, tmp_path)
+    assert len(set(told.values())) == 1
+    assert re.fullmatch(rf".*{file}: .* have no agreed range, save it as 8 or 16 bits", told["look"])
+
+
+def test_the_mean_of_a_grey_ramp_of_16_bits_is_the_middle(tmp_path):
+    ramp = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1)))
+    for file, options in {"a.png": {}, "a.tif": {}, "a.pgm": {}, "zero.tif": {"tiffinfo": {262: 0}}}.items():
+        path = written(ramp, tmp_path, file, None, **options)
+        levels = store_of(path, 64, tmp_path)
+        assert levels.mean() == pytest.approx(127.5, abs=1)
+        assert (levels[0, 0, 0], levels[0, -1, 0]) == ((255, 0) if options else (0, 255))
+    clear = np.asarray(Image.open(tmp_path / "a.png"))[0, 0]
+    path = written(ramp, tmp_path, "clear.png", None)
+    with Image.open(path) as image:
+        image.load()
+        image.save(tmp_path / "b.png", transparency=int(clear))
+    assert store_of(tmp_path / "b.png", 64, tmp_path)[0, 0].tolist() == [255] * 3
+
+
+def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path):
+    for tag in range(1, 9):
+        for file in ("a.jpg", "a.png", "a.webp", "a.tif", "a.avif"):
+            exif = Image.Exif()
+            exif[photographs.ORIENTATION] = tag
+            path = written(image, tmp_path, file, None, exif=exif)
+            found = doors(path, 40, tmp_path)
+            np.testing.assert_array_equal(found["store"], found["predict"])
+            wide = tag < 5
+            assert found["store"].shape == ((40, 60, 3) if wide else (60, 40, 3)), (tag, file)
+            shown = Image.open(tmp_path / "page/images/7.jpg")
+            assert (shown.width > shown.height) == wide
+            images, _ = examine([Found(7, path, path.name, "a")], 1, "stop")
+            assert (images.width[0] > images.height[0]) == wide
+
+
+def test_photographs_of_coco_are_left_as_stored(image, tmp_path):
+    exif = Image.Exif()
+    exif[photographs.ORIENTATION] = 6
+    path = written(image, tmp_path, "a.jpg", None, exif=exif)
+    build({7: path}, tmp_path / "store", 40, turn=False)
+    assert Store(tmp_path / "store").image(7).shape == (40, 60, 3)
 
 
 def test_every_orientation_comes_out_upright(image, tmp_path):
@@ -49,12 +268,12 @@ def test_every_orientation_comes_out_upright(image, tmp_path):
         stored = image if turn is None else image.transpose(inverse.get(turn, turn))
         path = saved(stored, tmp_path / f"{tag}.png", exif=exif)
         assert np.abs(pixels(path) - upright).max() <= 2, tag  # resized before it is turned
-        assert read(Photograph("x", path), None).size == (WIDTH, HEIGHT)
+        assert read(path).size == (WIDTH, HEIGHT)
 
 
 def test_bytes_and_files_are_read_alike(image, tmp_path):
     path = saved(image, tmp_path / "a.jpg")
-    held = np.asarray(read(Photograph("-", path.read_bytes()), 40))
+    held = np.asarray(Photograph("-", path.read_bytes()).read(40))
     np.testing.assert_array_equal(held, pixels(path))
 
 
@@ -97,14 +316,14 @@ def test_what_cannot_be_read_is_told_in_one_line(image, tmp_path):
     Image.new("F", (9, 9)).save(tmp_path / "float.tif")
     for path in sorted(tmp_path.iterdir()):
         with pytest.raises(HarError, match=path.name) as told:
-            read(Photograph(str(path), path), 128)
+            read(path, 128)
         assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("wide", [(50_000, 900), (900, 50_000)])
+@pytest.mark.parametrize("wide", [(36_000, 900), (900, 36_000)])
 def test_a_panorama_is_read(tmp_path, wide):
     path = saved(Image.new("L", wide), tmp_path / "panorama.png")
-    assert min(read(Photograph("p", path), 64).size) == 64
+    assert min(read(path, 64).size) == 64
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
@@ -155,5 +374,5 @@ def test_standard_input_holds_paths_or_an_image(folder, image):
         data = io.BytesIO()
         image.save(data, format)
         (photograph,) = find(["-"], io.BytesIO(data.getvalue()))
-        assert read(photograph, None).size == image.size, format
+        assert photograph.read().size == image.size, format
     assert list(find(["-"], io.BytesIO(b""))) == []

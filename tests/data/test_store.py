@@ -16,16 +16,6 @@ from har.data import store
 from har.models.preprocess import Preprocess, from_hub_config
 
 
-@given(st.integers(8, 120), st.integers(8, 120), st.integers(8, 40))
-@settings(max_examples=25, deadline=None)
-def test_the_short_side_is_exact_and_the_aspect_ratio_kept(tmp_path_factory, width, height, short):
-    path = tmp_path_factory.mktemp("decode") / "image.png"
-    Image.fromarray(picture(width, width, height)).save(path)
-    rows, columns = store.decode(path, short).shape[:2]
-    assert min(rows, columns) == short
-    assert max(rows, columns) == pytest.approx(short * max(width, height) / min(width, height), abs=0.51)
-
-
 def test_bytes_are_those_of_pillow(photos, store):
     for image_id, path in photos.items():
         with Image.open(path) as image:
@@ -33,69 +23,6 @@ def test_bytes_are_those_of_pillow(photos, store):
             size = (round(image.width * scale), round(image.height * scale))
             expected = np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC))
         np.testing.assert_array_equal(store.image(image_id), expected)
-
-
-def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same(tmp_path):
-    path = tmp_path / "large.jpg"
-    Image.fromarray(picture(1, 640, 480)).save(path, quality=95)
-    with Image.open(path) as image:
-        whole = np.asarray(image.resize((64, 48), Image.Resampling.BICUBIC)).astype(int)
-    assert np.abs(store.decode(path, 48) - whole).max() <= 8
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA"])
-def test_every_colour_mode_becomes_rgb(tmp_path, mode):
-    path = tmp_path / ("image.jpg" if mode == "CMYK" else "image.png")
-    Image.fromarray(picture(2, 40, 30)).convert("RGB").convert("L" if mode == "LA" else mode).convert(mode).save(path)
-    assert store.decode(path, 16).shape == (16, 21, 3)
-
-
-def encoded(format: str) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(picture(3, 60, 50)).save(data, format)
-    return data.getvalue()
-
-
-JPEG, PNG = encoded("JPEG"), encoded("PNG")
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"<html>503 Slow Down</html>", JPEG[: len(JPEG) // 2], PNG[: len(PNG) // 2], JPEG[:20], b"\0" * 5000],
-    ids=["empty", "html", "half a jpeg", "half a png", "header", "zeros"],
-)
-def test_a_file_that_is_no_whole_image_is_named_in_one_line(tmp_path, data):
-    path = tmp_path / "000000000042.jpg"
-    path.write_bytes(data)
-    with pytest.raises(HarError, match=r"000000000042\.jpg: not a readable image") as told:
-        store.decode(path, 32)
-    assert "\n" not in str(told.value)
-
-
-@given(st.sampled_from([JPEG, PNG]), st.data())
-@settings(max_examples=60, deadline=None)
-def test_damaged_bytes_give_an_image_or_a_told_error(tmp_path_factory, data, draw):
-    damaged = bytearray(data)
-    for _ in range(draw.draw(st.integers(1, 4))):
-        damaged[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    path = tmp_path_factory.mktemp("damaged") / "image"
-    path.write_bytes(damaged[: draw.draw(st.integers(1, len(data)))])
-    # only a HarError may leave: anything else fails the test
-    with contextlib.suppress(HarError):
-        assert min(store.decode(path, 16).shape[:2]) == 16
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(HarError, match=r"nowhere\.jpg"):
-        store.decode(tmp_path / "nowhere.jpg", 32)
-
-
-@pytest.mark.parametrize("size", [(8000, 8000), (30_000, 2)], ids=["a bomb", "a strip that would grow into one"])
-def test_an_image_too_large_to_decode_is_refused(tmp_path, size):
-    path = tmp_path / "bomb.png"
-    Image.new("1", size).save(path)
-    with pytest.raises(HarError, match=r"bomb\.png: \d+ x \d+ pixels"):
-        store.decode(path, 256)
 
 
 def test_a_failed_build_leaves_no_store_and_an_old_one_whole(tmp_path, photos):

@@ -19,7 +19,7 @@ from pyarrow.parquet import write_table
 from har.app.cli import models
 from har.data import store
 from har.data.crops import read_boxes
-from har.data.folder.find import find_in_table
+from har.data.folder.find import recognise
 from har.data.folder.inspect import read_images
 from har.data.manifest import MANIFEST_COLUMNS, read_evidence, read_manifest
 from har.data.split import read_split
@@ -141,8 +141,8 @@ def test_tables_between_stages(fuzz, tmp_path, name):
 
 
 def test_own_images_looked_at(fuzz, tmp_path):
-    rows = [["image_id", "file_name", "name", "label", "group", "split", "width", "height", "turned"],
-            [5, "5.jpg", "a/5.jpg", "a", "", "", 4, 4, 0]]  # fmt: skip
+    rows = [["image_id", "file_name", "name", "label", "group", "split", "width", "height", "sha256"],
+            [5, "5.jpg", "a/5.jpg", "a", "", "", 4, 4, "0f"]]  # fmt: skip
 
     def read(case):
         file(tmp_path, "images.csv", case)
@@ -181,8 +181,8 @@ def test_own_table(fuzz, tmp_path):
     hostile = [[*row] for row in rows] + [["../secret.jpg", "A", "", "train"]]
 
     def read(case):
-        found = find_in_table(file(home, "t.csv", case), "", image="image", label="label", group="group", split="split")
-        assert all(one.path.resolve().is_relative_to(home.resolve()) for one in found)
+        _, found = recognise(str(file(home, "t.csv", case)), "", {})
+        assert all(one.path.resolve().is_relative_to(home.resolve()) for one in found.images)
 
     fuzz("Own table of images").run(st.one_of(csv_of(rows), csv_of(rows), csv_of(hostile)), read, table(rows))
 

@@ -15,7 +15,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="har",
         description="Do people in a photograph walk or run, sit or stand? Predict with the trained models of a "
-        "project, list them, take them along, train on your own images. Run it in the project's folder, or name that with --project.",
+        "project, list them, take them along, or train on your own images. Run it in the project's folder, or name that"
+        " with --project.",
     )
     top.add_argument("--project", default=".", metavar="FOLDER", help="the folder of params.yaml, data and reports")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")

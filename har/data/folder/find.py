@@ -200,11 +200,12 @@ def find_in_table(
         found.append(Found(image_id(name), path, name, said, kin, SPLIT_NAMES.get(part, "")))
     if not found:
         raise HarError(f"{file}: holds no row")
+    found = _distinct(found, str(file))
     unused = [column for column in frame.columns if column not in columns.values()]
     notes = [f"columns not used: {listed(unused)}"] if unused else []
     if split:
         notes += _check_given_splits(found, frame[split].str.strip(), str(file))
-    return Listing(_distinct(found, str(file)), notes)
+    return Listing(found, notes)
 
 
 def recognise(images: str, groups: str, columns: Mapping[str, str]) -> tuple[dict, Listing]:
@@ -234,8 +235,7 @@ def recognise(images: str, groups: str, columns: Mapping[str, str]) -> tuple[dic
         if is_table or named:
             known = ", ".join(COLUMN_NAMES[missing[0]])
             raise HarError(
-                f"{file}: no column is called as that of the {missing[0]} may be ({known}); it has {listed(header)}; "
-                f"name it with --{missing[0]}"
+                f"{file}: no column for the {missing[0]} ({known}); it has {listed(header)}; name it with --{missing[0]}"
             )
     return {"source": "folder", "folder": {"root": images}}, find_in_folder(images, groups)
 
