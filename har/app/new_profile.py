@@ -1,14 +1,14 @@
 """A profile for own images, written into params.yaml: `har new-profile NAME IMAGES [--like PROFILE]`.
 
-IMAGES is a folder with a folder of images for each class, or a CSV file with the columns image and label (and, where
-it has them, group and split). The profile says what differs from `sample`, or from another one that is named: the
-classes that are found, all their images, a prompt for each, and the task `activity` over all of them.
+IMAGES is a folder with a folder of images for each class, or a table (har.data.folder.find). The profile says what
+differs from `sample`, or from another one that is named: the classes that are found, all their images, a prompt for
+each, and the task `activity` over all of them.
 """
 
 import copy
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -20,8 +20,7 @@ from har.config.profile import Params, Profile, load_params, parse
 from har.config.types import check_labels
 from har.core.errors import HarError
 from har.core.files import replacing
-from har.core.readers import read_csv
-from har.data.folder.find import Found, find_in_folder, find_in_table
+from har.data.folder.find import Found, recognise
 from har.data.groups import group_codes
 
 
@@ -83,8 +82,30 @@ def _units(groups):
     return lambda part: len(set(groups[part.index]))
 
 
-def write_profile(path: Path, name: str, images: str, like: str = "sample") -> list[str]:
-    """Add the profile to the file `path` and make it the active one; returns its classes."""
+def write_profile(
+    path: Path,
+    name: str,
+    images: str,
+    like: str = "sample",
+    columns: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = print,
+) -> list[str]:
+    """Add a profile to params.yaml and make it the active one.
+
+    Args:
+        path: the file.
+        name: the profile's.
+        images: a folder or a CSV file (har.data.folder.find.recognise).
+        like: the profile that it starts from.
+        columns: the table's by image, label, group and split, where they are not to be recognised.
+        tell: takes lines on what was left out and how splits were understood.
+
+    Returns:
+        The classes.
+
+    Raises:
+        HarError: for a name that is taken, and what `recognise` refuses.
+    """
     params = load_params(path)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in Params.model_fields:
         raise HarError(f"{name}: expected another name, of lower-case letters, digits and underscores")
@@ -92,22 +113,15 @@ def write_profile(path: Path, name: str, images: str, like: str = "sample") -> l
         raise HarError(f"{path}: there is a profile {name} already; delete its block first")
     if like not in params.profiles:
         raise HarError(f"{path}: no profile {like}; expected one of {', '.join(params.profiles)}")
-    if images.lower().endswith(".csv"):
-        header = read_csv(images, "a CSV file with a row for each image").columns
-        table = {"file": images, "image": "image", "label": "label"}
-        table |= {column: column if column in header else "" for column in ("group", "split")}
-        source = {"source": "csv", "csv": table}
-        columns = {key: value for key, value in table.items() if key != "file"}
-        found = find_in_table(images, "", **columns, groups=params.profiles[like].data.folder.groups)
-    else:
-        source = {"source": "folder", "folder": {"root": images}}
-        found = find_in_folder(images, params.profiles[like].data.folder.groups)
+    source, listing = recognise(images, params.profiles[like].data.folder.groups, columns or {})
+    for note in listing.notes:
+        tell(f"{images}: {note}")
     yaml = YAML()
     yaml.default_flow_style, yaml.width = False, 80  # as DVC writes the file
     data = yaml.load(path.read_text(encoding="utf-8"))
     base = {key: value for key, value in read_yaml(path).items() if key in Profile.model_fields}
     talkers = [key for key, one in base["generative"].items() if "like" not in one]
-    block = block_of(source, found, params.profiles[like], talkers)
+    block = block_of(source, listing.images, params.profiles[like], talkers)
     data["profiles"][name] = differing(base, merged(params.overrides[like], block))
     data["profile"] = name
     with replacing(path) as temporary:

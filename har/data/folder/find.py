@@ -101,7 +101,7 @@ def find_in_folder(root: str | Path, groups: str) -> Listing:
     pattern, found = re.compile(groups) if groups else None, []
     for path in paths:
         if len(path.parts) >= depth + 2:
-            name, label = quoted(path.as_posix()), unicodedata.normalize("NFC", path.parts[depth])
+            name, label = quoted(path.as_posix()), unicodedata.normalize("NFC", path.parts[depth]).strip()
             split = SPLIT_NAMES[path.parts[0].lower()] if depth else ""
             group = _group(pattern, path.as_posix())
             found.append(Found(image_id(name), root / path, name, label, group, split))
