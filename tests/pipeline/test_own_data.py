@@ -193,7 +193,7 @@ def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_pa
     split = pd.read_csv(data / "split.csv")
     assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
 
-    sizes = pd.read_csv(reports / "tables/table1.csv")
+    sizes = pd.read_csv(reports / "eda/table1.csv")
     assert sorted(sizes.label) == sorted([*keys, "all"])
     assert sorted(pd.read_csv(reports / "statistics/per_class.csv")["class"].unique()) == keys
     table = pd.read_csv(reports / "tables/table7.csv").set_index("model")
