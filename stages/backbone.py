@@ -3,7 +3,7 @@
 import sys
 
 from har.models import backbone as backbones
-from stages.lib.context import CACHE, Context, stage
+from stages.lib.context import Context, stage
 
 
 def backbone(context: Context, name: str) -> None:
@@ -11,7 +11,6 @@ def backbone(context: Context, name: str) -> None:
         context.profile.backbones[name],
         context.data / "backbones" / name,
         pretrained=f"data/pretrained/{name}",
-        cache=CACHE / "hub",
     )
 
 

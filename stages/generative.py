@@ -42,7 +42,7 @@ def generative(context: Context, name: str) -> None:
     profile, config = context.profile, context.profile.generative[name]
     folder, out = CACHE / "generative" / name, context.data / "generative" / name
     if config.source == "hub":
-        fetch_hub(config.id, config.revision, folder, cache_dir=CACHE / "hub", max_bytes=config.max_bytes)
+        fetch_hub(config.id, config.revision, folder, max_bytes=config.max_bytes)
     else:
         fetch_folder(config.folder, folder, max_bytes=config.max_bytes)
     labels, split, opened = given(context, name)

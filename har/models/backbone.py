@@ -13,10 +13,10 @@ MAX_BYTES = 10_000_000_000
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
-def provide(config: Backbone, out: str | Path, *, pretrained: str | Path, cache: str | Path) -> None:
+def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> None:
     """Write the backbone's files to `out`: configuration, preprocessing, tokenizer and, unless the source is
-    random, weights. `pretrained` is the folder of the project's miniature of that name, `cache` keeps
-    downloads. Raises HarError where something can't be had."""
+    random, weights. `pretrained` is the folder of the project's miniature of that name. Raises HarError where
+    something can't be had."""
     out = Path(out)
     source = config.architecture if config.source == "random" else config.source
     shutil.rmtree(out, ignore_errors=True)
@@ -24,8 +24,7 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path, cache:
     # an architecture without weights: whoever loads the folder draws fresh ones from its seed
     weights = config.source != "random"
     if source == "hub":
-        known = {"model.safetensors": config.sha256} if config.sha256 and weights else None
-        fetch_hub(config.id, config.revision, out, cache_dir=cache, sha256=known, max_bytes=MAX_BYTES, weights=weights)
+        fetch_hub(config.id, config.revision, out, sha256=config.sha256, max_bytes=MAX_BYTES, weights=weights)
     else:
         folder = Path(pretrained if source == "pretrain" else config.folder)
         if source == "pretrain" and not (folder / "config.json").exists():

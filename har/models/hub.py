@@ -1,8 +1,9 @@
 """The backbone door: pretrained checkpoints from a model hub, at a pinned revision, or from a local folder.
 
-Only what a model needs and what cannot run code is taken: JSON, vocabularies and safetensors, never pickles
-(.bin, .pt) or Python files. Each file is compared with a hash, given here or by the hub, before the folder
-gets its name.
+Only what a model needs and what cannot run code is taken: JSON, vocabularies and safetensors, never pickles (.bin, .pt)
+or Python files. huggingface_hub fetches into the user's own cache (HF_HOME, HF_HUB_CACHE; HF_HUB_OFFLINE=1 takes what
+is there). Added here is what it leaves open: a bound on sizes, hashes compared with bytes, downloads that are taken up
+again, and one line within seconds for whatever a hub or a network refuses.
 """
 
 import hashlib
@@ -10,31 +11,34 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
 
 from har.core.errors import HarError
-from har.core.files import replacing_folder, write_json
-from har.core.readers import MB, is_text, is_whole, one_line, read_json
-from har.models.hub_files import WEIGHTS, check_safetensors, choose_files
+from har.core.files import replacing_folder
+from har.core.readers import MB, is_whole, one_line
+from har.models.hub_files import INDEX, SMALL_FILES, WEIGHTS, check_model, check_small_files, weight_files
 
-MAX_FILES = 10_000  # of a repository's root
-# What the library makes file names of: hashes, quoted or not.
+HUB = "https://huggingface.co"
+MAX_SMALL = 64 * MB  # of one file beside the weights; the largest tokenizer.json in use has 38 MB
+LARGE = MB  # files from here on are worth taking up again
+MAX_ANSWERS = 2000  # of a hub for one model
+WAITS = (1, 2, 4)  # seconds before a fault of the network or a busy hub is tried again
+PATIENCE = 5  # the most seconds that a hub may ask us to wait
+REASONS = {
+    "RevisionNotFound": "this revision does not exist",
+    "EntryNotFound": "this file does not exist",
+    "RepoNotFound": "this repository does not exist or is private (`hf auth login`)",
+    "GatedRepo": "access needs the owner's consent (ask for it on the model's page, then `hf auth login`)",
+    401: "the hub wants an access token, or refuses the one it got (`hf auth login`)",
+    403: "the hub refuses access to this repository",
+    404: "the hub has no such repository, revision or file",
+}
+# What becomes names of files: hashes, quoted or not.
 ETAG = re.compile(r'(W/)?"?[\w+=-]{1,200}"?', re.ASCII)
 COMMIT = re.compile("[0-9a-f]{40}")
-MAX_ANSWERS = 2000  # of a hub for one model
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One file as the hub lists it: its length and its hashes (git's blob id; sha256 for large files)."""
-
-    size: int
-    blob_id: str
-    sha256: str | None
 
 
 def fetch_hub(
@@ -42,265 +46,276 @@ def fetch_hub(
     revision: str,
     dest_dir: str | Path,
     *,
-    cache_dir: str | Path,
-    sha256: Mapping[str, str] | None = None,
     max_bytes: int,
-    endpoint: str | None = None,
+    sha256: str | None = None,
     weights: bool = True,
-    attempts: int = 4,
-    backoff: float = 1.0,
-) -> list[dict]:
+) -> None:
     """Fetch a model in transformers' format into `dest_dir`, whole and verified or not at all.
+
+    The hub is HF_ENDPOINT or huggingface.co. An access token (HF_TOKEN, `hf auth login`) is sent to huggingface.co
+    alone; to another HF_ENDPOINT only where HAR_TOKEN_TO_ENDPOINT=1 says so.
 
     Args:
         repo_id: name on the hub, as openai/clip-vit-base-patch32.
         revision: the commit, 40 hex digits. A branch or tag may point elsewhere tomorrow: refused.
-        cache_dir: huggingface_hub's cache; what it holds is not fetched again and works without network.
-        sha256: file name -> hex digits, for files whose hash is known beforehand. The others are compared
-            with the hash the hub itself tells.
-        max_bytes: of all files together.
-        endpoint: the hub's address (None: HF_ENDPOINT or https://huggingface.co). To an address given here
-            no stored access token is sent.
+        max_bytes: of all files together, compared with what the hub lists before they are fetched.
+        sha256: hex digits of model.safetensors, where known beforehand.
         weights: False takes configuration, processor and tokenizer alone.
-        attempts, backoff: tries for each file, and seconds before the second, doubled each time.
 
-    Returns provenance, one dict for each file: file, bytes, sha256, url. Raises HarError, naming
-    repository, revision and file.
+    Raises:
+        HarError: one line with repository, revision and reason.
     """
     label = f"{repo_id}@{revision}"
-    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+    if not COMMIT.fullmatch(revision):
         raise HarError(f"{label}: the revision must be a commit of 40 hex digits, not a branch or tag")
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", repo_id, re.ASCII) or ".." in repo_id:
         raise HarError(f"{label}: the repository must be a name such as openai/clip-vit-base-patch32")
-    hub = _quiet_hub()
-    endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or hub.constants.ENDPOINT).rstrip("/")
-    # None lets the library find the user's token; False sends none
-    token = None if endpoint == hub.constants.ENDPOINT else False
-    options = {"endpoint": endpoint, "token": token}
-    cache_dir = Path(cache_dir)
-
-    def try_hard(what: str, action: Callable[[], Any]) -> Any:
-        return _try_hard(f"{label}: {what}", action, attempts, backoff)
-
-    def fetch(name: str, force: bool = False) -> Path:
-        return Path(
-            try_hard(
-                name,
-                lambda: hub.hf_hub_download(
-                    repo_id,
-                    name,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force,
-                    tqdm_class=_bounded(4 * entries[name].size + MB),  # a few times from the start, at worst
-                    **options,
-                ),
-            )
-        )
-
-    def fetch_verified(name: str) -> Path:
-        """A file that was spoilt in the cache or on its way is fetched once more."""
-        path = fetch(name)
-        if _mismatch(path, entries[name], (sha256 or {}).get(name)):
-            path = fetch(name, force=True)
-        reason = _mismatch(path, entries[name], (sha256 or {}).get(name))
-        if reason:
-            # later runs must not find it in the cache
-            path.resolve().unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-            raise HarError(f"{label}: {name} {reason}")
-        return path
-
-    entries = _listing(
-        cache_dir / f"models--{repo_id.replace('/', '--')}" / "har-listings" / f"{revision}.json",
-        lambda: try_hard(
-            "list of files",
-            lambda: _entries(
-                islice(hub.HfApi(**options).list_repo_tree(repo_id, revision=revision, recursive=False), MAX_FILES)
-            ),
-        ),
-    )
-    chosen = choose_files(label, {n: e.size for n, e in entries.items()}, fetch_verified, sha256, max_bytes, weights)
-    return _assemble(
-        label, {n: fetch_verified(n) for n in chosen}, dest_dir, f"{endpoint}/{repo_id}/resolve/{revision}"
-    )
+    try:
+        files = _in_cache(label, repo_id, revision, max_bytes, weights)
+    except HarError:
+        raise
+    except Exception as error:  # httpx's and the library's own have no common base
+        raise HarError(f"{label}: {_reason(error)}") from None
+    for file in files:
+        if sha256 and file.name == WEIGHTS and (found := _digest(file, hashlib.sha256())) != sha256.lower():
+            raise HarError(f"{label}: {file.name} has sha256 {found}, expected {sha256} (as given)")
+    with replacing_folder(dest_dir) as folder:
+        for file in files:
+            _link(file.resolve(), folder / file.name)
 
 
-def fetch_folder(
-    path: str | Path,
-    dest_dir: str | Path,
-    *,
-    sha256: Mapping[str, str] | None = None,
-    max_bytes: int,
-    weights: bool = True,
-) -> list[dict]:
-    """Copy a local folder in the hub's format under the rules of `fetch_hub`; returns the same provenance."""
+def fetch_folder(path: str | Path, dest_dir: str | Path, *, max_bytes: int, weights: bool = True) -> None:
+    """Copy a local folder in the hub's format under the rules of `fetch_hub`."""
     folder = Path(path)
     if not folder.is_dir():
-        raise HarError(f"{folder}: no such folder; expected a model in the hub's format (config.json, {WEIGHTS})")
-    sizes = {p.name: p.stat().st_size for p in folder.iterdir() if p.is_file()}
-    chosen = choose_files(str(folder), sizes, lambda name: folder / name, sha256, max_bytes, weights)
-    for name in chosen:
-        reason = _mismatch(folder / name, None, (sha256 or {}).get(name))
-        if reason:
-            raise HarError(f"{folder}: {name} {reason}")
-    return _assemble(str(folder), {n: folder / n for n in chosen}, dest_dir, folder.resolve().as_uri())
+        raise HarError(f"{folder}: no such folder; expected a model in the hub's format (config.json, weights)")
+    sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+    names = [name for name in SMALL_FILES if name in sizes]
+    if weights:
+        check_model(folder)
+        names += weight_files(str(folder), sizes, folder)
+    check_small_files(folder)
+    _check_sizes(str(folder), names, sizes, max_bytes)
+    with replacing_folder(dest_dir) as made:
+        for name in names:
+            shutil.copyfile(folder / name, made / name)
 
 
-def _mismatch(path: Path, entry: _Entry | None, sha256: str | None) -> str | None:
-    """What is wrong with the file, or None. A hash given beforehand outranks the hub's own."""
-    size = path.stat().st_size
-    if entry is not None and size != entry.size:
-        return f"has {size} bytes, the hub lists {entry.size}"
-    wanted = sha256.lower() if sha256 else entry.sha256 if entry else None
-    if wanted:
-        digest = _digest(path, hashlib.sha256())
-        if digest != wanted:
-            return f"has sha256 {digest}, expected {wanted} ({'as given' if sha256 else 'as the hub says'})"
-    elif entry is not None:
-        # small files live in git itself, whose id of a file is this
-        digest = _digest(path, hashlib.sha1(b"blob %d\0" % size))
-        if digest != entry.blob_id:
-            return f"has git blob id {digest}, expected {entry.blob_id} (as the hub says)"
-    if path.name.endswith(".safetensors"):
+def _check_sizes(label: str, names: Iterable[str], sizes: Mapping[str, int], max_bytes: int) -> None:
+    for name in names:
+        if not is_whole(sizes[name]):
+            raise HarError(f"{label}: the hub lists {name} without a size")
+        if name in (*SMALL_FILES, INDEX) and sizes[name] > MAX_SMALL:
+            raise HarError(f"{label}: {name} has {sizes[name]} bytes, more than the {MAX_SMALL} allowed")
+    total = sum(sizes[name] for name in names)
+    if total > max_bytes:
+        raise HarError(f"{label}: the files have {total} bytes together, more than the {max_bytes} allowed")
+
+
+def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: bool) -> list[Path]:
+    """The model's files in the user's cache, fetched where they are not there, each with the hash that names it."""
+    hub = _library()
+    endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    trusted = endpoint == HUB or os.environ.get("HAR_TOKEN_TO_ENDPOINT") == "1"
+    options = {"endpoint": endpoint, "token": None if trusted else False}  # None: the user's own, if there is one
+
+    def snapshot(names: list[str], most: int) -> Path:
+        chosen = {"revision": revision, "allow_patterns": names, "tqdm_class": _bounded(most, False), **options}
+        get = partial(hub.snapshot_download, repo_id, **chosen)
         try:
-            check_safetensors(path)
-        except HarError as error:
-            return str(error)
-    return None
-
-
-def _digest(path: Path, digest) -> str:
-    with open(path, "rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _assemble(label: str, files: Mapping[str, Path], dest_dir: str | Path, address: str) -> list[dict]:
-    """Copy the files into a folder beside `dest_dir`, which then takes its name."""
-    rows = []
-    with replacing_folder(dest_dir) as folder:
-        for name, source in files.items():
+            return Path(get())
+        except _RefusedError as refused:  # what another client has put there may do
             try:
-                shutil.copyfile(source, folder / name)
-            except OSError as error:
-                raise HarError(f"{label}: {name} cannot be copied to {dest_dir} ({error.strerror})") from None
-            size = (folder / name).stat().st_size
-            digest = _digest(folder / name, hashlib.sha256())
-            rows.append({"file": name, "bytes": size, "sha256": digest, "url": f"{address}/{name}"})
-    return rows
+                return Path(get(local_files_only=True))
+            except hub.errors.LocalEntryNotFoundError:
+                raise refused from None
 
+    def fetch(names: list[str], folder: Path) -> None:
+        for _ in range(2):
+            for name in names:
+                if sizes[name] > LARGE and not (folder / name).exists():
+                    _take_up(hub.hf_hub_url(repo_id, name, revision=revision, endpoint=endpoint), folder, options)
+            snapshot(names, 2 * sum(sizes[name] for name in names) + MB)
+            spoilt = [folder / name for name in names if _is_spoilt(folder / name)]
+            if not spoilt:
+                return
+            for file in spoilt:
+                file.resolve().unlink()
+                file.unlink(missing_ok=True)
+        raise HarError(f"{label}: {spoilt[0].name} comes with other bytes than the hash that the hub names")
 
-def _listing(memo: Path, ask: Callable[[], dict[str, _Entry]]) -> dict[str, _Entry]:
-    """The repository's files at its root. A commit never changes, so the answer is kept for later runs."""
+    folder = snapshot(["config.json"], MAX_SMALL)
     try:
-        return {name: _Entry(**entry) for name, entry in read_json(memo, "a list of files").items()}
-    except (HarError, TypeError):
-        pass
-    entries = ask()
-    write_json(memo, {name: asdict(entry) for name, entry in entries.items()})
-    return entries
+        sizes = {file.path: file.size for file in hub.get_cached_repo_tree(repo_id, revision=revision)}
+    except hub.errors.CachedRepoTreeNotFoundError:  # no network, and filled by another client
+        sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+        if weights and not {WEIGHTS, INDEX} & set(sizes):
+            raise HarError(f"{label}: the weights are not in the cache, and the hub cannot be asked") from None
+    if "config.json" not in sizes:
+        raise HarError(f"{label}: config.json is missing; expected a model in transformers' format")
+    names = [name for name in SMALL_FILES if name in sizes]
+    if weights and WEIGHTS not in sizes and INDEX in sizes:
+        names.append(INDEX)
+    _check_sizes(label, names, sizes, max_bytes)
+    fetch(names, folder)
+    check_small_files(folder, label)
+    if weights:
+        names = list(dict.fromkeys([*names, *weight_files(label, sizes, folder)]))
+        _check_sizes(label, names, sizes, max_bytes)
+        fetch(names, folder)
+        check_model(folder, label)
+    return [folder / name for name in names]
 
 
-def _entries(items: Iterable[Any]) -> dict[str, _Entry]:
-    """The files among what the hub lists; ValueError for one that is not described as a hub describes it."""
-    entries = {}
-    for item in items:
-        if not hasattr(item, "size"):  # a folder
-            continue
-        size, sha256 = (item.lfs.size, item.lfs.sha256) if item.lfs else (item.size, None)
-        if not is_text(item.path) or not is_whole(size) or not re.fullmatch("[0-9a-f]{40}", str(item.blob_id)):
-            raise ValueError(f"the hub lists {item.path!r:.60} without a size or a hash")
-        if item.lfs and not re.fullmatch("[0-9a-f]{64}", str(sha256)):
-            raise ValueError(f"the hub lists {item.path!r:.60} without a sha256")
-        if "/" not in item.path:
-            entries[item.path] = _Entry(size, item.blob_id, sha256)
-    return entries
+def _take_up(url: str, folder: Path, options: dict) -> None:
+    """Fetch a large file into the cache where a download before, killed or cut off, has left it. The library would
+    begin anew, and leave the part for ever."""
+    import httpx2
+    from huggingface_hub import get_hf_file_metadata
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+
+    known = get_hf_file_metadata(url, **options)
+    if known.etag is None or known.size is None:
+        return
+    repository = folder.parent.parent
+    blob = repository / "blobs" / known.etag
+    lock = repository.parent / ".locks" / repository.name / f"{known.etag}.lock"
+    for above in (blob.parent, lock.parent):
+        above.mkdir(parents=True, exist_ok=True)
+    with WeakFileLock(lock):
+        if not blob.exists():
+            parts = sorted(blob.parent.glob(f"{blob.name}.*incomplete"), key=lambda part: part.stat().st_size)
+            part = parts[-1] if parts else blob.with_name(f"{blob.name}.0.incomplete")
+            token = options["token"] if known.location.startswith(options["endpoint"]) else False
+            for wait in (*WAITS, None):
+                try:
+                    with open(part, "ab") as stream:
+                        http_get(
+                            known.location,
+                            stream,
+                            resume_size=stream.tell(),
+                            headers=build_hf_headers(token=token),
+                            expected_size=known.size,
+                            tqdm_class=_bounded(2 * known.size + MB),
+                        )
+                    break
+                except httpx2.ReadError:  # a connection that was reset; the library tries other faults again itself
+                    if wait is None:
+                        raise
+                    time.sleep(wait)
+            part.rename(blob)
+        for part in blob.parent.glob(f"{blob.name}.*incomplete"):
+            part.unlink()
 
 
-def _quiet_hub():
-    """huggingface_hub without its Xet transport and telemetry, also if it was imported before."""
+def _is_spoilt(file: Path) -> bool:
+    """Whether the bytes lack the hash by which the cache names them: sha256 of large files, git's blob id of others."""
+    name = Path(os.readlink(file)).name if file.is_symlink() else ""
+    if len(name) not in (40, 64):
+        return False
+    begun = hashlib.sha256() if len(name) == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
+    return _digest(file, begun) != name
+
+
+def _digest(file: Path, digest) -> str:
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: digest).hexdigest()
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for the bytes where the file system can, so that a checkpoint is stored once; else a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class _RefusedError(Exception):
+    """What a hub or the network refuses, in one line."""
+
+
+def _reason(error: Exception) -> str:
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    cause = error.__cause__ or error
+    if isinstance(cause, OfflineModeIsEnabled):
+        return "not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
+    return str(cause) if isinstance(cause, _RefusedError) else f"cannot be fetched ({one_line(cause, 300)})"
+
+
+def _library():
+    """huggingface_hub with our client, and without telemetry, messages and Xet: a second way to the same bytes, that
+    our tests cannot stand in for."""
     os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import huggingface_hub
     from huggingface_hub import constants
+    from huggingface_hub.utils import logging
 
-    # Xet is a second way to the same bytes that our tests cannot stand in for
     constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_TELEMETRY = True
-    if _guard not in huggingface_hub.get_session().event_hooks["response"]:
-        huggingface_hub.set_client_factory(_guarded_client)
-    _guard.answers = 0
+    logging.set_verbosity_error()
+    huggingface_hub.set_client_factory(_client)
     return huggingface_hub
 
 
-class _Guard:
-    """Looks at each answer of the hub. Its library makes names of files of ETags and commits, and follows pages of a
-    list without end."""
-
-    answers = 0
-
-    def __call__(self, response) -> None:
-        """HarError for headers that are no hashes, and after too many answers."""
-        self.answers += 1
-        if self.answers > MAX_ANSWERS:
-            raise HarError(f"more than {MAX_ANSWERS:,} answers, the hub does not come to an end")
-        for name, pattern in (("ETag", ETAG), ("X-Linked-ETag", ETAG), ("X-Repo-Commit", COMMIT)):
-            value = response.headers.get(name)
-            if value is not None and not pattern.fullmatch(value):
-                raise HarError(f"the server's {name} is {value!r:.60}, which is no hash")
-
-
-_guard = _Guard()
-
-
-def _guarded_client():
+def _client():
     from huggingface_hub.utils._http import default_client_factory
 
     client = default_client_factory()
-    client.event_hooks = {**client.event_hooks, "response": [_guard]}
+    client.send = partial(_send, client.send, count(1))
     return client
 
 
-def _bounded(most: int) -> type:
-    """A progress bar that stops a transfer after so many bytes: HarError where a file does not come to its end."""
+def _send(send: Callable, answers: Iterator[int], request, **options):
+    """The answer to `request`. Faults of the network and a busy hub are tried again for some seconds; whatever else is
+    refused ends at once in _RefusedError."""
+    import httpx2
+
+    name = f"{Path(request.url.path).name}: " if "/resolve/" in request.url.path else ""
+    for wait in (*WAITS, None):
+        if next(answers) > MAX_ANSWERS:
+            raise _RefusedError(f"more than {MAX_ANSWERS:,} answers, the hub does not come to an end")
+        try:
+            response = send(request, **options)
+        except httpx2.TransportError as error:
+            if wait is None or isinstance(error, httpx2.TimeoutException | httpx2.UnsupportedProtocol):
+                raise _RefusedError(f"{name}{request.url.host} cannot be reached ({one_line(error, 100)})") from None
+            time.sleep(wait)
+            continue
+        for header, pattern in (("ETag", ETAG), ("X-Linked-ETag", ETAG), ("X-Repo-Commit", COMMIT)):
+            if request.method == "HEAD" and not pattern.fullmatch(response.headers.get(header, "")):
+                response.headers.pop(header, None)  # the library makes names of files of them
+        status = response.status_code
+        reason = REASONS.get(response.headers.get("X-Error-Code") if status >= 400 else "") or REASONS.get(status)
+        if reason is None and status not in (408, 429) and status < 500:
+            return response
+        asked = re.fullmatch(r"[0-9]{1,9}", response.headers.get("Retry-After", "")) or re.search(
+            r"\br=0;t=([0-9]{1,9})", response.headers.get("RateLimit", "")
+        )
+        seconds = int(asked[asked.lastindex or 0]) if asked else 0
+        response.close()
+        if reason is None and (wait is None or seconds > PATIENCE):
+            told = f"is busy (status {status})" if status != 429 else "has had too many requests (status 429)"
+            reason = f"the hub {told}, try again" + (f" in {seconds} seconds" if seconds else " later")
+        if reason:
+            raise _RefusedError(f"{name}{reason}")
+        time.sleep(max(wait, seconds))
+
+
+def _bounded(most: int, shown: bool = True) -> type:
+    """A progress bar, `shown` or not, that stops a transfer which does not come to its end after so many bytes."""
     from huggingface_hub.utils import tqdm
 
     class Bounded(tqdm):
         received = 0
 
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options if shown else {**options, "disable": True})
+
         def update(self, n=1):
-            self.received += n
+            self.received += n or 0
             if self.received > most:
-                raise HarError(f"more than {most:,} bytes come, the hub listed fewer")
+                raise _RefusedError(f"more than {most:,} bytes come, the hub listed fewer")
             return super().update(n)
 
     return Bounded
-
-
-def _try_hard(label: str, action: Callable[[], Any], attempts: int, backoff: float) -> Any:
-    """The result of `action`; faults of the network are tried again, the others told at once."""
-    from huggingface_hub import errors
-
-    final = (
-        (errors.RevisionNotFoundError, "this revision does not exist"),
-        (errors.GatedRepoError, "access needs the owner's consent (log in with `hf auth login`)"),
-        (errors.RepositoryNotFoundError, "this repository does not exist or is private"),
-        (errors.RemoteEntryNotFoundError, "this file does not exist"),
-        (errors.OfflineModeIsEnabled, "not in the cache, and HF_HUB_OFFLINE forbids to fetch it"),
-    )
-    for attempt in range(1, attempts + 1):
-        try:
-            return action()
-        except HarError as error:
-            raise HarError(f"{label}: {error}") from None
-        except Exception as error:  # httpx's, requests' and the library's own errors have no common base
-            cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None
-            for known in (error, cause):
-                for kind, reason in final:
-                    if isinstance(known, kind):
-                        raise HarError(f"{label}: {reason}") from None
-            response = getattr(error, "response", None)
-            code = getattr(response, "status_code", None)
-            if attempt == attempts or (code is not None and code < 500 and code not in (408, 429)):
-                raise HarError(f"{label}: cannot be fetched ({one_line(cause or error, 300)})") from None
-            time.sleep(backoff * 2 ** (attempt - 1))

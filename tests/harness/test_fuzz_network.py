@@ -123,11 +123,7 @@ def home(monkeypatch):
     for name in ("HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    import huggingface_hub.file_download
-    import huggingface_hub.utils._http
-
-    for module in (huggingface_hub.file_download, huggingface_hub.utils._http):
-        monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
 
 
 def test_downloads(tmp_path, monkeypatch):
@@ -173,7 +169,7 @@ def test_downloads(tmp_path, monkeypatch):
 TREE = json.loads(model_hub(REPO, REVISION, FILES).files[f"/api/models/{REPO}/tree/{REVISION}"])
 
 
-def test_a_hub(tmp_path):
+def test_a_hub(tmp_path, monkeypatch):
     """Listings, redirects and headers of a hub that lies: nothing lands outside cache and destination."""
     now = {}
     site = model_hub(REPO, REVISION, FILES)
@@ -211,12 +207,13 @@ def test_a_hub(tmp_path):
     def read(case):
         now["case"] = case
         here = tmp_path / f"{next(count)}"
-        fetch_hub(
-            REPO, REVISION, here / "out", cache_dir=here / "cache", max_bytes=10**7, endpoint=site.url, attempts=1
-        )
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(here / "cache"))
+        fetch_hub(REPO, REVISION, here / "out", max_bytes=10**7)
         assert {"config.json", "model.safetensors"} <= {p.name for p in (here / "out").iterdir()} <= set(FILES)
 
+    monkeypatch.setattr("har.models.hub.WAITS", ())
     with serving(site):
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
         Fuzz("Model hub", tmp_path, BOUND).run(st.one_of(lies, answers), read, ("nowhere", b""), few=12)
 
 

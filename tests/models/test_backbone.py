@@ -19,7 +19,7 @@ def config(**changes) -> Backbone:
 def test_a_provided_backbone_has_the_weights_of_its_source(checkpoints, tmp_path, name, source):
     where = {"pretrained": checkpoints[name]} if source == "pretrain" else {"pretrained": tmp_path / "nowhere"}
     folder = "" if source == "pretrain" else str(checkpoints[name])
-    backbone.provide(config(source=source, folder=folder), tmp_path / name, cache=tmp_path / "cache", **where)
+    backbone.provide(config(source=source, folder=folder), tmp_path / name, **where)
     assert (tmp_path / name / "model.safetensors").read_bytes() == (
         checkpoints[name] / "model.safetensors"
     ).read_bytes()
@@ -32,7 +32,7 @@ def test_a_provided_backbone_has_the_weights_of_its_source(checkpoints, tmp_path
 def test_random_is_the_architecture_without_weights(checkpoints, tmp_path, name, architecture):
     folder = "" if architecture == "pretrain" else str(checkpoints[name])
     chosen = config(source="random", architecture=architecture, folder=folder)
-    backbone.provide(chosen, tmp_path / name, pretrained=checkpoints[name], cache=tmp_path / "cache")
+    backbone.provide(chosen, tmp_path / name, pretrained=checkpoints[name])
     assert not list((tmp_path / name).glob("*.safetensors*"))
     models = []
     for seed in (0, 0, 1):
@@ -47,9 +47,7 @@ def test_random_is_the_architecture_without_weights(checkpoints, tmp_path, name,
 
 def test_weights_of_an_earlier_source_do_not_linger(checkpoints, tmp_path):
     for source in ("pretrain", "random"):
-        backbone.provide(
-            config(source=source), tmp_path / "clip", pretrained=checkpoints["clip"], cache=tmp_path / "cache"
-        )
+        backbone.provide(config(source=source), tmp_path / "clip", pretrained=checkpoints["clip"])
     assert not list((tmp_path / "clip").glob("*.safetensors*"))
 
 
@@ -58,7 +56,7 @@ def test_a_folder_without_weights_serves_random_only(checkpoints, tmp_path):
     bare.mkdir()
     for file in checkpoints["clip"].glob("*.json"):
         (bare / file.name).write_bytes(file.read_bytes())
-    options = {"pretrained": tmp_path, "cache": tmp_path / "cache"}
+    options = {"pretrained": tmp_path}
     backbone.provide(config(source="random", architecture="folder", folder=str(bare)), tmp_path / "a", **options)
     with pytest.raises(HarError, match=r"model\.safetensors is missing"):
         backbone.provide(config(source="folder", folder=str(bare)), tmp_path / "b", **options)
@@ -66,14 +64,13 @@ def test_a_folder_without_weights_serves_random_only(checkpoints, tmp_path):
 
 def test_a_missing_miniature_names_the_command_that_makes_it(tmp_path):
     with pytest.raises(HarError, match="dvc repro pretrain@clip"):
-        backbone.provide(config(), tmp_path / "out", pretrained=tmp_path / "clip", cache=tmp_path / "cache")
+        backbone.provide(config(), tmp_path / "out", pretrained=tmp_path / "clip")
 
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(HarError, match="nowhere"):
         backbone.provide(
             config(source="folder", folder=str(tmp_path / "nowhere")), tmp_path / "out", pretrained=tmp_path,
-            cache=tmp_path / "cache",
         )  # fmt: skip
 
 
@@ -88,14 +85,12 @@ def test_a_hub_backbone_comes_at_its_revision_with_a_size_limit(monkeypatch, tmp
 
     monkeypatch.setattr(backbone, "fetch_hub", fetch)
     chosen = config(source="hub", revision="a" * 40, sha256="b" * 64)
-    backbone.provide(chosen, tmp_path / "clip", pretrained=tmp_path, cache=tmp_path / "cache")
+    backbone.provide(chosen, tmp_path / "clip", pretrained=tmp_path)
     assert (asked["repo"], asked["revision"]) == ("owner/name", "a" * 40)
-    assert asked["sha256"] == {"model.safetensors": "b" * 64}
+    assert asked["sha256"] == "b" * 64
     assert asked["weights"] is True
     assert asked["max_bytes"] < 20e9
     backbone.provide(
         chosen.model_copy(update={"source": "random", "architecture": "hub"}), tmp_path / "clip", pretrained=tmp_path,
-        cache=tmp_path / "cache",
     )  # fmt: skip
     assert asked["weights"] is False
-    assert asked["sha256"] is None

@@ -1,5 +1,6 @@
 """Loopback servers that misbehave on command, and a small COCO and model hub to serve from them."""
 
+import gzip
 import hashlib
 import json
 import socket
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+MB = 1 << 20
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Site:
     faults: dict[str, list[Callable]] = field(default_factory=lambda: defaultdict(list))
     routes: dict[str, Callable] = field(default_factory=dict)
     headers: dict[str, dict] = field(default_factory=lambda: defaultdict(dict))
+    zipped: set[str] = field(default_factory=set)  # paths that are compressed for who accepts it
     ranges: bool = True
     requests: list[Seen] = field(default_factory=list)
     url: str = ""
@@ -75,6 +79,9 @@ class Handler(BaseHTTPRequestHandler):
         """The file, or the part of it that Range asks for; only the first `only` bytes of that."""
         etag = hashlib.md5(body).hexdigest()
         extra = {"ETag": f'"{etag}"', **self.site.headers[self.path.partition("?")[0]]}
+        if self.path.partition("?")[0] in self.site.zipped and "gzip" in self.headers.get("Accept-Encoding", ""):
+            self.reply(200, gzip.compress(body), only=only, **extra, Content_Encoding="gzip")
+            return
         wanted = self.headers.get("Range")
         if self.site.ranges and wanted and self.headers.get("If-Range", extra["ETag"]) == extra["ETag"]:
             start = int(wanted.removeprefix("bytes=").partition("-")[0])
@@ -142,37 +149,67 @@ def stall(count: int, seconds: float) -> Callable:
     return fault
 
 
-def model_hub(repo_id: str, revision: str, files: dict[str, bytes]) -> Site:
-    """One repository as a model hub serves it: a listing, small files directly, large ones by redirect."""
+def model_hub(repo_id: str, revision: str, files: dict[str, bytes], large: int = 10 * MB) -> Site:
+    """One repository as huggingface.co serves it in 2026: an Express server, whose own weak ETags hold `/`, lists the
+    files; small ones are redirected (307) to its cache, those in LFS (302) to storage on another host. LFS holds
+    safetensors, .bin and what is larger than `large`."""
     site = Site()
     commit = {"X-Repo-Commit": revision}
     tree = []
     for name, body in files.items():
         sha256 = hashlib.sha256(body).hexdigest()
         blob_id = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+        lfs = name.endswith((".safetensors", ".bin")) or len(body) > large
+        etag = sha256 if lfs else blob_id
+        linked = {"X-Linked-ETag": f'"{etag}"', "X-Linked-Size": str(len(body)), **commit}
         entry = {"type": "file", "path": name, "size": len(body), "oid": blob_id}
         path = f"/{repo_id}/resolve/{revision}/{name}"
-        if name.endswith((".safetensors", ".bin")):
-            tree.append({**entry, "lfs": {"oid": sha256, "size": len(body), "pointerSize": 134}})
+        if lfs:
+            stored = {"oid": sha256, "size": len(body), "pointerSize": 134}
+            tree.append({**entry, "lfs": stored, "xetHash": sha256[::-1]})
             site.files[f"/cdn/{sha256}"] = body
-            linked = {"X-Linked-ETag": f'"{sha256}"', "X-Linked-Size": str(len(body)), **commit}
-            site.routes[path] = _redirect(site, f"/cdn/{sha256}", linked)
+            token = f'<{{url}}/api/models/{repo_id}/xet-read-token/{revision}>; rel="xet-auth"'
+            linked |= {"X-Xet-Hash": sha256[::-1], "Link": token}
+            site.routes[path] = _redirect(site, 302, f"{{other}}/cdn/{sha256}?Expires=1&Signature=a~b", linked)
         else:
             tree.append(entry)
-            site.files[path] = body
-            site.headers[path] = {"ETag": f'"{blob_id}"', **commit}
+            kept = f"/api/resolve-cache/models/{repo_id}/{revision}/{name}"
+            site.files[kept] = body
+            site.headers[kept] = {"ETag": f'"{blob_id}"', "Vary": "Origin, Accept-Encoding", **commit}
+            site.zipped.add(kept)
+            site.routes[path] = _redirect(site, 307, f"{kept}?%2F{name}&etag=%22{blob_id}%22", linked)
     tree.append({"type": "directory", "path": "onnx", "oid": "0" * 40})
     listing = f"/api/models/{repo_id}/tree/{revision}"
     site.files[listing] = json.dumps(tree).encode()
-    site.headers[listing] = {"Content-Type": "application/json"}
+    site.headers[listing] = {"Content-Type": "application/json; charset=utf-8", **EXPRESS}
+    site.zipped.add(listing)
     return site
 
 
-def _redirect(site: Site, target: str, headers: dict) -> Callable:
-    # another host name, as the hub's storage has: no access token may go there
-    return lambda handler, body: handler.reply(
-        302, b"", Location=site.url.replace("127.0.0.1", "localhost") + target, **headers
-    )
+# What the hub's own server adds to each answer.
+EXPRESS = {
+    "X-Powered-By": "huggingface-moon",
+    "ETag": 'W/"8c-6WrD95JiXZalWmyM/8wvo3ELvyY"',
+    "RateLimit": '"api";r=499;t=120',
+    "RateLimit-Policy": '"fixed window";"api";q=500;w=300',
+}
+
+
+def _redirect(site: Site, code: int, target: str, headers: dict) -> Callable:
+    def answer(handler, body):
+        # another host name, as the hub's storage has: no access token may go there
+        places = {"url": site.url, "other": site.url.replace("127.0.0.1", "localhost")}
+        filled = {name: value.format_map(places) for name, value in headers.items()}
+        text = b"Temporary Redirect"
+        handler.reply(code, text, **{**EXPRESS, **filled, "Location": target.format_map(places)})
+
+    return answer
+
+
+def refusal(code: int, error: str = "", **headers) -> Callable:
+    """Answer as the hub does where it refuses: an Express body, the reason in X-Error-Code."""
+    extra = {"X-Error-Code": error, "X-Error-Message": "Sorry"} if error else {}
+    return lambda handler, body: handler.reply(code, b"Invalid username or password.", **EXPRESS | extra | headers)
 
 
 @contextmanager

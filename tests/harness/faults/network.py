@@ -127,21 +127,21 @@ def suffer(truth: Path, folder: Path, kills: int, seed: int) -> Fetched:
 
 # the stages' own calls, in a process of their own; a HarError ends it, as it ends a stage
 CLIENT = """
-import json, sys
+import json, os, sys
 from pathlib import Path
-from har.coco.fetch import fetch_annotations, fetch_images
-from har.errors import told_in_one_line
-from har.hub import fetch_hub
+from har.core.errors import told_in_one_line
+from har.data.coco.fetch import fetch_annotations, fetch_images
+from har.models.hub import fetch_hub
 
 task = json.loads(sys.argv[1])
+os.environ |= {"HF_ENDPOINT": task["hub"], "HF_HOME": str(Path(task["folder"], "cache").absolute())}
 folder, options = Path(task["folder"]), {**task["options"], "timeout": tuple(task["options"]["timeout"])}
 with told_in_one_line("fetch"):
     fetch_annotations(task["coco"], folder / "coco/annotations", folder / "cache", sha256=None, size=None,
                       members=task["members"], archive="annotations/all.zip", progress=False, **options)
     fetch_images([tuple(row) for row in task["rows"]], task["coco"], folder / "coco/val", folder / "cache",
                  folder="val", workers=4, progress=False, **options)
-    fetch_hub(task["repository"], task["revision"], folder / "hub", cache_dir=folder / "cache/hub",
-              max_bytes=10**9, endpoint=task["hub"], attempts=8, backoff=0.01)
+    fetch_hub(task["repository"], task["revision"], folder / "hub", max_bytes=10**9)
 """
 
 
