@@ -85,9 +85,11 @@ class Encoder:
         with opening(self.folder, "a tokenizer and text tower that fit each other"):
             tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
             length = self.model.config.text_config.max_position_embeddings
-            # SigLIP pools the last position, so it needs the padding that it was trained with
-            padding = "max_length" if self.model.config.model_type.startswith("siglip") else True
-            tokens = tokenizer(list(texts), padding=padding, truncation=True, max_length=length, return_tensors="pt")
+            # SigLIP was trained with texts in lower case; it pools the last position, so it needs the padding as well
+            siglip = self.model.config.model_type.startswith("siglip")
+            padding = "max_length" if siglip else True
+            words = [text.lower() if siglip else text for text in texts]
+            tokens = tokenizer(words, padding=padding, truncation=True, max_length=length, return_tensors="pt")
             inputs = {"input_ids": tokens["input_ids"].to(self.device)}
             if padding is True:
                 inputs["attention_mask"] = tokens["attention_mask"].to(self.device)

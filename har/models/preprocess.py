@@ -48,8 +48,11 @@ class Preprocess:
         return images.to(torch.float32, copy=True).sub_(mean).div_(std)
 
 
-# Kinds to which a single number as size means the short side; to the others it means both sides.
-SHORT_SIDE = ("CLIP", "Bit", "ConvNext", "ConvNeXT", "Levit", "PoolFormer")
+# transformers' image processors whose steps are those of a Preprocess: resize, crop, rescale to 0..1, normalise.
+PROCESSORS = ("Beit", "Bit", "CLIP", "ConvNext", "DINOv3ViT", "DeiT", "MobileNetV1", "MobileNetV2", "Pvt", "Segformer",
+              "Siglip", "ViT")  # fmt: skip
+FIELDS = ("size", "resample", "do_resize", "do_center_crop", "do_rescale", "rescale_factor", "do_normalize",
+          "image_mean", "image_std")  # fmt: skip
 MAX_SIDE = 1024  # pixels; of the encoders in use none takes more, and attention grows with the fourth power
 LARGE = 384  # ConvNeXt's processor squashes from this size on, and crops below
 
@@ -72,22 +75,37 @@ def hub_config(folder: str | Path) -> dict:
 
 
 def from_folder(folder: str | Path) -> Preprocess:
-    """The preprocessing that a checkpoint folder states."""
-    return from_hub_config(hub_config(folder), str(Path(folder) / "preprocessor_config.json"))
+    """The preprocessing that a checkpoint folder states; what its file leaves out is as in transformers' processor of
+    that type, or else of the model type in config.json."""
+    config = hub_config(folder)
+    model = Path(folder) / "config.json"
+    model_type = str(read_json(model, "a model").get("model_type")) if model.exists() else ""
+    return from_hub_config(config, str(Path(folder) / "preprocessor_config.json"), model_type)
 
 
-def from_hub_config(config: dict, where: str) -> Preprocess:
-    """A hub preprocessor_config.json as a Preprocess.
+def from_hub_config(config: dict, where: str, model_type: str = "") -> Preprocess:
+    """A hub preprocessor_config.json as a Preprocess; model_type: whose processor it is where it does not say itself.
 
     Raises HarError for a size that is not square, and for steps that a Preprocess has no name for.
     """
-    kind = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
-    for step in ("do_flip_channel_order", "rescale_offset", "do_pad"):
-        if config.get(step):
-            raise HarError(f"{where}: {step} is on, which this project's preprocessing does not do")
+    named = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
+    kind = named.removesuffix("Fast").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
+    kind = kind or _processor_of(model_type)
+    if kind not in PROCESSORS:
+        told = f"image_processor_type is {kind!r:.60}" if kind else "image_processor_type is missing"
+        raise HarError(f"{where}: {told}, expected ImageProcessor of {', '.join(PROCESSORS)}")
+    read = {*FIELDS, "crop_size"} if config.get("do_center_crop") else set(FIELDS)
+    if not read <= set(config) or not isinstance(config["size"], dict):
+        config = _defaults(kind) | config
+    for step, usual in (("do_resize", True), ("do_rescale", True), ("do_flip_channel_order", False), ("do_pad", False)):
+        if config.get(step, usual) is not usual:
+            raise HarError(f"{where}: {step} is {config[step]!r:.60}, which this project's preprocessing does not do")
+    factor = config.get("rescale_factor", 1 / 255)
+    if not is_number(factor) or abs(factor * 255 - 1) > 1e-6:
+        raise HarError(f"{where}: rescale_factor is {factor!r:.60}, expected 1/255")
 
     def side(value, key: str) -> tuple[int, str]:
-        found = value, "crop" if kind.startswith(SHORT_SIDE) else "squash"
+        found = value, "squash" if config.get("default_to_square", True) else "crop"
         if isinstance(value, dict) and "shortest_edge" in value:
             found = value["shortest_edge"], "crop"
         elif isinstance(value, dict) and value.get("height") == value.get("width"):
@@ -97,9 +115,9 @@ def from_hub_config(config: dict, where: str) -> Preprocess:
             raise HarError(f"{where}: {key} is {value!r:.80}, {told}")
         return found
 
-    def channels(key: str, otherwise: float, least: float) -> tuple[float, float, float]:
+    def channels(key: str, least: float) -> tuple[float, float, float]:
         values = config.get(key)
-        values = [otherwise] * 3 if values is None else [values] * 3 if is_number(values) else values
+        values = [values] * 3 if is_number(values) else values
         if (
             not isinstance(values, list)
             or len(values) != 3
@@ -110,24 +128,41 @@ def from_hub_config(config: dict, where: str) -> Preprocess:
 
     size, fit = side(config.get("size"), "size")
     crop_pct = 1.0
-    if config.get("do_center_crop") and not kind.startswith("ConvN"):
+    if config.get("do_center_crop") and kind != "ConvNext":
         cropped, _ = side(config.get("crop_size", size), "crop_size")
         if cropped > size:
             raise HarError(f"{where}: crop_size {cropped} is larger than size {size}")
         size, crop_pct = cropped, cropped / size
-    elif kind.startswith("ConvN"):  # also ResNet's: scales to size / crop_pct and keeps the centre
+    elif kind == "ConvNext":  # also ResNet's: scales to size / crop_pct and keeps the centre
         fit, crop_pct = ("crop", config.get("crop_pct") or 224 / 256) if size < LARGE else ("squash", 1.0)
     if not is_number(crop_pct, 1) or crop_pct <= 0:
         raise HarError(f"{where}: crop_pct is {crop_pct!r:.60}, expected a share above 0 and up to 1")
-    resample = config.get("resample", 3)
+    resample = config.get("resample")
     if not is_whole(resample, 0, 5):
         raise HarError(f"{where}: resample is {resample!r:.60}, expected a filter of Pillow, 0 to 5")
-    plain = config.get("do_normalize") is False
+    plain = not config["do_normalize"]
     return Preprocess(
         size=size,
         fit=fit,
-        mean=(0.0, 0.0, 0.0) if plain else channels("image_mean", 0.5, -1e6),
-        std=(1.0, 1.0, 1.0) if plain else channels("image_std", 0.5, 1e-6),
+        mean=(0.0, 0.0, 0.0) if plain else channels("image_mean", -1e6),
+        std=(1.0, 1.0, 1.0) if plain else channels("image_std", 1e-6),
         resample=resample,
         crop_pct=crop_pct,
     )
+
+
+def _processor_of(model_type: str) -> str:
+    """The first part of the name of transformers' image processor for a model type; empty where it has none."""
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+
+    name = (IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type) or {}).get("torchvision") or ""
+    return name.removesuffix("ImageProcessor")
+
+
+def _defaults(kind: str) -> dict:
+    """The values that transformers' image processor has where its file says nothing."""
+    import transformers
+
+    processor = getattr(transformers, f"{kind}ImageProcessor")
+    values = {key: getattr(processor, key, None) for key in (*FIELDS, "crop_size", "crop_pct", "default_to_square")}
+    return {key: value for key, value in values.items() if value is not None} | {"resample": int(processor.resample)}

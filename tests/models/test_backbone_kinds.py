@@ -9,9 +9,9 @@ from conftest import CLASSES, picture
 
 from har.config.models import Finetune
 from har.core.errors import HarError
-from har.models import classifier
+from har.models import classifier, preprocess
 from har.models.encoder import Encoder
-from har.models.preprocess import from_folder, from_hub_config
+from har.models.preprocess import Preprocess, from_folder, from_hub_config
 from har.training.loop import train
 from har.training.run import Inputs
 
@@ -158,10 +158,75 @@ def test_preprocessing_is_the_processors_own(folders, kind, store):
         assert float((mine - theirs).abs().mean()) < 0.12  # sizes are rounded at other places
 
 
+def image_classifiers():
+    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES as PROCESSORS
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as MODELS
+
+    return sorted(name for name in MODELS if (PROCESSORS.get(name) or {}).get("torchvision"))
+
+
+@pytest.mark.parametrize("model_type", image_classifiers())
+def test_what_a_processors_file_leaves_out_is_as_in_transformers(model_type, tmp_path):
+    """Every value left out in turn, or null, for every model type that AutoModelForImageClassification opens."""
+    from PIL import Image
+    from transformers import AutoImageProcessor
+
+    from_name = preprocess._processor_of(model_type)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": model_type}))
+    if from_name not in preprocess.PROCESSORS:
+        (tmp_path / "preprocessor_config.json").write_text("{}")
+        with pytest.raises(HarError, match=f"image_processor_type is '{from_name}', expected"):
+            from_folder(tmp_path)
+        return
+    default = preprocess._defaults(from_name)
+    whole = {
+        "image_processor_type": f"{from_name}ImageProcessor", **default, "size": dict.fromkeys(default["size"], 40),
+        "resample": 0, "image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6],
+    }  # fmt: skip
+    del whole["default_to_square"]
+    if "crop_size" in default:
+        whole["crop_size"] = {"height": 24, "width": 24}
+    if "crop_pct" in default:
+        whole["crop_pct"] = 0.8
+    configs = [whole, {}, whole | {"size": 48}, whole | {"do_normalize": False}, whole | {"do_normalize": None}]
+    configs += [{name: value for name, value in whole.items() if name != left_out} for left_out in whole]
+    image = Image.fromarray(picture(3, 150, 130))
+    for config in configs:
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
+        try:
+            ours = from_folder(tmp_path)
+        except HarError as error:
+            assert "crop_size 224 is larger than size 40" in str(error)  # transformers pads
+            continue
+        theirs = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")(image, return_tensors="pt")["pixel_values"]
+        pixels = ours.normalise(torch.from_numpy(ours.square(image))[None])
+        if theirs.shape[2] != theirs.shape[3]:  # SigLIP's short side without a crop: no network takes it, ours crops
+            continue
+        assert pixels.shape == theirs.shape, config
+        # where the centre is cut out, sizes are rounded at other places, by a pixel
+        most = 0.02 if ours.fit == "squash" and ours.crop_pct == 1 else 0.3
+        assert float((pixels - theirs).abs().mean()) < most, config
+
+
+def test_the_real_file_of_a_vit_means_bilinear(tmp_path):
+    """google/vit-base-patch16-224 says neither resample nor a type."""
+    config = {"do_normalize": True, "do_resize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3, "size": 224}
+    assert from_hub_config(config, "x", "vit") == Preprocess(224, "squash", resample=2)
+    assert from_hub_config(config, "x", "deit").resample == 3
+    with pytest.raises(HarError, match="x: image_processor_type is missing"):
+        from_hub_config(config, "x")
+
+
 def test_processors_that_do_more_are_refused_by_name():
-    with pytest.raises(HarError, match="do_flip_channel_order"):
-        from_hub_config({"size": 32, "do_flip_channel_order": True}, "x")
-    assert from_hub_config({"size": 32, "do_normalize": False}, "x").std == (1.0, 1.0, 1.0)
+    for step in ("do_flip_channel_order", "do_pad"):
+        with pytest.raises(HarError, match=f"{step} is True"):
+            from_hub_config({"size": 32, step: True}, "x", "vit")
+    for step in ("do_resize", "do_rescale"):
+        with pytest.raises(HarError, match=f"{step} is False"):
+            from_hub_config({"size": 32, step: False}, "x", "vit")
+    with pytest.raises(HarError, match=r"rescale_factor is 1, expected 1/255"):
+        from_hub_config({"size": 32, "rescale_factor": 1}, "x", "vit")
+    assert from_hub_config({"size": 32, "do_normalize": False}, "x", "vit").std == (1.0, 1.0, 1.0)
     large = from_hub_config({"image_processor_type": "ConvNextImageProcessor", "size": {"shortest_edge": 384}}, "x")
     assert (large.size, large.fit, large.crop_pct) == (384, "squash", 1.0)
 
@@ -169,4 +234,5 @@ def test_processors_that_do_more_are_refused_by_name():
 def test_an_image_processor_inside_a_processor_config_is_found(tmp_path):
     text = json.dumps({"image_processor": {"size": {"height": 48, "width": 48}}})
     (tmp_path / "processor_config.json").write_text(text)
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
     assert from_folder(tmp_path).size == 48
