@@ -193,11 +193,11 @@ def test_what_a_processors_file_leaves_out_is_as_in_transformers(model_type, tmp
     image = Image.fromarray(picture(3, 150, 130))
     for config in configs:
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(config))
-        try:
-            ours = from_folder(tmp_path)
-        except HarError as error:
-            assert "crop_size 224 is larger than size 40" in str(error)  # transformers pads
+        if config.get("do_center_crop") and "size" in config and "crop_size" not in config:  # transformers pads
+            with pytest.raises(HarError, match="crop_size 224 is larger than size 40"):
+                from_folder(tmp_path)
             continue
+        ours = from_folder(tmp_path)
         theirs = AutoImageProcessor.from_pretrained(tmp_path, backend="pil")(image, return_tensors="pt")["pixel_values"]
         pixels = ours.normalise(torch.from_numpy(ours.square(image))[None])
         if theirs.shape[2] != theirs.shape[3]:  # SigLIP's short side without a crop: no network takes it, ours crops
