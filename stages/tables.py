@@ -1,5 +1,6 @@
 """Tables 2 to 7 beside the paper's values, and every model's distance from CNN_base."""
 
+from har.core.machine import processor
 from har.models.registry import metrics_of
 from har.reporting.tables.paper_tables import build_tables, profile_header, write_tables
 from stages.lib.context import Context, stage
@@ -21,6 +22,7 @@ def tables(context: Context) -> None:
         resamples=profile.report.resamples,
         seed=profile.report.seed,
         level=profile.report.confidence,
+        processor=processor(),
     )
     write_tables(built, context.reports / "tables")
     if "summary" in built:

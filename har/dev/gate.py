@@ -3,19 +3,14 @@
     python -m har.dev.gate reports/sample/metrics reports/sample/metrics-augment reports/sample/metrics-baselines
 
 compares the JSON files in the folders with those at HEAD, prints a Markdown table (also into the file that
-$GITHUB_STEP_SUMMARY names) and exits with 1 if one number moved too far or came or went. The same code with
-the same seeds gives the same bytes on one kind of machine; on another, sums round differently and a run
-drifts away like one of another seed. So the mean of `runs` seeds may move by
-
-    max(0.01, 1 / n, 3 sd sqrt(2 / runs))
-
-with n images, and sd the *committed* deviation over seeds: a model that became erratic must not widen its own
-tolerance. sqrt(2 / runs) sd is the standard error of the difference of two such means, 1 / n is one image in
-all runs. Better than allowed is a breach as well: the committed numbers are then out of date.
+$GITHUB_STEP_SUMMARY names) and exits with 1 if one number moved too far or came or went. The same code with the same
+seeds gives the same bytes on one kind of machine; on another, sums round differently and a run drifts away like one
+of another seed. So the mean of `runs` seeds may move by har.evaluation.summary.tolerance, with the *committed*
+deviation over seeds: a model that became erratic must not widen its own tolerance. Better than allowed is a breach as
+well: the committed numbers are then out of date.
 """
 
 import argparse
-import math
 import os
 import subprocess
 import sys
@@ -25,8 +20,8 @@ from pathlib import Path
 
 from har.core.errors import HarError, told_in_one_line
 from har.core.readers import is_number, parse_json, read_json
+from har.evaluation.summary import tolerance
 
-FLOOR = 0.01
 # metric -> the key of its deviation over seeds
 JUDGED = {"accuracy": "sd", "f1": "f1_sd"}
 EXACT = ("n", "runs", "parameters")
@@ -50,12 +45,6 @@ class Row:
         return self.verdict != "ok"
 
 
-def allowed_change(split: Mapping[str, float], metric: str) -> float:
-    """How far `metric` of a committed split ({n, runs, accuracy, sd, ...}) may move; see the module's head."""
-    runs, n = max(split.get("runs", 1), 1), max(split.get("n", 1), 1)
-    return max(FLOOR, 1 / n, 3 * split.get(JUDGED[metric], 0.0) * math.sqrt(2 / runs))
-
-
 def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
     """All judged numbers of two sets of metrics files (name to content), breaches of structure included."""
     rows = []
@@ -73,7 +62,8 @@ def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
             if name in EXACT:
                 allowed = 0.0
             elif name in JUDGED:
-                allowed = allowed_change({k[-1]: v for k, v in old.items() if list(k[:-1]) == path}, name)
+                split = {k[-1]: v for k, v in old.items() if list(k[:-1]) == path}
+                allowed = tolerance(split.get("n", 1), split.get("runs", 1), split.get(JUDGED[name]))
             else:
                 continue
             change = new[key] - old[key]

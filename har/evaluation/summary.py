@@ -130,6 +130,16 @@ def per_class(one: Cells, resamples: int = RESAMPLES, seed: int = 0, level: floa
     return rows
 
 
+FLOOR = 0.01
+
+
+def tolerance(n: int, runs: int, sd: float | None) -> float:
+    """How far the mean of `runs` runs on `n` images may move where sums are rounded otherwise, as on another
+    processor, and each run drifts away like one of another seed: max(0.01, 1 / n, 3 sd sqrt(2 / runs)). sd: over runs;
+    sqrt(2 / runs) sd is the standard error of the difference of two such means, 1 / n is one image in all runs."""
+    return max(FLOOR, 1 / max(n, 1), 3 * (sd or 0.0) * (2 / max(runs, 1)) ** 0.5)
+
+
 def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:
     """Each class's share among the `labels` that belong to `classes`; HarError if none does."""
     counts = pd.Series(labels).value_counts().reindex(list(classes), fill_value=0)

@@ -13,6 +13,7 @@ from conftest import CLASSES, picture
 from PIL import Image
 
 from har.core.errors import HarError
+from har.core.machine import without_marks
 from har.dev.bench import __main__, comparisons, graph, measure, report, scaled, scaling, task
 from har.dev.bench.report import Comparison
 
@@ -85,7 +86,7 @@ class TestReport:
         ],
     )
     def test_files_are_named_by_the_hardware(self, told, name, monkeypatch, tmp_path):
-        monkeypatch.setattr(report, "processor", lambda: told)
+        monkeypatch.setattr(report, "processor", lambda: without_marks(told))
         monkeypatch.setattr(report.joblib, "cpu_count", lambda: 2)
         monkeypatch.setattr("torch.cuda.is_available", lambda: False)
         assert report.write([FASTER], ["A note."], tmp_path) == tmp_path / f"{name}.md"
@@ -96,7 +97,7 @@ class TestReport:
         assert kept[["repeat", "ours", "other"]].to_numpy().tolist() == [[1, 10, 40], [2, 20, 60], [3, 11, 55]]
 
     def test_this_machine_has_a_name(self):
-        assert report.processor().strip()
+        assert report.hardware().strip()
 
 
 class TestScaling:

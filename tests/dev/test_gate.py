@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from har.core.errors import HarError
 from har.dev import gate
+from har.evaluation.summary import tolerance
 
 
 def metrics(**changes) -> dict:
@@ -32,10 +33,10 @@ def breaches(before: dict, now: dict) -> list[tuple[str, str]]:
 
 
 def test_the_tolerance_is_the_stated_formula():
-    assert gate.allowed_change({"n": 1000, "runs": 5, "sd": 0.05}, "accuracy") == pytest.approx(3 * 0.05 * 0.4**0.5)
-    assert gate.allowed_change({"n": 1000, "runs": 5, "sd": 0.0}, "accuracy") == 0.01
-    assert gate.allowed_change({"n": 29, "runs": 5, "sd": 0.0}, "accuracy") == 1 / 29
-    assert gate.allowed_change({"n": 1000, "runs": 5, "sd": 0.0, "f1_sd": 0.1}, "f1") > 0.1
+    assert tolerance(1000, 5, 0.05) == pytest.approx(3 * 0.05 * 0.4**0.5)
+    assert tolerance(1000, 5, 0.0) == 0.01
+    assert tolerance(29, 5, None) == 1 / 29
+    assert tolerance(1000, 5, 0.1) > 0.1
 
 
 def test_equal_metrics_pass():
@@ -45,7 +46,7 @@ def test_equal_metrics_pass():
 @given(st.floats(0, 0.2), st.integers(10, 2000), st.integers(1, 10), st.sampled_from([-1, 1]))
 def test_a_change_passes_up_to_what_is_allowed_in_either_direction(sd, n, runs, sign):
     before = metrics(sd=sd, n=n, runs=runs, accuracy=0.5)
-    allowed = gate.allowed_change(before["test"], "accuracy")
+    allowed = tolerance(before["test"]["n"], before["test"]["runs"], before["test"]["sd"])
     for factor, expected in ((0.99, []), (1.01, [("test accuracy", "higher" if sign > 0 else "lower")])):
         assert breaches(before, metrics(sd=sd, n=n, runs=runs, accuracy=0.5 + sign * factor * allowed)) == expected
 

@@ -161,6 +161,28 @@ def test_summary_ranks_by_the_larger_test_set(built):
     assert "nan" not in text.lower()
 
 
+def test_a_collapsed_run_and_the_processor_are_named(inputs):
+    key = ("activity", "cnn_gen")
+    frame = inputs["predictions"][key].copy()
+    columns, seed = [f"p_{name}" for name in TASKS["activity"]], frame.seed.max()
+    frame.loc[frame.seed == seed, columns] = [0.1, 0.8, 0.1]
+    built = paper_tables.build_tables(
+        **{**inputs, "predictions": inputs["predictions"] | {key: frame}}, processor="A Processor"
+    )
+    said = f"Collapsed runs, which predict one class for every image: CNN_gen seed {seed} (sitting)."
+    for name, table in built.items():
+        named = name in ("table4", "table7", "summary")  # those with a row of CNN_gen
+        assert (said in table.markdown()) == named, name
+    text = built["summary"].markdown()
+    assert "Made on A Processor. Another processor rounds sums differently" in text
+    limits = {}
+    for row in built["table7"].rows:
+        if row["split"] == "extended":
+            limits[row["model"]] = max(0.01, 1 / row["n"], 3 * (row["accuracy_sd"] or 0) * (2 / row["runs"]) ** 0.5)
+    most = max(limits, key=limits.get)
+    assert f"{min(limits.values()):.2f} to {limits[most]:.2f} ({model_name(most)}) on extended" in text
+
+
 def test_a_run_of_two_models_has_what_it_can(inputs):
     few = {("activity", name): inputs["predictions"]["activity", name] for name in ("clip", "cnn_gen")}
     few = {key: frame[frame["split"] != "extended"] for key, frame in few.items()}

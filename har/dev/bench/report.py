@@ -1,10 +1,6 @@
 """What was measured, as a table named by the hardware."""
 
-import os
-import platform
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from har.core.files import write_csv, write_text
+from har.core.machine import processor
 from har.reporting.table import NONE, markdown_table
 
 PACKAGES = ("torch", "transformers", "open_clip_torch", "dvc")
@@ -93,22 +90,10 @@ def file_name() -> str:
 
 
 def hardware() -> str:
-    """The processor's model without marks and clock, the number of cores that this process may use, and the GPU."""
+    """The processor's model, the number of cores that this process may use, and the GPU."""
     import torch
 
-    model = re.sub(r"\((R|TM|C)\)|\bCPU\b|\bProcessor\b|@.*", " ", processor(), flags=re.IGNORECASE)
-    parts = [" ".join(model.split()), f"{joblib.cpu_count()} cores"]
+    parts = [processor(), f"{joblib.cpu_count()} cores"]
     if torch.cuda.is_available():
         parts.append(torch.cuda.get_device_name())
     return ", ".join(parts)
-
-
-def processor() -> str:
-    """The processor's model as the system tells it."""
-    if sys.platform == "darwin":
-        return subprocess.check_output(["sysctl", "-n", "machdep.cpu.brand_string"], text=True).strip()
-    if os.path.exists("/proc/cpuinfo"):
-        told = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        if told:
-            return told[1]
-    return platform.processor() or platform.machine()

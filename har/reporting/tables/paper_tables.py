@@ -5,17 +5,20 @@ footnote; never NaN.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
 
 from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.ensemble import is_reference
+from har.evaluation.ensemble import is_blind, is_reference
 from har.evaluation.mcnemar import difference
-from har.evaluation.summary import summarise
+from har.evaluation.predictions import collapsed_runs
+from har.evaluation.summary import summarise, tolerance
 from har.reporting import paper
-from har.reporting.names import model_name, policy_name
+from har.reporting.names import class_name, model_name, policy_name
 from har.reporting.table import (
     Column,
     Table,
@@ -27,7 +30,6 @@ from har.reporting.table import (
     pivoted,
     printed_score,
     signed,
-    signed_estimate,
 )
 from har.reporting.table import write_tables as write_tables
 from har.reporting.tables.columns import MODEL, RUNS, N
@@ -123,6 +125,7 @@ def build_tables(
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
+    processor: str = "",
 ) -> dict[str, Table]:
     """Every table by name: table2 to table7, differences, summary. A table of which no row was trained is left out, a
     row that is missing is named below its table.
@@ -134,6 +137,7 @@ def build_tables(
         classes: of the activities; the paper's values stand beside ours where these are the paper's.
         header: what made the tables.
         resamples, seed, level: of the intervals.
+        processor: on which the predictions were made, said below the summary; empty: not said.
     """
     options = {"resamples": resamples, "seed": seed, "level": level}
     every = {key: summarise(frame, SPLITS, **options) for key, frame in predictions.items()}
@@ -143,19 +147,58 @@ def build_tables(
     if ("activity", "majority") in predictions:
         policies["majority"] = summarise(predictions["activity", "majority"], ("validation",), **options)
     papers = paper.is_the_papers(classes)
-    tables = []
+    runs, tables = {key: _collapsed(frame) for key, frame in predictions.items() if not is_blind(key[1])}, []
     for plan in PLANS:
         summaries = {"table3": policies, "table5": posture}.get(plan.name, activity)
         if any(split in summaries.get(key, {}) for key in plan.keys for split in plan.splits):
             title = plan.title.format(activities="three activities" if papers else f"{len(classes)} classes")
             counts = parameters if plan.name == "table2" else None
-            tables.append(score_table(plan, title, header, summaries, papers, level, counts))
+            table = score_table(plan, title, header, summaries, papers, level, counts)
+            task = "posture" if plan.name == "table5" else "activity"
+            shown = {model: seeds for (of, model), seeds in runs.items() if of == task and plan.name != "table3"}
+            tables.append(replace(table, notes=[*table.notes, _collapse_note(shown, table.rows)]))
     if gaps := differences(predictions, level, resamples, seed):
         tables.append(differences_table(gaps, header, level))
     found = {table.name: table for table in tables}
     if "table7" in found:
-        found["summary"] = summary_table(found["table7"].rows, gaps, header, papers)
+        table, rows = summary_table(found["table7"].rows, gaps, header, papers), found["table7"].rows
+        notes = [*table.notes, found["table7"].notes[-1], _processor_note(processor, rows) if processor else ""]
+        found["summary"] = replace(table, notes=notes)
     return found
+
+
+def _collapsed(predictions: pd.DataFrame) -> dict[int, str]:
+    """The collapsed runs on the largest test set."""
+    extended = predictions[predictions["split"] == SPLITS[-1]]
+    return collapsed_runs(extended if len(extended) else predictions)
+
+
+def _collapse_note(runs: Mapping[str, Mapping[int, str]], rows: Sequence[Mapping]) -> str:
+    """Which runs of the models in `rows` predict one class for all images; empty where none does."""
+    shown = {row.get("model") for row in rows}
+    told = [
+        f"{model_name(model)} seed {seed} ({class_name(label)})"
+        for model, seeds in runs.items()
+        for seed, label in seeds.items()
+        if model in shown
+    ]
+    return f"Collapsed runs, which predict one class for every image: {', '.join(told)}." if told else ""
+
+
+def _processor_note(processor: str, rows: Sequence[Mapping]) -> str:
+    """What made the predictions, and how far those of another processor may lie from them."""
+    parts = []
+    for split in SPLITS:
+        limits = {r["model"]: tolerance(r["n"], r["runs"], r["accuracy_sd"]) for r in rows if r["split"] == split}
+        if limits:
+            most = max(limits, key=limits.get)
+            parts.append(
+                f"{number(min(limits.values()), 2)} to {number(limits[most], 2)} ({model_name(most)}) on {split}"
+            )
+    return (
+        f"Made on {processor}. Another processor rounds sums differently, and a mean over runs may then move by "
+        f"{', '.join(parts)}; `make gate` allows that much."
+    )
 
 
 def score_table(
@@ -327,9 +370,12 @@ def summary_table(scores: Sequence[Mapping], gaps: Sequence[Mapping], header: st
     for split in splits:
         images = max(row["n"] for row in scores if row["split"] == split)
         names = tuple(f"{key}_{split}" for key in ("accuracy", "ci_low", "ci_high"))
-        columns.append(Column(names, f"Accuracy, {split} (n = {images:,})", estimate))
+        columns.append(Column(names, f"Accuracy, {split} (n = {images:,})", partial(estimate, digits=2)))
     gap_names = tuple(f"minus_{key}" for key in ("difference", "ci_low", "ci_high"))
-    columns += [Column(f"f1_{largest}", "F1", number), Column(gap_names, "Minus CNN_base", signed_estimate)]
+    columns += [
+        Column(f"f1_{largest}", "F1", partial(number, digits=2)),
+        Column(gap_names, "Minus CNN_base", partial(estimate, sign=True, digits=2)),
+    ]
     if papers:
         columns.append(Column("paper", f"Paper ({paper.TEST_IMAGES} images)"))
     where = "extended test set" if largest == "extended" else "test set"

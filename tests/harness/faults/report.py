@@ -14,6 +14,7 @@ from faults.disk import Full
 from faults.kills import SIGNALS, VICTIMS, Struck
 from faults.network import RATE, Fetched
 from har.core.files import write_text
+from har.core.machine import processor
 from har.reporting.table import markdown_table
 
 
@@ -127,10 +128,4 @@ def table_of(rows: Sequence[dict[str, str]]) -> str:
 
 def hardware() -> str:
     """This machine in words."""
-    name, cpus = platform.machine(), Path("/proc/cpuinfo")
-    if cpus.exists():
-        models = [
-            line.partition(":")[2].strip() for line in cpus.read_text().splitlines() if line.startswith("model name")
-        ]
-        name = models[0] if models else name
-    return f"{os.cpu_count()} cores, {name}, {platform.system()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores, {processor()}, {platform.system()}, Python {platform.python_version()}"

@@ -1,0 +1,25 @@
+"""The machine that a run is on, in words."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def processor() -> str:
+    """The processor's model, "AMD EPYC 7B13 64-Core"."""
+    name = platform.processor() or platform.machine()
+    if sys.platform == "darwin":
+        name = subprocess.check_output(["sysctl", "-n", "machdep.cpu.brand_string"], text=True)
+    elif os.path.exists("/proc/cpuinfo"):
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        name = found[1] if found else name
+    return without_marks(name)
+
+
+def without_marks(name: str) -> str:
+    """A processor's name without trade marks and clock."""
+    name = re.sub(r"\((R|TM|C)\)|\bCPU\b|\bProcessor\b|@.*", " ", name, flags=re.IGNORECASE)
+    return " ".join(name.split())
