@@ -43,7 +43,7 @@ def explain(context: Context, *, keep: Path) -> None:
     )
     (data / "explain").mkdir(parents=True, exist_ok=True)  # DVC expects it also where nothing is explained
     found = {}
-    calls, _ = kept_calls(work, keep, [run.Explanation])
+    calls, _ = kept_calls(work, keep)
     results = side_by_side(profile.training, len(runs), ["har.models.classifier"])(calls)
     for (key, one), result in zip(
         runs.items(), tqdm(results, total=len(runs), desc="explain", unit="model"), strict=True

@@ -70,7 +70,7 @@ def build(
         open(partial, "wb") as out,
         tqdm(total=len(ids), desc="decode", unit="image") as progress,
     ):
-        calls, _ = kept_calls(work, room, [])
+        calls, _ = kept_calls(work, room)
         # not all at once: what workers have done would pile up wherever the disk is slower than they are
         groups = (calls[start : start + AHEAD] for start in range(0, len(calls), AHEAD))
         for chunk in (chunk for group in groups for chunk in forked(jobs, group)):

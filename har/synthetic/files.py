@@ -30,7 +30,7 @@ def draw_files(
     ids, rows = [int(image_id) for image_id in image_ids], []
     work = (delayed(_draw)(seed, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
     with lasting(keep) as room, tqdm(total=len(ids), desc="draw", unit="image") as progress:
-        calls, _ = kept_calls(work, room, [])
+        calls, _ = kept_calls(work, room)
         for chunk in forked(jobs, calls):
             for data in chunk:
                 rows.append(_written(data.tobytes(), seed, ids[len(rows)], Path(folder)))

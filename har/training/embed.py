@@ -73,7 +73,7 @@ def embed(
         texts = prompt_ensemble(encoder, prompts).cpu()
     shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
     with lasting(keep) as room, progress:
-        calls, _ = kept_calls([delayed(shard)(*given, some, batch_size, encoder.device) for some in shards], room, [])
+        calls, _ = kept_calls([delayed(shard)(*given, some, batch_size, encoder.device) for some in shards], room)
 
         def finished() -> Iterator[np.ndarray]:
             done = 0

@@ -97,7 +97,7 @@ def run_all(
     )
     count, title = len(training.seeds), " ".join(configs) if len(configs) == 1 else "train"
     with lasting(keep) as room, tqdm(total=len(configs) * count, desc=title, unit="run") as progress:
-        calls, folders = kept_calls(work, room, [Outcome], own_folder=True)
+        calls, folders = kept_calls(work, room, own_folder=True)
         done = zip(side_by_side(training, len(calls), loaded_by(configs.values()))(calls), folders, strict=True)
         for name in configs:
             runs = []

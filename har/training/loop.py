@@ -24,7 +24,7 @@ from har.core.files import write_json
 from har.models.build import build, logits, parameter_count
 from har.models.preprocess import hub_config
 from har.training.augment import compose
-from har.training.progress import Progress
+from har.training.checkpoint import Checkpoint
 from har.training.run import Inputs, Outcome
 
 DIVERGED = 5.0  # times the loss of guessing: above that, and above its first epoch, no training works
@@ -91,8 +91,8 @@ def train(
     optimizer = AdamW(groups, fused=True)
     schedule = LambdaLR(optimizer, lambda step: rate_factor(step, steps, config.warmup))
 
-    progress = Progress(keep and keep / RUNNING, model=model, optimizer=optimizer, schedule=schedule)
-    history, best, kept = progress.resume([], math.inf, None)
+    running = Checkpoint(keep and keep / RUNNING, model=model, optimizer=optimizer, schedule=schedule)
+    history, best, kept = running.load() or ([], math.inf, None)
     for epoch in range(len(history), config.epochs):
         model.train()
         order = train_rows[torch.randperm(len(train_rows))]
@@ -118,7 +118,7 @@ def train(
                 kept = (epoch, {k: v.detach().clone() for k, v in model.state_dict().items()})
             elif epoch - kept[0] >= config.patience:
                 break
-        progress.save(history, best, kept)
+        running.save(history, best, kept)
     if kept is not None:
         model.load_state_dict(kept[1])
     epoch = kept[0] if kept is not None else len(history) - 1

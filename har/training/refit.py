@@ -90,7 +90,7 @@ def fit_all(
     modules = loaded_by(recipes[fit.model].config for fit in fits)
     by_place = {}
     with lasting(keep) as room, tqdm(total=len(fits), desc=name, unit="fit") as progress:
-        calls, _ = kept_calls(work, room, [Fitted], own_folder=True)
+        calls, _ = kept_calls(work, room, own_folder=True)
         found = side_by_side(training, len(fits), modules, batch_size=1)(calls)
         for place, fitted in zip(order, found, strict=True):
             by_place[place] = fitted

@@ -11,7 +11,7 @@ from fuzzing import MB, Fuzz, as_json, bytes_of, json_of
 
 from har.config.settings import read
 from har.core import cache
-from har.training.progress import Progress
+from har.training.checkpoint import Checkpoint
 
 BOUND = 128 * MB
 
@@ -29,12 +29,12 @@ def made() -> Kept:
 
 def test_finished_work(tmp_path):
     """What was kept comes back as it was, or is done again."""
-    cache.write(tmp_path / cache.RESULT, made())
-    good, whole = (tmp_path / cache.RESULT).read_bytes(), made()
+    whole = cache._kept(tmp_path, made, (), {}, False)
+    good = (tmp_path / cache.RESULT).read_bytes()
 
     def read(case):
         (tmp_path / cache.RESULT).write_bytes(case)
-        found = cache._kept(tmp_path, (Kept,), made, (), {}, False)
+        found = cache._kept(tmp_path, made, (), {}, False)
         assert np.array_equal(found.values, whole.values)
         assert found.told == whole.told
         assert found.frame.equals(whole.frame)
@@ -48,19 +48,19 @@ def test_a_training_half_done(tmp_path):
     def begun():
         torch.manual_seed(0)
         model = torch.nn.Linear(3, 2)
-        return model, Progress(tmp_path / "running.pt", model=model)
+        return model, Checkpoint(tmp_path / "running.pt", model=model)
 
-    model, progress = begun()
+    model, running = begun()
     fresh, kept = model.weight.detach().clone(), torch.full((2, 3), 0.25)
     model.load_state_dict(model.state_dict() | {"weight": kept})
-    progress.since -= 1000
-    progress.save(3, [{"loss": 0.5}])
+    running.due = 0.0
+    running.save(3, [{"loss": 0.5}])
     good = (tmp_path / "running.pt").read_bytes()
 
     def read(case):
         (tmp_path / "running.pt").write_bytes(case)
-        model, progress = begun()
-        epoch, rows = progress.resume(0, [])
+        model, running = begun()
+        epoch, rows = running.load() or (0, [])
         assert (epoch, rows) in ((3, [{"loss": 0.5}]), (0, []))
         assert torch.equal(model.weight, kept if epoch else fresh)
 

@@ -81,7 +81,7 @@ def study(
     )  # fmt: skip
     found: dict[str, pd.DataFrame] = {}
     with lasting(keep) as room:
-        calls, _ = kept_calls(work, room, [])
+        calls, _ = kept_calls(work, room)
         done = side_by_side(training, len(models), LOADED, batch_size=1)(calls)
         for frames in tqdm(done, total=len(models), desc="masking", unit="model"):
             found |= frames

@@ -8,7 +8,7 @@ import pandas as pd
 from joblib import delayed
 from tqdm import tqdm
 
-from har.config.studies import Noise, NoiseTerms
+from har.config.studies import Noise
 from har.config.training import Training
 from har.core.cache import kept_calls, lasting
 from har.core.parallel import side_by_side
@@ -53,7 +53,7 @@ def study(
                 for run in runs
             )
             found = []
-            calls, _ = kept_calls(work, room / step, [Learnt, Run, NoiseTerms])
+            calls, _ = kept_calls(work, room / step)
             for learnt in side_by_side(training, len(runs), LOADED, batch_size=1)(calls):
                 found.append(learnt)
                 progress.update()

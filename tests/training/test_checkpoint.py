@@ -1,0 +1,192 @@
+"""An interrupted training goes on where it stood, and nothing comes out otherwise."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from conftest import CLASSES
+from test_loop import AUGMENTED, FINETUNE, MLP, features, images, split_of
+
+from har.config.training import Training
+from har.core import cache
+from har.training import checkpoint, experiment, loop
+from har.training.checkpoint import Checkpoint
+
+STOPPING = AUGMENTED.model_copy(update={"epochs": 4, "patience": 2, "dropout": 0.2, "conv_dropout": 0.1})
+KINDS = {
+    "network, early stopping": STOPPING,
+    "mlp": MLP.model_copy(update={"epochs": 3, "dropout": 0.3}),
+    "fine-tuned": FINETUNE.model_copy(update={"epochs": 3}),
+    "low-rank updates": FINETUNE.model_copy(update={"epochs": 3, "adapt": "lora", "augmentation": ["color_jitter"]}),
+}
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    """Epochs of milliseconds are kept too; returns a way to interrupt after so many of them."""
+    save, left = Checkpoint.save, [-1]
+
+    def counted(self, *carried):
+        self.due = 0.0
+        save(self, *carried)
+        left[0] -= 1
+        if left[0] == 0:
+            raise Interrupted
+
+    monkeypatch.setattr(Checkpoint, "save", counted)
+
+    def interrupt(after: int) -> None:
+        left[0] = after
+
+    return interrupt
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_goes_on_from_any_epoch_as_if_undisturbed(every_epoch, kind, strength, checkpoints, tmp_path):
+    config = KINDS[kind]
+    inputs = features() if config.kind == "mlp" else images(size=32 if config.kind == "finetune" else 16)
+    backbone = checkpoints["vit"] if config.kind == "finetune" else None
+
+    def run(name: str, keep: Path | None = None):
+        return loop.train(
+            config, CLASSES, inputs, 3, strength=strength, backbone=backbone, checkpoint=tmp_path / name, keep=keep
+        )
+
+    whole = run("whole")
+    for after in range(1, len(whole.history)):
+        keep = tmp_path / f"after-{after}"
+        keep.mkdir()
+        every_epoch(after)
+        with pytest.raises(Interrupted):
+            run("interrupted", keep)
+        every_epoch(-1)
+        torch.rand(after)  # another process has drawn other numbers by then
+        state = (keep / cache.RUNNING).stat().st_mtime_ns
+        again = run("resumed", keep)
+        assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+        assert (again.history, again.epoch, again.validation_loss) == (
+            whole.history, whole.epoch, whole.validation_loss
+        )  # fmt: skip
+        assert files(tmp_path / "resumed") == files(tmp_path / "whole")
+        assert (keep / cache.RUNNING).stat().st_mtime_ns > state or after == len(whole.history) - 1
+
+
+def test_it_goes_on_at_the_epoch_that_was_reached(every_epoch, strength, tmp_path, monkeypatch):
+    every_epoch(3)
+    config = STOPPING.model_copy(update={"patience": 0})
+    with pytest.raises(Interrupted):
+        loop.train(config, CLASSES, images(), 3, strength=strength, keep=tmp_path)
+    validated = []
+    monkeypatch.setattr(loop, "record", lambda *args, real=loop.record: validated.append(1) or real(*args))
+    every_epoch(-1)
+    assert len(loop.train(config, CLASSES, images(), 3, strength=strength, keep=tmp_path).history) == 4
+    assert len(validated) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_spoilt_state_costs_the_run_and_nothing_else(every_epoch, strength, tmp_path):
+    whole = loop.train(STOPPING, CLASSES, images(), 3, strength=strength)
+    for spoilt in (b"", b"PK\x03\x04 and no more", b"\x80\x04\x95 a pickle"):
+        (tmp_path / cache.RUNNING).write_bytes(spoilt)
+        again = loop.train(STOPPING, CLASSES, images(), 3, strength=strength, keep=tmp_path)
+        assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+
+
+def test_a_changed_bit_of_a_kept_training_is_seen(tmp_path):
+    """torch.load reads over wrong numbers, and over a state of the random numbers that can't be set."""
+    model = torch.nn.Linear(3, 2)
+    kept = Checkpoint(tmp_path / "running.pt", model=model)
+    kept.due = 0.0
+    kept.save(3)
+    whole = (tmp_path / "running.pt").read_bytes()
+    assert kept.load() == (3,)
+    for part in (model.weight.detach().numpy().tobytes(), torch.get_rng_state().numpy().tobytes()[:64]):
+        at = whole.index(part)
+        (tmp_path / "running.pt").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert kept.load() is None
+
+
+def test_a_full_disk_stops_the_keeping_and_not_the_training(every_epoch, strength, tmp_path, monkeypatch):
+    whole = loop.train(STOPPING, CLASSES, images(), 3, strength=strength)
+
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    again = loop.train(STOPPING, CLASSES, images(), 3, strength=strength, keep=tmp_path)
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("took", "kept"), [(0.001, 10), (0.5, 1)])
+def test_keeping_takes_little_of_the_time(monkeypatch, tmp_path, took, kept):
+    """Ten seconds of epochs of 0.1 s: at most one a second is kept, and none again within 50 times what that took."""
+    now, saved = [0.0], []
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+
+    def save(state, path):
+        path.write_bytes(b"")
+        saved.append(now[0])
+        now[0] += took
+
+    monkeypatch.setattr(checkpoint.torch, "save", save)
+    running = Checkpoint(tmp_path / "running.pt")
+    for _ in range(105):
+        now[0] += 0.1
+        running.save()
+    assert abs(len(saved) - kept) <= 1
+
+
+class TestExperiment:
+    def seeds(self, strength, keep, **settings):
+        ray = {"address": "", "cpus": 1, "gpus": 0.0}
+        given = {"seeds": [0, 1, 2], "jobs": 2, "backend": "processes", "ray": ray, "device": "cpu"}
+        loop = Training(**(given | settings))
+        inputs = images(28)
+        return experiment.run(
+            STOPPING, CLASSES, split_of(inputs), inputs.x, training=loop, strength=strength, name="test",
+            checkpoint=keep.parent / "models" / keep.name, keep=keep,
+        )  # fmt: skip
+
+    def test_a_killed_process_costs_its_own_run_alone(self, strength, tmp_path, monkeypatch):
+        whole = self.seeds(strength, tmp_path / "undisturbed")
+        real, died = loop.train, tmp_path / "died"
+
+        def dies(config, classes, inputs, seed, **options):
+            (tmp_path / f"seed-{seed}").open("a").write("started\n")
+            if seed == 1 and not died.exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(config, classes, inputs, seed, **options)
+
+        monkeypatch.setattr(loop, "train", dies)
+        with pytest.raises(Exception, match="terminated abruptly"):
+            self.seeds(strength, tmp_path / "keep", jobs=2)
+        finished = len(list((tmp_path / "keep").glob(f"*/{cache.RESULT}")))
+        again = self.seeds(strength, tmp_path / "keep")
+        for one, other in zip(whole[:2], again[:2], strict=True):
+            pd.testing.assert_frame_equal(one, other, check_exact=True)
+        assert whole[2] == again[2]
+        assert files(tmp_path / "models/keep") == files(tmp_path / "models/undisturbed")
+        started = sum(len((tmp_path / f"seed-{seed}").read_text().split()) for seed in range(3))
+        assert started <= 3 + 3 - finished  # what was finished was not started again
+
+    def test_nothing_is_left_beside_the_weights(self, strength, tmp_path):
+        self.seeds(strength, tmp_path / "keep", backend="sequential", jobs=1)
+        assert [path.name for path in (tmp_path / "models").iterdir()] == ["keep"]
+        about = json.loads((tmp_path / "models/keep/config.json").read_text())
+        assert about["classes"] == CLASSES
+        assert not list((tmp_path / "keep").glob(f"*/{cache.RUNNING}"))
