@@ -186,7 +186,7 @@ SECTIONS = {
             ),
         ],
     ),
-    "Do the numbers belong together?": ("", ["consistency/paper_consistency.md", "consistency/rows.md"]),
+    "Are the numbers consistent?": ("", ["consistency/paper_consistency.md", "consistency/rows.md"]),
 }
 
 

@@ -125,7 +125,7 @@ def paper_table(header: str) -> Table:
             most = " or ".join(number(max(c) / sum(c), 4) for c in common)
             below = [_name(f) for f in findings if f.score.accuracy < max(common[0]) / sum(common[0]) - PRINTED]
             notes.append(
-                f"{label}: its consistent rows share the class sizes {sizes} only; always saying the largest class "
+                f"{label}: its consistent rows share the class sizes {sizes} only; always predicting the largest class "
                 f"would score {most}" + (f", more than {', '.join(below)}." if below else ".")
             )
         for f in findings:

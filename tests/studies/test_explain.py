@@ -240,9 +240,9 @@ class TestTables:
         [
             (
                 (-0.1, -0.2, -0.05),
-                "Deletion: the prediction hangs on LeGrad's patches more than on those in the centre (",
+                "Deletion: the prediction depends on LeGrad's patches more than on those in the centre (",
             ),
-            ((0.1, 0.05, 0.2), "Deletion: the prediction hangs on the patches in the centre more than on LeGrad's ("),
+            ((0.1, 0.05, 0.2), "Deletion: the prediction depends on the patches in the centre more than on LeGrad's ("),
             ((None, None, None), "it beats the centre bias."),
         ],
     )

@@ -90,7 +90,7 @@ class Image(NamedTuple):
 
 def parts(manifest: Path, evidence: Path, classes: Sequence[str], traits: pd.DataFrame | None = None) -> Iterator[dict]:
     """What is told of each image, PART images at a time in ascending image_id; `fires[i][k]` lists the classes (numbers
-    in `classes`) that caption k of image i fires for."""
+    in `classes`) whose activity caption k of image i mentions."""
     numbers = {label: number for number, label in enumerate(classes)}
     traits = None if traits is None else traits.set_index("image_id")
     every = _with_captions(manifest, evidence)

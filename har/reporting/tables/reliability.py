@@ -48,7 +48,7 @@ def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Map
         "So it has no bootstrap interval, which would be biased likewise.",
         "Temperature: each run's own, by least NLL on "
         f"{' or '.join(map(str, sizes)) or 'no'} validation images; mean (least to largest run). Above 1 the model was "
-        "too sure. So few images leave a temperature uncertain. Scaled: after it; accuracy stays as it is.",
+        "overconfident. So few images leave a temperature uncertain. Scaled: after it; accuracy stays as it is.",
     ]
     columns = [
         *FIRST,

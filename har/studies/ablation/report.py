@@ -120,7 +120,7 @@ def ablation_table(
             csv=False,
         ),
     ]
-    title = "Ablations: a setting, or some that belong together, replaced"
+    title = "Ablations: one setting, or a group of settings, replaced"
     return Table("ablation", title, header, rows, columns, notes, pivoted(rows, ["variant"], "split"))
 
 

@@ -135,7 +135,7 @@ def missed_table(
                 f"{ENSEMBLE} {BLIND_NOTE}",
                 f"Shown: {len(lines):,} of {every:,} of task {task}, least probable label first; missed_by_all.csv has "
                 "all.",
-                "Votes: models that predict so. ✓: the caption mentions the label's activity; ✗: another class's.",
+                "Votes: how many models predict each class. ✓: the caption mentions the label's class; ✗: another's.",
             ]
     if not lines:
         notes.append("There is no such image." if tasks else "No model here sees the picture.")

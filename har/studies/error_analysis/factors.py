@@ -166,7 +166,7 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     what = FACTORS[factor]
     notes = [
         f"{what.title}: {what.what}.",
-        f"Share of images got wrong, mean over runs [{level:.0%} interval over images], task {task}, "
+        f"Error rate, mean over runs [{level:.0%} interval over images], task {task}, "
         f"{images_text(outcomes, task)} together. A bin holds what lies above its lower bound and up to its upper one.",
     ]
     if "majority" in models_of(outcomes, task):
@@ -227,5 +227,5 @@ def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, le
         Column("note"),
         *(Column((f"rho_{name}", f"p_holm_{name}"), FACTORS[name].title, shown, csv=False) for name in FACTORS),
     ]
-    title = "Which images are hard? One test for each factor"
+    title = "Which images are hard? A test for each factor"
     return Table("factors", title, header, rows, columns, notes, pivoted(first, ["model"], "factor"))

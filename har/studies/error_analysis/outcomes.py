@@ -50,7 +50,7 @@ FACTORS = {
     ),
     "pixels": Factor("Image size", "pixels", "width times height of the image file"),
     "caption_agreement": Factor(
-        "Captions that agree", "share", "share of the image's captions that mention its label's activity"
+        "Caption agreement", "share", "share of the image's captions that mention its label's activity"
     ),
 }
 

@@ -100,11 +100,11 @@ def _verdict(row: Mapping) -> str:
     if row["deletion"] is None:
         return sentence
     if row["deletion_high"] < 0:
-        said = "the prediction hangs on LeGrad's patches more than on those in the centre"
+        said = "the prediction depends on LeGrad's patches more than on those in the centre"
     elif row["deletion_low"] > 0:
-        said = "the prediction hangs on the patches in the centre more than on LeGrad's"
+        said = "the prediction depends on the patches in the centre more than on LeGrad's"
     else:
-        said = "it is open whether the prediction hangs on LeGrad's patches more than on those in the centre"
+        said = "it is open whether the prediction depends on LeGrad's patches more than on those in the centre"
     gap = f"{_cell(row, 'deletion')}, n = {row['deletion_n']:,}"
     return f"{sentence} Deletion: {said} ({gap})."
 
@@ -137,7 +137,7 @@ def _scores_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
         f"Mean over images [{level:.0%} interval over images, bootstrap]. The kept run of each model, so no variance "
         "of training. LeGrad: the map of the predicted class, every map scaled from 0 to 1 as it is shown.",
         "Inside the boxes: share of a map's relevance that lies inside the boxes of annotated persons and crowds, as "
-        "the network sees them after crop and scaling. Box area: what a map that says the same everywhere gets.",
+        "the network sees them after crop and scaling. Box area: what a uniform map gets.",
         "Pointing game: share of images whose most relevant patch has its centre in a person box (Zhang et al. 2018).",
         "Deletion and insertion (Petsiuk et al. 2018): mean probability of the predicted class while patches, the most "
         "relevant first, are replaced by the image's mean colour (lower is better), or return onto it (higher is "
@@ -167,5 +167,5 @@ def _differences_table(rows: Sequence[Mapping], header: str, level: float) -> Ta
         f"Difference of means on the same images [{level:.0%} interval over images, paired bootstrap; not corrected "
         "for the number of comparisons]. Good are differences above 0, for deletion below 0. n: of the boxes' figures.",
     ]
-    title = "Is LeGrad better than maps that do not know the class, or nothing at all?"
+    title = "LeGrad compared with maps that ignore the class, or the image"
     return Table("differences", title, header, rows, columns, notes)

@@ -18,7 +18,7 @@ from har.studies.masking.scores import (
     mean_with_interval,
     of_condition,
     per_image,
-    said_shares,
+    predicted_shares,
 )
 
 Images = Mapping[str, pd.DataFrame]  # model to per_image
@@ -135,7 +135,7 @@ def shape_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
         _note(max(int((found.condition == NONE).sum()) for found in images.values()), options),
     )
     columns = [MODEL, *(figure_column(shape, shape.capitalize()) for shape in shapes)]
-    return Table("kinds", "Which shape hides most?", header, rows, columns, notes)
+    return Table("kinds", "Which shape of mask lowers accuracy most?", header, rows, columns, notes)
 
 
 REGIONS = ("hide_person", "hide_box", "hide_elsewhere", "keep_person", "keep_box", "keep_elsewhere")
@@ -216,7 +216,7 @@ def cue_table(images: Images, header: str, **options: float) -> Table:
         figure_column("change", "Change", sign=True),
         Column("flips", "Flips", number),
     ]
-    title = "Things that go with a class, and what the model itself looks at"
+    title = "Hiding the cues of a class, or the pixels most relevant to the model"
     return Table("cues", title, header, rows, columns, notes)
 
 
@@ -227,7 +227,8 @@ def class_table(
     rows = []
     for model, found in images.items():
         conditions = [f"{shape}-{100 * shares[-1]:g}" for shape in shapes]
-        before, after = said_shares(found, NONE, classes), [said_shares(found, c, classes) for c in conditions]
+        before = predicted_shares(found, NONE, classes)
+        after = [predicted_shares(found, condition, classes) for condition in conditions]
         for name in classes:
             mine = found[found["label"] == name]
             if mine.empty:
@@ -238,7 +239,7 @@ def class_table(
             for hidden in ("hide_box", "keep_box"):
                 values = of_condition(mine, hidden)
                 row[f"recall_{hidden}"] = float(values.mean()) if len(values) else None
-            row |= {"said_0": before[name], "said_most_hidden": float(np.mean([one[name] for one in after]))}
+            row |= {"predicted_0": before[name], "predicted_most_hidden": float(np.mean([one[name] for one in after]))}
             rows.append(row)
     columns = [
         MODEL,
@@ -247,8 +248,8 @@ def class_table(
         *(Column(f"recall_{100 * share:g}", f"Recall, {share:.0%} hidden", number) for share in (0.0, *shares)),
         Column("recall_hide_box", "Recall, context only", number),
         Column("recall_keep_box", "Recall, person only", number),
-        Column("said_0", "Predicted, nothing hidden", percent),
-        Column("said_most_hidden", f"Predicted, {shares[-1]:.0%} hidden", percent),
+        Column("predicted_0", "Predicted, nothing hidden", percent),
+        Column("predicted_most_hidden", f"Predicted, {shares[-1]:.0%} hidden", percent),
     ]
     notes = ("Mean over shapes of drawn masks. Predicted: share of all images that the model takes for this class.",)
     return Table("classes", "Each class as images go black", header, rows, columns, notes)

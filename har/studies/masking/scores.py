@@ -96,7 +96,7 @@ def difference(a: pd.Series, b: pd.Series, **options) -> dict[str, float | int]:
     return mean_with_interval(both[:, 0] - both[:, 1], (-1.0, 1.0), **options)
 
 
-def said_shares(images: pd.DataFrame, condition: str, classes: Sequence[str]) -> dict[str, float]:
-    """How often each class is said under a condition."""
+def predicted_shares(images: pd.DataFrame, condition: str, classes: Sequence[str]) -> dict[str, float]:
+    """The share of images for which each class is predicted under a condition."""
     said = images.loc[images["condition"] == condition, "guess"]
     return {name: float((said == name).mean()) for name in classes}

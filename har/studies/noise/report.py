@@ -113,7 +113,7 @@ def verdict(study: Study, rows: Mapping[str, Mapping]) -> list[str]:
 
     main = next(method for method in rows if method not in (NOTHING, ERASING))
     said = [
-        f"On validation, of nothing and the noises, the least loss has: {method_name(study.chosen)}."
+        f"Lowest validation loss, of no noise and all noises: {method_name(study.chosen)}."
         + (" So no noise would be used." if study.chosen == NOTHING else "")
     ]
     for method in dict.fromkeys([main, study.chosen, ERASING]):
@@ -157,7 +157,7 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
         "Class bias: total variation distance between the shares of predicted and of true classes (half the sum of "
         "absolute differences), 0 (none) to 1, over all masked images; recalls of the same.",
     )
-    title = "Whom it helps: class bias under masks, and the same effort spent on the weights"
+    title = "Class bias and recall under masks, beside training on masked images"
     return Table("effects", title, header, rows, columns, notes)
 
 
@@ -180,7 +180,7 @@ def validation_table(study: Study, header: str) -> Table:
         "own pattern, average is the mean of the probabilities over patterns.",
     )
     rows = study.candidates.to_dict("records")
-    return Table("validation", "What was chosen from, on validation", header, rows, columns, notes)
+    return Table("validation", "Candidates compared on validation", header, rows, columns, notes)
 
 
 def draw(
