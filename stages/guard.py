@@ -1,22 +1,25 @@
 """What every stage does first, about faults of its machine: it ends with its DVC, and it ends with one line."""
 
-import errno
 import os
-import re
 import shutil
 import signal
 import sys
 from pathlib import Path
 
+from har.core.errors import machine_fault
 from har.core.files import replacing
 from har.core.processes import end_with_starter
 
 LOCK = Path("dvc.lock")
 COPY = Path("data/.cache/dvc.lock")
-FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file is too large",
+# Where a stage's batch size stands in params.yaml; {item}: of its matrix, {model}: the end of that.
+BATCH_SIZES = {
+    "embed": "embed.batch_size",
+    "explain": "explain.batch_size",
+    "generative": "generative.{item}.batch_size",
+    "noise": "noise.batch_size",
+    "pretrain": "pretrain.models.{item}.batch_size",
+    "train": "models.{model}.batch_size",
 }
 
 
@@ -50,14 +53,9 @@ def stopped(number: int, frame) -> None:
 
 def told(kind: type[BaseException], error: BaseException, trace) -> None:
     """One line for what is no fault of the program."""
-    from concurrent.futures.process import BrokenProcessPool  # here: no stage that goes well need load it
-
-    number = getattr(error, "errno", None) or next(map(int, re.findall(r"\(os error (\d+)\)", str(error))), None)
-    if number in FULL:  # the second is how safetensors tells it
-        say(f"{FULL[number]}: {getattr(error, 'filename', None) or os.strerror(number)}")
-    elif issubclass(kind, MemoryError):
-        say("out of memory; lower <profile>.training.jobs or the batch size")
-    elif issubclass(kind, BrokenProcessPool):
-        say("one of its processes was killed (out of memory? then lower <profile>.training.jobs)")
+    verb, _, item = os.environ.get("DVC_STAGE", "").partition("@")
+    where = BATCH_SIZES.get(verb, "models.<name>.batch_size").format(item=item, model=item.rpartition("-")[2])
+    if line := machine_fault(error, f"lower training.jobs or {where}"):
+        say(line)
     else:
         sys.__excepthook__(kind, error, trace)

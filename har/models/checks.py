@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from har.core.errors import HarError
+from har.core.errors import HarError, machine_fault
 from har.core.readers import one_line
 
 # Of a model without weights, as they would be drawn: 10 GB.
@@ -25,6 +25,8 @@ def opening(folder: str | Path, what: str) -> Iterator[None]:
     except (HarError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except Exception as error:
+        if machine_fault(error, ""):
+            raise
         raise HarError(f"{folder}: not {what}: {one_line(error)}") from None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of Rust, by pyo3

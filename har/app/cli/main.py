@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from har.app.cli import demo, doctor, export, models, new_profile, predict
-from har.core.errors import HarError
+from har.core.errors import HarError, machine_fault
 
 VERBS = (predict, models, export, doctor, new_profile, demo)
 
@@ -38,3 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except (OSError, RuntimeError, MemoryError) as error:
+        if (line := machine_fault(error, "end other programs, or take --device cpu")) is None:
+            raise
+        print(f"har {options.verb}: {line}", file=sys.stderr)
+        return 2
