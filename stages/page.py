@@ -4,6 +4,7 @@ photographs, to be read where Markdown is shown."""
 from pathlib import Path
 
 from har.core.files import write_text
+from har.data.manifest import read_evidence, read_manifest
 from har.data.split import read_split
 from har.reporting.contents import markdown
 from har.reporting.page.build import Source, build
@@ -22,9 +23,9 @@ def page(context: Context) -> None:
         profile=context.params.profile,
         header=profile_header(context.params.profile, sources),
         generated=profile.data.source == "world",
-        manifest=data / "manifest.csv",
+        manifest=read_manifest(data / "manifest.csv"),
         split=read_split(data / "split.csv"),
-        evidence=data / "evidence.csv",
+        evidence=read_evidence(data / "evidence.csv"),
         tasks={task: profile.tasks[task] for task in context.params.run.tasks},
         predictions=trained(context),
         photographs=data / "images",

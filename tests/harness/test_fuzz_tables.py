@@ -26,7 +26,7 @@ from har.data.split import read_split
 from har.dev import gate
 from har.evaluation.predictions import read_predictions
 from har.models import registry
-from har.reporting.page import charts, gallery, relevance
+from har.reporting.page import charts, relevance
 from har.reporting.page.gallery import read_traits
 from har.studies.learning_curve.report import read_curve
 from har.training import embeddings
@@ -122,12 +122,9 @@ def manifest_rows():
 
 
 CAPTIONS = [["image_id", "caption_index", "caption", "fires"], [1, 0, "a man", "sitting"], [1, 1, "b, c", ""]]
-SPLIT = pd.DataFrame({"image_id": [1, 2], "label": "a", "split": "test"})
 SIMPLE = {
     "manifest": (manifest_rows(), read_manifest),
     "captions of images": (CAPTIONS, read_evidence),
-    "images of the page": (manifest_rows(), lambda path: gallery.images(path, SPLIT, {"posture": ["sitting"]})),
-    "captions of the page": (CAPTIONS, lambda path: list(gallery.parts(path.with_name("manifest.csv"), path, ["sitting"]))),
     "split": ([["image_id", "label", "split"], [1, "a", "train"], [2, "b", "test"]], read_split),
     "boxes": ([["image_id", "left", "top", "right", "bottom"], [1, 0.1, 0.1, 0.5, 0.5], [2, 0, 0, 1, 1]], read_boxes),
 }  # fmt: skip
@@ -136,7 +133,6 @@ SIMPLE = {
 @pytest.mark.parametrize("name", SIMPLE)
 def test_tables_between_stages(fuzz, tmp_path, name):
     rows, reader = SIMPLE[name]
-    file(tmp_path, "manifest.csv", table(manifest_rows()))
     fuzz(f"Table: {name}").run(csv_of(rows), lambda case: reader(file(tmp_path, "table.csv", case)), table(rows))
 
 

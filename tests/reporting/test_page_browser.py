@@ -9,7 +9,6 @@ import shutil
 import time
 from importlib.metadata import PackageNotFoundError, distribution
 
-import pandas as pd
 import pytest
 from pages import written
 
@@ -142,7 +141,7 @@ class TestFromDisk:
     def test_no_error_and_no_request_outside_the_folder(self, driver, small):
         made, page = small
         for view in VIEWS:
-            go(driver, page, view.format(pd.read_csv(made.manifest).image_id[4]))
+            go(driver, page, view.format(made.manifest.image_id[4]))
             time.sleep(0.3)
         errors = [entry["message"] for entry in driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
         assert not errors
@@ -163,7 +162,7 @@ class TestFromDisk:
 
     def test_captions_stay_text(self, driver, small):
         made, page = small
-        go(driver, page, f"#images?image={pd.read_csv(made.manifest).image_id[4]}")
+        go(driver, page, f"#images?image={made.manifest.image_id[4]}")
         wait(driver, lambda: opened(driver))
         captions = [item.text for item in driver.find_elements(By.CSS_SELECTOR, ".captions li")]
         assert any("<img src=x onerror=" in caption for caption in captions)
@@ -396,7 +395,7 @@ class TestTables:
 def test_a_phone_never_scrolls_sideways(driver, small, view):
     made, page = small
     size(driver, 360, 740)
-    go(driver, page, view.format(pd.read_csv(made.manifest).image_id[4]))
+    go(driver, page, view.format(made.manifest.image_id[4]))
     time.sleep(0.2)
     widths = "const d = document.getElementById('detail'); return [document.documentElement.scrollWidth, d.scrollWidth]"
     assert max(driver.execute_script(widths)) <= 360
@@ -413,7 +412,7 @@ def test_nothing_serious_keeps_anybody_out(driver, small, view, scheme):
     axe = package.locate_file("axe_playwright_python/axe.min.js").read_text(encoding="utf-8")
     made, page = small
     media(driver, **{"prefers-color-scheme": scheme})
-    go(driver, page, view.format(pd.read_csv(made.manifest).image_id[4]))
+    go(driver, page, view.format(made.manifest.image_id[4]))
     time.sleep(0.2)
     driver.execute_script(axe)
     script = (
@@ -448,6 +447,6 @@ def test_five_thousand_images_hold_few_elements(driver, large):
     items = "return document.querySelectorAll('#grid li').length"
     assert 5 < driver.execute_script(items) < 120
     driver.execute_script("scrollTo(0, document.documentElement.scrollHeight)")
-    last = f"a[href*='image={pd.read_csv(made.manifest).image_id.iloc[-1]}']"
+    last = f"a[href*='image={made.manifest.image_id.iloc[-1]}']"
     wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, last))
     assert driver.execute_script(items) < 120

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from pages import SETTINGS, TASKS, reports, source
 
-from har.data.manifest import read_evidence
 from har.evaluation.metrics import cells
 from har.reporting.page.build import build
 from har.reporting.page.scripts import unpacked
@@ -26,12 +25,12 @@ def shown(tmp_path_factory):
     given = source(folder / "data", 60)
     root = reports(folder / "reports")
     build(given, root, SETTINGS)
-    manifest = pd.read_csv(given.manifest).assign(captions_fired=1, captions_total=5)
+    manifest = given.manifest.assign(captions_fired=1, captions_total=5)
     factors = manifest[["image_id"]].assign(**dict.fromkeys(FACTORS, np.nan))
     outcomes = outcome_frame(given.predictions, factors)
     tables = [
         count_table(outcomes, "header"),
-        missed_table(outcomes, manifest, read_evidence(given.evidence), "header", 30),
+        missed_table(outcomes, manifest, given.evidence, "header", 30),
     ]
     write_tables({table.name: table for table in tables}, root / "errors")
     labels = manifest.label.tolist()

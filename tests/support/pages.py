@@ -62,9 +62,7 @@ def source(folder: Path, count: int = 24) -> Source:
         for n, i in enumerate(ids)
         for k in range(5)
     ]
-    manifest.to_csv(folder / "manifest.csv", index=False)
     evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "fires"])
-    evidence.to_csv(folder / "evidence.csv", index=False)
     predictions = {}
     for task, model, seeds in (
         ("activity", "clip", 5),
@@ -94,9 +92,9 @@ def source(folder: Path, count: int = 24) -> Source:
         profile="sample",
         header="profile sample: generated world",
         generated=True,
-        manifest=folder / "manifest.csv",
+        manifest=manifest,
         split=pd.DataFrame({"image_id": ids, "label": label, "split": part}),
-        evidence=folder / "evidence.csv",
+        evidence=evidence,
         tasks=TASKS,
         predictions=predictions,
         photographs=folder,

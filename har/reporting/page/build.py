@@ -16,7 +16,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from har.config.report import Page
-from har.core.csv_rows import read_rows
 from har.core.files import write_bytes, write_text
 from har.reporting.contents import Figure, Section, anchor, sections_in
 from har.reporting.page import charts, gallery
@@ -38,7 +37,7 @@ CHARTS = {
 
 @dataclass(frozen=True)
 class Source:
-    """What the page shows: the files manifest and evidence (har.data.manifest), split (har.data.split), predictions by
+    """What the page shows: manifest and evidence (har.data.manifest), split (har.data.split), predictions by
     (task, model), tasks and their classes, the folder of the photographs that the manifest names, and `explain`, that
     of maps, which need not exist. `header` tells which profile made the numbers; `generated` images are nobody's
     photographs.
@@ -47,9 +46,9 @@ class Source:
     profile: str
     header: str
     generated: bool
-    manifest: Path
+    manifest: pd.DataFrame
     split: pd.DataFrame
-    evidence: Path
+    evidence: pd.DataFrame
     tasks: Mapping[str, Sequence[str]]
     predictions: Mapping[tuple[str, str], pd.DataFrame]
     photographs: Path
@@ -65,11 +64,11 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     page. The same inputs give the same bytes."""
     out = reports / "page"
     shutil.rmtree(out, ignore_errors=True)  # nothing of another run stays
-    images = gallery.images(source.manifest, source.split, source.tasks)
+    manifest = source.manifest.sort_values("image_id", ignore_index=True)
+    images = gallery.images(manifest, source.split, source.tasks)
     answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
-    names = read_rows(source.manifest, {"image_id": int, "file_name": str})
-    photographs = ((image_id, source.photographs / name) for image_id, name in names)
-    write_photographs(photographs, len(images["id"]), out, settings, turn=source.owned)
+    files = zip(manifest.image_id, map(source.photographs.joinpath, manifest.file_name), strict=True)
+    write_photographs(files, len(manifest), out, settings, turn=source.owned)
     maps = {}
     for folder in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
         found = read_maps(folder, images["id"], images["classes"])
@@ -83,7 +82,7 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     for one in answers:
         write_script(out / f"data/models/{one.key}.js", f"models/{one.key}", one.summary())
     shown = dict.fromkeys(_shown(images), "")  # with its first caption
-    parts = gallery.parts(source.manifest, source.evidence, images["classes"], source.traits)
+    parts = gallery.parts(manifest, source.evidence, images["classes"], source.traits)
     for number, part in enumerate(parts):
         write_script(out / f"data/images/{number}.js", f"images/{number}", part)
         runs = {one.key: one.part(number * gallery.PART) for one in answers}

@@ -4,19 +4,13 @@ What filters and the grid need of all images is one record; what is looked at im
 images, of which the browser loads those that it shows: the page opens as fast with 100,000 images as with 285.
 """
 
-import math
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
-from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from har.core.csv_rows import read_rows
 from har.core.errors import HarError
 from har.core.readers import read_parquet
 from har.data.split import SPLITS
@@ -49,82 +43,59 @@ def read_traits(path: Path) -> pd.DataFrame | None:
     return found.drop_duplicates("image_id", ignore_index=True)
 
 
-def images(manifest: Path, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
+def images(manifest: pd.DataFrame, split: pd.DataFrame, tasks: Mapping[str, Sequence[str]]) -> dict:
     """What the grid and its filters need of all images: classes, splits, tasks and licences, and columns over images in
-    ascending image_id, each class and split as its number. HarError where an image has no split."""
-    ids, named, licences = [], [], set()
-    for image_id, label, number in read_rows(manifest, {"image_id": int, "label": sys.intern, "license": int}):
-        ids.append(image_id)
-        named.append(label)
-        licences.add(number)
-    labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *sorted(set(named))]))
-    part = split.set_index("image_id").split.reindex(ids)
+    the manifest's order, each class and split as its number. HarError where an image has no split."""
+    named = sorted(set(manifest.label))
+    labels = list(dict.fromkeys([*(name for classes in tasks.values() for name in classes), *named]))
+    part = split.set_index("image_id").split.reindex(manifest.image_id)
     if part.isna().any():
-        raise HarError(f"split.csv: image {ids[part.isna().to_numpy().argmax()]} of the manifest is missing")
+        raise HarError(f"split.csv: image {part.index[part.isna()][0]} of the manifest is missing")
     numbers = {label: number for number, label in enumerate(labels)}
     return {
         "classes": labels,
         "classNames": [class_name(label) for label in labels],
         "splits": list(SPLITS),
         "tasks": {task: [numbers[name] for name in classes] for task, classes in tasks.items()},
-        "licences": {str(number): list(licence(number)) for number in sorted(licences)},
+        "licences": {str(number): list(licence(number)) for number in sorted(set(manifest.license.tolist()))},
         "part": PART,
-        "id": ids,
-        "label": [numbers[label] for label in named],
+        "id": manifest.image_id.tolist(),
+        "label": [numbers[label] for label in manifest.label],
         "split": [SPLITS.index(name) for name in part],
     }
 
 
-class Image(NamedTuple):
-    """Columns of the manifest that are told of each image."""
-
-    image_id: int
-    width: int
-    height: int
-    license: int
-    url: str
-    flickr_url: str
-    persons: int
-    person_area: float
-
-
-def parts(manifest: Path, evidence: Path, classes: Sequence[str], traits: pd.DataFrame | None = None) -> Iterator[dict]:
-    """What is told of each image, PART images at a time in ascending image_id; `fires[i][k]` lists the classes (numbers
-    in `classes`) whose activity caption k of image i mentions."""
+def parts(
+    manifest: pd.DataFrame, evidence: pd.DataFrame, classes: Sequence[str], traits: pd.DataFrame | None = None
+) -> Iterator[dict]:
+    """What is told of each image, PART images at a time in the manifest's order; `fires[i][k]` lists the classes
+    (numbers in `classes`) whose activity caption k of image i mentions."""
     numbers = {label: number for number, label in enumerate(classes)}
-    traits = None if traits is None else traits.set_index("image_id")
-    every = _with_captions(manifest, evidence)
-    while part := list(islice(every, PART)):
-        rows, told = zip(*part, strict=True)
-        known = {"Largest person, of the image": [row.person_area for row in rows]}
-        if traits is not None:
-            found = traits.reindex([row.image_id for row in rows])
-            known |= {title: found[name] for name, title in TRAITS.items()}
+    evidence = evidence.sort_values(["image_id", "caption_index"])
+    first, last = (np.searchsorted(evidence.image_id, manifest.image_id, side) for side in ("left", "right"))
+    captions = evidence.caption.tolist()
+    fires = [[numbers[name] for name in text.split("+") if name in numbers] for text in evidence.fires]
+    known = {"Largest person, of the image": manifest.person_area}
+    if traits is not None:
+        found = traits.set_index("image_id").reindex(manifest.image_id)
+        known |= {title: found[name] for name, title in TRAITS.items()}
+    for start in range(0, len(manifest), PART):
+        mine = slice(start, start + PART)
+        rows = manifest.iloc[mine]
+        where = [slice(*ends) for ends in zip(first[mine], last[mine], strict=True)]
         yield {
-            "width": [row.width for row in rows],
-            "height": [row.height for row in rows],
-            "persons": [row.persons for row in rows],
-            "traits": {title: _shares(values) for title, values in known.items()},
-            "licence": [row.license for row in rows],
-            "author": [photo_page(row.flickr_url) for row in rows],
-            "source": [next(filter(safe_address, (row.flickr_url, row.url)), "") for row in rows],
-            "captions": [[caption for *_, caption, _ in captions] for captions in told],
-            "fires": [
-                [[numbers[name] for name in fires.split("+") if name in numbers] for *_, fires in captions]
-                for captions in told
+            "width": rows.width.tolist(),
+            "height": rows.height.tolist(),
+            "persons": rows.persons.tolist(),
+            "traits": {title: _shares(values.iloc[mine]) for title, values in known.items()},
+            "licence": rows.license.tolist(),
+            "author": [photo_page(address) for address in rows.flickr_url],
+            "source": [
+                next(filter(safe_address, addresses), "") for addresses in zip(rows.flickr_url, rows.url, strict=True)
             ],
+            "captions": [captions[at] for at in where],
+            "fires": [fires[at] for at in where],
         }
-
-
-def _with_captions(manifest: Path, evidence: Path) -> Iterator[tuple[Image, list[tuple]]]:
-    """Each image and its captions in order; both files ascend by image_id."""
-    columns = {"image_id": int, "caption_index": int, "caption": str, "fires": str}
-    captions = groupby(read_rows(evidence, columns, unique=False), key=itemgetter(0))
-    image_id, told = next(captions, (math.inf, ()))
-    for image in map(Image._make, read_rows(manifest, Image.__annotations__)):
-        while image_id < image.image_id:
-            image_id, told = next(captions, (math.inf, ()))
-        yield image, sorted(told) if image_id == image.image_id else []
 
 
 def _shares(values: Iterable[float]) -> list[float | None]:
