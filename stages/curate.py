@@ -1,7 +1,9 @@
 """Label images by their captions, or as their own folder or table says, and draw the subset."""
 
+from har.core.files import write_csv
 from har.data.coco.curate import Curation
 from har.data.coco.curate import curate as choose
+from har.data.manifest import write_manifest
 from har.reporting.table import write_tables
 from har.reporting.tables.funnel import funnel_table
 from stages.lib.context import Context, stage
@@ -11,7 +13,8 @@ def curate(context: Context) -> None:
     rule, own = context.profile.curate, context.profile.data.own
     classes = {label: c.model_dump() for label, c in rule.classes.items()}
     found = own_images(context, classes) if own else captioned(context, classes)
-    found.write(context.data / "manifest.csv", context.data / "evidence.csv")
+    write_manifest(found.manifest, context.data / "manifest.csv")
+    write_csv(context.data / "evidence.csv", found.evidence)
     grouped = own and (found.manifest.group != "").any()
     write_tables({"funnel": funnel_table(found.funnel, own, grouped)}, context.reports)
     print(found.funnel.to_string(index=False))

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,8 +94,8 @@ def write_json(path: Path | str, value: object) -> None:
 def write_csv(path: Path | str, frame: "pd.DataFrame") -> None:
     """`frame` without its index. Floats are written in the shortest form that reads back to the same bits
     (with `pandas.read_csv(..., float_precision="round_trip")`); None is an empty cell."""
-    with csv_rows(path) as add:
-        add(frame)
+    with replacing(path) as temporary:
+        frame.to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
 
 
 def write_parquet(path: Path | str, frame: "pd.DataFrame") -> None:
@@ -107,11 +107,3 @@ def write_parquet(path: Path | str, frame: "pd.DataFrame") -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     with replacing(path) as temporary:
         parquet.write_table(table, temporary, store_schema=False)
-
-
-@contextmanager
-def csv_rows(path: Path | str) -> Iterator[Callable[["pd.DataFrame"], None]]:
-    """A function that adds the rows of a frame to the CSV file `path`, as `write_csv` writes them; the file takes its
-    place when the block ends well."""
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
-        yield lambda frame: frame.to_csv(out, index=False, lineterminator="\n", header=not out.tell())

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from har.core.errors import HarError
 
@@ -27,6 +27,7 @@ TOKENIZER = 2048 * MB  # the largest tokenizer.json in use, 35 MB, takes 400 MB
 ANNOTATIONS = 8192 * MB  # COCO's largest, 470 MB (instances_train2017), takes about 5 GB
 TABLE = 4096 * MB  # some 30 million cells
 DEPTH = 64  # of lists and objects; the deepest file in use has 7
+NESTED = 1000  # the same, where it is counted roughly
 COLUMNS = 1000
 ROWS = 1 << 16  # of a table that is read in blocks
 # What Python takes at most for one of these, beside its characters.
@@ -115,6 +116,42 @@ def is_too_deep(value: object) -> bool:
         if not level:
             return False
     return True
+
+
+def read_json_rows(path: str | Path, key: str, expected: str) -> Iterator[Any]:
+    """The elements of the list `key` of the object in the JSON file `path`, one at a time, as such a file may be larger
+    than memory. Whole numbers beyond 64 bits, NaN and infinity are refused.
+
+    Raises HarError, at the latest after the last element, for what is no such file.
+    """
+    import ijson
+
+    ordinary_size(Path(path), expected, ANNOTATIONS, str(path))
+
+    def chunks(stream: BinaryIO) -> Iterator[bytes]:
+        """Small, so that no depth is missed: what ijson takes grows with its square."""
+        depth = 0
+        stream.seek(3 * (stream.read(3) == codecs.BOM_UTF8))
+        while data := stream.read(1 << 14):
+            depth += data.count(b"[") + data.count(b"{") - data.count(b"]") - data.count(b"}")
+            if depth > NESTED:
+                raise ValueError(f"lists within lists deeper than {NESTED:,}")
+            yield data
+
+    def items(prefix: str) -> Iterator[Any]:
+        with reading(str(path), expected), open(path, "rb") as stream:
+            try:
+                yield from ijson.items(ijson.from_iter(chunks(stream)), prefix, use_float=True)
+            except (ijson.JSONError, ValueError, OverflowError) as error:
+                raise HarError(f"{path}: cannot be read as JSON ({one_line(error)}); expected {expected}") from None
+
+    rows = items(f"{key}.item")
+    first = next(rows, rows)
+    if first is not rows:
+        yield first
+        yield from rows
+    elif next(items(key), None) != []:
+        raise HarError(f"{path}: {key!r} is missing or not a list; expected {expected}")
 
 
 def is_whole(value: object, least: int = 0, most: int = 2**63 - 1) -> bool:

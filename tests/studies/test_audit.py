@@ -199,7 +199,8 @@ def test_counts_stay_whole_numbers_beside_missing_ones(planted, tmp_path):
 
 def test_dates_come_from_the_captions_file(tmp_path):
     path = tmp_path / "captions.json"
-    write_json(path, {"images": [{"id": 1, "date_captured": "2013-11-14 17:02:52"}, {"id": 2}]})
+    one, other = ({"id": i, "file_name": f"{i}.jpg", "width": 4, "height": 4} for i in (1, 2))
+    write_json(path, {"images": [one | {"date_captured": "2013-11-14 17:02:52"}, other]})
     assert duplicates.read_dates(path) == {1: "2013-11-14 17:02:52"}
     for content in ("{", "[]", '{"images": 3}', '{"images": [3]}', '{"images": [{}]}', '{"images": [{"id": []}]}'):
         path.write_text(content)
@@ -387,7 +388,8 @@ def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
     write_manifest(pd.DataFrame(rows), data / "manifest.csv")
     write_csv(data / "split.csv", pd.DataFrame({"image_id": ids, "label": SIT, "split": list(parts.values())}))
     write_csv(data / "provenance.csv", pd.DataFrame({"image_id": ids, "sha256": ["a", "b", "c", "d"]}))
-    write_json(data / "annotations/captions.json", {"images": [{"id": i} for i in ids]})
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 4, "height": 4} for i in ids]
+    write_json(data / "annotations/captions.json", {"images": images})
     folder = data / "embeddings" / profile.audit.encoder
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", np.eye(4, dtype=np.float32))

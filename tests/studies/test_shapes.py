@@ -189,7 +189,7 @@ class TestRegions:
         assert read_instances(path, [5, 6])[5].region(["person"]).sum() == 16
         assert 6 not in read_instances(path, [5, 6])
         for change, said in [
-            ({"bbox": [0, 0, float("nan"), 4]}, "bbox"),
+            ({"bbox": [0, 0, None, 4]}, "bbox"),
             ({"segmentation": [[0, 0, 1]]}, "polygon"),
             ({"segmentation": {"size": [9, 8], "counts": [72]}}, "segmentation"),
             ({"segmentation": {"size": [8, 8], "counts": [60]}}, "counts"),

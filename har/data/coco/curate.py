@@ -9,22 +9,18 @@ annotated person. Without the person word most "sitting" images show animals and
 import hashlib
 import json
 import re
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
 from har.config.types import check_labels
-from har.data.coco.annotations import ImageRecord, Records
-from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, written
+from har.data.coco.annotations import ImageRecord, read_records
+from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS
 from har.core.errors import HarError
-from har.core.files import csv_rows
-
-PART = 1000  # images whose rows are in memory at a time
 
 # Words of letters and digits; an apostrophe stays inside, so that "the man's hat" names no person.
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -35,31 +31,16 @@ class Curation:
     """What `curate` found.
 
     Attributes:
-        parts: gives the rows of manifest and evidence, some images at a time, as often as it is called.
+        manifest: one row per selected image (har.data.manifest.MANIFEST_COLUMNS), sorted by image_id.
+        evidence: one row per caption of a selected image: image_id, caption_index, caption, fires (the classes it
+            fires for, joined by '+', '' for none).
         funnel: rules in the order they apply: rule, images (kept so far), images_<class> for each class. A count is
             of images that fire for the class, so that classes overlap until the rule that forbids it.
     """
 
-    parts: Callable[[], Iterable[tuple[pd.DataFrame, pd.DataFrame]]]
+    manifest: pd.DataFrame
+    evidence: pd.DataFrame
     funnel: pd.DataFrame
-
-    @property
-    def manifest(self) -> pd.DataFrame:
-        """One row per selected image (har.data.manifest.MANIFEST_COLUMNS), sorted by image_id."""
-        return pd.concat([images for images, _ in self.parts()], ignore_index=True)
-
-    @property
-    def evidence(self) -> pd.DataFrame:
-        """One row per caption of a selected image: image_id, caption_index, caption, fires (the classes it fires for,
-        joined by '+', '' for none)."""
-        return pd.concat([captions for _, captions in self.parts()], ignore_index=True)
-
-    def write(self, manifest: str | Path, evidence: str | Path) -> None:
-        """Both as CSV, part by part."""
-        with csv_rows(manifest) as add_images, csv_rows(evidence) as add_captions:
-            for images, captions in self.parts():
-                add_images(written(images, manifest))
-                add_captions(captions)
 
 
 def tokens(text: str) -> list[str]:
@@ -96,7 +77,7 @@ def curate(
     can't be filled (the shortfall of each).
     """
     _check_arguments(classes, person_words, min_captions, precedence, extended)
-    records = Records(captions_json, instances_json)
+    records = read_records(captions_json, instances_json)
     person = _phrase_pattern("person_words", person_words)
     patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c["keywords"]) for k, c in classes.items()}
     rules = [
@@ -107,15 +88,9 @@ def curate(
         *(["a person is annotated"] if require_person else []),
     ]
 
-    # all captions: what a caption fires for, as a number, as there are few such sets of classes
-    numbers: dict[tuple[str, ...], int] = {}
-    fired = array("L")
-
-    def passed(record: ImageRecord) -> Iterator[Sequence[str]]:
+    def passed(record: ImageRecord, fires: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
         """The classes that the image fires for by each rule in turn, up to the last that keeps it."""
         yield ()
-        fires = [_fires(caption, person, patterns) for caption in record.captions]
-        fired.extend(numbers.setdefault(some, len(numbers)) for some in fires)
         captions = Counter(chain.from_iterable(fires))
         for least in (1, min_captions):
             labels = [name for name in classes if captions[name] >= least]
@@ -129,43 +104,32 @@ def curate(
         if require_person and len(record.boxes) + len(record.crowds):
             yield [label]
 
-    funnel, chosen = Funnel(list(classes), rules), {}
-    for record in records:
-        kept = list(passed(record))
+    funnel, chosen, fired = Funnel(list(classes), rules), {}, {}
+    for record in records.values():
+        fires = [_fires(caption, person, patterns) for caption in record.captions]
+        kept = list(passed(record, fires))
         for rule, labels in zip(rules, kept, strict=False):
             funnel.count(rule, labels)
         if len(kept) == len(rules):
             (chosen[record.image_id],) = kept[-1]
+            fired[record.image_id] = fires
     drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
     left = [i for i in chosen if i not in drawn]
     extra = set(left if extended is None else ranked(left, seed, "extended")[:extended])
     for part, ids in (("drawn", drawn), ("extended", extra)):
         funnel.add(part, ([chosen[i]] for i in ids))
 
-    def rows(some: Iterable[tuple[ImageRecord, list[tuple[str, ...]]]]) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Those of the manifest and the evidence."""
-        manifest, evidence = [], []
-        for record, fires in some:
-            part = "drawn" if record.image_id in drawn else "extended"
-            manifest.append(_manifest_row(record, chosen[record.image_id], part, fires))
-            evidence += [
-                (record.image_id, k, caption, "+".join(labels))
-                for k, (caption, labels) in enumerate(zip(record.captions, fires, strict=True))
-            ]
-        return (
-            pd.DataFrame(manifest, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
-            pd.DataFrame(evidence, columns=list(EVIDENCE_COLUMNS)),
-        )
-
-    def parts() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        fires = map(list(numbers).__getitem__, fired)
-        every = ((record, list(islice(fires, len(record.captions)))) for record in records)
-        selected = (one for one in every if one[0].image_id in drawn or one[0].image_id in extra)
-        yield rows(islice(selected, PART))  # columns even if there is no image
-        while some := list(islice(selected, PART)):
-            yield rows(some)
-
-    return Curation(parts, funnel.frame())
+    manifest, evidence = [], []
+    for image_id in sorted(drawn | extra):
+        record, fires, part = records[image_id], fired[image_id], "drawn" if image_id in drawn else "extended"
+        manifest.append(_manifest_row(record, chosen[image_id], part, fires))
+        for k, (caption, labels) in enumerate(zip(record.captions, fires, strict=True)):
+            evidence.append((image_id, k, caption, "+".join(labels)))
+    return Curation(
+        pd.DataFrame(manifest, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
+        pd.DataFrame(evidence, columns=list(EVIDENCE_COLUMNS)),
+        funnel.frame(),
+    )
 
 
 def _check_arguments(classes, person_words, min_captions, precedence, extended) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from har.data.coco.annotations import MAX_SIDE, checked_categories, checked_images, is_box, rows_of
+from har.data.coco.annotations import MAX_SIDE, is_box, read_annotations, read_categories, read_images, shown
 from har.core.errors import HarError
-from har.core.readers import ANNOTATIONS, is_number, is_whole, read_json
+from har.core.readers import is_number, is_whole
 
 MAX_OUTLINE = 1_000_000  # pixels along an outline: pycocotools walks every one of them
 
@@ -60,18 +60,14 @@ def read_instances(path: str | Path, image_ids: Sequence[int]) -> dict[int, Inst
 
     Raises HarError, naming file and row, for what is not laid out as COCO's.
     """
-    path = Path(path)
-    data = read_json(path, "COCO instances in JSON", memory=ANNOTATIONS)
-    names = {c["id"]: c["name"] for c in checked_categories(data, path)}
-    sizes = {i["id"]: (i["width"], i["height"]) for i in checked_images(data, path)}
-    found = {i: Instances(*sizes[i]) for i in image_ids if i in sizes}
-    for row, annotation in enumerate(rows_of(data, "annotations", path)):
-        image_id = annotation.get("image_id")
-        image = found.get(image_id) if is_whole(image_id) else None
+    names, images = read_categories(path), read_images(path)
+    found = {i: Instances(images[i]["width"], images[i]["height"]) for i in image_ids if i in images}
+    for annotation, where in read_annotations(path, images):
+        image = found.get(annotation["image_id"])
         if image is None:
             continue
         if wrong := _wrong(annotation, names, image):
-            raise HarError(f"{path}: annotations[{row}]: {wrong}")
+            raise HarError(f"{where}: {wrong}")
         image.names.append(names[annotation["category_id"]])
         image.shapes.append({key: annotation.get(key) for key in ("bbox", "segmentation")})
     return found
@@ -81,9 +77,9 @@ def _wrong(annotation: dict, names: dict[int, str], image: Instances) -> str:
     """What pycocotools would trip over, or ''."""
     category = annotation.get("category_id")
     if not is_whole(category) or category not in names:
-        return f"category_id {category!r:.40} is not among the categories"
+        return f"category_id {shown(category)} is not among the categories"
     if not is_box(annotation.get("bbox")):
-        return f"bbox {annotation.get('bbox')!r:.80} is not [x, y, width, height] in pixels"
+        return f"bbox {shown(annotation.get('bbox'))} is not [x, y, width, height] in pixels"
     outline = annotation.get("segmentation")
     if not outline:
         return ""

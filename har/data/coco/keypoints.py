@@ -5,13 +5,14 @@ but hidden (by a thing, another person or the own body), 2 seen.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from har.data.coco.annotations import load
+from har.data.coco.annotations import largest_first, read_annotations, read_images, read_people
 from har.core.errors import HarError
 
 JOINTS = 17
@@ -43,18 +44,19 @@ def read_visibility(instances_json: str | Path, keypoints_json: str | Path, imag
     there is no such person, or none with labelled joints. Raises HarError, naming file and row, for files
     that are no COCO annotations.
     """
-    instances = load(Path(instances_json), kind="instances")
-    (person,) = instances.getCatIds(catNms=["person"])
+    everybody = defaultdict(list)
+    for person in read_people(instances_json, read_images(instances_json)):
+        everybody[person["image_id"]].append(person)
     # a person has the same annotation id in both files
     joints = read_joints(keypoints_json)
     rows = []
     for image_id in image_ids:
-        people = [a for a in instances.imgToAnns.get(image_id, []) if a["category_id"] == person]
-        single = [a for a in people if not a.get("iscrowd")]
+        people = everybody[image_id]
+        single = [one for one in people if not one["iscrowd"]]
         row = {"image_id": int(image_id), "labelled_joints": math.nan, "hidden_joints": math.nan, "overlap": math.nan}
         if single:
-            largest = min(single, key=lambda a: (-a["bbox"][2] * a["bbox"][3], a["id"]))
-            share = covered_share(largest["bbox"], [a["bbox"] for a in people if a is not largest])
+            largest = min(single, key=largest_first)
+            share = covered_share(largest["bbox"], [one["bbox"] for one in people if one is not largest])
             row["overlap"] = math.nan if share is None else share
             flags = joints.get(largest["id"], np.zeros(JOINTS, dtype=int))
             labelled = int((flags > 0).sum())
@@ -67,12 +69,11 @@ def read_visibility(instances_json: str | Path, keypoints_json: str | Path, imag
 
 def read_joints(keypoints_json: str | Path) -> dict[int, np.ndarray]:
     """Annotation id to the visibility flags of its joints, int [17]; HarError names the file and the row."""
-    path = Path(keypoints_json)
     found = {}
-    for row, annotation in enumerate(load(path, kind="keypoints").dataset["annotations"]):
+    for annotation, where in read_annotations(keypoints_json, read_images(keypoints_json)):
         points = annotation.get("keypoints")
         flags = points[2::3] if isinstance(points, list) and len(points) == 3 * JOINTS else None
         if flags is None or any(isinstance(v, bool) or v not in (0, 1, 2) for v in flags):
-            raise HarError(f"{path}: annotations[{row}]: keypoints are not {JOINTS} times x, y, visibility (0, 1 or 2)")
+            raise HarError(f"{where}: keypoints are not {JOINTS} times x, y, visibility (0, 1 or 2)")
         found[annotation["id"]] = np.array(flags, dtype=int)
     return found

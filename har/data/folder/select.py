@@ -62,7 +62,7 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
     )
     columns = MANIFEST_COLUMNS | OWN_COLUMNS
     manifest, evidence = rows[list(columns)].astype(columns), pd.DataFrame(columns=list(EVIDENCE_COLUMNS))
-    return Curation(lambda: [(manifest, evidence)], funnel.frame())
+    return Curation(manifest, evidence, funnel.frame())
 
 
 def _check(images: pd.DataFrame, chosen: Mapping[int, str], classes: Mapping[str, Mapping]) -> None:

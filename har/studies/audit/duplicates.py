@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.core.errors import HarError
-from har.core.readers import ANNOTATIONS, is_text, is_whole, read_json
+from har.core.readers import is_text
+from har.data.coco.annotations import read_images
 from har.data.store import Store
 from har.evaluation.predictions import SPLITS
 from har.reporting.table import Column, ImageId, Table, count
@@ -178,10 +178,8 @@ def flickr_check(urls: Sequence[str]) -> Check:
 
 def read_dates(captions_json: str | Path) -> dict[int, str]:
     """`date_captured` of the images in a COCO file that have one, by image id."""
-    images = read_json(captions_json, "a COCO file with images", memory=ANNOTATIONS).get("images")
-    if not isinstance(images, list) or not all(isinstance(one, dict) and is_whole(one.get("id")) for one in images):
-        raise HarError(f"{captions_json}: not a COCO file with images")
-    return {one["id"]: date for one in images if is_text(date := one.get("date_captured"))}
+    images = read_images(captions_json)
+    return {image_id: date for image_id, image in images.items() if is_text(date := image.get("date_captured"))}
 
 
 def find_pairs(
