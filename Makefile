@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# glibc keeps what is freed for the next tensor, instead of returning it to the system and clearing its pages anew
+export MALLOC_MMAP_THRESHOLD_ := 33554432
+export MALLOC_TRIM_THRESHOLD_ := 1073741824
+export MALLOC_TOP_PAD_ := 67108864
 
 .PHONY: repro test test-all bench scaling faults fuzz audit gate readme lint lock
 

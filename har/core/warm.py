@@ -59,9 +59,6 @@ def run(arguments: list[str]) -> None:
 
 
 def run_here(arguments: list[str]) -> None:
-    from har.core.memory import keep_memory  # not at the top: the server holds no code of the project
-
-    keep_memory()
     sys.argv = list(arguments)  # runpy puts the module's file into its first place
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from har.core.memory import return_memory
 from har.evaluation import calibration
 from har.evaluation.metrics import Cells, cells
 from har.evaluation.summary import Estimate, class_shares, estimates, per_class
@@ -68,7 +67,6 @@ def scored(
                 per_class(one, resamples, seed, level),
                 calibrated(one, temperatures, seed),
             )
-        return_memory()
     return found, shares, validated
 
 

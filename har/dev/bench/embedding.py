@@ -25,7 +25,6 @@ import numpy as np
 import pandas as pd
 
 from har.core.files import write_json
-from har.core.memory import keep_memory
 
 ROUNDS = 3
 OURS = ("ours", "stored")
@@ -132,8 +131,6 @@ def seconds(images: Images, files: Sequence[str]) -> float:
 
 
 def main(way: str, encoder: str, batch: str, jobs: str, short_side: str) -> None:
-    if way not in ("transformers", "open_clip"):
-        keep_memory()  # as a stage does
     images, few = WAYS[way](Path(encoder), int(batch), int(jobs), int(short_side)), int(batch) * int(jobs)
     files = list(islice(cycle(pd.read_csv("images.csv").file), ROUNDS * few))
     np.save(f"{way}.npy", images(files[:few]))

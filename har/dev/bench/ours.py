@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from har.core.memory import keep_memory
 from har.data import store
 from har.dev.bench import task
 from har.evaluation.predictions import write_predictions
@@ -10,7 +9,6 @@ from har.training import experiment
 
 
 def main() -> None:
-    keep_memory()  # as a stage does, which here finds nothing loaded for it
     given, images = task.read(".")
     checkpoint = Path(given.checkpoint)
     store.build(dict(zip(images.image_id, images.file, strict=True)), "store", given.short_side, given.training.jobs)

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.core.memory import return_memory
 from har.evaluation import calibration
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells
@@ -90,7 +89,6 @@ def reliability_figure(
             del frame  # before the next one is read
             shown[key] = split, len(one.truth), calibration.reliability(one, resamples, seed)
             del one
-            return_memory()
     if not shown:
         raise HarError(f"reliability: no model has predictions on {' or '.join(SPLITS)}")
     columns = min(4, len(shown))
