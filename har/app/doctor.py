@@ -9,18 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
+from har.app.cost import PHOTOGRAPH, Cost, Encoder, cost, encoder, miniature
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
 
 PACKAGES = ("torch", "torchvision", "transformers", "dvc", "scikit-learn", "pandas", "matplotlib")
 PYTHON = ((3, 11), (3, 13))
-MEMORY = 3e9  # bytes that a run takes at most (README)
 TIMEOUT = 5.0  # seconds to wait for a server
-# Where a run's cost comes from. The sample is measured (README: two cores, no GPU); the other figures are rough.
-SAMPLE_MINUTES, SAMPLE_CORES, SAMPLE_DISK = 9, 2, 0.5e9
-PHOTOGRAPH = 160_000  # bytes of a COCO photograph, on average
-CHECKPOINT = 0.6e9  # bytes of a base-sized encoder; a few are larger
-FORWARD = 18e9  # operations of a base-sized encoder with 16-pixel patches at 224 pixels, one image
+SAMPLE_MINUTES, SAMPLE_CORES = 9, 2  # measured, without a GPU (README)
 
 
 class Finding(NamedTuple):
@@ -35,7 +31,7 @@ class Finding(NamedTuple):
 def examine(root: str | Path = ".", online: bool = True) -> list[Finding]:
     """What is found in the project at `root`; with `online` the servers of its profile are asked (HEAD)."""
     root = Path(root)
-    findings = [_python(), *_packages(), *_machine()]
+    findings = [_python(), *_packages(), Finding("cores", str(_cores()))]
     try:
         params = load_params(root / "params.yaml")
     except HarError as error:
@@ -43,8 +39,9 @@ def examine(root: str | Path = ".", online: bool = True) -> list[Finding]:
     findings.append(Finding("params", f"params.yaml is understood, profile {params.profile}"))
     findings.append(_device(params))
     findings.extend(_caches(root))
-    findings.extend(_sources(params, root, online))
-    findings.extend(_cost(params, root))
+    sizes: dict[str, int] = {}
+    findings.extend(_sources(params, root, online, sizes))
+    findings.extend(_cost(params, root, sizes))
     return findings
 
 
@@ -65,15 +62,6 @@ def _packages() -> Iterator[Finding]:
     yield Finding("packages", ", ".join(found))
     if missing:
         yield Finding("packages", f"not installed: {', '.join(missing)}; `make repro` installs them", blocks=True)
-
-
-def _machine() -> Iterator[Finding]:
-    yield Finding("cores", str(_cores()))
-    memory = _available_memory()
-    if memory is not None:
-        short = memory < MEMORY
-        text = f"{_gb(memory)} available" + (f", a run takes up to {_gb(MEMORY)}" if short else "")
-        yield Finding("memory", text, note=short)
 
 
 def _cores() -> int:
@@ -102,109 +90,147 @@ def _device(params: Params) -> Finding:
     return Finding("device", text, blocks=missing)
 
 
+def _hub_cache() -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
 def _caches(root: Path) -> Iterator[Finding]:
-    for name, folder in (("DVC cache", root / ".dvc/cache"), ("downloads", root / "data/.cache")):
-        if folder.exists():
-            yield Finding(name, f"{folder}: {_gb(_bytes(folder))}")
-        else:
-            yield Finding(name, f"{folder}: not there yet")
+    for name, folder in (
+        ("DVC cache", root / ".dvc/cache"), ("downloads", root / "data/.cache"), ("hub cache", _hub_cache()),
+    ):  # fmt: skip
+        yield Finding(name, f"{folder}: {_gb(_bytes(folder)) if folder.exists() else 'not there yet'}")
 
 
 def _bytes(folder: Path) -> int:
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _sources(params: Params, root: Path, online: bool) -> Iterator[Finding]:
-    """The two doors, data and backbones: what is already here needs no server."""
+def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) -> Iterator[Finding]:
+    """The two doors, data and backbones: what is already here needs no server. Weights' bytes go to `sizes`."""
     profile, data = params.active, root / "data" / params.profile
     needed = []
     if profile.data.source == "server":
         server = profile.data.server
         url = f"{server.url.rstrip('/')}/{server.annotations}"
-        needed.append(("data server", url, (data / "images").exists() and (data / "annotations").exists()))
-    else:
+        needed.append(("data server", "", url, (data / "images").exists() and (data / "annotations").exists()))
+    elif not profile.data.own:
         yield Finding("data", "the generated world, no network needed")
     for name in params.run.encoders:
         backbone = profile.backbones[name]
         here = (data / "backbones" / name / "config.json").exists()
         if backbone.source == "hub":
             hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-            needed.append((f"hub, {name}", f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json", here))
+            url = f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
+            needed.append((f"hub, {name}", name, url, here))
         elif backbone.source == "folder":
             missing = not (root / backbone.folder / "config.json").exists()
             text = f"{backbone.folder}" + (": no checkpoint there (config.json)" if missing else "")
             yield Finding(f"folder, {name}", text, blocks=missing and not here)
-    for name, url, here in needed:
+    for name, of, url, here in needed:
         if here:
             yield Finding(name, "already here")
         elif not online:
             yield Finding(name, f"{url}: not asked (--offline)", note=True)
         else:
-            problem = _reach(url)
+            problem, _ = _reach(url)
+            if of and not problem:
+                sizes[of] = _reach(url.replace("config.json", "model.safetensors"))[1]
             text = f"{url}: not reachable ({problem})" if problem else f"{url}: answers"
             yield Finding(name, text, blocks=bool(problem))
 
 
-def _reach(url: str) -> str:
-    """Why `url` cannot be had, or nothing."""
+def _reach(url: str) -> tuple[str, int]:
+    """Why `url` cannot be had, or nothing; the bytes that a hub says of it, or 0."""
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
     import requests
 
     if urlsplit(url).scheme == "file":
-        return "" if Path(url2pathname(urlsplit(url).path)).exists() else "no such file"
-    try:
-        status = requests.head(url, timeout=TIMEOUT, allow_redirects=True).status_code
+        return "" if Path(url2pathname(urlsplit(url).path)).exists() else "no such file", 0
+    try:  # a hub redirects to its storage, and says the size beforehand
+        answer = requests.head(url, timeout=TIMEOUT, allow_redirects=False)
     except requests.RequestException as error:
-        return type(error).__name__
-    return "" if status < 400 else f"status {status}"
+        return type(error).__name__, 0
+    size = answer.headers.get("X-Linked-Size", "")
+    problem = "" if answer.status_code < 400 else f"status {answer.status_code}"
+    return problem, int(size) if size.isascii() and size.isdigit() else 0
 
 
-def _cost(params: Params, root: Path) -> Iterator[Finding]:
-    """Disk, downloads and time of a run from nothing. What is here already is not subtracted."""
+def _images(params: Params) -> int:
+    """Images of the profile, the user's own counted where they lie; HarError where the run would refuse them."""
+    from har.data.folder.find import find_in_folder, find_in_table
+
+    data, curate = params.active.data, params.active.curate
+    if data.source == "folder":
+        return len(find_in_folder(data.folder.root, data.folder.groups).images)
+    if data.source == "csv":
+        columns = data.csv.model_dump(exclude={"file", "root", "unreadable"})
+        return len(find_in_table(data.csv.file, data.csv.root, **columns, groups=data.folder.groups).images)
+    return sum(one.count for one in curate.classes.values()) + curate.extended
+
+
+def _cost(params: Params, root: Path, sizes: dict[str, int]) -> Iterator[Finding]:
+    """Disk, memory, downloads and time of a run from nothing. What is here already is not subtracted."""
     profile = params.active
-    images = sum(one.count for one in profile.curate.classes.values()) + profile.curate.extended
-    hub = [name for name in params.run.encoders if profile.backbones[name].source == "hub"]
-    downloads = len(hub) * CHECKPOINT
+    try:
+        encoders = {name: _encoder(params, root, name, sizes.get(name)) for name in params.run.encoders}
+    except HarError as error:
+        yield Finding("checkpoint", str(error), blocks=True)
+        return
+    try:
+        images = _images(params)
+    except HarError as error:
+        yield Finding("data", str(error), blocks=True)
+        return
+    if profile.data.own:
+        yield Finding("data", f"{images:,} images of your own, no network needed")
+    foreign = 0
     if profile.data.source == "server":
-        downloads += images * PHOTOGRAPH + (profile.data.server.annotations_bytes or 0)
-    text = f"about {_gb(downloads)}, at most {images:,} photographs" if downloads else "nothing"
-    yield Finding("downloads of a run", text + (f", {len(hub)} checkpoints of base size" if hub else ""))
-    # weights once in the download cache, once in DVC's, and once more for each model that is fine-tuned from them
-    tuned = sum(profile.models[run.model].kind == "finetune" for run in params.run.train.values()) if hub else 0
-    disk = SAMPLE_DISK + 2 * downloads + tuned * CHECKPOINT
+        foreign = images * PHOTOGRAPH + (profile.data.server.annotations_bytes or 0)
+    cache = next(place for place in (_hub_cache(), *_hub_cache().parents) if place.exists())
+    run = cost(params, encoders, images, foreign, linked=cache.stat().st_dev == root.stat().st_dev)
+    text = f"about {_gb(run.downloads)}, at most {images:,} photographs" if run.downloads else "nothing"
+    yield Finding("downloads of a run", text)
     free = shutil.disk_usage(root).free
-    yield Finding("disk", f"a run takes about {_gb(disk)}, {_gb(free)} are free", blocks=free < disk)
-    yield Finding("time of a run", _time(params, images, len(hub)))
+    text = f"a run takes about {_gb(run.disk)}, at times {_gb(run.peak)}; {_gb(free)} are free"
+    yield Finding("disk", text, blocks=free < run.peak)
+    if (memory := _available_memory()) is not None:
+        jobs = f"{profile.training.jobs} processes (training.jobs) side by side take up to {_gb(run.memory)}"
+        yield Finding("memory", f"{_gb(memory)} available, {jobs}", note=memory < run.memory)
+    yield Finding("time of a run", _time(params, run))
 
 
-def _time(params: Params, images: int, hub: int) -> str:
+def _encoder(params: Params, root: Path, name: str, listed: int | None) -> Encoder:
+    one = params.active.backbones[name]
+    source = one.architecture if one.source == "random" else one.source
+    if source == "pretrain":
+        return miniature(params.pretrain.models[name])
+    here = root / "data" / params.profile / "backbones" / name
+    return encoder(here if (here / "config.json").exists() else root / one.folder, one.id, listed)
+
+
+def _time(params: Params, run: Cost) -> str:
     profile = params.active
-    cores = _cores()
-    if not hub:
-        used = min(cores, profile.training.jobs)
-        minutes = SAMPLE_MINUTES * SAMPLE_CORES / used
+    if all(profile.backbones[name].source in ("pretrain", "random") for name in params.run.encoders):
+        used = min(_cores(), profile.training.jobs)
         return (
-            f"about {minutes:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} cores with the committed "
-            f"sample; scaled to {used} runs side by side)"
+            f"about {SAMPLE_MINUTES * SAMPLE_CORES / used:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} "
+            f"cores with the committed sample; scaled to {used} runs side by side)"
         )
-    operations, train = 0.0, profile.split.train * sum(one.count for one in profile.curate.classes.values())
-    for run in params.run.train.values():
-        model = profile.models[run.model]
-        if model.kind == "finetune":  # a training step costs three forward passes
-            operations += len(profile.training.seeds) * FORWARD * (3 * model.epochs * train + images)
-    operations += hub * images * FORWARD
-    speed = _speed()
+    speed, total = _speed(), sum(run.flops.values())
+    shares = ", ".join(f"{name} {value / total:.0%}" for name, value in sorted(run.flops.items(), key=lambda i: -i[1]))
     return (
-        f"about {operations / speed / 3600:.1f} hours of computing on the CPU for the encoders ({operations:.1e} "
-        f"operations at the {speed / 1e9:.0f} GFLOP/s that a short matrix product reaches here; a network reaches "
-        "less, other splits and fewer images come on top, a GPU takes a fraction)"
+        f"at least {total / speed / 3600:.1f} hours of computing on the CPU ({total:.1e} floating-point operations, a "
+        f"multiplication and its addition being two, at the {speed / 1e9:.0f} GFLOP/s of a matrix product here; "
+        f"networks reach less, a GPU takes a fraction): {shares}"
     )
 
 
 def _speed() -> float:
-    """Operations a second of this machine's cores in single precision, from half a second of work."""
+    """Floating-point operations a second of this machine's cores in single precision, from half a second of work."""
     import torch
 
     a = torch.ones(1024, 1024)

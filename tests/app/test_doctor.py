@@ -1,12 +1,17 @@
 """`har doctor`: what blocks a run is said, and nothing else blocks."""
 
 import json
+import shutil
 
 import parameters
 import pytest
 
+from har.app import doctor
 from har.app.cli.main import main
+from har.app.cost import cost
 from har.app.doctor import examine
+from har.app.new_profile import write_profile
+from har.config.profile import load_params
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def test_a_server_is_asked_and_a_closed_one_blocks(here, tmp_path, monkeypatch):
     assert "data server" not in blocking(examine(root, online=True))
     assert blocking(examine(root, online=False)) == []
     (root / "data/coco/backbones/vit").mkdir(parents=True)
-    (root / "data/coco/backbones/vit/config.json").touch()
+    (root / "data/coco/backbones/vit/config.json").write_text("{}")
     assert "hub, vit" not in blocking(examine(root, online=True))  # already here
 
 
@@ -67,3 +72,60 @@ def test_the_exit_code_tells(here, capsys):
     assert json.loads(capsys.readouterr().out)["fine"]
     assert main(["--project", str(here({"training.seedz": [0]})), "doctor", "--offline"]) == 1
     assert "BLOCKS" in capsys.readouterr().out
+
+
+def text_of(findings, name: str) -> str:
+    return next(finding.text for finding in findings if finding.name == name)
+
+
+def test_own_images_are_counted_where_they_lie(here, tmp_path):
+    for name in ("sit", "stand"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(12):
+            (tmp_path / "mine" / name / f"{number}.jpg").touch()
+    root = here()
+    write_profile(root / "params.yaml", "mine", str(tmp_path / "mine"))
+    findings = examine(root, online=False)
+    assert blocking(findings) == []
+    assert text_of(findings, "data") == "24 images of your own, no network needed"
+    assert "generated" not in str(findings)
+    shutil.rmtree(tmp_path / "mine")
+    assert blocking(examine(root, online=False)) == ["data"]
+
+
+def test_what_coco_takes_is_near_what_was_measured(tmp_path):
+    """One process: training CLIP 2.6 GB, ViT 4.1, SigLIP 2 5.0, LeGrad with batches of 32 5.3; the checkpoints 2.5 GB;
+    a ViT-B/16 17.6 billion multiply-adds an image."""
+    parameters.write(tmp_path, {"profile": "coco", "training.seeds": [0], "profiles.coco.training.jobs": 1})
+    params = load_params(tmp_path / "params.yaml")
+    bytes_of = {"vit": 346_000_000, "clip": 605_157_884, "siglip2": 1_500_800_904}
+    encoders = {name: doctor._encoder(params, tmp_path, name, bytes_of[name]) for name in bytes_of}
+    assert encoders["vit"].flops == pytest.approx(2 * 17.6e9, rel=0.02)
+    assert encoders["clip"].flops == pytest.approx(2 * 4.4e9, rel=0.05)
+    found = cost(params, encoders, 625, 0, linked=True)
+    assert found.downloads == pytest.approx(2.45e9, rel=0.01)
+    assert found.memory == pytest.approx(5.3e9, rel=0.1)
+    assert set(found.flops) >= {"training", "explanations", "masking", "noise", "ablation", "learning curve"}
+    apart = cost(params, encoders, 625, 0, linked=False)
+    assert apart.disk - found.disk == pytest.approx(found.downloads)
+    for name, measured in (("vit", 4.1e9), ("clip", 2.6e9), ("siglip2", 5.0e9)):
+        train = {f"activity-{name}": params.run.train[f"activity-{name}"]}
+        alone = params.model_copy(update={"run": params.run.model_copy(update={"train": train})})
+        alone.active.explain.models.clear()
+        assert cost(alone, encoders, 625, 0, linked=True).memory == pytest.approx(measured, rel=0.15)
+
+
+def test_a_hub_says_how_large_a_checkpoint_is(here, monkeypatch):
+    from servers import model_hub, serving
+
+    clip = parameters.value("backbones.clip")
+    site = model_hub(clip["id"], clip["revision"], {"config.json": b"{}", "model.safetensors": b"x" * 5_000_000})
+    with serving(site):
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
+        findings = examine(here({"profile": "coco", "profiles.coco.data.server": {"url": "file:///nowhere"}}))
+        assert blocking(findings) == ["data server", "hub, vit", "hub, siglip2"]
+        assert "status 404" in text_of(findings, "hub, vit")
+        assert text_of(findings, "hub, clip").endswith("answers")
+        sizes = {}
+        list(doctor._sources(load_params(here({"profile": "coco"}) / "params.yaml"), here(), True, sizes))
+    assert sizes == {"clip": 5_000_000}

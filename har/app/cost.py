@@ -1,0 +1,145 @@
+"""What a run of a profile takes: disk, memory and operations, from the parameters and the encoders' shapes.
+
+The constants fit what was measured of profile coco at full size on a CPU: disk and memory to a tenth or so. Operations
+are counted, not measured.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from har.config.models import Miniature
+from har.config.profile import Params
+from har.core.readers import is_whole, read_json
+
+CHECKPOINT = 0.85e9  # bytes, where neither the file nor the hub says: base-sized ones have 0.35 (ViT) to 1.5 (SigLIP 2)
+PHOTOGRAPH = 160_000  # bytes of a COCO photograph, on average
+REST = 0.7e9  # bytes of everything but photographs and base-sized networks: the sample (README)
+PROCESS = 0.8e9  # bytes of a process that has loaded torch and the data
+ACTIVATION = 73  # bytes, of training for each token, channel and block of an image
+RELEVANCE = 22  # bytes, of LeGrad for each attention weight of an image
+
+
+class Encoder(NamedTuple):
+    """The image tower of a checkpoint: numbers of its shape, and bytes of the whole checkpoint."""
+
+    width: int
+    layers: int
+    heads: int
+    tokens: int
+    checkpoint: float
+
+    @property
+    def parameters(self) -> int:
+        return 12 * self.layers * self.width**2
+
+    @property
+    def flops(self) -> float:
+        """Of a forward pass of one image; a multiplication and its addition are two."""
+        return 2 * self.tokens * self.parameters + 4 * self.layers * self.tokens**2 * self.width
+
+
+class Cost(NamedTuple):
+    """downloads, disk, peak (of the disk), memory: bytes; flops: operations of the encoders, by kind of work."""
+
+    downloads: float
+    disk: float
+    peak: float
+    memory: float
+    flops: dict[str, float]
+
+
+def encoder(folder: Path, id: str, listed: int | None) -> Encoder:
+    """The encoder whose checkpoint lies in `folder`, or else, from its hub `id`, one of base size; listed: the bytes
+    of its weights as the hub says them."""
+    weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
+    config = read_json(folder / "config.json", "a model") if (folder / "config.json").is_file() else {}
+    vision = config.get("vision_config") if isinstance(config.get("vision_config"), dict) else config
+    patch = re.search(r"patch([0-9]{1,3})", id)
+
+    def number(key: str, otherwise: int) -> int:
+        return vision[key] if is_whole(vision.get(key), 1, 10**6) else otherwise
+
+    side = number("image_size", 224) // number("patch_size", int(patch[1]) if patch else 16)
+    shape = number("hidden_size", 768), number("num_hidden_layers", 12), number("num_attention_heads", 12)
+    return Encoder(*shape, side**2 + 1, sum(weights) or listed or CHECKPOINT)
+
+
+def miniature(config: Miniature) -> Encoder:
+    """The project's own, as params.yaml says it."""
+    made = Encoder(config.width, config.layers, config.heads, (config.image_size // config.patch_size) ** 2 + 1, 0)
+    return made._replace(checkpoint=4 * made.parameters)
+
+
+def cost(params: Params, encoders: Mapping[str, Encoder], images: int, foreign: int, linked: bool) -> Cost:
+    """What a run from nothing takes.
+
+    Args:
+        encoders: name to shape, of those in run.encoders whose networks are trained or asked.
+        images: that are curated, extended ones included.
+        foreign: bytes of photographs and annotations to be fetched.
+        linked: whether the hub's cache is on the project's file system, so that checkpoints lie there once.
+    """
+    profile = params.active
+    downloaded = [encoders[name] for name in encoders if profile.backbones[name].source == "hub"]
+    checkpoints = sum(one.checkpoint for one in downloaded)
+    models = {name: profile.models[run.model] for name, run in params.run.train.items()}
+    tuned = [(encoders[model.backbone], model) for model in models.values() if model.kind == "finetune"]
+    shown = [encoders[models[name].backbone] for name in profile.explain.models]
+    weights = [4 * one.parameters for one, _ in tuned]
+    jobs = 1 if profile.training.backend == "sequential" else profile.training.jobs
+    disk = REST + 2 * foreign + (1 if linked else 2) * checkpoints + sum(weights)
+    # unfinished runs keep weights and the optimiser's two moments, finished ones their weights
+    most = max(weights, default=0)
+    unfinished = (3 * jobs + len(profile.training.seeds)) * most
+    training = [
+        12 * one.parameters + one.checkpoint + ACTIVATION * model.batch_size * one.tokens * one.layers * one.width
+        for one, model in tuned
+    ]
+    explained = [
+        8 * one.parameters + RELEVANCE * profile.explain.batch_size * one.heads * one.tokens**2 * one.layers
+        for one in shown
+    ]
+    memory = jobs * (PROCESS + max([*training, *explained], default=0))
+    return Cost(checkpoints + foreign, disk, disk + unfinished, memory, _flops(params, encoders, tuned, shown, images))
+
+
+def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: list, images: int) -> dict[str, float]:
+    """Operations of the encoders by kind of work; a training step costs three forward passes."""
+    profile = params.active
+    curated = max(images - profile.curate.extended, 0)
+    parts = {
+        name: share * curated for name, share in profile.split.model_dump().items() if name not in ("mode", "seed")
+    }
+    train, validation, test = parts["train"], parts["validation"], parts["test"]
+    extended, seeds = images - curated, len(profile.training.seeds)
+    conditions = 1 + len(profile.masking.kinds) * len(profile.masking.shares)
+
+    def fits(models, runs: int, size: float, asked: float) -> float:
+        found = (encoders[m.backbone].flops * (3 * m.epochs * size + asked) for m in models if m.kind == "finetune")
+        return runs * sum(found)
+
+    def named(names) -> list:
+        return [profile.models[name] for name in names if name in profile.models]
+
+    curve, folds, explain, noise = profile.learning_curve, profile.resampling, profile.explain, profile.noise
+    asked = validation + test + min(extended, explain.extended)
+    # forward, rollout and a backward pass a class; then two curves for each of four maps
+    each = 2 + 2 * len(profile.curate.classes)
+    passes = each * asked + 8 * (explain.steps + 1) * sum(min(n, explain.curves) for n in (validation, test, extended))
+    masked = min(test + extended, profile.masking.images) * (conditions + 3)  # and regions: cues, the person, the rest
+    tries = len(noise.variants) * len(noise.bounds) + len(noise.erasing) + 1
+    taught = 3 * noise.epochs * train + conditions * (noise.checks * validation + test + extended)
+    noisy = [encoders[m.backbone].flops for m in named([noise.model]) if m.kind == "finetune"]
+    found = {
+        "embeddings": images * sum(one.flops for one in encoders.values()),
+        "training": fits([model for _, model in tuned], seeds, train, images),
+        "ablation": fits(profile.variants()[0].values(), len(profile.ablation.seeds), train, images),
+        "learning curve": sum(fits(named(curve.models), curve.runs, size, images) for size in curve.sizes),
+        "cross-validation": fits(named(folds.models), folds.folds * folds.repeats * folds.runs, curated, curated),
+        "explanations": passes * sum(one.flops for one in shown),
+        "masking": masked * sum(one.flops for one in [*encoders.values(), *(one for one, _ in tuned)]),
+        "noise": tries * taught * sum(noisy) * len(profile.curate.classes),
+    }
+    return {name: value for name, value in found.items() if value}
