@@ -543,7 +543,7 @@ class TestProfile:
         images = frame([(name, "", "") for name in names for _ in range(3)])
         write_annotations(images, pd.DataFrame(columns=["name", "reason"]), tmp_path)
         found = choose(read_images(tmp_path), classes=classes(**dict.fromkeys(names)), extended=0, seed=0)
-        found.write(tmp_path / "manifest.csv", tmp_path / "evidence.csv")
+        write_manifest(found.manifest, tmp_path / "manifest.csv")
         manifest = read_manifest(tmp_path / "manifest.csv")
         assert manifest.label.value_counts().to_dict() == dict.fromkeys(names, 3)
         assert len(set(found.funnel.columns)) == 2 + len(names)
