@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from har.config.report import Page
-from har.data.coco.fetch import check_jpeg
+from har.data.coco.fetch import check_image
 from har.data.folder.copy import copy_files
 from har.data.folder.find import Found
 from har.data.folder.inspect import examine
@@ -132,7 +132,7 @@ def test_the_image_store(fuzz, tmp_path):
 def test_jpegs_from_a_server(fuzz, tmp_path):
     jpegs = st.sampled_from(["jpeg", "progressive", "cmyk", "mpo"]).flatmap(lambda name: bytes_of(SEEDS[name]))
     fuzz("Photographs from a server").run(
-        st.one_of(jpegs, jpegs, ANY), lambda case: check_jpeg(file(tmp_path, case), *SIZE), SEEDS["jpeg"]
+        st.one_of(jpegs, jpegs, ANY), lambda case: check_image(file(tmp_path, case), *SIZE), SEEDS["jpeg"]
     )
 
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tqdm import tqdm
 
@@ -23,9 +23,11 @@ from har.core.errors import HarError
 from har.core.files import link_or_copy, replacing
 from har.core.readers import one_line
 
-__all__ = ["check_jpeg", "download", "fetch_annotations", "fetch_images"]
+__all__ = ["check_image", "download", "fetch_annotations", "fetch_images"]
 
 MAX_IMAGE_BYTES = 32 << 20
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+SHOWN = 4  # failures that a message tells of, of any number
 MAX_ENTRIES, ENTRY = 10_000, b"PK\1\2"  # of an archive, and how each begins in its table of contents
 
 
@@ -72,15 +74,15 @@ def fetch_images(
             if hopeless.is_set():
                 raise _NotTried
             receipt = download(
-                f"{address}/{name}",
+                f"{address}/{quote(name)}",
                 cache / name,
                 max_bytes=MAX_IMAGE_BYTES,
-                check=lambda path: check_jpeg(path, width, height),
+                check=lambda path: check_image(path, width, height),
                 **options,
             )
         link_or_copy(cache / name, dest_dir / name)
         found = {"image_id": image_id, "file_name": name, "bytes": receipt.bytes, "sha256": receipt.sha256}
-        return {**found, "url": f"{address}/{name}"}, fresh
+        return {**found, "url": f"{address}/{quote(name)}"}, fresh
 
     found: dict[int, dict] = {}
     failures: list[str] = []
@@ -107,19 +109,22 @@ def fetch_images(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if failures:
+        named, others = sorted(failures)[:SHOWN], len(failures) - SHOWN
+        if others > 0:
+            named.append(f"and {others} more")
         lost = f"{len(failures) + skipped} of {len(rows)} images cannot be had"
         rest = f"; {skipped} more were not tried, as none had come" if skipped else ""
-        raise HarError(f"{lost}: {'; '.join(sorted(failures))}{rest}")
+        raise HarError(f"{lost}: {'; '.join(named)}{rest}")
     return [found[row[0]] for row in rows]
 
 
-def check_jpeg(path: Path, width: int, height: int) -> None:
-    """Raises HarError unless the file decodes, whole, as a JPEG of width x height pixels."""
+def check_image(path: Path, width: int, height: int) -> None:
+    """Raises HarError unless the file decodes, whole, as an image of width x height pixels."""
     from PIL import Image
 
     try:
         # the header alone is read before the size is known to be the one expected: no bomb unfolds
-        with Image.open(path, formats=["JPEG"]) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if image.size != (width, height):
                 raise HarError(f"is {image.width}x{image.height} pixels, expected {width}x{height}")
             image.load()
@@ -129,9 +134,9 @@ def check_jpeg(path: Path, width: int, height: int) -> None:
         with open(path, "rb") as stream:
             head = stream.read(512).lstrip().lower()
         if head.startswith(b"<") or b"<html" in head:
-            raise HarError("is a web page, not a JPEG") from None
+            raise HarError("is a web page, not an image") from None
         detail = str(error).replace(str(path), "the file").replace(repr(str(path)), "the file")
-        raise HarError(f"does not decode as a JPEG ({' '.join(detail.split())[:120]})") from None
+        raise HarError(f"does not decode as an image ({' '.join(detail.split())[:120]})") from None
 
 
 def fetch_annotations(
@@ -222,7 +227,7 @@ def _cached_image(path: Path, width: int, height: int) -> Receipt | None:
     if not path.is_file():
         return None
     try:
-        check_jpeg(path, width, height)
+        check_image(path, width, height)
     except HarError:
         return None
     return Receipt(path.stat().st_size, file_sha256(path))

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from har.data.coco.annotations import MAX_SIDE, is_box, read_annotations, read_categories, read_images, shown
+from har.data.coco.annotations import (
+    MAX_SIDE,
+    check_box,
+    has_area,
+    read_annotations,
+    read_categories,
+    read_images,
+    shown,
+)
 from har.core.errors import HarError
 from har.core.readers import is_number, is_whole
 
@@ -62,25 +70,35 @@ def read_instances(path: str | Path, image_ids: Sequence[int]) -> dict[int, Inst
     """
     names, images = read_categories(path), read_images(path)
     found = {i: Instances(images[i]["width"], images[i]["height"]) for i in image_ids if i in images}
-    for annotation, where in read_annotations(path, images):
-        image = found.get(annotation["image_id"])
-        if image is None:
-            continue
-        if wrong := _wrong(annotation, names, image):
+
+    def check(row: dict, where: str) -> None:
+        check_box(row, where)
+        image = found.get(row["image_id"])
+        if image is not None and (wrong := _wrong(row, names, image)):
             raise HarError(f"{where}: {wrong}")
-        image.names.append(names[annotation["category_id"]])
-        image.shapes.append({key: annotation.get(key) for key in ("bbox", "segmentation")})
+
+    for annotation in read_annotations(path, images, check):
+        image = found.get(annotation["image_id"])
+        if image is not None and has_area(annotation):
+            image.names.append(names[annotation["category_id"]])
+            image.shapes.append({"bbox": annotation["bbox"], "segmentation": _outline(annotation)})
     return found
+
+
+def _outline(annotation: dict) -> list | dict | None:
+    """The outline without the polygons of fewer than three corners, which enclose nothing."""
+    outline = annotation.get("segmentation")
+    if not isinstance(outline, list):
+        return outline
+    return [points for points in outline if not (isinstance(points, list) and len(points) in (0, 2, 4))]
 
 
 def _wrong(annotation: dict, names: dict[int, str], image: Instances) -> str:
     """What pycocotools would trip over, or ''."""
     category = annotation.get("category_id")
-    if not is_whole(category) or category not in names:
+    if category not in names:
         return f"category_id {shown(category)} is not among the categories"
-    if not is_box(annotation.get("bbox")):
-        return f"bbox {shown(annotation.get('bbox'))} is not [x, y, width, height] in pixels"
-    outline = annotation.get("segmentation")
+    outline = _outline(annotation)
     if not outline:
         return ""
     if isinstance(outline, list):

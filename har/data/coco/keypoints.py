@@ -69,11 +69,12 @@ def read_visibility(instances_json: str | Path, keypoints_json: str | Path, imag
 
 def read_joints(keypoints_json: str | Path) -> dict[int, np.ndarray]:
     """Annotation id to the visibility flags of its joints, int [17]; HarError names the file and the row."""
-    found = {}
-    for annotation, where in read_annotations(keypoints_json, read_images(keypoints_json)):
-        points = annotation.get("keypoints")
-        flags = points[2::3] if isinstance(points, list) and len(points) == 3 * JOINTS else None
-        if flags is None or any(isinstance(v, bool) or v not in (0, 1, 2) for v in flags):
+
+    def check(row: dict, where: str) -> None:
+        points = row.get("keypoints")
+        fits = isinstance(points, list) and len(points) == 3 * JOINTS
+        if not fits or any(isinstance(v, bool) or v not in (0, 1, 2) for v in points[2::3]):
             raise HarError(f"{where}: keypoints are not {JOINTS} times x, y, visibility (0, 1 or 2)")
-        found[annotation["id"]] = np.array(flags, dtype=int)
-    return found
+
+    rows = read_annotations(keypoints_json, read_images(keypoints_json), check)
+    return {row["id"]: np.array(row["keypoints"][2::3], dtype=int) for row in rows}
