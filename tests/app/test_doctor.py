@@ -78,12 +78,13 @@ def text_of(findings, name: str) -> str:
     return next(finding.text for finding in findings if finding.name == name)
 
 
-def test_own_images_are_counted_where_they_lie(here, tmp_path):
+def test_own_images_are_counted_where_they_lie(tmp_path):
     for name in ("sit", "stand"):
         (tmp_path / "mine" / name).mkdir(parents=True)
         for number in range(12):
             (tmp_path / "mine" / name / f"{number}.jpg").touch()
-    root = here()
+    root = tmp_path
+    (root / "params.yaml").write_text(parameters.text(), encoding="utf-8")
     write_profile(root / "params.yaml", "mine", str(tmp_path / "mine"))
     findings = examine(root, online=False)
     assert blocking(findings) == []
