@@ -89,16 +89,23 @@ class TestSubsets:
             assert set(split.split.iloc[fit.told]) == {"validation", "extended"}
 
     @pytest.mark.parametrize(
-        ("sizes", "message"),
-        [
-            ([6, 19], "learning_curve.sizes: 19 is more than the 18 training images"),
-            ([2], "learning_curve.sizes: 2 is fewer than the 3 classes"),
-        ],
+        ("sizes", "taken"),
+        [([6, 19, 228], [6, 18]), ([2], [3]), ([1, 9, 18], [3, 9, 18]), ([500], [18])],
     )
-    def test_a_size_that_does_not_fit_names_the_key(self, sizes, message):
+    def test_a_size_that_does_not_fit_is_brought_to_one_that_does(self, capsys, sizes, taken):
+        """Own images may be few: that must not end a run whose models are all trained."""
         split, x = images()
-        with pytest.raises(HarError, match=message):
-            plan(split, {"m": Recipe(MLP, x)}, SETTINGS.model_copy(update={"sizes": sizes}))
+        planned = plan(split, {"m": Recipe(MLP, x)}, SETTINGS.model_copy(update={"sizes": sizes}))
+        assert sorted({size for size, _, _ in planned}) == taken
+        assert all(len(fit.train) == size for size, _, fit in planned)
+        said = capsys.readouterr().out
+        assert "learning_curve.sizes: " in said
+        assert f"taken are {', '.join(map(str, taken))}" in said
+
+    def test_sizes_that_fit_say_nothing(self, capsys):
+        split, x = images()
+        plan(split, {"m": Recipe(MLP, x)}, SETTINGS)
+        assert not capsys.readouterr().out
 
     def test_a_class_missing_from_validation_is_told(self, strength):
         split, x = images()

@@ -38,14 +38,17 @@ def nested_order(labels: Sequence[str], seed: int) -> np.ndarray:
     return np.lexsort((of, place))
 
 
-def check_sizes(sizes: Sequence[int], labels: Sequence[str]) -> list[int]:
-    """The sizes in ascending order, each once; HarError where one is more than train or fewer than the classes."""
-    for size in sizes:
-        if size > len(labels):
-            raise HarError(f"learning_curve.sizes: {size} is more than the {len(labels)} training images")
-        if size < (classes := len(set(labels))):
-            raise HarError(f"learning_curve.sizes: {size} is fewer than the {classes} classes")
-    return sorted(set(sizes))
+def fitting_sizes(sizes: Sequence[int], labels: Sequence[str]) -> list[int]:
+    """The sizes in ascending order, each once. What is more than the training images becomes all of these, what is
+    fewer than the classes as many as they are: few images end no run."""
+    fewest, most = len(set(labels)), len(labels)
+    fitting = sorted({min(max(size, fewest), most) for size in sizes})
+    if changed := sorted({size for size in sizes if not fewest <= size <= most}):
+        print(
+            f"learning_curve.sizes: {', '.join(map(str, changed))} do not fit {most} training images of {fewest} "
+            f"classes; taken are {', '.join(map(str, fitting))}"
+        )
+    return fitting
 
 
 def plan(split: pd.DataFrame, recipes: Mapping[str, Recipe], settings: LearningCurve) -> list[tuple[int, int, Fit]]:
@@ -58,7 +61,7 @@ def plan(split: pd.DataFrame, recipes: Mapping[str, Recipe], settings: LearningC
     return [
         # in order of the rows, so that the whole of train is the same training set in every run
         (size, run, Fit(model, rows["train"][np.sort(orders[run][:size])], rows["validation"], told, seeds[run]))
-        for size in reversed(check_sizes(settings.sizes, labels))
+        for size in reversed(fitting_sizes(settings.sizes, labels))
         for model in recipes
         for run in range(settings.runs)
     ]
