@@ -265,8 +265,10 @@ class TestLeftOut:
         save(tmp_path / f"A/1{suffix}", format=kind)
         listing = find_in_folder(tmp_path, "")
         assert not listing.notes
-        images, _ = examine(listing.images, 1, "stop")
-        assert len(images) == 1
+        images, bad = examine(listing.images, 1, "stop")
+        write_annotations(images, bad, tmp_path / "annotations")
+        records = read_records(tmp_path / "annotations/captions.json", tmp_path / "annotations/instances.json")
+        assert list(records) == images.image_id.tolist()
 
     def test_other_files_are_counted_by_suffix(self, tmp_path):
         save(tmp_path / "A/1.jpg")

@@ -15,7 +15,7 @@ from har.data.folder.find import plain
 from har.data.manifest import OWN
 from har.data.photographs import MAX_BYTES
 
-AGAIN = "since annotations looked at it; run `dvc repro -f annotations`"
+AGAIN = "since annotations looked at it; run `dvc repro -f annotations`, then `dvc repro`"
 
 
 def copy_files(images: pd.DataFrame, sources: Mapping[int, Path], folder: Path, jobs: int) -> list[dict]:

@@ -19,7 +19,7 @@ from har.core.readers import read_bytes, read_table
 from har.data.folder.find import Found
 from har.data.photographs import MAX_BYTES, opened, orientation, rgb
 
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # of our copy; others are called as their format
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif", "TIFF": "tif"}
 COLUMNS = {
     "image_id": "int64",
     "file_name": "str",
@@ -56,12 +56,12 @@ def _examine(one: Found) -> tuple | str:
     try:
         data = read_bytes(one.path, "an image", MAX_BYTES)
         with opened(io.BytesIO(data), one.path) as image:
-            size, kind = image.size, image.format or "PNG"
+            size, kind = image.size, image.format
             rgb(image, one.path, LOOK)  # all of it, as the store reads it: what that would refuse is refused here
             width, height = size[::-1] if orientation(image) >= 5 else size
     except HarError as error:
         return str(error)
-    file_name = f"{one.image_id:015d}.{EXTENSIONS.get(kind, kind.lower())}"
+    file_name = f"{one.image_id:015d}.{EXTENSIONS.get(kind, 'png')}"
     digest = hashlib.sha256(data).hexdigest()
     return one.image_id, file_name, one.name, one.label, one.group, one.split, width, height, digest
 
