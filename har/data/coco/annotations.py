@@ -37,7 +37,11 @@ ABSENT = {
 # What the address of a licence holds, by COCO's id.
 COCO_LICENCES = {1: "by-nc-sa/2.0", 2: "by-nc/2.0", 3: "by-nc-nd/2.0", 4: "by/2.0", 5: "by-sa/2.0", 6: "by-nd/2.0",
                  7: "flickr.com/commons", 8: "usa.gov"}  # fmt: skip
-NUMBERS = ("id", "image_id", "category_id", "iscrowd", "license", "width", "height")
+NUMBERS = {
+    "images": ("id", "width", "height", "license"),
+    "annotations": ("id", "image_id", "category_id", "iscrowd"),
+    "categories": ("id",),
+}  # fmt: skip
 Check = Callable[[dict, str], None]  # raises HarError for a row that stands at the place
 
 
@@ -224,8 +228,10 @@ def _normalise(row: dict, key: str) -> None:
     for name, value in ABSENT[key].items():
         if row.get(name) is None:
             row[name] = value
-    for name in NUMBERS:
+    for name in NUMBERS[key]:
         value = row.get(name)
+        if type(value) is int:
+            continue
         if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
             row[name] = int(value)
         elif isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
