@@ -19,7 +19,7 @@ import yaml
 from har.core.files import write_json, write_text
 
 LOCK, TMP = Path("dvc.lock"), Path(".dvc/tmp")
-LEFT = re.compile(r"\..*\.(\d+)-\d+\.part(\..*)?|\..*\.part")  # har.core.files.temporary_beside, har.data.coco.partial
+LEFT = re.compile(r"\..*\.(\d+)-\d+\.part(\..*)?|\..*\.part")  # har.core.files.temporary_beside, har.data.download
 
 
 def recover(root: Path, copy: Path, made: Iterable[Path]) -> list[str]:

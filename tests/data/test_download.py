@@ -75,11 +75,12 @@ def test_a_broken_transfer_resumes_where_it_broke(site, tmp_path, fault):
 
 
 def test_a_later_process_resumes_too(site, tmp_path):
+    known = {"sha256": SHA256, "partial_dir": tmp_path / "parts", **QUICK}
     site.faults["/file.bin"] = [truncate(300_000)]
     with pytest.raises(HarError, match=r"file\.bin.*broke"):
-        download(f"{site.url}/file.bin", tmp_path / "x", attempts=1, partial_dir=tmp_path / "parts", **QUICK)
+        download(f"{site.url}/file.bin", tmp_path / "x", attempts=1, **known)
     assert not (tmp_path / "x").exists()
-    download(f"{site.url}/file.bin", tmp_path / "x", partial_dir=tmp_path / "parts", **QUICK)
+    download(f"{site.url}/file.bin", tmp_path / "x", **known)
     first, second = (r.sent for r in site.seen("/file.bin"))
     # up to one chunk was read but not yet written when the connection broke
     assert len(BODY) <= first + second <= len(BODY) + module.CHUNK
