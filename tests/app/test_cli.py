@@ -4,14 +4,17 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 
+import parameters
 import pytest
 from PIL import Image
 from projects import IMAGES, MODELS
 
 from har.app.cli.main import main
+from har.config.profile import load_params
 
 CLASSES = ["walking_running", "sitting", "standing"]
 
@@ -112,6 +115,34 @@ def test_a_model_without_attention_says_that_it_has_nothing_to_show(har, photo, 
     assert photo in out  # predicted all the same
     assert "activity-cnn_base has no attention to show" in err
     assert not (tmp_path / "seen").exists()
+
+
+def test_files_of_a_folder_that_are_left_out_are_counted(har, photo, tmp_path):
+    shutil.copy(photo, tmp_path / "a.jfif")
+    for name in ("b.heic", "c.HEIC", "d.mov", ".e.heic"):
+        (tmp_path / name).write_bytes(b"x")
+    code, out, err = har("predict", tmp_path, "--csv", "--model", "activity-fnn_base")
+    assert code == 0
+    assert len(out.splitlines()) == 2
+    assert err.startswith("har predict: left out: 2 .heic, 1 .mov; read are .apng, ")
+
+
+def test_a_new_profile_takes_the_columns_that_are_named(tmp_path, capsys):
+    (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
+    rows = [(f"{label}{part}.png", label, part) for label in "ab" for part in ("train", "eval", "test")]
+    for name, *_ in rows:
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    lines = [f"{name},{label},{part},x" for name, label, part in rows]
+    (tmp_path / "t.csv").write_text("\n".join(["Img,label,Set,note", *lines]))
+    command = ["--project", str(tmp_path), "new-profile", "mine", str(tmp_path / "t.csv")]
+    assert main([*command, "--image", "img", "--split", "set"]) == 0
+    out = capsys.readouterr().out
+    assert "columns not used: note" in out
+    assert "splits as given: eval 2 (validation), test 2 (test), train 2 (train)" in out
+    table = load_params(tmp_path / "params.yaml").active.data.csv
+    assert (table.image, table.label, table.group, table.split) == ("Img", "label", "", "Set")
+    assert main([*command[:3], "other", command[4]]) == 2
+    assert "no column for the image" in capsys.readouterr().err
 
 
 def test_models_lists_what_is_trained(har):
