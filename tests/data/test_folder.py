@@ -476,7 +476,8 @@ class TestProfile:
             ("        Sit down:\n          count:", "        '':\n          count:", "'' is no name of a class"),
             ("      activity:\n      - Sit down", "      other:\n      - Sit down", "tasks lacks activity"),
             ("    curate:\n", "    split:\n      mood: stratified\n    curate:\n", "key is profiles.mine.split.mode"),
-            ("    curate:\n", "    split:\n      seed: 42\n    curate:\n", "profiles.mine.split.seed repeats the value of"),
+            ("    curate:\n", f"    split:\n      seed: {parameters.value('split.seed')}\n    curate:\n",
+             "profiles.mine.split.seed repeats the value of"),
         ],
     )  # fmt: skip
     def test_a_mistake_in_it_is_named(self, path, root, old, new, said):
