@@ -22,6 +22,7 @@ from har.core.errors import HarError
 from har.core.files import replacing
 from har.data.folder.find import Found, recognise
 from har.data.groups import group_codes
+from har.data.split import require_enough
 
 
 def words_of(name: str) -> str:
@@ -116,6 +117,11 @@ def write_profile(
     source, listing = recognise(images, params.profiles[like].data.folder.groups, columns or {})
     for note in listing.notes:
         tell(f"{images}: {note}")
+    found = pd.DataFrame([vars(one) for one in listing.images])
+    try:
+        require_enough(found, "curate.classes")
+    except HarError as error:  # no end here: classes may be put together by keywords
+        tell(f"not yet to be trained: {error}")
     yaml = YAML()
     yaml.default_flow_style, yaml.width = False, 80  # as DVC writes the file
     data = yaml.load(path.read_text(encoding="utf-8"))

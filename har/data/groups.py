@@ -131,7 +131,7 @@ def inner_folds(y: np.ndarray, groups: np.ndarray, folds: int) -> list[tuple[np.
     return cut if len(cut) > 1 else []
 
 
-def require_whole(frame: pd.DataFrame, source: str, hint: str = "") -> None:
+def require_whole(frame: pd.DataFrame, source: str) -> None:
     """HarError, for `source`, where images of one group are in two splits; 'extended' is one too.
 
     frame: image_id, group, split, and `name` or `url` where images have a file name of the user's.
@@ -145,4 +145,7 @@ def require_whole(frame: pd.DataFrame, source: str, hint: str = "") -> None:
         files = [f"{unquote(name.removeprefix('own:'))} in {part}" for name, part in zip(names, one["split"])]
         more = f" (and {others} more groups)" if (others := int(straddles.sum()) - 1) else ""
         group = unquote(one["group"].iloc[0])
-        raise HarError(f"{source}: images of group {group} are in more than one split: {', '.join(files)}{more}{hint}")
+        raise HarError(
+            f"{source}: images of group {group} are in more than one split: {', '.join(files)}{more}; give a group one "
+            "split or, where images are independent, set data.folder.groups to '' (of a table, data.csv.group)"
+        )

@@ -77,7 +77,7 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     if own:
         frame["split"] = "extended"
         frame.loc[drawn.index, "split"] = _own_split(drawn, fractions, mode, seed)
-        require_whole(frame, "split", "; give the images of a group one split, or name no groups")
+        require_whole(frame, "split")
         return frame[[*SPLIT_COLUMNS, *(name for name in own if name == "group")]]
     sizes = split_sizes(len(drawn), fractions)
     frame["split"] = "extended"

@@ -436,7 +436,9 @@ class TestProfile:
         return tmp_path / "params.yaml"
 
     def test_a_folder_becomes_a_profile(self, path, root):
-        assert write_profile(path, "mine", str(root)) == ["Sit down", "Walk"]
+        told: list[str] = []
+        assert write_profile(path, "mine", str(root), tell=told.append) == ["Sit down", "Walk"]
+        assert "too few images for train, test and validation: Sit down has 2, Walk has 2, a class needs 3" in told[-1]
         params = load_params(path)
         assert (params.profile, params.active.data.source) == ("mine", "folder")
         assert params.active.curate.classes["Sit down"].keywords == []

@@ -160,7 +160,7 @@ def test_groups_survive_the_file(tmp_path):
     require_whole(found, "split")
     found.loc[found.group == "c0/g1", "split"] = ["test", *["train"] * (int((found.group == "c0/g1").sum()) - 1)]
     if (found.group == "c0/g1").sum() > 1:
-        with pytest.raises(HarError, match=r"group c0/g1 are in more than one split: \d+ in test, \d+ in train$"):
+        with pytest.raises(HarError, match=r"group c0/g1 are in more than one split: \d+ in test, \d+ in train;"):
             require_whole(found, "split")
 
 

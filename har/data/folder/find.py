@@ -263,7 +263,7 @@ def _check_given_splits(found: Sequence[Found], given: Iterable[str], where: str
                 f"{where}: {plain(one.name)} has no split; either all images have one or the column is not named"
             )
     frame = pd.DataFrame([vars(one) for one in found])
-    require_whole(frame, where, "; give the images of a group one split, or name no groups")
+    require_whole(frame, where)
     counts = Counter(given)
     for part in ("train", "test"):
         if not any(SPLIT_NAMES[name.lower()] == part for name in counts):
