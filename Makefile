@@ -43,7 +43,7 @@ audit:
 	  $(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3' 2> $(AUDIT)/log && \
 	  { $(AUDIT)/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off \
 	    --format json --output $(AUDIT)/found > $(AUDIT)/log 2>&1; [ -s $(AUDIT)/found ]; } || \
-	  { echo "audit: not done, as PyPI's advisories can't be had here: $$(tail -n 1 $(AUDIT)/log)" >&2; exit 2; }; \
+	  { echo "audit: not done, as PyPI's advisories could not be downloaded here: $$(tail -n 1 $(AUDIT)/log)" >&2; exit 2; }; \
 	  $(PYTHON) tests/harness/advisories.py < $(AUDIT)/found
 
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach

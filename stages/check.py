@@ -5,7 +5,7 @@ from pathlib import Path
 from har.config.profile import load_params
 from har.config.settings import subset
 from har.core import ray as cluster
-from har.core.errors import told_in_one_line
+from har.core.errors import exit_with_message
 from har.core.files import write_json
 from har.core.sources import fingerprint
 from stages.lib.context import NOTED
@@ -28,5 +28,5 @@ def check() -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("check"):
+    with exit_with_message("check"):
         check()

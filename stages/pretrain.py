@@ -5,7 +5,7 @@ from pathlib import Path
 
 from har.config.load import read_yaml, validate
 from har.config.models import Pretrain
-from har.core.errors import told_in_one_line
+from har.core.errors import exit_with_message
 
 CACHE = Path("data/.cache")
 
@@ -21,5 +21,5 @@ def pretrain(name: str) -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("pretrain"):
+    with exit_with_message("pretrain"):
         pretrain(*sys.argv[1:])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from har.config.load import read_yaml, validate
 from har.config.studies import Simulation
-from har.core.errors import told_in_one_line
+from har.core.errors import exit_with_message
 from har.reporting.tables.paper_tables import write_tables
 from har.studies.simulation.report import coverage_table, rejection_table, simulation_figure
 from har.studies.simulation.simulate import coverage, rejection
@@ -28,5 +28,5 @@ def simulate() -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("simulate"):
+    with exit_with_message("simulate"):
         simulate()

@@ -142,7 +142,7 @@ def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) ->
 
 
 def _reach(url: str) -> tuple[str, int]:
-    """Why `url` cannot be had, or nothing; the bytes that a hub says of it, or 0."""
+    """Why `url` cannot be reached, or nothing; the bytes that a hub says of it, or 0."""
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 

@@ -3,10 +3,10 @@
 import sys
 
 from har.config.profile import load_params
-from har.core.errors import HarError, told_in_one_line
+from har.core.errors import HarError, exit_with_message
 
 if __name__ == "__main__":
-    with told_in_one_line("params"):
+    with exit_with_message("params"):
         value = load_params()
         for key in ".".join(sys.argv[1:]).split("."):
             if not hasattr(value, key):

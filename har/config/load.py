@@ -79,7 +79,7 @@ def _check_values(data: Any, where: str, key: str = "") -> None:
     elif type(data) is int and not -(2**63) <= data < 2**63:
         raise HarError(f"{where}: {key[:-1]}: a whole number of more than 64 bits")
     elif type(data) is float and not math.isfinite(data):
-        raise HarError(f"{where}: {key[:-1]}: {data} is no number to work with")
+        raise HarError(f"{where}: {key[:-1]}: {data} is not finite")
     elif not isinstance(data, str | int | float | None):
         raise HarError(f"{where}: {key[:-1]}: {type(data).__name__} is not used here; quote it if it is text")
 

@@ -13,7 +13,7 @@ class HarError(Exception):
 
 
 @contextmanager
-def told_in_one_line(name: str) -> Iterator[None]:
+def exit_with_message(name: str) -> Iterator[None]:
     """End the program with exit code 1 and `name: message` where a HarError leaves the block."""
     try:
         yield

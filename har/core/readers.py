@@ -187,7 +187,7 @@ def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = T
         raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
     options = {"dtype": "str", "keep_default_na": False} if text else {"float_precision": "round_trip"}
     try:
-        # without a header of its own, a name that stands twice stays as it is
+        # without a header of its own, a duplicated name stays as it is
         head = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", header=None, nrows=1, dtype="str", na_filter=False)
         frame = pd.read_csv(io.BytesIO(data), encoding="utf-8-sig", low_memory=False, **options)
     except (ValueError, OverflowError) as error:
@@ -195,7 +195,7 @@ def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = T
     names = head.iloc[0].tolist()
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise HarError(f"{path}: column {twice!r:.60} stands twice; expected {expected}")
+        raise HarError(f"{path}: column {twice!r:.60} is duplicated; expected {expected}")
     if not isinstance(frame.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
         raise HarError(f"{path}: rows are longer than the header; expected {expected}")
     return frame
@@ -258,7 +258,7 @@ def read_blocks(path: str | Path, columns: Mapping[str, str], expected: str) -> 
     if len(names) > COLUMNS:
         raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
     if wrong := [name for name in columns if names.count(name) != 1]:
-        raise HarError(f"{path}: column {wrong[0]!r} is missing or stands twice; expected {expected}")
+        raise HarError(f"{path}: column {wrong[0]!r} is missing or duplicated; expected {expected}")
     # all columns, as with some only pandas would pass over rows longer than the header
     dtypes = defaultdict(lambda: "str", columns)
     with reading(str(path), expected), open(path, "rb") as stream:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from har.core.errors import HarError, told_in_one_line
+from har.core.errors import HarError, exit_with_message
 from har.core.readers import is_number, parse_json, read_json
 from har.evaluation.summary import tolerance
 
@@ -163,5 +163,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("gate"):
+    with exit_with_message("gate"):
         sys.exit(main())

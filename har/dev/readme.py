@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from har.core.errors import HarError, told_in_one_line
+from har.core.errors import HarError, exit_with_message
 from har.core.files import write_text
 
 MARKS = ("<!-- results: written by `make readme` -->", "<!-- end of results -->")
@@ -19,7 +19,7 @@ def quoted(text: str, results: str) -> str:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("readme"):
+    with exit_with_message("readme"):
         readme = Path("README.md")
         results = RESULTS.read_text(encoding="utf-8")
         write_text(readme, quoted(readme.read_text(encoding="utf-8"), results))

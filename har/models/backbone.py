@@ -16,7 +16,7 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> None:
     """Write the backbone's files to `out`: configuration, preprocessing, tokenizer and, unless the source is
     random, weights. `pretrained` is the folder of the project's miniature of that name. Raises HarError where
-    something can't be had."""
+    something could not be downloaded."""
     out = Path(out)
     source = config.architecture if config.source == "random" else config.source
     shutil.rmtree(out, ignore_errors=True)

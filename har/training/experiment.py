@@ -24,7 +24,7 @@ from har.data.split import require_classes
 from har.data.store import Store
 from har.evaluation.predictions import collapsed_runs, predictions_frame
 from har.models.preprocess import Preprocess, from_folder
-from har.training.run import Inputs, Outcome, loaded_by
+from har.training.run import Inputs, TrainingResult, loaded_by
 
 WEIGHTS = "weights"  # of a run, in its folder
 CURVE_COLUMNS = ("seed", "epoch", "train_loss", "validation_loss", "validation_accuracy", "learning_rate")
@@ -78,8 +78,8 @@ def run_all(
     require_classes(split, classes, " ".join(configs))
     rows = {part: np.flatnonzero(split.split == part) for part in ("train", "validation")}
     y = np.array([classes.index(label) for label in split.label])
-    told = np.flatnonzero(split.split != "train")
-    inputs = (x, y, rows["train"], rows["validation"], told)  # one object: a cluster is sent it once
+    predict_rows = np.flatnonzero(split.split != "train")
+    inputs = (x, y, rows["train"], rows["validation"], predict_rows)  # one object: a cluster is sent it once
     work = (
         delayed(_run)(
             config,
@@ -117,7 +117,7 @@ def run_all(
 
 
 def _trained(
-    runs: list[tuple[Outcome, Path]], classes: list[str], split: pd.DataFrame, checkpoint: Path | None
+    runs: list[tuple[TrainingResult, Path]], classes: list[str], split: pd.DataFrame, checkpoint: Path | None
 ) -> Trained:
     """runs: what came of each, and the folder with its weights."""
     outcomes = [outcome for outcome, _ in runs]
@@ -156,7 +156,7 @@ def _run(
     weights: bool,
     keep: Path,
     **options,
-) -> Outcome:
+) -> TrainingResult:
     from har.training.loop import train  # torch takes seconds to load: in the process that trains, not before
 
     checkpoint = keep / WEIGHTS if weights else None

@@ -25,7 +25,7 @@ from har.models.build import build, logits, parameter_count
 from har.models.preprocess import hub_config
 from har.training.augment import compose
 from har.training.checkpoint import Checkpoint
-from har.training.run import Inputs, Outcome
+from har.training.run import Inputs, TrainingResult
 
 DIVERGED = 5.0  # times the loss of guessing: above that, and above its first epoch, no training works
 
@@ -61,8 +61,8 @@ def train(
     checkpoint: Path | None = None,
     texts: np.ndarray | None = None,
     keep: Path | None = None,
-) -> Outcome:
-    """Train one model with one seed and predict `inputs.told`.
+) -> TrainingResult:
+    """Train one model with one seed and predict `inputs.predict_rows`.
 
     The seed sets initial weights, order, dropout and augmentation. checkpoint: a folder for the kept
     weights, in the hub's format where transformers has the class. texts: the classes' unit text embeddings
@@ -122,13 +122,13 @@ def train(
     if kept is not None:
         model.load_state_dict(kept[1])
     epoch = kept[0] if kept is not None else len(history) - 1
-    probabilities = torch.softmax(predict(model, x[torch.as_tensor(inputs.told)], prepare).double(), dim=1).numpy()
+    scores = predict(model, x[torch.as_tensor(inputs.predict_rows)], prepare)
     trainable = parameter_count(model)  # before saving, which merges low-rank updates away
     if checkpoint is not None:
         save(model, config, classes, checkpoint, backbone)
-    return Outcome(
+    return TrainingResult(
         seed=seed,
-        probabilities=probabilities,
+        probabilities=torch.softmax(scores.double(), dim=1).numpy(),
         history=history,
         epoch=epoch + 1,
         validation_loss=history[epoch]["validation_loss"],

@@ -40,19 +40,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Fit:
-    """One fit of recipe `model`. train, told: row numbers of the images it learns from, and predicts.
+    """One fit of recipe `model`. train, predict_rows: row numbers of the images it learns from, and predicts.
     validation: those that early stopping looks at, none where nothing is stopped."""
 
     model: str
     train: np.ndarray
     validation: np.ndarray
-    told: np.ndarray
+    predict_rows: np.ndarray
     seed: int
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What comes of a fit: probabilities of its `told` images, float64 [told, classes], and the number of parameters
+    """What comes of a fit: probabilities of its `predict_rows`, float64 [n, classes], and the number of parameters
     trained by gradient descent (None for a regression)."""
 
     probabilities: np.ndarray
@@ -105,7 +105,7 @@ def _fit(
     if isinstance(recipe.config, Probe):
         groups = None if recipe.groups is None else recipe.groups[fit.train]
         fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)
-        return Fitted(fitted.probabilities(recipe.x[fit.told]))
+        return Fitted(fitted.probabilities(recipe.x[fit.predict_rows]))
     missing = set(range(len(classes))) - set(y[fit.train].tolist())
     if missing and recipe.config.kind == "finetune":  # its head starts as a regression on all classes
         raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
@@ -119,5 +119,5 @@ def _fit(
 def _inputs(recipe: Recipe, y: np.ndarray, fit: Fit) -> Inputs:
     # where nothing is stopped early a training image stands in: the loop logs a loss, nothing is chosen by it
     validation = fit.validation if len(fit.validation) else fit.train[:1]
-    rows, places = np.unique(np.concatenate([fit.train, validation, fit.told]), return_inverse=True)
+    rows, places = np.unique(np.concatenate([fit.train, validation, fit.predict_rows]), return_inverse=True)
     return Inputs(recipe.x[rows], y[rows], *np.split(places, np.cumsum([len(fit.train), len(validation)])))

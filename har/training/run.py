@@ -14,17 +14,17 @@ LOADED = ("har.models.classifier", "har.training.loop", "torch._dynamo", "transf
 @dataclass(frozen=True)
 class Inputs:
     """What a run sees. x: uint8 images [n, 3, size, size] or float32 features [n, width]; y: class
-    indices [n], -1 where unknown; train, validation, told: row numbers of x, told those to predict."""
+    indices [n], -1 where unknown; train, validation, predict_rows: row numbers of x"""
 
     x: np.ndarray
     y: np.ndarray
     train: np.ndarray
     validation: np.ndarray
-    told: np.ndarray
+    predict_rows: np.ndarray
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingResult:
     """seed; probabilities float64 [n, classes] of the rows to predict; history, one dict an epoch; the
     epoch kept and its validation loss; trainable parameters; seconds."""
 

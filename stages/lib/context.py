@@ -7,7 +7,7 @@ from pathlib import Path
 
 from har.config.profile import Params, Profile
 from har.config.settings import read
-from har.core.errors import told_in_one_line
+from har.core.errors import exit_with_message
 
 # What stage check notes of each stage: what it reads of params.yaml, and the hashes of its code.
 NOTED = Path("data/stages")
@@ -29,7 +29,7 @@ class Context:
 def stage(run: Callable[..., None], *arguments: str) -> None:
     """Call `run(context, *arguments)`; a user's mistake ends the stage with one line, not a traceback."""
     script = Path(sys.argv[0]).stem
-    with told_in_one_line(script):
+    with exit_with_message(script):
         # one of several processes of a stage has further arguments
         names = ["-".join([script, *arguments[:count]]) for count in range(len(arguments), -1, -1)]
         files = [NOTED / f"{name}.json" for name in names]

@@ -109,9 +109,7 @@ def test_a_new_kind_of_model_has_a_card_too(project):
     profile, name = parameters.profile(), "activity-cnn_base"
     new = profile.models["cnn_base"].model_copy(update={"kind": "wavelet"})
     predictions = read_predictions(project / f"data/sample/predictions/{name}.parquet")
-    text = card(
-        named(name, "sample", project), profile.model_copy(update={"models": {"cnn_base": new}}), predictions
-    )
+    text = card(named(name, "sample", project), profile.model_copy(update={"models": {"cnn_base": new}}), predictions)
     assert "a model of kind wavelet" in text
 
 

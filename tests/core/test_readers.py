@@ -97,7 +97,7 @@ class TestTables:
             (b'a,b\n"1', "cannot be read as CSV"),
             (b"a,b\n1,2,3\n", "longer than the header"),
             (b"a,b\n1,2\n1,2,3\n", "cannot be read as CSV"),
-            (b"a,a\n1,2\n", "column 'a' stands twice"),
+            (b"a,a\n1,2\n", "column 'a' is duplicated"),
             (b"a," * 2000 + b"a\n", "more than 1,000 columns"),
         ],
     )

@@ -1,4 +1,4 @@
-"""COCO's files come whole and verified; what can't be had is named after everything else was fetched."""
+"""COCO's files come whole and verified; what could not be downloaded is named after everything else was fetched."""
 
 import hashlib
 import io
@@ -86,7 +86,7 @@ def test_what_cannot_be_had_is_named_after_everything_else_came(site, tmp_path):
     with pytest.raises(HarError) as error:
         fetch_images(ROWS, site.url, tmp_path / "out", tmp_path / "cache", attempts=3, **QUICK)
     message = str(error.value)
-    assert message.startswith("4 of 12 images cannot be had: ")
+    assert message.startswith("4 of 12 images could not be downloaded: ")
     assert "\n" not in message
     for i, reason in {1: "web page", 4: "answered 404", 6: "answered 503", 9: "connection broke"}.items():
         part = message.split(f"{site.url}{at(f'{i:012d}.jpg')}: ")[1]

@@ -79,7 +79,9 @@ def parquet(rows):
     columns = []
     for column in zip_longest(*rows):
         kinds = {type(value) for value in column} - {type(None)}
-        columns.append(pa.array(column if len(kinds) < 2 else [None if value is None else str(value) for value in column]))
+        columns.append(
+            pa.array(column if len(kinds) < 2 else [None if value is None else str(value) for value in column])
+        )
     out = io.BytesIO()
     names = [str(name) for name in head] + ["more"] * (len(columns) - len(head))
     write_table(pa.Table.from_arrays(columns, names[: len(columns)]), out, store_schema=False)
@@ -87,7 +89,9 @@ def parquet(rows):
 
 
 def edit_value(chance):
-    return *edit(chance)[:3], chance.choice([None, "nan", "坐着", -1, 2**63 - 1, 0.5, float("nan"), float("inf"), True, [1], ""])
+    return *edit(chance)[:3], chance.choice(
+        [None, "nan", "坐着", -1, 2**63 - 1, 0.5, float("nan"), float("inf"), True, [1], ""]
+    )
 
 
 def parquet_of(rows):
@@ -149,7 +153,9 @@ def test_own_images_looked_at(fuzz, tmp_path):
 
 def test_traits(fuzz, tmp_path):
     rows = [["image_id", "labelled_joints", "hidden_joints", "overlap"], [1, 0.5, 0.1, None], [2, 0.5, 0.1, 0.0]]
-    fuzz("Table: traits").run(parquet_of(rows), lambda case: read_traits(file(tmp_path, "t.parquet", case)), parquet(rows))
+    fuzz("Table: traits").run(
+        parquet_of(rows), lambda case: read_traits(file(tmp_path, "t.parquet", case)), parquet(rows)
+    )
 
 
 def test_predictions(fuzz, tmp_path):

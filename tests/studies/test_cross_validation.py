@@ -88,8 +88,8 @@ class TestFolds:
         planned, folds = plan(table, {"model": Recipe(config, x)}, SETTINGS)
         assert len(planned) == (6 if config is PROBE else 12)
         for repeat, fold, fit in planned:
-            assert (folds[repeat][fit.told] == fold).all()
-            used = [fit.train, fit.validation, fit.told]
+            assert (folds[repeat][fit.predict_rows] == fold).all()
+            used = [fit.train, fit.validation, fit.predict_rows]
             assert sorted(np.concatenate(used)) == list(range(len(table)))  # each image in one of the three
             assert (len(fit.validation) > 0) == (config is STOPPED)
             if config is STOPPED:

@@ -83,10 +83,10 @@ class TestSubsets:
     def test_no_image_told_is_learnt_from_and_early_stopping_sees_the_same(self):
         split, x = images()
         for _, _, fit in plan(split, {"m": Recipe(STOPPED, x)}, SETTINGS):
-            assert not set(fit.train) & set(fit.told)
+            assert not set(fit.train) & set(fit.predict_rows)
             assert set(split.split.iloc[fit.validation]) == {"validation"}
             assert len(fit.validation) == 6
-            assert set(split.split.iloc[fit.told]) == {"validation", "extended"}
+            assert set(split.split.iloc[fit.predict_rows]) == {"validation", "extended"}
 
     @pytest.mark.parametrize(
         ("sizes", "taken"),

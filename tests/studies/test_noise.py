@@ -27,7 +27,7 @@ from har.studies.masking.scores import per_image
 from har.studies.noise.learn import learn
 from har.studies.noise.objective import noisy, objective, passes, probabilities
 from har.studies.noise.report import build_tables, class_bias, draw, verdict
-from har.studies.noise.runs import ERASING, NOTHING, Learnt, Run, at_random, under_masks
+from har.studies.noise.runs import ERASING, NOTHING, FittedNoise, Run, at_random, under_masks
 from har.studies.noise.select import Study, study
 from har.training.loop import save
 
@@ -146,7 +146,7 @@ def task(tmp_path_factory):
     return Trained("cnn_base", CNN, root / "cnn"), split, root / "store"
 
 
-def learnt(task, run, split=None) -> Learnt:
+def learnt(task, run, split=None) -> FittedNoise:
     model, images, folder = task
     return learn(run, model, images if split is None else split, CLASSES, folder, DRAWING, SETTINGS, "cpu")
 

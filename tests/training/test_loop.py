@@ -1,6 +1,7 @@
 """A training run repeats to the byte, selects on validation only, and says when it can't go on."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -109,8 +110,8 @@ class TestSelection:
 
     def test_labels_outside_train_and_validation_change_nothing(self, strength):
         inputs = images(24)
-        part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation, inputs.told)
-        other = Inputs(inputs.x, np.where(np.arange(24) < 12, inputs.y, -1), part.train, part.validation, inputs.told)
+        part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation, inputs.predict_rows)
+        other = replace(part, y=np.where(np.arange(24) < 12, inputs.y, -1))
         other.y[part.validation] = inputs.y[part.validation]
         first, second = (run(AUGMENTED, each, strength) for each in (part, other))
         assert first.probabilities.tobytes() == second.probabilities.tobytes()
@@ -132,7 +133,7 @@ class TestTrouble:
     @pytest.mark.parametrize("config", [AUGMENTED, MLP], ids=["cnn_gen", "mlp"])
     def test_a_single_left_over_image_does_not_break_batch_norm(self, strength, config, left):
         inputs = features() if config is MLP else images(24)
-        inputs = Inputs(inputs.x, inputs.y, inputs.train[: 8 + left], inputs.validation, inputs.told)
+        inputs = Inputs(inputs.x, inputs.y, inputs.train[: 8 + left], inputs.validation, inputs.predict_rows)
         assert np.isfinite(run(config, inputs, strength).probabilities).all()
 
     @given(st.integers(2, 60), st.integers(1, 20))

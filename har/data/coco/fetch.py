@@ -55,7 +55,7 @@ def fetch_images(
         options: attempts, timeout, backoff, max_wait of `download`.
 
     Returns provenance, one dict for each row in order of rows: image_id, file_name, bytes, sha256, url.
-    Raises HarError for unusable rows before any work, and for what can't be had, by URL and cause, after
+    Raises HarError for unusable rows before any work, and for what could not be downloaded, by URL and cause, after
     everything else was fetched (but if nothing at all comes, it stops early).
     """
     rows = _checked_rows(rows)
@@ -112,7 +112,7 @@ def fetch_images(
         named, others = sorted(failures)[:SHOWN], len(failures) - SHOWN
         if others > 0:
             named.append(f"and {others} more")
-        lost = f"{len(failures) + skipped} of {len(rows)} images cannot be had"
+        lost = f"{len(failures) + skipped} of {len(rows)} images could not be downloaded"
         rest = f"; {skipped} more were not tried, as none had come" if skipped else ""
         raise HarError(f"{lost}: {'; '.join(named)}{rest}")
     return [found[row[0]] for row in rows]

@@ -23,7 +23,7 @@ _ARRAYS = ("image_id", "ann_id", "label")
 def fetch(url: str, cache_dir: str | Path, *, sha256: str, size: int, **options) -> Path:
     """The pinned file, from `cache_dir` or from `url` (https, http, file); `options` as in `download`.
 
-    HarError in one line if it can't be had or is another file.
+    HarError in one line if it could not be downloaded or is another file.
     """
     base, _, name = url.rpartition("/")
     path = cache_folder(cache_dir, base) / (name or "vcoco.json")

@@ -9,7 +9,7 @@ from pathlib import Path
 import joblib
 
 from har.config.profile import load_params
-from har.core.errors import HarError, told_in_one_line
+from har.core.errors import HarError, exit_with_message
 from har.dev.bench import measure, report, task
 from har.dev.bench.comparisons import SECTIONS
 from har.reporting.table import markdown_table
@@ -65,5 +65,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("bench"):
+    with exit_with_message("bench"):
         main()

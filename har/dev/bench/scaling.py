@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from har.core.errors import told_in_one_line
+from har.core.errors import exit_with_message
 from har.core.files import write_csv, write_text
 from har.dev.bench import measure
 from har.dev.bench.report import file_name, hardware
@@ -106,5 +106,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    with told_in_one_line("scaling"):
+    with exit_with_message("scaling"):
         main()

@@ -1,4 +1,4 @@
-"""Variants of a model trained and told side by side."""
+"""Variants of a model trained and evaluated side by side."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,11 +32,11 @@ def ablate(
     classes = list(classes)
     require_classes(split, classes, "ablation")
     rows = {part: np.flatnonzero(split["split"] == part) for part in ("train", "validation")}
-    told = np.flatnonzero(split["split"] != "train")
-    fits = [Fit(name, rows["train"], rows["validation"], told, seed) for name in variants for seed in seeds]
+    predict_rows = np.flatnonzero(split["split"] != "train")
+    fits = [Fit(name, rows["train"], rows["validation"], predict_rows, seed) for name in variants for seed in seeds]
     y = pd.Index(classes).get_indexer(split["label"])
     found = fit_all(fits, variants, y, classes, training=training, strength=strength, name="ablation", keep=keep)
-    images, frames, parameters = split.iloc[told], {name: [] for name in variants}, {}
+    images, frames, parameters = split.iloc[predict_rows], {name: [] for name in variants}, {}
     for fit, fitted in zip(fits, found, strict=True):
         parameters[fit.model] = fitted.parameters
         frames[fit.model].append(
@@ -51,8 +51,10 @@ def changes(model: str, base: Mapping[str, object], variant: Mapping[str, object
     """What a variant replaces in the settings `base` of `model`, for people: "clip; head text (not probe)"."""
     if base.keys() != variant.keys():
         raise HarError(f"ablation: a variant of {model} has other settings than it")
-    told = [f"{key} {_shown(value)} (not {_shown(base[key])})" for key, value in variant.items() if value != base[key]]
-    return "; ".join([model, *(told or (["as in models"] if reference else ["nothing changed"]))])
+    changes = [
+        f"{key} {_shown(value)} (not {_shown(base[key])})" for key, value in variant.items() if value != base[key]
+    ]
+    return "; ".join([model, *(changes or (["as in models"] if reference else ["nothing changed"]))])
 
 
 def _shown(value: object) -> str:

@@ -26,7 +26,7 @@ class Reference:
     """What people are known to do: image_id, person, activity ('' for none of `activities`), main (bool).
 
     An image that nobody looked at has no row, one without people a row without activity. `people` is None where the
-    reference can't be had, for `reason`.
+    reference could not be downloaded, for `reason`.
     """
 
     source: str
@@ -52,7 +52,7 @@ def world_reference(seed: int, image_ids: Iterable[int]) -> Reference:
 
 
 def vcoco_reference(fetch: Callable[[], Path]) -> Reference:
-    """V-COCO's human verbs from the file that `fetch` gets; HarError there makes it a reference that can't be had."""
+    """V-COCO's human verbs from the file that `fetch` gets; HarError there: it could not be downloaded."""
     from har.data.coco.vcoco import ACTIVITY_OF, read_people
 
     activities = tuple(dict.fromkeys(ACTIVITY_OF.values()))

@@ -117,7 +117,7 @@ def plan(
     planned = []
     for model, recipe in recipes.items():
         for repeat, fold in np.ndindex(settings.repeats, settings.folds):
-            told = np.flatnonzero(folds[repeat] == fold)
+            test = np.flatnonzero(folds[repeat] == fold)
             rest = np.flatnonzero(folds[repeat] != fold)
             for run in range(settings.runs if recipe.random else 1):
                 # another seed in every fold: how a model starts is no property that folds share
@@ -125,7 +125,7 @@ def plan(
                 train, validation = rest, rest[:0]
                 if recipe.random and recipe.config.patience:
                     train, validation = hold_out(rest, labels, settings.folds, seed, groups)
-                planned.append((repeat, fold, Fit(model, train, validation, told, seed if recipe.random else 0)))
+                planned.append((repeat, fold, Fit(model, train, validation, test, seed if recipe.random else 0)))
     return planned, folds
 
 
@@ -150,8 +150,8 @@ def resample(
     planned, folds = plan(images, recipes, settings)
     parts: dict[str, list[pd.DataFrame]] = {MAJORITY: [], **{name: [] for name in recipes}}
 
-    def add(model: str, repeat: int, fold: int, seed: int, told: np.ndarray, probabilities: np.ndarray) -> None:
-        part = images.iloc[told][["image_id", "label"]].reset_index(drop=True)
+    def add(model: str, repeat: int, fold: int, seed: int, rows: np.ndarray, probabilities: np.ndarray) -> None:
+        part = images.iloc[rows][["image_id", "label"]].reset_index(drop=True)
         part.insert(0, "repeat", repeat)
         part.insert(1, "fold", fold)
         part.insert(2, "seed", seed)
@@ -160,12 +160,12 @@ def resample(
 
     for repeat, fold in np.ndindex(folds.shape[0], settings.folds):
         test = folds[repeat] == fold
-        told = majority_predictions(images.assign(split=np.where(test, "test", "train")), classes)
-        probabilities = told.loc[told["split"] == "test", [f"p_{name}" for name in classes]].to_numpy()
+        majority = majority_predictions(images.assign(split=np.where(test, "test", "train")), classes)
+        probabilities = majority.loc[majority["split"] == "test", [f"p_{name}" for name in classes]].to_numpy()
         add(MAJORITY, repeat, fold, 0, np.flatnonzero(test), probabilities)
     y = pd.Index(classes).get_indexer(images["label"])
     fits = [fit for _, _, fit in planned]
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="resampling", keep=keep)
     for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
-        add(fit.model, repeat, fold, fit.seed, fit.told, fitted.probabilities)
+        add(fit.model, repeat, fold, fit.seed, fit.predict_rows, fitted.probabilities)
     return {name: validate_resampled(pd.concat(each, ignore_index=True), name) for name, each in parts.items()}

@@ -20,7 +20,7 @@ from har.studies.learning_curve.report import DIGITS, KEYS, validate_curve
 from har.training.refit import Fit, Recipe, fit_all
 
 
-def told_splits(split: pd.DataFrame) -> tuple[str, str]:
+def predicted_splits(split: pd.DataFrame) -> tuple[str, str]:
     """The splits that are predicted: the larger test set first, then validation."""
     return "extended" if (split["split"] == "extended").any() else "test", "validation"
 
@@ -53,14 +53,18 @@ def fitting_sizes(sizes: Sequence[int], labels: Sequence[str]) -> list[int]:
 
 def plan(split: pd.DataFrame, recipes: Mapping[str, Recipe], settings: LearningCurve) -> list[tuple[int, int, Fit]]:
     """(size, run, fit) of all that is to be fitted, the largest first, so that none is left over at the end."""
-    rows = {name: np.flatnonzero(split["split"] == name) for name in ("train", *told_splits(split))}
+    rows = {name: np.flatnonzero(split["split"] == name) for name in ("train", *predicted_splits(split))}
     labels = split["label"].to_numpy()[rows["train"]]
-    told = np.sort(np.concatenate([rows[name] for name in told_splits(split)]))
+    predict_rows = np.sort(np.concatenate([rows[name] for name in predicted_splits(split)]))
     seeds = [settings.seed + run for run in range(settings.runs)]
     orders = [nested_order(labels, seed) for seed in seeds]
     return [
         # in order of the rows, so that the whole of train is the same training set in every run
-        (size, run, Fit(model, rows["train"][np.sort(orders[run][:size])], rows["validation"], told, seeds[run]))
+        (
+            size,
+            run,
+            Fit(model, rows["train"][np.sort(orders[run][:size])], rows["validation"], predict_rows, seeds[run]),
+        )
         for size in reversed(fitting_sizes(settings.sizes, labels))
         for model in recipes
         for run in range(settings.runs)
@@ -93,7 +97,7 @@ def learn(
     parts = {}
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve", keep=keep)
     for (size, run, fit), fitted in zip(planned, found, strict=True):
-        part = with_groups(split.iloc[fit.told][["image_id", "split", "label"]].reset_index(drop=True), split)
+        part = with_groups(split.iloc[fit.predict_rows][["image_id", "split", "label"]].reset_index(drop=True), split)
         for place, (key, value) in enumerate(zip(KEYS, (fit.model, size, run), strict=True)):
             part.insert(place, key, value)
         part[[f"p_{name}" for name in classes]] = fitted.probabilities.round(DIGITS)

@@ -21,7 +21,7 @@ from har.studies.masking.conditions import Drawing
 from har.studies.masking.predict import DIGITS
 from har.studies.masking.predictors import BATCH, Trained
 from har.studies.noise.objective import RULES, objective, passes, probabilities
-from har.studies.noise.runs import NOTHING, Learnt, Run, at_random, masked_once, under_masks
+from har.studies.noise.runs import NOTHING, FittedNoise, Run, at_random, masked_once, under_masks
 from har.training.loop import make_reproducible, pick_device
 
 Tell = Callable[[torch.Tensor], dict[str, torch.Tensor]]  # pixels to each rule's probabilities
@@ -30,7 +30,7 @@ Tell = Callable[[torch.Tensor], dict[str, torch.Tensor]]  # pixels to each rule'
 def learn(
     run: Run, model: Trained, images: pd.DataFrame, classes: Sequence[str], store: Path, drawing: Drawing,
     config: Noise, device: str,
-) -> Learnt:  # fmt: skip
+) -> FittedNoise:  # fmt: skip
     """One run: learnt on train, judged on validation (masked and whole), told of the test and extended images.
 
     images: image_id, label, split. Noise and weights are trained with equally many forward and backward passes: where
@@ -83,7 +83,7 @@ def learn(
     told = {name: _tell(tell, many, device)[rule] for name, many in test.items()}
     ranked = pd.DataFrame(candidates).sort_values("nll", kind="stable", ignore_index=True)
     patterns = state["patterns"].cpu().numpy() if "patterns" in state else None
-    return Learnt(run, ranked, _frame(parts["test"], told, classes), patterns, time.perf_counter() - start)
+    return FittedNoise(run, ranked, _frame(parts["test"], told, classes), patterns, time.perf_counter() - start)
 
 
 def every_mask(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing) -> np.ndarray:

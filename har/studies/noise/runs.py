@@ -28,7 +28,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Learnt:
+class FittedNoise:
     """candidates: a row for each check of validation and rule, `method, bound, rate, epoch, rule, nll, accuracy`, the
     least nll first; predictions: of the least one (har.studies.masking.predict); patterns: its, float32 [C or 1, 3,
     size, size] in pixel values, None where there are none."""

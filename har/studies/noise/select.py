@@ -14,7 +14,7 @@ from har.core.cache import kept_calls, lasting
 from har.core.parallel import side_by_side
 from har.studies.masking.conditions import Drawing
 from har.studies.masking.predictors import Trained
-from har.studies.noise.runs import ERASING, NOTHING, Learnt, Run
+from har.studies.noise.runs import ERASING, NOTHING, FittedNoise, Run
 from har.training.run import LOADED
 
 
@@ -22,7 +22,7 @@ from har.training.run import LOADED
 class Study:
     """best: each method's run with the least validation loss; candidates: all that validation was asked about."""
 
-    best: dict[str, Learnt]
+    best: dict[str, FittedNoise]
     candidates: pd.DataFrame
 
     @property
@@ -47,7 +47,7 @@ def study(
         tqdm(total=len(first) + len(others) + len(beside), desc="noise", unit="run") as progress,
     ):
 
-        def done(step: str, runs: Sequence[Run]) -> list[Learnt]:
+        def done(step: str, runs: Sequence[Run]) -> list[FittedNoise]:
             work = (
                 delayed(_learn)(run, model, images, list(classes), store, drawing, config, training.device)
                 for run in runs
@@ -64,14 +64,14 @@ def study(
         bound = min(learnt, key=lambda one: one.loss).run.bound
         # those that wait for nothing come last: they are short, and the processes end together
         learnt += done("others", [*(Run(name, config.variants[name], bound=bound) for name in others), *beside])
-    best: dict[str, Learnt] = {}
+    best: dict[str, FittedNoise] = {}
     for name in (NOTHING, main, *others, ERASING):
         best[name] = min((one for one in learnt if one.run.method == name), key=lambda one: one.loss)
     candidates = pd.concat([one.candidates for one in learnt], ignore_index=True)
     return Study(best, candidates.sort_values("nll", kind="stable", ignore_index=True))
 
 
-def _said(learnt: Learnt) -> str:
+def _said(learnt: FittedNoise) -> str:
     row = learnt.candidates.iloc[0]
     how = f" bound {row.bound:g}" if row.bound else f" rate {row.rate:g}" if row.rate else ""
     return (
@@ -80,7 +80,7 @@ def _said(learnt: Learnt) -> str:
     )
 
 
-def _learn(run: Run, *arguments) -> Learnt:
+def _learn(run: Run, *arguments) -> FittedNoise:
     from har.studies.noise.learn import learn  # torch takes seconds to load: in the process that learns, not before
 
     return learn(run, *arguments)

@@ -129,14 +129,14 @@ def suffer(truth: Path, folder: Path, kills: int, seed: int) -> Fetched:
 CLIENT = """
 import json, os, sys
 from pathlib import Path
-from har.core.errors import told_in_one_line
+from har.core.errors import exit_with_message
 from har.data.coco.fetch import fetch_annotations, fetch_images
 from har.models.hub import fetch_hub
 
 task = json.loads(sys.argv[1])
 os.environ |= {"HF_ENDPOINT": task["hub"], "HF_HOME": str(Path(task["folder"], "cache").absolute())}
 folder, options = Path(task["folder"]), {**task["options"], "timeout": tuple(task["options"]["timeout"])}
-with told_in_one_line("fetch"):
+with exit_with_message("fetch"):
     fetch_annotations(task["coco"], folder / "coco/annotations", folder / "cache", sha256=None, size=None,
                       members=task["members"], archive="annotations/all.zip", progress=False, **options)
     fetch_images([tuple(row) for row in task["rows"]], task["coco"], folder / "coco/val", folder / "cache",
