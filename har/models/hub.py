@@ -23,7 +23,6 @@ from har.models.hub_files import INDEX, SMALL_FILES, WEIGHTS, check_model, check
 
 HUB = "https://huggingface.co"
 MAX_SMALL = 64 * MB  # of one file beside the weights; the largest tokenizer.json in use has 38 MB
-LARGE = MB  # files from here on are worth taking up again
 MAX_ANSWERS = 2000  # of a hub for one model
 WAITS = (1, 2, 4)  # seconds before a fault of the network or a busy hub is tried again
 PATIENCE = 5  # the most seconds that a hub may ask us to wait
@@ -133,7 +132,7 @@ def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: 
     def fetch(names: list[str], folder: Path) -> None:
         for _ in range(2):
             for name in names:
-                if sizes[name] > LARGE and not (folder / name).exists():
+                if not (folder / name).exists():
                     _take_up(hub.hf_hub_url(repo_id, name, revision=revision, endpoint=endpoint), folder, options)
             snapshot(names, 2 * sum(sizes[name] for name in names) + MB)
             spoilt = [folder / name for name in names if _is_spoilt(folder / name)]
@@ -168,8 +167,8 @@ def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: 
 
 
 def _take_up(url: str, folder: Path, options: dict) -> None:
-    """Fetch a large file into the cache where a download before, killed or cut off, has left it. The library would
-    begin anew, and leave the part for ever."""
+    """Fetch a file into the cache, from where an earlier download, killed or cut off, left it. The library would begin
+    anew, and leave the part for ever."""
     import httpx2
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.file_download import http_get
