@@ -128,7 +128,7 @@ def written(folder: Path, count: int, link_photographs=None) -> tuple[Source, Pa
     return made, pages.build(made, reports(folder / "reports"), SETTINGS)
 
 
-def _links(files, images: int, folder: Path, settings: Page) -> None:
+def _links(files, images: int, folder: Path, settings: Page, turn: bool) -> None:
     """The same photograph under every id, in no time."""
     for name in ("thumbnails", "images"):
         (folder / name).mkdir(parents=True)
