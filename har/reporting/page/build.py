@@ -59,10 +59,20 @@ class Source:
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
 
 
-def build(source: Source, reports: Path, settings: Page) -> Path:
-    """Write reports/index.html and reports/page/ from `source` and the tables and figures in `reports`; returns the
-    page. The same inputs give the same bytes."""
-    out = reports / "page"
+def build(source: Source, reports: Path, settings: Page, folder: Path | None = None) -> Path:
+    """Write index.html and page/ into `folder` (that of the reports, if None); the same inputs give the same bytes.
+
+    Args:
+        source: what it shows.
+        reports: the folder of tables (their HTML) and figures.
+        settings: of the photographs.
+        folder: where the page and the figures that it links to lie.
+
+    Returns:
+        The page.
+    """
+    folder = reports if folder is None else folder
+    out = folder / "page"
     shutil.rmtree(out, ignore_errors=True)  # nothing of another run stays
     manifest = source.manifest.sort_values("image_id", ignore_index=True)
     images = gallery.images(manifest, source.split, source.tasks)
@@ -70,10 +80,10 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     files = zip(manifest.image_id, map(source.photographs.joinpath, manifest.file_name), strict=True)
     write_photographs(files, len(manifest), out, settings, turn=source.owned)
     maps = {}
-    for folder in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
-        found = read_maps(folder, images["id"], images["classes"])
-        write_script(out / "maps" / f"{folder.name}.js", f"maps/{folder.name}", found)
-        maps[folder.name] = {"classes": found["classes"], "method": found["method"]}
+    for model in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
+        found = read_maps(model, images["id"], images["classes"])
+        write_script(out / "maps" / f"{model.name}.js", f"maps/{model.name}", found)
+        maps[model.name] = {"classes": found["classes"], "method": found["method"]}
     about = {"profile": source.profile, "generated": source.generated, "maps": maps}
     write_script(out / "data/images.js", "images", about | images)
     tested = np.isin(np.array(images["splits"])[images["split"]], ("test", "extended"))
@@ -93,7 +103,7 @@ def build(source: Source, reports: Path, settings: Page) -> Path:
     static = resources.files("har.reporting.page") / "static"
     for name in STATIC:
         write_bytes(out / name, (static / name).read_bytes())
-    index = reports / "index.html"
+    index = folder / "index.html"
     write_text(index, document(source, images, shown, sections_in(reports, source.papers), reports))
     return index
 
