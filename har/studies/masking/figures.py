@@ -1,6 +1,7 @@
 """Figures of the masking study: accuracy against the share hidden, and person against context."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +40,7 @@ def draw_curves(images, kinds, shares, path: Path, title: str, classes: int, col
             axis.plot(
                 points, [f["mean"] for f in every], color=INK, linewidth=2, label="mean of all" if not place else None
             )
-            for kind, colour, marker in zip(kinds, CLASS_COLOURS, CLASS_MARKERS, strict=False):
+            for kind, colour, marker in zip(kinds, cycle(CLASS_COLOURS), cycle(CLASS_MARKERS), strict=False):
                 values = [by_share(found, [kind], share).mean() for share in points]
                 axis.plot(points, values, color=colour, marker=marker, markersize=3.5, linewidth=1,
                           label=kind if not place else None)  # fmt: skip
