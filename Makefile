@@ -11,9 +11,7 @@ export MALLOC_TOP_PAD_ := 67108864
 
 .PHONY: repro test test-all bench scaling faults fuzz audit gate readme lint lock
 
-# first what a killed DVC may have left, such as half a dvc.lock
 repro: $(VENV)/.installed
-	@python -m stages.recover
 	@dvc repro
 	@echo "Done. Open reports/$$(python -m har.config profile)/index.html in a browser: results and images."
 
@@ -48,9 +46,7 @@ audit:
 
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
 gate: $(VENV)/.installed
-	@profile=$$(python -m har.config profile) && \
-	  python -m har.dev.gate reports/$$profile/metrics reports/$$profile/metrics-augment \
-	    reports/$$profile/metrics-baselines
+	@python -m har.dev.gate reports/$$(python -m har.config profile)/metrics
 
 # how fast, against what else one would take: eight minutes on two cores; make bench OPTIONS="--minutes 30" or "--help"
 bench: $(VENV)/.installed

@@ -4,8 +4,3 @@ import os
 
 # the products of numpy and scikit-learn are small here: their threads would wait for each other, most of the time
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-if "DVC_STAGE" in os.environ:
-    from stages.guard import guard
-
-    guard()

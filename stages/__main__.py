@@ -8,7 +8,8 @@ from har.core import warm
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or not Path(__file__).with_name(f"{sys.argv[1]}.py").exists():
+    stages = {path.stem for path in Path(__file__).parent.glob("[a-z]*.py")}
+    if len(sys.argv) < 2 or sys.argv[1] not in stages:
         sys.exit("usage: python -m stages STAGE [ARGUMENT...], as in dvc.yaml")
     warm.run([f"stages.{sys.argv[1]}", *sys.argv[2:]])
 

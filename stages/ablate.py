@@ -4,11 +4,12 @@ from pathlib import Path
 
 from har.data.split import read_split
 from har.evaluation.predictions import write_predictions
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.tables.paper_tables import write_tables
 from har.studies.ablation.fit import ablate as fit_variants
 from har.studies.ablation.fit import changes
 from har.studies.ablation.report import ablation_table, forest, scores
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.recipes import variants
 from stages.lib.resumed import resumed
 
@@ -38,10 +39,7 @@ def ablate(context: Context, *, keep: Path) -> None:
     rows = scores(
         predictions, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level
     )
-    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    table = ablation_table(
-        rows, settings.reference, len(profile.training.seeds), profile_header(name, sources), level, left_out
-    )
+    table = ablation_table(rows, settings.reference, len(profile.training.seeds), header(context), level, left_out)
     write_tables({table.name: table}, out)
     forest(rows, settings.reference, out / "forest.png", f"Ablations, profile {name}", level)
     print(table.markdown())

@@ -39,7 +39,7 @@ def audit(context: Context) -> None:
         date_check([dates.get(i, "") for i in ids], rule.seconds, drawn),
         flickr_check(manifest.flickr_url.loc[ids]),
     ]
-    header = profile_header(context.params.profile, {rule.encoder: profile.backbones[rule.encoder].source})
+    header = profile_header(context.params.profile, {rule.encoder: context.sources[rule.encoder]})
     tables = leakage_tables(images, checks, header)
     report = profile.report
     if not profile.data.own:  # own labels have no second source to be held against

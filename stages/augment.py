@@ -6,16 +6,14 @@ from har.core.files import write_csv, write_json
 from har.data.split import read_split
 from har.data.store import Store
 from har.evaluation.predictions import write_predictions
-from har.evaluation.summary import scalars
 from har.training import experiment
 from stages.lib.context import Context, stage
-from stages.lib.results import trained_already
 from stages.lib.resumed import resumed
 
 
 @resumed
 def augment(context: Context, *, keep: Path) -> None:
-    profile, out, own = context.profile, context.data / "augment", trained_already(context)
+    profile, out = context.profile, context.data / "augment"
     base, split = profile.models["cnn_base"], read_split(context.data / "split.csv")
     # policies are compared, and chosen, on validation alone: no test image is predicted here
     split = split[split.split.isin(["train", "validation"])].reset_index(drop=True)
@@ -24,7 +22,7 @@ def augment(context: Context, *, keep: Path) -> None:
         {
             name: base.model_copy(update={"augmentation": profile.policies[name]})
             for name in context.params.run.policies
-            if name not in own
+            if name not in context.already
         },
         profile.tasks["activity"],
         split,
@@ -33,13 +31,11 @@ def augment(context: Context, *, keep: Path) -> None:
         strength=profile.augmentation,
         keep=keep,
     )
-    for folder in (out, context.reports / "metrics-augment"):
-        folder.mkdir(parents=True, exist_ok=True)  # DVC wants both, also without a policy
+    out.mkdir(parents=True, exist_ok=True)  # DVC wants it also without a policy
     for policy, (predictions, curves, description) in found:
         write_predictions(out / "predictions" / f"{policy}.parquet", predictions)
         write_csv(out / "curves" / f"{policy}.csv", curves)
-        metrics = scalars(predictions, profile.report) | description
-        write_json(context.reports / "metrics-augment" / f"{policy}.json", metrics)
+        write_json(out / f"{policy}.json", description)
 
 
 if __name__ == "__main__":

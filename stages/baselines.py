@@ -10,7 +10,6 @@ from har.data.groups import group_codes, with_groups
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.evaluation.predictions import majority_predictions, predictions_frame, write_predictions
-from har.evaluation.summary import scalars
 from har.training import embeddings, probe
 from stages.lib.context import Context, stage
 
@@ -35,8 +34,7 @@ def baselines(context: Context) -> None:
         for name, predictions in rows.items():
             predictions = with_groups(predictions[predictions.split != "train"], images)
             write_predictions(context.data / "baselines" / f"{task}-{name}.parquet", predictions)
-            out = context.reports / "metrics-baselines" / f"{task}-{name}.json"
-            write_json(out, scalars(predictions, context.profile.report) | about.get(name, {}))
+            write_json(context.data / "baselines" / f"{task}-{name}.json", about.get(name, {}))
 
 
 def fitted_row(

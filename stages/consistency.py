@@ -29,14 +29,14 @@ def consistency(context: Context) -> None:
             gap = check(row, again(of, name, row["split"]), f"{path}: {name}")
             checked.setdefault(path.name, []).append(gap)
     for task, model in every:
-        where = {"augment": f"metrics-augment/{model}.json"}.get(task, f"metrics/{task}-{model}.json")
-        for name in (where, where.replace("metrics/", "metrics-baselines/")):
-            path = context.reports / name
+        where = {"augment": f"augment/{model}.json"}.get(task, f"{task}-{model}.json")
+        for name in (where, f"baselines/{where}"):
+            path = context.reports / "metrics" / name
             found = read_json(path, "the metrics of a model") if path.exists() else {}
             for split in set(SPLITS) & set(found):
                 reported = {metric: found[split].get(metric) for metric in METRICS}
                 gap = check(reported, again(task, model, split), f"{path}: {split}")
-                checked.setdefault(path.parent.name, []).append(gap)
+                checked.setdefault(path.parent.relative_to(context.reports).as_posix(), []).append(gap)
     tables = [rows_table(checked, profile_header(context.params.profile))]
     if is_the_papers(context.profile.tasks["activity"]):
         tables.append(paper_table("the paper's printed figures, the same for every profile"))

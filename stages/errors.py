@@ -7,12 +7,13 @@ from har.core.parallel import side_by_side
 from har.data.coco.keypoints import read_visibility
 from har.data.manifest import read_evidence, read_manifest
 from har.data.store import Store
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.tables.paper_tables import write_tables
 from har.studies.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
 from har.studies.error_analysis.factors import rate_table, trend_table, trends
 from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends
 from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.results import trained
 
 
@@ -26,15 +27,13 @@ def errors(context: Context) -> None:
     outcomes = outcome_frame(trained(context), factor_frame(manifest, visibility))
     write_parquet(data / "errors.parquet", outcomes)
 
-    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    header = profile_header(name, sources)
     tests, pairs = trends(outcomes), overlaps(outcomes)
-    tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), header, level) for factor in FACTORS]
+    tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), header(context), level) for factor in FACTORS]
     tables += [
-        trend_table(tests, outcomes, header, level),
-        count_table(outcomes, header),
-        missed_table(outcomes, manifest, evidence, header, chosen.listed),
-        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], header),
+        trend_table(tests, outcomes, header(context), level),
+        count_table(outcomes, header(context)),
+        missed_table(outcomes, manifest, evidence, header(context), chosen.listed),
+        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], header(context)),
     ]
     write_tables({table.name: table for table in tables}, out)
 

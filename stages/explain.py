@@ -11,11 +11,12 @@ from har.core.parallel import side_by_side
 from har.data.coco.annotations import read_records
 from har.data.split import read_split
 from har.data.store import Store
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.tables.paper_tables import write_tables
 from har.studies.explain import explain as run
 from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
 from har.studies.explain.report import build_tables
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.resumed import resumed
 
 
@@ -56,8 +57,7 @@ def explain(context: Context, *, keep: Path) -> None:
         "seed": profile.report.seed,
         "level": profile.report.confidence,
     }
-    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
-    tables = build_tables(found, profile_header(name, sources), **options)
+    tables = build_tables(found, header(context), **options)
     write_tables(tables, out)
     figure_curves(found, out / "curves.png", f"Deletion and insertion, profile {name}")
     if examples := choose_examples(found, settings.examples, settings.seed):

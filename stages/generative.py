@@ -16,7 +16,6 @@ from har.data.manifest import owned, read_manifest
 from har.data.photographs import read
 from har.data.split import read_split
 from har.evaluation.predictions import predictions_frame, write_predictions
-from har.evaluation.summary import scalars
 from har.models.hub import fetch_folder, fetch_hub
 from stages.lib.context import CACHE, Context, stage
 
@@ -57,8 +56,7 @@ def generative(context: Context, name: str) -> None:
 
     def write(row: str, predictions: pd.DataFrame, parameters: int) -> None:
         write_predictions(context.data / "predictions" / f"activity-{row}.parquet", predictions)
-        metrics = scalars(predictions, profile.report) | {"parameters": parameters}
-        write_json(context.reports / "metrics" / f"activity-{row}.json", metrics)
+        write_json(context.data / "generative" / f"{row}.json", {"parameters": parameters})
 
     write(f"{name}_zero_shot", ask(load(), 0), 0)
     frames, parameters = [], 0

@@ -10,7 +10,7 @@ from har.core.parallel import side_by_side
 from har.core.readers import read_array, read_table
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.tables.paper_tables import write_tables
 from har.studies.masking.conditions import Drawing, region_masks
 from har.studies.masking.figures import draw
 from har.studies.masking.predict import Explanation, choose_images, study, view_of, write_masking
@@ -18,6 +18,7 @@ from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.resumed import resumed
 
 
@@ -37,11 +38,10 @@ def masking(context: Context, *, keep: Path) -> None:
         training=profile.training, relevance_share=config.relevance.share, keep=keep,
         explanations={model: explanation(data, model) for model in config.relevance.models},
     )  # fmt: skip
-    sources = {encoder: profile.backbones[encoder].source for encoder in context.params.run.encoders}
     level, out = profile.report.confidence, context.reports / "masking"
     told = predictions, config.kinds, config.shares
     work = [
-        delayed(build_tables)(*told, profile_header(name, sources), level=level),
+        delayed(build_tables)(*told, header(context), level=level),
         delayed(draw)(*told, out, name, level=level),
         *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]

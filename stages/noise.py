@@ -7,26 +7,28 @@ import pandas as pd
 
 from har.core.files import replacing, write_csv
 from har.data.split import read_split, require_classes
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.tables.paper_tables import write_tables
 from har.studies.masking.conditions import Drawing
 from har.studies.masking.predict import choose_images, write_masking
 from har.studies.masking.predictors import Trained
 from har.studies.noise.report import build_tables, draw
 from har.studies.noise.select import study
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.resumed import resumed
 
 
 @resumed
 def noise(context: Context, *, keep: Path) -> None:
     profile, data, config = context.profile, context.data, context.profile.noise
+    model = context.params.run.noise
     masks, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     require_classes(split, classes, "noise")
     # the images of the masking study; what is learnt and chosen comes from train and validation alone
     fitted = split[split.label.isin(classes) & split.split.isin(["train", "validation"])]
     images = pd.concat([fitted, choose_images(split, classes, masks.images, masks.seed)], ignore_index=True)
     found = study(
-        Trained(config.model, profile.models[config.model], data / "models" / f"activity-{config.model}"),
+        Trained(model, profile.models[model], data / "models" / f"activity-{model}"),
         images,
         classes,
         data / "store",
@@ -43,10 +45,9 @@ def noise(context: Context, *, keep: Path) -> None:
                 np.save(partial, learnt.patterns)
     write_csv(out / "candidates.csv", found.candidates)
 
-    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
-    report, header = profile.report, profile_header(context.params.profile, sources)
+    report = profile.report
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
-    tables = build_tables(found, classes, masks.shares, config.model, header, **options)
+    tables = build_tables(found, classes, masks.shares, model, header(context), **options)
     write_tables(tables, reports)
     title = f"Class-specific noise, profile {context.params.profile}"
     draw(found, classes, masks.shares, reports / "noise.png", title, report.confidence)

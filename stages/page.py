@@ -1,27 +1,23 @@
-"""The page that a run ends in, tables, charts and every photograph with what each model says of it; and one without
-photographs, to be read where Markdown is shown."""
+"""The page that a run ends in: tables, charts and every photograph with what each model says of it."""
 
 from pathlib import Path
 
-from har.core.files import write_text
 from har.data.manifest import read_evidence, read_manifest
 from har.data.split import read_split
-from har.reporting.contents import markdown
 from har.reporting.page.build import Source, build
 from har.reporting.page.gallery import read_traits
 from har.reporting.paper import is_the_papers
-from har.reporting.tables.paper_tables import profile_header
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.results import trained
 
 
 def page(context: Context) -> None:
     profile, data = context.profile, context.data
     papers = is_the_papers(profile.tasks["activity"])
-    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
     source = Source(
         profile=context.params.profile,
-        header=profile_header(context.params.profile, sources),
+        header=header(context),
         generated=profile.data.source == "world",
         manifest=read_manifest(data / "manifest.csv"),
         split=read_split(data / "split.csv"),
@@ -35,8 +31,7 @@ def page(context: Context) -> None:
         owned=profile.data.own,
         deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if papers else "",
     )
-    write_text(context.reports / "README.md", markdown(context.reports, context.params.profile, papers))
-    print(f"{build(source, context.reports, profile.page)} is written: open it in a browser")
+    print(f"{build(source, context.published, profile.page)} is written: open it in a browser")
 
 
 if __name__ == "__main__":

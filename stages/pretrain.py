@@ -3,23 +3,15 @@
 import sys
 from pathlib import Path
 
-from har.config.load import read_yaml, validate
-from har.config.models import Pretrain
-from har.core.errors import exit_with_message
-
-CACHE = Path("data/.cache")
+from har.training import pretrain as training
+from stages.lib.context import CACHE, Context, stage
 
 
-def pretrain(name: str) -> None:
-    params = validate(Pretrain, read_yaml("params.yaml").get("pretrain", {}), "params.yaml: pretrain")
-    from har.training import pretrain  # after the check: torch takes seconds to load
-
-    log = pretrain.pretrain(
-        name, params.models[name], params.scenes, Path("data/pretrained") / name, CACHE, params.threads
-    )
-    pretrain.write_log(log, Path("data/pretrained") / name / "log.csv")
+def pretrain(context: Context, name: str) -> None:
+    params, out = context.params.pretrain, Path("data/pretrained") / name
+    log = training.pretrain(name, params.models[name], params.scenes, out, CACHE, params.threads)
+    training.write_log(log, out / "log.csv")
 
 
 if __name__ == "__main__":
-    with exit_with_message("pretrain"):
-        pretrain(*sys.argv[1:])
+    stage(pretrain, *sys.argv[1:])

@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from har.config.load import read_yaml, validate
-from har.config.studies import Simulation
-from har.core.errors import exit_with_message
 from har.reporting.tables.paper_tables import write_tables
 from har.studies.simulation.report import coverage_table, rejection_table, simulation_figure
 from har.studies.simulation.simulate import coverage, rejection
+from stages.lib.context import Context, stage
 
 REPORTS = Path("reports/simulation")
 
 
-def simulate() -> None:
-    params = validate(Simulation, read_yaml("params.yaml").get("simulation", {}), "params.yaml: simulation")
+def simulate(context: Context) -> None:
+    params = context.params.simulation
     covered = coverage(params.experiments, params.resamples, params.seed)
     rejected = rejection(params.experiments, params.resamples, params.seed)
     header = (
@@ -28,5 +26,4 @@ def simulate() -> None:
 
 
 if __name__ == "__main__":
-    with exit_with_message("simulate"):
-        simulate()
+    stage(simulate)

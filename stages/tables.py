@@ -2,8 +2,9 @@
 
 from har.core.machine import processor
 from har.models.registry import metrics_of
-from har.reporting.tables.paper_tables import build_tables, profile_header, write_tables
+from har.reporting.tables.paper_tables import build_tables, write_tables
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.results import augmented, trained
 
 
@@ -12,13 +13,12 @@ def tables(context: Context) -> None:
     counts = {}
     for name, run in context.params.run.train.items():
         counts[run.model] = metrics_of(context.reports, name)["parameters"]
-    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
     built = build_tables(
         trained(context),
         augmented(context),
         counts,
         profile.tasks["activity"],
-        profile_header(context.params.profile, sources),
+        header(context),
         resamples=profile.report.resamples,
         seed=profile.report.seed,
         level=profile.report.confidence,

@@ -6,18 +6,23 @@ from pathlib import Path
 from har.core.files import write_csv, write_json
 from har.data.split import read_split
 from har.evaluation.predictions import write_predictions
-from har.evaluation.summary import scalars
 from har.training import experiment
 from stages.lib.context import Context, stage
 from stages.lib.inputs import inputs
-from stages.lib.results import CURVES
+from stages.lib.results import CURVES, DESCRIPTION
 from stages.lib.resumed import resumed
 
 
 @resumed
 def train(context: Context, task: str, model: str, *, keep: Path) -> None:
     profile, name = context.profile, f"{task}-{model}"
-    config, classes = profile.models[model], profile.tasks[task]
+    config, classes, out = profile.models[model], profile.tasks[task], context.data / "models" / name
+    if not classes:
+        print(f"{name}: profile {context.params.profile} has no task {task}, so there is nothing to train")
+        for path in (out, context.data / "predictions"):
+            path.mkdir(parents=True, exist_ok=True)
+        (context.data / "predictions" / f"{name}.parquet").touch()
+        return
     split = read_split(context.data / "split.csv")
     split = split[split.label.isin(classes)].reset_index(drop=True)
     given = inputs(context, config, split, classes)
@@ -31,12 +36,12 @@ def train(context: Context, task: str, model: str, *, keep: Path) -> None:
         name=name,
         backbone=given.backbone,
         texts=given.texts,
-        checkpoint=context.data / "models" / name,
+        checkpoint=out,
         keep=keep,
     )
     write_predictions(context.data / "predictions" / f"{name}.parquet", predictions)
-    write_csv(context.data / "models" / name / CURVES, curves)
-    write_json(context.reports / "metrics" / f"{name}.json", scalars(predictions, profile.report) | description)
+    write_csv(out / CURVES, curves)
+    write_json(out / DESCRIPTION, description)
 
 
 if __name__ == "__main__":

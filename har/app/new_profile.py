@@ -18,7 +18,7 @@ from har.config.load import read_yaml
 from har.config.overrides import differing, merged
 from har.config.profile import Params, Profile, load_params, parse
 from har.config.types import check_labels
-from har.core.errors import HarError
+from har.core.errors import HarError, exit_with_message
 from har.core.files import replacing
 from har.data.folder.find import Found, recognise
 from har.data.groups import group_codes
@@ -72,7 +72,7 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
         },
         "tasks": {"activity": labels},
         "embed": {"prompts": {label: [f"a photo of {said}"] for label, said in words.items()}},
-        "resampling": {"folds": max(2, min(like.resampling.folds, int(units.min())))},
+        "cross_validation": {"folds": max(2, min(like.cross_validation.folds, int(units.min())))},
         "learning_curve": {"sizes": sizes or [max(len(labels), train // 2)]},
         "generative": {name: copy.deepcopy(generative) for name in talkers},
         "masking": {"cues": {}},  # what goes with these classes is the user's to say
@@ -138,6 +138,8 @@ def write_profile(
 
 
 if __name__ == "__main__":
-    from har.app.cli.main import main
-
-    sys.exit(main(["new-profile", *sys.argv[1:]]))
+    with exit_with_message("new-profile"):
+        if not 3 <= len(sys.argv) <= 4:
+            raise HarError("expected NAME IMAGES [PROFILE], as in: python -m har.app.new_profile mine photos coco")
+        made = write_profile(Path("params.yaml"), *sys.argv[1:])
+        print(f"params.yaml: profile {sys.argv[1]} with {len(made)} classes: {', '.join(made)}. Now: dvc repro")

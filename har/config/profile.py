@@ -20,12 +20,12 @@ from har.config.report import Page, Report
 from har.config.studies import (
     Ablation,
     Audit,
+    CrossValidation,
     Errors,
     Explain,
     LearningCurve,
     Masking,
     Noise,
-    Resampling,
     Simulation,
 )
 from har.config.training import Augmentation, Run, Training
@@ -46,7 +46,7 @@ class Profile(Block):
     augmentation: Augmentation
     policies: dict[str, list[Op]]
     probe: Probe
-    resampling: Resampling
+    cross_validation: CrossValidation
     learning_curve: LearningCurve
     ablation: Ablation
     generative: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Generative]
@@ -72,20 +72,18 @@ class Profile(Block):
                     f"curate.classes.{label}: keywords is empty, expected at least one word that names the activity"
                 )
         if "activity" not in self.tasks:
-            raise ValueError("tasks lacks activity, the task that tables, resampling and the audit speak of")
+            raise ValueError("tasks lacks activity, the task that tables, cross-validation and the audit speak of")
         for task, classes in self.tasks.items():
             _known(f"tasks.{task}", classes, self.curate.classes)
         for label in self.curate.classes:
             if label not in self.embed.prompts:
                 raise ValueError(f"embed.prompts.{label} is missing, expected a list of prompts for that class")
         probes = {f"probe_{name}" for name in self.backbones}
-        _known("resampling.models", self.resampling.models, {*self.models, *probes, "metadata"})
+        _known("cross_validation.models", self.cross_validation.models, {*self.models, *probes, "metadata"})
         _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
         _known("audit.encoder", [self.audit.encoder], self.backbones)
         _known("masking.cues", list(self.masking.cues), self.curate.classes)
         _known("masking.relevance.models", self.masking.relevance.models, self.models)
-        sees = [name for name, model in self.models.items() if model.kind != "mlp"]
-        _known("noise.model", [self.noise.model], sees)
         for name, model in self.models.items():
             backbone = getattr(model, "backbone", None)
             if backbone is not None:
@@ -178,7 +176,7 @@ class Params(Block):
                 raise ValueError(f"{where}.input is {run.input}, expected {expected} for models.{run.model}")
             if backbone and backbone not in self.run.encoders:
                 raise ValueError(f"{where} needs backbone {backbone}, which run.encoders does not list")
-        for key in ("resampling", "learning_curve"):
+        for key in ("cross_validation", "learning_curve"):
             for name in getattr(active, key).models:
                 encoder = getattr(active.models.get(name), "backbone", None) or name.removeprefix("probe_")
                 if encoder in active.backbones and encoder not in self.run.encoders:
@@ -193,11 +191,8 @@ class Params(Block):
                     f"explain.models names {name!r}, expected fine-tuned models of run.train: "
                     f"{', '.join(fine_tuned) or 'none there'}"
                 )
-        _known(
-            "noise.model",
-            [active.noise.model],
-            [run.model for run in self.run.train.values() if run.task == "activity"],
-        )
+        trained = [run.model for run in self.run.train.values() if run.task == "activity"]
+        _known("run.noise", [self.run.noise], [name for name in trained if active.models[name].kind != "mlp"])
         for name, model in active.variants()[0].items():
             _known(
                 f"run.encoders lacks what ablation.variants.{name} needs; its backbone",

@@ -17,7 +17,7 @@ from har.config.load import Block
 from har.config.types import Fraction, Hex64, MaskKind, Seed, _known
 
 
-class Resampling(Block):
+class CrossValidation(Block):
     """Repeated stratified k-fold over the drawn images."""
 
     models: list[str]
@@ -165,7 +165,6 @@ class NoiseTerms(Block):
 class Noise(Block):
     """Class-specific noise and what it is compared with."""
 
-    model: str
     bounds: Annotated[list[Annotated[float, Field(gt=0, le=255)]], Field(min_length=1)]
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)]

@@ -25,6 +25,7 @@ class Run(Block):
     train: dict[str, TrainRun]
     generative: list[str]
     policies: list[str]
+    noise: str
 
     @property
     def tasks(self) -> list[str]:

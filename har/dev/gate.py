@@ -1,6 +1,6 @@
 """The gate of continuous integration: the rebuilt metrics against the committed ones.
 
-    python -m har.dev.gate reports/sample/metrics reports/sample/metrics-augment reports/sample/metrics-baselines
+    python -m har.dev.gate reports/sample/metrics
 
 compares the JSON files in the folders with those at HEAD, prints a Markdown table (also into the file that
 $GITHUB_STEP_SUMMARY names) and exits with 1 if one number moved too far or came or went. The same code with the same

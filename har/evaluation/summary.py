@@ -149,8 +149,8 @@ def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, flo
 
 
 def scalars(predictions: pd.DataFrame, report: Report) -> dict:
-    """{split: {accuracy, sd, ci_low, ci_high, f1, f1_sd, n, runs}}: accuracy is the mean over seeds, sd its
-    deviation over seeds (0 for a single run), ci_low and ci_high an interval over images; f1 is macro.
+    """{split: {accuracy, sd, ci_low, ci_high, balanced_accuracy, f1, f1_sd, n, runs}}: accuracy is the mean over seeds,
+    sd its deviation over seeds (0 for a single run), ci_low and ci_high an interval over images; f1 is macro.
     Everything else is in the tables."""
     full = summarise(predictions, resamples=report.resamples, seed=report.seed, level=report.confidence)
     return {
@@ -159,6 +159,7 @@ def scalars(predictions: pd.DataFrame, report: Report) -> dict:
             "sd": found["accuracy"].get("sd", 0.0),
             "ci_low": found["accuracy"]["ci_low"],
             "ci_high": found["accuracy"]["ci_high"],
+            "balanced_accuracy": found["balanced_accuracy"]["mean"],
             "f1": found["f1"]["mean"],
             "f1_sd": found["f1"].get("sd", 0.0),
             "n": found["n"],

@@ -77,11 +77,6 @@ def named(name: str, profile: str, root: str | Path = ".") -> Trained:
     found = {one.name: one for one in trained(profile, root)}
     if name in found:
         return found[name]
-    from har.core.recovery import maker  # only where something is missing
-
-    folder = Path(root) / "data" / profile / "models" / name
-    if now := maker(Path(root), folder):
-        raise HarError(f"{folder} is not there yet: {now}")
     if not found:
         raise HarError(f"profile {profile} has no trained model: run `dvc repro` or `dvc pull` first")
     near = difflib.get_close_matches(name, found, n=1, cutoff=0)[0]

@@ -47,14 +47,14 @@ SECTIONS = {
     "How sure are these numbers?": (
         "29 test images decide little; these are the intervals, the tests and what they can't say.",
         [
-            "statistics/scores.md",
-            "statistics/small_test.md",
-            "statistics/tests.md",
-            "statistics/pairs.md",
-            "statistics/per_class.md",
-            "statistics/calibration.md",
+            "significance/scores.md",
+            "significance/small_test.md",
+            "significance/tests.md",
+            "significance/pairs.md",
+            "significance/per_class.md",
+            "significance/calibration.md",
             (
-                "statistics/reliability.png",
+                "significance/reliability.png",
                 "Reliability",
                 "Accuracy against confidence for each model; the calibration table has the errors as figures.",
             ),
@@ -63,11 +63,11 @@ SECTIONS = {
     "Other splits, fewer images": (
         "The same images split again and again, and the same models with less to learn from.",
         [
-            "resampling/resampling.md",
-            "resampling/resampling_pairs.md",
-            "statistics/learning_curve.md",
+            "cross_validation/cross_validation.md",
+            "cross_validation/pairs.md",
+            "significance/learning_curve.md",
             (
-                "statistics/learning_curve.png",
+                "significance/learning_curve.png",
                 "Accuracy against training images",
                 "A line for each model with its interval; the figures are in the table above.",
             ),

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from har.config.resolved import CNN_BASE
 from har.evaluation.predictions import read_predictions
-from stages.lib.context import CNN_BASE, Context
+from stages.lib.context import Context
 
-CURVES = "curves.csv"  # of a training, beside the weights
+# of a training, beside the weights
+CURVES, DESCRIPTION = "curves.csv", "training.json"
 
 
 def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
@@ -28,17 +30,9 @@ def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
 def augmented(context: Context) -> dict[str, pd.DataFrame]:
     """policy to CNN_base's predictions of validation under it."""
     folder, classes, found = context.data / "augment/predictions", context.profile.tasks["activity"], {}
-    own = trained_already(context)
     for policy in context.params.run.policies:
-        path = context.data / f"predictions/{own[policy]}.parquet" if policy in own else folder / f"{policy}.parquet"
+        own = policy in context.already
+        path = context.data / f"predictions/{CNN_BASE}.parquet" if own else folder / f"{policy}.parquet"
         frame = read_predictions(path, classes)
         found[policy] = frame[frame.split == "validation"].reset_index(drop=True)
     return found
-
-
-def trained_already(context: Context) -> dict[str, str]:
-    """Policies under which `run` trains CNN_base anyhow, as a model of its own, each with the name of that run."""
-    base = context.profile.models["cnn_base"].augmentation
-    same = [policy for policy in context.params.run.policies if context.profile.policies[policy] == base]
-    # stage augment sees this one run, if there is one
-    return dict.fromkeys(same, CNN_BASE) if CNN_BASE in getattr(context.params.run, "train", {}) else {}

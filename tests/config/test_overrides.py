@@ -83,7 +83,7 @@ def test_a_key_is_told_as_it_was_written(path, expected):
         ({"models.b.like": "nobody"}, "models.b.like names 'nobody', expected one of"),
         ({"pretrain.models.clip.like": "nobody"}, "pretrain.models.clip.like names 'nobody', expected one of vit"),
         ({"run.train.posture-vit.task": "pose"}, "run.train.posture-vit.task names 'pose', expected one of"),
-        ({"profiles.sample.noise.model": "multimodal"}, "profiles.sample.noise.model names 'multimodal'"),
+        ({"run.noise": "multimodal"}, "run.noise names 'multimodal'"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path, changes, said):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parameters
 import torch
 from fuzzing import MB, Fuzz, as_json, bytes_of, json_of
 
-from har.config.settings import read
+from har.config.resolved import resolved
 from har.core import cache
 from har.training.checkpoint import Checkpoint
+from stages.lib.context import read_context
 
 BOUND = 128 * MB
 
@@ -67,11 +69,14 @@ def test_a_training_half_done(tmp_path):
     Fuzz("Kept training", tmp_path, BOUND).run(bytes_of(good), read, good)
 
 
-def test_settings_of_a_stage(tmp_path):
-    found = json.loads(Path("data/stages/train-activity-clip.json").read_text())
+def test_parameters_of_a_stage(tmp_path, monkeypatch):
+    found = json.loads(json.dumps(resolved(parameters.params())))
+    (tmp_path / "dvc.yaml").write_bytes(Path("dvc.yaml").read_bytes())
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
 
     def load(case):
-        (tmp_path / "stage.json").write_bytes(case)
-        read(tmp_path / "stage.json")
+        Path("data/params.json").write_bytes(case)
+        read_context("train", ["activity", "clip"])
 
-    Fuzz("Settings of a stage", tmp_path, BOUND).run(json_of(found), load, as_json(found))
+    Fuzz("Parameters of a stage", tmp_path, BOUND).run(json_of(found), load, as_json(found))

@@ -1,10 +1,11 @@
-"""The graph: deps name all the code that a stage runs, and the stages stay thin."""
+"""The graph: stages name the packages that they run and the parameters that they read, and stay thin."""
 
 import ast
 import json
 import re
 from pathlib import Path
 
+import parameters
 import pytest
 import yaml
 from dvc.repo import Repo
@@ -15,15 +16,15 @@ import har.config.models
 import har.config.report
 import har.config.studies
 import har.config.training
-from har.config.profile import load_params
-from har.config.settings import read, subset
+from har.config.resolved import resolved
 from har.core.errors import HarError
 from har.core.files import write_json
-from har.core.sources import fingerprint
-from stages.settings import keys
+from stages.lib import context
 
 GRAPH = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-STAGES = {name: s.get("do", s) for name, s in GRAPH.items()}
+STAGES = {name: stage.get("do", stage) for name, stage in GRAPH.items()}
+# What is in git and so not in DVC's run cache; publish comes last but for the page.
+IN_GIT = {"check", "pretrain", "simulate", "publish"}
 
 
 def module_files(name: str) -> list[Path]:
@@ -65,105 +66,130 @@ def closure(file: Path) -> set[Path]:
     return {f for f in seen if f.name != "__init__.py" or len(ast.parse(f.read_text()).body) > 1}
 
 
-def script_of(name: str) -> Path:
-    return Path("stages", STAGES[name]["cmd"].split()[3]).with_suffix(".py")
-
-
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "check"])
+# Pretraining takes an hour and its weights are in git: it depends on what decides them alone.
+@pytest.mark.parametrize("name", sorted(set(STAGES) - {"pretrain"}))
 def test_deps_cover_the_import_closure(name):
-    """By way of data/stages/<stage>.json, which `check` writes: it names every file that the stage runs, with its
-    hash."""
-    stem = script_of(name).stem
-    noted = [dep for dep in STAGES[name]["deps"] if re.match(rf"data/stages/{stem}[.-]", dep)]
-    assert len(noted) == 1, f"dvc.yaml, stage {name}: deps lack data/stages/{stem}….json"
-    files = sorted(Path("data/stages").glob(Path(re.sub(r"\$\{[^}]*\}", "*", noted[0])).name))
-    now = fingerprint(script_of(name), leave_out=[Path("har/config")])
-    codes = [json.loads(file.read_text())["code"] for file in files] or [now]  # none where `run` lists none
-    named = set(map(Path, codes[0]))
-    # what params.yaml may hold is `check`'s concern; what it holds is in each stage's settings
-    code = closure(script_of(name))
-    assert not code - named, f"{noted} lacks {', '.join(map(str, sorted(code - named)))}: run `dvc repro check`"
-    assert all(one == now for one in codes), "dvc repro check"
+    deps = [Path(dep) for dep in STAGES[name]["deps"]]
+    script = Path("stages", f"{name}.py")
+    assert STAGES[name]["cmd"].split()[:4] == ["python", "-m", "stages", name]
+    missing = [file for file in closure(script) - {Path("stages/__init__.py")} if not {file, *file.parents} & set(deps)]
+    assert not missing, f"dvc.yaml, stage {name}: deps lack {', '.join(map(str, sorted(missing)))}"
+    reached = {path for file in closure(script) for path in (file, *file.parents)}
+    spare = [dep for dep in deps if dep.parts[0] in ("har", "stages") and dep not in reached]
+    assert name == "check" or not spare, f"dvc.yaml, stage {name} does not run {', '.join(map(str, spare))}"
 
 
-def test_check_sees_all_code_and_writes_all_hashes():
-    assert {"params.yaml", "har", "stages"} <= set(STAGES["check"]["deps"])
-    outs = [next(iter(out)) if isinstance(out, dict) else out for out in STAGES["check"]["outs"]]
-    assert "data/stages" in outs
+def listed(stage: dict) -> list[str]:
+    return [key for file in stage.get("params", ()) for key in file["data/params.json"]]
 
 
-def test_each_stage_waits_for_its_settings_and_no_other():
-    noted = keys(load_params())
+def test_every_key_exists_and_no_other_file_is_read():
+    whole = resolved(parameters.params())
+    for name, stage in STAGES.items():
+        assert "params" in stage or name in ("check", "weights") or not stage.get("params")
+        for key in listed(stage):
+            if "${" not in key:
+                context.at(whole, key)
+
+
+def test_every_stage_of_this_run_finds_its_parameters(tmp_path, monkeypatch):
+    """Templates included: what DVC resolves is what the stage is given."""
     with Repo() as repo:
-        for stage in repo.index.stages:
-            if stage.addressing == "check":
-                continue
-            name = "-".join(stage.cmd.split()[3:])
-            assert [d for d in map(str, stage.deps) if "stages" in d] == [f"data/stages/{name}.json"]
-            assert name in noted
-            assert not stage.params, f"{stage.addressing}: dvc.yaml has params; put them into stages/settings.py"
+        found = {stage.addressing: stage for stage in repo.index.stages}
+    whole = json.loads(json.dumps(resolved(har.config.profile.load_params())))
+    for name, stage in found.items():
+        _, _, _, script, *arguments = stage.cmd.split()
+        if script != "check":
+            keys = context.keys(script, arguments, whole)
+            told = {key for dep in stage.params for key in dep.params}
+            assert set(keys) == told, name
+            context.partial(whole, keys)
 
 
-class TestSettings:
-    """A stage sees the part of params.yaml that it names, and no more."""
+def test_only_what_is_in_git_is_out_of_the_run_cache():
+    def uncached(stage: dict) -> bool:
+        return any(isinstance(out, dict) and next(iter(out.values())).get("cache") is False for out in stage["outs"])
 
-    params = load_params()
+    assert {name for name, stage in STAGES.items() if uncached(stage)} == IN_GIT
 
-    def restricted(self, tmp_path, *names):
-        write_json(tmp_path / "one.json", {"settings": subset(self.params, names)})
-        return read(tmp_path / "one.json")
 
-    def test_what_is_named_comes_back_as_it_was(self, tmp_path):
-        for name, wanted in keys(self.params).items():
-            params, profile = self.restricted(tmp_path, *wanted)
-            for key in wanted:
-                top, *path = key.split(".")
-                found, expected = (params, self.params) if hasattr(self.params, top) else (profile, self.params.active)
-                for part in [top, *path]:
-                    found, expected = (v[part] if isinstance(v, dict) else getattr(v, part) for v in (found, expected))
-                assert found == expected, f"{name}: {key}"
+class TestContext:
+    """A stage sees the parameters that dvc.yaml lists, and no more."""
 
-    def test_nothing_else_is_seen(self, tmp_path):
-        params, profile = self.restricted(
-            tmp_path, "profile", "models.clip", "run.encoders", "data.source", "tasks.activity"
+    whole = json.loads(json.dumps(resolved(parameters.params())))
+
+    def test_what_is_listed_comes_back_as_it_was(self):
+        expected = parameters.params()
+        params, profile, others = context.partial(
+            self.whole, ["models.clip", "run.train", "run.noise", "report", "sources", "curate", "errors", "masking"]
         )
-        assert list(profile.models) == ["clip"]
+        assert profile.models == {"clip": expected.active.models["clip"]}
+        assert list(params.run.train) == list(expected.run.train)
+        assert params.run.tasks == expected.run.tasks
+        assert params.run.noise == expected.run.noise
+        for block in ("report", "curate", "errors", "masking"):
+            assert getattr(profile, block) == getattr(expected.active, block)
+        assert list(others["sources"]) == expected.run.encoders
+
+    def test_nothing_else_is_seen(self):
+        params, profile, others = context.partial(self.whole, ["run.encoders", "data.source", "tasks.activity"])
         assert not profile.data.own
         assert list(profile.tasks) == ["activity"]
+        assert profile.training.jobs > 0  # no result depends on it
         for block, name in (
-            (profile, "training"),
+            (profile, "models"),
+            (profile.training, "seeds"),
             (profile.data, "server"),
             (params, "simulation"),
             (params.run, "train"),
         ):
             with pytest.raises(AttributeError, match=name):
                 getattr(block, name)
+        assert others == {"sources": None, "already": None}
+
+    def test_a_study_sees_the_models_that_it_trains(self):
+        _, profile, _ = context.partial(self.whole, ["fitted.noise", "fitted.ablate"])
+        assert list(profile.models) == ["clip"]
+
+    def test_templates_are_filled_in_from_the_command_and_the_run(self):
+        assert "models.clip" in context.keys("train", ["activity", "clip"], self.whole)
+        assert "tasks.activity" in context.keys("train", ["activity", "clip"], self.whole)
+        assert context.keys("backbone", ["vit", "further"], self.whole) == ["backbones.vit"]
+
+    def test_a_missing_or_broken_file_says_what_writes_it(self, tmp_path, monkeypatch):
+        graph = Path("dvc.yaml").read_text()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(HarError, match="dvc repro check"):
+            context.read_context("split", [])
+        (tmp_path / "dvc.yaml").write_text(graph)
+        write_json(Path("data/params.json"), {"profile": "sample"})
+        with pytest.raises(HarError, match="dvc repro -f check"):
+            context.read_context("split", [])
 
     def test_another_model_changes_nothing(self):
-        changed = self.params.model_copy(deep=True)
-        object.__setattr__(changed.active.models["clip"], "learning_rate", 0.5)
-        before, after = ({n: subset(p, k) for n, k in keys(p).items()} for p in (self.params, changed))
-        rerun = {name for name in before if before[name] != after[name]}
-        assert {"train-activity-clip", "train-posture-clip", "cards", "masking"} <= rerun
-        assert not rerun & {"train-activity-vit", "embed-clip", "tables", "augment", "images"}
+        other = parameters.params().model_copy(deep=True)
+        object.__setattr__(other.active.models["cnn_base"], "learning_rate", 0.5)
+        after = json.loads(json.dumps(resolved(other)))
 
-    def test_another_profile_changes_all_but_what_is_the_same_for_each(self):
-        other = next(name for name in self.params.profiles if name != self.params.profile)
-        changed = self.params.model_copy(update={"profile": other})
-        before, after = ({n: subset(p, k) for n, k in keys(p).items()} for p in (self.params, changed))
-        same = {name for name in before if before[name] == after.get(name)}
-        assert same == {"simulate", *(f"pretrain-{name}" for name in self.params.pretrain.models)}
+        def values(whole: dict, name: str, *arguments: str) -> list:
+            return [context.at(whole, key) for key in context.keys(name, arguments, whole)]
 
-    def test_a_key_that_does_not_exist_is_a_mistake_of_the_table(self):
-        with pytest.raises(KeyError, match="modles"):
-            subset(self.params, ["modles.clip"])
+        for stage in (("train", "activity", "clip"), ("ablate",), ("noise",), ("explain",), ("cross_validation",)):
+            assert values(self.whole, *stage) == values(after, *stage), stage
+        for stage in (("train", "activity", "cnn_base"), ("augment",), ("cards",)):
+            assert values(self.whole, *stage) != values(after, *stage), stage
 
-    def test_a_missing_file_says_what_writes_it(self, tmp_path):
-        with pytest.raises(HarError, match="dvc repro check"):
-            read(tmp_path / "none.json")
-        (tmp_path / "half.json").write_text("{")
-        with pytest.raises(HarError, match="dvc repro -f check"):
-            read(tmp_path / "half.json")
+    def test_how_tables_are_made_retrains_nothing(self):
+        for stage in ("train", "augment", "baselines", "learning_curve"):
+            assert not [key for key in listed(STAGES[stage]) if key.startswith("report")]
+
+    def test_a_task_that_the_profile_lacks_holds_no_classes(self, tmp_path):
+        file = parameters.write(tmp_path, {"profiles.sample.tasks": {"activity": ["sitting", "standing"]}})
+        params = har.config.profile.load_params(file)
+        assert params.skipped == ["posture-vit", "posture-clip", "posture-siglip2"]
+        whole = resolved(params)
+        assert whole["tasks"] == {"activity": ["sitting", "standing"], "posture": []}
+        assert not [name for name in whole["run"]["train"] if name.startswith("posture")]
 
 
 def test_no_parameter_has_a_default():
@@ -185,6 +211,21 @@ def test_each_stage_says_what_it_is(name):
     assert STAGES[name].get("desc"), f"dvc.yaml, stage {name}: no desc"
 
 
+def test_each_stage_has_a_script_and_each_script_a_stage():
+    scripts = {path.stem for path in Path("stages").glob("[a-z]*.py")}
+    assert scripts == set(STAGES)
+
+
+@pytest.mark.parametrize("name", ["guard", "lib", "__init__", "../stages/split", "nothing"])
+def test_only_stages_can_be_run(name, monkeypatch, capsys):
+    from stages.__main__ import main
+
+    monkeypatch.setattr("sys.argv", ["stages", name])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert "usage" in str(ended.value)
+
+
 def test_har_imports_point_one_way():
     """No cycle between modules of har, and nothing in har knows the stages."""
     graph = {f: imports(f) - {f} for f in Path("har").rglob("*.py")}
@@ -203,7 +244,27 @@ def test_har_imports_point_one_way():
         visit(file, ())
 
 
-def test_dvc_itself_reads_the_graph():
-    with Repo() as repo:
-        names = {stage.addressing for stage in repo.index.stages}
-    assert {"check", "pretrain@clip", "train@activity-clip", "augment", "tables"} <= names
+def test_artifacts_are_models_of_the_shipped_run():
+    listed = yaml.safe_load(Path("dvc.yaml").read_text())["artifacts"]
+    names = {Path(one["path"]).name for one in listed.values()}
+    assert names == set(parameters.params().run.train)
+    assert all(re.fullmatch(r"[a-z0-9]([a-z0-9-/]*[a-z0-9])?", name) for name in listed)  # DVC's rule
+
+
+class TestTidy:
+    def test_what_the_run_lists_no_more_is_removed(self, tmp_path, monkeypatch):
+        from stages.check import tidy
+
+        monkeypatch.chdir(tmp_path)
+        made = ["models/activity-clip/w", "models/activity-gone/w", "predictions/activity-clip.parquet",
+                "predictions/activity-gone.parquet", "embeddings/clip/e", "embeddings/old/e",
+                "models/posture-vit/w", "split.csv", "explain/activity-gone/maps.npy"]  # fmt: skip
+        for name in made:
+            path = Path("data/sample", name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        tidy(parameters.params())
+        left = {path.relative_to("data/sample").as_posix() for path in Path("data/sample").rglob("*") if path.is_file()}
+        assert left == {name for name in made if "gone" not in name and "old" not in name} | {
+            "explain/activity-gone/maps.npy"  # of one stage alone, which DVC empties
+        }

@@ -1,4 +1,4 @@
-"""Resampling: folds partition the images, no test image is learnt from, intervals are Nadeau & Bengio's."""
+"""Cross-validation: folds partition the images, no test image is learnt from, intervals are Nadeau & Bengio's."""
 
 import json
 import math
@@ -13,21 +13,21 @@ from scipy import stats
 from test_models import CNN, FINETUNE, MLP
 
 from har.config.models import Probe
-from har.config.studies import Resampling
+from har.config.studies import CrossValidation
 from har.core.errors import HarError
 from har.studies.cross_validation.fit import MAJORITY, assign_folds, plan, resample, validate_resampled, write_resampled
 from har.studies.cross_validation.report import (
     compare_pairs,
     corrected_t,
+    cross_validation_tables,
     fold_scores,
-    resampling_tables,
     variance_components,
 )
 from har.training import probe, refit
 from har.training.refit import Fit, Recipe, fit_all
 
 ALONE = one_by_one()
-SETTINGS = Resampling(models=[], folds=3, repeats=2, runs=2, seed=5)
+SETTINGS = CrossValidation(models=[], folds=3, repeats=2, runs=2, seed=5)
 PROBE = Probe(c=[0.01, 1.0], folds=2)
 STOPPED = MLP.model_copy(update={"patience": 2})
 
@@ -64,7 +64,7 @@ class TestFolds:
     def test_each_image_is_tested_once_a_repeat_and_classes_keep_their_shares(self, counts, folds, repeats, seed):
         labels = np.repeat([f"class {i}" for i in range(len(counts))], counts)
         if max(counts) < folds:
-            with pytest.raises(HarError, match=rf"resampling.folds: {folds} folds, but no class has more than"):
+            with pytest.raises(HarError, match=rf"cross_validation.folds: {folds} folds, but no class has more than"):
                 assign_folds(labels, folds, repeats, seed)
             return
         drawn = assign_folds(labels, folds, repeats, seed)
@@ -176,7 +176,7 @@ class TestContract:
             (lambda f: f.iloc[:0], "no prediction"),
         ],
     )
-    def test_a_broken_file_is_told_in_one_line(self, spoil, message):
+    def test_a_broken_file_is_exit_with_message(self, spoil, message):
         with pytest.raises(HarError, match=message):
             validate_resampled(spoil(frame_of([[4, 3], [2, 4]])), "f.csv")
 
@@ -259,12 +259,12 @@ class TestTables:
             "feature": frame_of([[4, 3], [4, 4]]), "metadata": frame_of([[2, 2], [1, 3]]),
             MAJORITY: frame_of([[2, 1], [2, 1]]),
         }  # fmt: skip
-        tables = self.finite(resampling_tables(frames, {"feature"}, "header"))
-        rows = tables["resampling"].frame.set_index("model").to_dict("index")
+        tables = self.finite(cross_validation_tables(frames, {"feature"}, "header"))
+        rows = tables["cross_validation"].frame.set_index("model").to_dict("index")
         assert [rows[name]["accuracy"] for name in frames] == [0.9375, 0.5, 0.375]
         assert rows["metadata"]["sd_repeats"] == 0.0
         assert rows["feature"]["ci_high"] == 1.0  # t would say more than 1
-        pairs = tables["resampling_pairs"].frame
+        pairs = tables["pairs"].frame
         assert len(pairs) == 3
         assert pairs.difference.tolist() == [0.4375, 0.5625, 0.125]
         ordered = pairs.sort_values("p")
@@ -273,30 +273,30 @@ class TestTables:
 
     def test_f1_counts_all_folds_of_a_repeat_at_once(self):
         frame = frame_of([[4, 2]])  # 6 of 8 "a" found, "b" never there: F1 of a is 12/14, of b 0
-        row = resampling_tables({"m": frame}, (), "header")["resampling"].frame.iloc[0]
+        row = cross_validation_tables({"m": frame}, (), "header")["cross_validation"].frame.iloc[0]
         assert row.f1 == pytest.approx(6 / 14, abs=1e-6)
 
     def test_one_repeat_one_run_a_rare_class_and_a_constant_predictor_are_defined(self, strength):
         table, x = images((8, 8, 1))
         frames = resampled(strength, {"p": Recipe(PROBE, x), "mlp": Recipe(MLP, x)}, table, repeats=1, runs=1)
         frames["constant"] = frames["p"].assign(p_walking=1.0, p_sitting=0.0, p_standing=0.0)
-        tables = self.finite(resampling_tables(frames, {"mlp"}, "header"))
-        text = tables["resampling"].markdown()
+        tables = self.finite(cross_validation_tables(frames, {"mlp"}, "header"))
+        text = tables["cross_validation"].markdown()
         assert "One repeat: its deviation over repeats is not defined." in text
         assert "standing has 1 images for 3 folds: some folds test none of it." in text
         assert "mlp: One run a fold: seed and split variance cannot be told apart." in text
-        assert (tables["resampling"].frame.sd_repeats.isna()).all()
+        assert (tables["cross_validation"].frame.sd_repeats.isna()).all()
 
     def test_equal_models_have_no_t(self):
         frame = frame_of([[4, 3], [2, 4]])
-        tables = self.finite(resampling_tables({"a": frame, "b": frame.copy()}, (), "header"))
-        row = tables["resampling_pairs"].frame.iloc[0]
+        tables = self.finite(cross_validation_tables({"a": frame, "b": frame.copy()}, (), "header"))
+        row = tables["pairs"].frame.iloc[0]
         assert (row.difference, row.p, row.p_holm) == (0.0, None, None)
-        assert "t is not defined" in tables["resampling_pairs"].markdown()
+        assert "t is not defined" in tables["pairs"].markdown()
 
     def test_a_model_alone_has_no_pairs(self):
-        tables = self.finite(resampling_tables({"a": frame_of([[4, 3], [2, 4]])}, (), "header"))
-        assert tables["resampling_pairs"].frame.empty
+        tables = self.finite(cross_validation_tables({"a": frame_of([[4, 3], [2, 4]])}, (), "header"))
+        assert tables["pairs"].frame.empty
 
     def test_other_folds_cannot_be_compared(self):
         frame = frame_of([[4, 3], [2, 4]])

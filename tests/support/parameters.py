@@ -38,7 +38,8 @@ def _run(models: Mapping[str, dict]) -> dict:
             train[f"{task}-{name}"] = {
                 "task": task, "model": name, "input": f"embeddings/{backbone}" if backbone else "store",
             }  # fmt: skip
-    return {"encoders": ["vit", "clip", "siglip2"], "train": train, "generative": [], "policies": list(POLICIES)}
+    run = {"encoders": ["vit", "clip", "siglip2"], "train": train, "generative": [], "policies": list(POLICIES)}
+    return run | {"noise": "clip"}
 
 
 def _settled(found: dict) -> dict:

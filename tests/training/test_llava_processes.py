@@ -5,6 +5,7 @@ Sums in another order are the only difference, so losses agree to 1e-5 of their 
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,14 +20,13 @@ from PIL import Image
 from test_llava import CONFIG, learn, tiny
 
 from har.config.profile import load_params
-from har.config.settings import subset
+from har.config.resolved import resolved
 from har.core.errors import HarError
 from har.core.files import write_json
 from har.data.manifest import MANIFEST_COLUMNS, write_manifest
 from har.data.split import write_split
 from har.training import llava as tune
 from har.training.llava import launch
-from stages.settings import keys
 
 ROOT = Path(__file__).parents[2]
 # `--cpu` starts a second process by MPI only; this starts it on any machine, and params.yaml keeps it to the CPU
@@ -61,9 +61,8 @@ def project(folder: Path, launched: str) -> Path:
 
 
 def stage(folder: Path) -> subprocess.CompletedProcess:
-    params = load_params(folder / "params.yaml")
-    settings = subset(params, keys(params)["generative-llava15"])
-    write_json(folder / "data/stages/generative-llava15.json", {"settings": settings})
+    write_json(folder / "data/params.json", resolved(load_params(folder / "params.yaml")))
+    shutil.copy(ROOT / "dvc.yaml", folder)
     command = [sys.executable, "-m", "stages.generative", "llava15"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)

@@ -12,7 +12,9 @@ import yaml
 
 TEMPLATE = re.compile(r"\$\{[^}]*\}")
 OWN = re.compile(r"\$\{(item\b|key\})")  # which only the stage itself knows, one of several that its entry stands for
-KEPT = ("har", "stages", "params.yaml", ".dvcignore")
+KEPT = ("har", "stages", "docs", "params.yaml", ".dvcignore")
+# What the others read their parameters from, and DVC empties before its stage: made by a copy.
+PARAMS = "data/params.json"
 
 
 def hollow(project: Path, folder: Path) -> int:
@@ -25,12 +27,16 @@ def hollow(project: Path, folder: Path) -> int:
         else:
             shutil.copy(source, folder / name)
     shutil.copy(project / "dvc.yaml", folder / "dvc.yaml")
+    shutil.copy(project / PARAMS, folder / "params.json")
+    (folder / "data").mkdir()
+    shutil.copy(project / PARAMS, folder / PARAMS)
     graph = yaml.safe_load((folder / "dvc.yaml").read_text(encoding="utf-8"))
     listed = [stage.get("do", stage) for stage in graph["stages"].values()]
     deps = {dep for stage in listed for dep in stage["deps"] if not OWN.search(dep)} | asked_for(folder)
     for stage in listed:
         # one command: each line of a list would start a shell
-        stage["cmd"] = " && ".join(line for out in stage["outs"] for line in written(name_of(out), deps))
+        outs = [name_of(out) for out in (*stage["outs"], *stage.get("metrics", ()))]
+        stage["cmd"] = " && ".join(line for out in outs for line in written(out, deps))
     (folder / "dvc.yaml").write_text(yaml.safe_dump(graph, sort_keys=False), encoding="utf-8")
     return stages(folder)
 
@@ -51,6 +57,8 @@ def name_of(out: str | dict) -> str:
 def written(out: str, deps: set[str]) -> list[str]:
     """Shell commands that make `out`: a file where its name has a suffix, else a folder with what other stages ask of
     it, or with one file."""
+    if out == PARAMS:
+        return ["mkdir -p data", f"cp params.json {PARAMS}"]
     if PurePosixPath(TEMPLATE.sub("x", out)).suffix:
         files = [out]
     else:

@@ -69,7 +69,7 @@ def project(folder: Path, extended: int) -> None:
     params |= {"profile": "sample"}
     params["curate"]["extended"] = extended
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    for name in ("docs", "har", "stages"):
+    for name in ("docs", "har", "stages", "dvc.yaml"):
         (folder / name).symlink_to(PROJECT / name)
     for name in ("annotations", "backbones"):
         (folder / DATA / name).mkdir(parents=True)

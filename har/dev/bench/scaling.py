@@ -30,13 +30,13 @@ PARTS = (
     ("", "har.dev.bench.scaled predictions"),
     ("embed", "har.dev.bench.scaled store"),
     ("embed", f"stages embed {ENCODER}"),
-    ("statistics", "stages statistics"),
+    ("significance", "stages significance"),
     ("page", "har.dev.bench.scaled page"),
 )
 STAGES = tuple(dict.fromkeys(stage for stage, _ in PARTS if stage))
 NOTES = (
     "The stages as `dvc repro` runs them, each in a process of its own. curate: every caption and annotation, all "
-    "images chosen; embed: photographs to store (stage images) to CLIP's embeddings (the sample's); statistics: "
+    "images chosen; embed: photographs to store (stage images) to CLIP's embeddings (the sample's); significance: "
     f"predictions of {len(MODELS)} models, five runs each, and the learning curve's; page: its photographs are links, "
     "re-encoding them is left out.",
     "Memory: the most that a stage and its processes had at a time, what several share counted once.",

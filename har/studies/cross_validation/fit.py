@@ -75,12 +75,12 @@ def assign_folds(
     labels = np.asarray(labels)
     most = pd.Series(labels).value_counts().max() if len(labels) else 0
     if most < folds:
-        raise HarError(f"resampling.folds: {folds} folds, but no class has more than {most} images")
+        raise HarError(f"cross_validation.folds: {folds} folds, but no class has more than {most} images")
     if groups is not None:
         try:
             return np.stack([whole_folds(labels, groups, folds, seed + repeat) for repeat in range(repeats)])
         except HarError as error:
-            raise HarError(f"resampling.folds: {error}") from None
+            raise HarError(f"cross_validation.folds: {error}") from None
     out = np.empty((repeats, len(labels)), int)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # stands in the table's notes
@@ -146,7 +146,7 @@ def resample(
     """
     classes = list(classes)
     if not images["image_id"].is_monotonic_increasing:
-        raise HarError("resampling: images must stand in order of image_id")
+        raise HarError("cross_validation: images must stand in order of image_id")
     planned, folds = plan(images, recipes, settings)
     parts: dict[str, list[pd.DataFrame]] = {MAJORITY: [], **{name: [] for name in recipes}}
 
@@ -165,7 +165,7 @@ def resample(
         add(MAJORITY, repeat, fold, 0, np.flatnonzero(test), probabilities)
     y = pd.Index(classes).get_indexer(images["label"])
     fits = [fit for _, _, fit in planned]
-    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="resampling", keep=keep)
+    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="cross_validation", keep=keep)
     for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
         add(fit.model, repeat, fold, fit.seed, fit.predict_rows, fitted.probabilities)
     return {name: validate_resampled(pd.concat(each, ignore_index=True), name) for name, each in parts.items()}

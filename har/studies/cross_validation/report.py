@@ -87,7 +87,7 @@ def variance_components(scores: np.ndarray, random: bool = True) -> dict:
 
 
 def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) -> dict:
-    """What `resampling.csv` tells of one model."""
+    """What `cross_validation.csv` tells of one model."""
     scores = fold_scores(frame)
     repeats, folds, runs = scores.shape
     found = corrected_t(scores.mean(2).ravel(), held_out_ratio(frame), level)
@@ -128,7 +128,7 @@ def compare_pairs(frames: Mapping[str, pd.DataFrame], level: float = 0.95) -> li
     rows = []
     for a, b in combinations(frames, 2):
         if not where[a].sort_index().equals(where[b].sort_index()):
-            raise HarError(f"resampling: {a} and {b} were not resampled on the same folds")
+            raise HarError(f"cross_validation: {a} and {b} were not resampled on the same folds")
         gaps = (fold_scores(frames[a]).mean(2) - fold_scores(frames[b]).mean(2)).ravel()
         found = corrected_t(gaps, held_out_ratio(frames[a]), level)
         rows.append({"model_a": a, "model_b": b, "difference": found.pop("mean"), **found})
@@ -146,10 +146,10 @@ def _row_notes(rows: Sequence[Mapping], name: str) -> list[str]:
     return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
 
 
-def resampling_tables(
+def cross_validation_tables(
     frames: Mapping[str, pd.DataFrame], random: Collection[str], header: str, level: float = 0.95
 ) -> dict[str, Table]:
-    """ "resampling", a row for each model, best first, and "resampling_pairs", a row for each pair.
+    """ "cross_validation", a row for each model, best first, and "pairs", a row for each pair.
 
     random: the models whose training draws something.
     """
@@ -179,9 +179,9 @@ def resampling_tables(
         Column("note"),
     ]
     title = "The drawn images resampled: repeated stratified k-fold"
-    table = Table("resampling", title, header, rows, columns, notes)
+    table = Table("cross_validation", title, header, rows, columns, notes)
     ranked = {row["model"]: frames[row["model"]] for row in rows}
-    return {"resampling": table, "resampling_pairs": _pairs_table(compare_pairs(ranked, level), header, level)}
+    return {"cross_validation": table, "pairs": _pairs_table(compare_pairs(ranked, level), header, level)}
 
 
 def _pairs_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
@@ -202,7 +202,7 @@ def _pairs_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
         f"Holm's correction is over the {tested} tested pairs; the intervals are not widened for their number.",
         *_row_notes([{**row, "pair": _pair(row["model_a"], row["model_b"])} for row in rows], "pair"),
     ]
-    return Table("resampling_pairs", "Which models differ? Pairs on the resampled images", header, rows, columns, notes)
+    return Table("pairs", "Which models differ? Pairs on the resampled images", header, rows, columns, notes)
 
 
 def _pair(a: str, b: str) -> str:

@@ -39,7 +39,7 @@ class Moment:
 @dataclass
 class Struck:
     """What a moment did: who was hit, whether DVC ended by it, how many processes outlived it, which results were half
-    written, and what `make repro` had to put right."""
+    written, and what had to be removed before the next run."""
 
     moment: Moment
     victim: str

@@ -1,15 +1,17 @@
 """A clone of the repository with little to do in it, and its DVC."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 PROFILE = "sample"
 # All kinds of stages, models and outs, and as little work in each as they allow. None removes a key.
@@ -28,40 +30,40 @@ REDUCED = {
     "run.policies": ["none", "all_combined"],
     "simulation.experiments": 100,
     "simulation.resamples": 100,
-    "sample.data.world.images": 400,
-    "sample.curate.classes.walking_running.count": 24,
-    "sample.curate.classes.sitting.count": 24,
-    "sample.curate.classes.standing.count": 24,
-    "sample.curate.extended": 36,
-    "sample.training.seeds": [0, 1],
-    "sample.models.cnn_base.epochs": 3,
-    "sample.models.clip.epochs": 2,
-    "sample.models.vit.epochs": 2,
-    "sample.models.feature.epochs": 3,
-    "sample.probe.folds": 2,
-    "sample.probe.c": [0.01, 0.1],
-    "sample.resampling.models": ["probe_clip", "metadata", "feature"],
-    "sample.resampling.folds": 3,
-    "sample.resampling.repeats": 1,
-    "sample.learning_curve.models": ["probe_clip", "cnn_base"],
-    "sample.learning_curve.sizes": [15, 30],
-    "sample.ablation.variants": {
+    "data.world.images": 400,
+    "curate.classes.walking_running.count": 24,
+    "curate.classes.sitting.count": 24,
+    "curate.classes.standing.count": 24,
+    "curate.extended": 36,
+    "training.seeds": [0, 1],
+    "models.cnn_base.epochs": 3,
+    "models.clip.epochs": 2,
+    "models.vit.epochs": 2,
+    "models.feature.epochs": 3,
+    "probe.folds": 2,
+    "probe.c": [0.01, 0.1],
+    "cross_validation.models": ["probe_clip", "metadata", "feature"],
+    "cross_validation.folds": 3,
+    "cross_validation.repeats": 1,
+    "learning_curve.models": ["probe_clip", "cnn_base"],
+    "learning_curve.sizes": [15, 30],
+    "ablation.variants": {
         "full": {"model": "clip", "set": {}},
         "person_crop": {"model": "clip", "set": {"view": "person"}},
         "lora": {"model": "clip", "set": {"adapt": "lora"}},
     },
-    "sample.explain.models": ["activity-vit", "activity-clip"],
-    "sample.explain.extended": 20,
-    "sample.explain.curves": 4,
-    "sample.explain.steps": 2,
-    "sample.masking.images": 24,
-    "sample.masking.kinds": ["patches", "ellipse"],
-    "sample.masking.shares": [0.3],
-    "sample.noise.bounds": [8.0],
-    "sample.noise.epochs": 1,
-    "sample.noise.checks": 1,
-    "sample.noise.erasing": [0.0001],
-    "sample.report.resamples": 200,
+    "explain.models": ["activity-vit", "activity-clip"],
+    "explain.extended": 20,
+    "explain.curves": 4,
+    "explain.steps": 2,
+    "masking.images": 24,
+    "masking.kinds": ["patches", "ellipse"],
+    "masking.shares": [0.3],
+    "noise.bounds": [8.0],
+    "noise.epochs": 1,
+    "noise.checks": 1,
+    "noise.erasing": [0.0001],
+    "report.resamples": 200,
 }
 
 
@@ -102,16 +104,28 @@ def start(folder: Path, *arguments: str, **options) -> subprocess.Popen:
 
 
 def recover(folder: Path) -> list[str]:
-    """What `make repro` does before it runs."""
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.recover"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [line.removeprefix("recovered: ") for line in done.stdout.splitlines()]
+    """What a user does of what a killed DVC leaves (docs/reliability.md), a sentence each; DVC does the rest."""
+    done, lock, index, held = [], folder / "dvc.lock", folder / ".git/index.lock", folder / ".dvc/tmp/rwlock"
+    for file, broken in (
+        (lock, not_whole(lock, yaml_of)),
+        (held, not_whole(held, json.loads)),
+        (index, index.exists()),
+    ):
+        if broken:
+            file.unlink()
+            done.append(f"{file.name} removed")
+    return done
+
+
+def not_whole(file: Path, read: Callable[[str], object]) -> bool:
+    try:
+        return file.exists() and not isinstance(read(file.read_text(encoding="utf-8")), dict)
+    except (ValueError, YAMLError):
+        return True
+
+
+def yaml_of(text: str) -> object:
+    return YAML(typ="safe").load(text)
 
 
 def results(folder: Path) -> Iterator[Path]:

@@ -94,7 +94,7 @@ def write(found: Found, path: Path) -> str:
     parts = [
         "# Faults",
         "The sample pipeline with few images and few epochs, run once undisturbed and once through the faults below, "
-        "each followed by `make repro`. Then all results (predictions, metrics, tables, figures, page, weights) are "
+        "each followed by `dvc repro`. Then all results (predictions, metrics, tables, figures, page, weights) are "
         "compared byte by byte. `make faults` does it again.",
         table,
         f"{hardware()}; {found.stages} stages, {alone:.0f} s undisturbed, {all_of_it / 60:.0f} minutes in all, seed "
@@ -105,7 +105,7 @@ def write(found: Found, path: Path) -> str:
         "one above is hit. Workers pass over SIGINT (Ctrl-C), which their stage answers, and DVC while a stage runs.",
         "## Stages hit",
         ", ".join(f"{name} {count}" for name, count in sorted(stages.items())) + ".",
-        "## What `make repro` put right before it ran",
+        "## What had to be removed before it",
         (", ".join(f"{name}: {count}" for name, count in righted.most_common()) or "nothing") + ".",
     ]
     if found.full:

@@ -11,15 +11,15 @@ from har.data.split import read_split
 from har.reporting.paper import is_the_papers
 from har.reporting.table import Table
 from har.reporting.tables import reliability_figure, significance_tables
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.tables.paper_tables import write_tables
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context, stage
+from stages.lib.header import header
 from stages.lib.results import trained
 
 
-def statistics(context: Context) -> None:
-    profile, out, predictions = context.profile, context.reports / "statistics", trained(context)
-    sources = {name: profile.backbones[name].source for name in context.params.run.encoders}
+def significance(context: Context) -> None:
+    profile, out, predictions = context.profile, context.reports / "significance", trained(context)
     options = {
         "resamples": profile.report.resamples,
         "seed": profile.report.seed,
@@ -27,28 +27,27 @@ def statistics(context: Context) -> None:
     }
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     labels = read_manifest(context.data / "manifest.csv").label.tolist()
-    header = profile_header(context.params.profile, sources)
     papers = is_the_papers(profile.tasks["activity"])
     title = f"Reliability, profile {context.params.profile}"
     work = [
-        delayed(significance_tables)(predictions, labels, header, **options, papers=papers),
+        delayed(significance_tables)(predictions, labels, header(context), **options, papers=papers),
         delayed(reliability_figure)(predictions, out / "reliability.png", title, **options),
-        delayed(learning_curve)(context, predictions, header, options),
+        delayed(learning_curve)(context, predictions, options),
     ]
     tables, _, curve = side_by_side(profile.training, len(work))(work)
     write_tables({**tables, curve.name: curve}, out)
 
 
-def learning_curve(context: Context, predictions: Mapping, header: str, options: dict) -> Table:
+def learning_curve(context: Context, predictions: Mapping, options: dict) -> Table:
     """Accuracy against training images: the table, and its figure drawn."""
     curve = read_curve(context.data / "learning_curve.parquet")
     train = int((read_split(context.data / "split.csv").split == "train").sum())
     points = scores(with_all_of_train(curve, predictions, train), **options)
     title = f"Accuracy against training images, profile {context.params.profile}"
     classes = len(context.profile.tasks["activity"])
-    draw_curve(points, context.reports / "statistics/learning_curve.png", title, classes, options["level"])
-    return curve_table(points, header, options["level"])
+    draw_curve(points, context.reports / "significance/learning_curve.png", title, classes, options["level"])
+    return curve_table(points, header(context), options["level"])
 
 
 if __name__ == "__main__":
-    stage(statistics)
+    stage(significance)

@@ -1,17 +1,12 @@
 """What every stage does first, about faults of its machine: it ends with its DVC, and it ends with one line."""
 
 import os
-import shutil
 import signal
 import sys
-from pathlib import Path
 
 from har.core.errors import machine_fault
-from har.core.files import replacing
 from har.core.processes import end_with_starter
 
-LOCK = Path("dvc.lock")
-COPY = Path("data/.cache/dvc.lock")
 # Where a stage's batch size stands in params.yaml; {item}: of its matrix, {model}: the end of that.
 BATCH_SIZES = {
     "embed": "embed.batch_size",
@@ -24,19 +19,13 @@ BATCH_SIZES = {
 
 
 def guard() -> None:
-    keep_lock(LOCK, COPY)
-    sys.excepthook = told
+    """To be called once, by a stage that DVC has started; does nothing for one started by hand."""
+    if "DVC_STAGE" not in os.environ:
+        return
+    sys.excepthook = tell
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stopped)
+        signal.signal(number, stop)
     end_with_starter()
-
-
-def keep_lock(lock: Path, copy: Path) -> None:
-    """Copy dvc.lock, which nobody writes while a stage runs. DVC writes it in place, after each stage: killed in the
-    midst of that it leaves half a file, without what it knew of all stages (har.core.recovery puts it back)."""
-    if lock.exists() and not (copy.exists() and copy.stat().st_mtime_ns == lock.stat().st_mtime_ns):
-        with replacing(copy) as temporary:
-            shutil.copy2(lock, temporary)
 
 
 def say(line: str) -> None:
@@ -44,14 +33,14 @@ def say(line: str) -> None:
     print(f"{name}: {line}. What is finished is kept: run `dvc repro` again", file=sys.stderr, flush=True)
 
 
-def stopped(number: int, frame) -> None:
+def stop(number: int, frame) -> None:
     """Ctrl-C, or a system that shuts down: at once, as a killed process ends, since everything is made for that.
     Python's own way would first wait for what the workers are at."""
     say("stopped")
     os._exit(128 + number)
 
 
-def told(kind: type[BaseException], error: BaseException, trace) -> None:
+def tell(kind: type[BaseException], error: BaseException, trace) -> None:
     """One line for what is no fault of the program."""
     verb, _, item = os.environ.get("DVC_STAGE", "").partition("@")
     where = BATCH_SIZES.get(verb, "models.<name>.batch_size").format(item=item, model=item.rpartition("-")[2])

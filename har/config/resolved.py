@@ -1,0 +1,37 @@
+"""params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
+
+from har.config.profile import Params
+
+CNN_BASE = "activity-cnn_base"  # the run of the model that the augmentation study trains
+
+
+def resolved(params: Params) -> dict:
+    """The content of data/params.json: the keys of the active profile beside `run`, `pretrain` and `simulation`.
+
+    run.train lists names alone, since a name says task and model. A task that an entry of `run` asks for and the
+    profile does not have holds no classes. Some keys are taken together for stages that would otherwise depend on all
+    models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
+    `already`, the policies under which `run` trains CNN_base anyhow.
+    """
+    profile, run = params.active, params.run
+    own = profile.models["cnn_base"].augmentation
+    fitted = {
+        "cross_validation": profile.cross_validation.models,
+        "learning_curve": profile.learning_curve.models,
+        "ablate": [profile.ablation.variants[name].model for name in profile.variants()[0]],
+        "noise": [run.noise],
+    }
+    return {
+        "profile": params.profile,
+        "run": run.model_dump() | {"train": list(run.train)},
+        "fitted": {
+            study: {name: profile.models[name].model_dump() for name in dict.fromkeys(names) if name in profile.models}
+            for study, names in fitted.items()
+        },
+        "already": [name for name in run.policies if CNN_BASE in run.train and profile.policies[name] == own],
+        "sources": {name: profile.backbones[name].source for name in run.encoders},
+        **profile.model_dump(),
+        "tasks": profile.tasks | {name.split("-")[0]: [] for name in params.skipped},
+        "pretrain": params.pretrain.model_dump(),
+        "simulation": params.simulation.model_dump(),
+    }

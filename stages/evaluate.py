@@ -1,0 +1,34 @@
+"""The metrics of all predictions: a file for each model, and one of the headline figures that DVC compares."""
+
+from har.core.files import write_json
+from har.core.readers import read_json
+from har.evaluation.summary import scalars
+from stages.lib.context import Context, stage
+from stages.lib.results import DESCRIPTION, augmented, trained
+
+SPLITS, HEADLINE = ("test", "extended"), ("accuracy", "ci_low", "ci_high", "balanced_accuracy")
+
+
+def evaluate(context: Context) -> None:
+    out, report, shown = context.reports / "metrics", context.profile.report, {}
+    every, runs, data = trained(context), context.params.run, context.data
+    for (task, model), predictions in every.items():
+        name, folder = f"{task}-{model}", out
+        if name in runs.train:
+            about = data / "models" / name / DESCRIPTION
+        elif (about := data / "generative" / f"{model}.json").exists():
+            pass
+        else:
+            about, folder = data / "baselines" / f"{name}.json", out / "baselines"
+        found = scalars(predictions, report)
+        write_json(folder / f"{name}.json", found | read_json(about, "what was trained"))
+        shown[name] = {split: {key: found[split][key] for key in HEADLINE} for split in SPLITS if split in found}
+    for policy, predictions in augmented(context).items():
+        if policy not in context.already:
+            about = read_json(data / "augment" / f"{policy}.json", "what was trained")
+            write_json(out / "augment" / f"{policy}.json", scalars(predictions, report) | about)
+    write_json(context.published / "metrics.json", shown)
+
+
+if __name__ == "__main__":
+    stage(evaluate)

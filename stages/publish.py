@@ -1,0 +1,29 @@
+"""Copy the reports of all stages to where git keeps them, and put them below one another in a README."""
+
+import shutil
+from pathlib import Path
+
+from har.core.files import write_text
+from har.reporting.contents import markdown
+from har.reporting.paper import is_the_papers
+from stages.lib.context import Context, stage
+
+
+def publish(context: Context) -> None:
+    for path in sorted(context.reports.iterdir()):
+        copy(path, context.published / path.name)
+    papers = is_the_papers(context.profile.tasks["activity"])
+    write_text(context.published / "README.md", markdown(context.published, context.params.profile, papers))
+
+
+def copy(source: Path, to: Path) -> None:
+    """Content alone: DVC's cache may hold files that nobody may write."""
+    if source.is_dir():
+        shutil.copytree(source, to, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    else:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, to)
+
+
+if __name__ == "__main__":
+    stage(publish)
