@@ -110,7 +110,7 @@ def test_an_encoder_is_no_classifier(project):
 
 
 @pytest.mark.parametrize("model", ["cnn_base", "clip"])
-def test_damaged_weights_are_exit_with_message(project, tmp_path, model):
+def test_damaged_weights_are_told_in_one_line(project, tmp_path, model):
     source = project / f"data/sample/models/activity-{model}"
     for file in source.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())

@@ -181,7 +181,7 @@ def test_what_is_refused_takes_one_line_with_count(read, key, change, said):
     assert len(str(told.value)) < 500
 
 
-def test_many_images_that_do_not_come_are_exit_with_message(tmp_path):
+def test_many_images_that_do_not_come_are_told_in_one_line(tmp_path):
     (tmp_path / "server/val2017").mkdir(parents=True)
     Image.new("RGB", (40, 30)).save(tmp_path / "server/val2017/1.jpg")
     rows = [(number, f"{number}.jpg", 40, 30) for number in range(1, 60)]

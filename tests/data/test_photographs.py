@@ -305,7 +305,7 @@ def test_other_modes_show_the_same_picture(image, tmp_path, mode):
     assert np.corrcoef(grey, pixels(saved(image, tmp_path / "b.png")).mean(-1).ravel())[0, 1] > 0.8
 
 
-def test_what_cannot_be_read_is_exit_with_message(image, tmp_path):
+def test_what_cannot_be_read_is_told_in_one_line(image, tmp_path):
     data = io.BytesIO()
     image.save(data, "JPEG")
     (tmp_path / "empty.jpg").touch()

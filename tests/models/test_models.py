@@ -192,7 +192,7 @@ def test_half_precision_weights_are_trained_in_full(checkpoints, tmp_path):
         ("code of its own", "has auto_map: it wants to run code"),
     ],
 )
-def test_a_folder_that_is_no_model_is_exit_with_message(checkpoints, tmp_path, broken, said):
+def test_a_folder_that_is_no_model_is_told_in_one_line(checkpoints, tmp_path, broken, said):
     config = json.loads((checkpoints["vit"] / "config.json").read_text())
     if broken != "empty":
         text = {"no json": "{", "unknown type": '{"model_type": "clop"}'}.get(broken) or json.dumps(config)

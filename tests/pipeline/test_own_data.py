@@ -128,12 +128,13 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
         "report": {"resamples": 200},
         "probe": {"folds": 3},
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
-        "resampling": {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1, "runs": 1},
+        "cross_validation": {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1}
+        | {"runs": 1},
         "learning_curve": {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "runs": 1},
         "ablation": {"seeds": [0]},
         "explain": {"models": []},  # a ConvNeXt has no attention
         "masking": {"images": 20},
-        "noise": {"model": "cnn_base", "epochs": 1, "checks": 1},
+        "noise": {"epochs": 1, "checks": 1},
     }
     base = {key: value for key, value in data.items() if key != "profiles"}
     data["profiles"][name] = differing(base, merged(data["profiles"][name], changes))
@@ -141,6 +142,7 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
     data["run"] |= {
         "encoders": ["clip", "mine"],
         "policies": ["none", "horizontal_flip"],
+        "noise": "cnn_base",
         "train": {f"activity-{model}": {"task": "activity", "model": model, "input": source}
                   for model, source in inputs.items()},
     }  # fmt: skip
@@ -182,7 +184,7 @@ def straddling(split: pd.DataFrame) -> pd.Series:
 def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_path):
     small(project, "shapes", shapes(tmp_path / "photos"), convnext(tmp_path / "convnext"), folds=3)
     stages = reproduce(project)[0]
-    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "statistics", "page"} <= set(stages)
+    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "significance", "page"} <= set(stages)
     data, reports = project / "data/shapes", project / "reports/shapes"
     keys = sorted(SHAPES)
 
@@ -195,14 +197,14 @@ def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_pa
 
     sizes = pd.read_csv(reports / "eda/table1.csv")
     assert sorted(sizes.label) == sorted([*keys, "all"])
-    assert sorted(pd.read_csv(reports / "statistics/per_class.csv")["class"].unique()) == keys
+    assert sorted(pd.read_csv(reports / "significance/per_class.csv")["class"].unique()) == keys
     table = pd.read_csv(reports / "tables/table7.csv").set_index("model")
     assert {"cnn_base", "fnn_base", "mine", "multimodal", "probe_mine", "zero_shot", "metadata", "majority"} <= set(
         table.index
     )
     assert "zero_shot_mine" not in table.index  # ConvNeXt has no text
     assert not [column for column in table.columns if "paper" in column]
-    assert set(pd.read_csv(reports / "resampling/resampling.csv").model) == {
+    assert set(pd.read_csv(reports / "cross_validation/cross_validation.csv").model) == {
         "probe_mine", "metadata", "multimodal", "majority",
     }  # fmt: skip
     page = (reports / "README.md").read_text()
@@ -237,7 +239,7 @@ def test_classes_of_any_name_run_through_the_whole_pipeline(project, tmp_path):
         told = pd.read_parquet(file)
         assert set(told.label) == set(NAMES)
         assert {column[2:] for column in told if column.startswith("p_")} == set(NAMES)
-    assert column(reports / "statistics/per_class.csv", "class") == set(NAMES)
+    assert column(reports / "significance/per_class.csv", "class") == set(NAMES)
     assert column(reports / "tables/table1.csv", "label") == set(NAMES)
     shown = (reports / "page/data/images.js").read_text().split('["images"] = ')[1].strip().rstrip(";")
     assert set(json.loads(shown)["classNames"]) == set(NAMES)
@@ -262,7 +264,7 @@ def test_frames_of_a_clip_never_straddle_in_the_whole_pipeline(project, tmp_path
     assert not straddling(split).any()
     assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
     group = split.set_index("image_id").group
-    for file in (data / "resampling").glob("*.parquet"):
+    for file in (data / "cross_validation").glob("*.parquet"):
         folds = pd.read_parquet(file)
         assert not (folds.groupby(folds.image_id.map(group))["fold"].nunique() > 1).any()
     assert "v_Disc_g01" in set(split.group)

@@ -176,7 +176,7 @@ class TestContract:
             (lambda f: f.iloc[:0], "no prediction"),
         ],
     )
-    def test_a_broken_file_is_exit_with_message(self, spoil, message):
+    def test_a_broken_file_is_told_in_one_line(self, spoil, message):
         with pytest.raises(HarError, match=message):
             validate_resampled(spoil(frame_of([[4, 3], [2, 4]])), "f.csv")
 

@@ -154,7 +154,7 @@ class TestPredictions:
             (lambda f: f.iloc[:0], "no prediction"),
         ],
     )
-    def test_a_broken_file_is_exit_with_message(self, frame, spoil, message):
+    def test_a_broken_file_is_told_in_one_line(self, frame, spoil, message):
         with pytest.raises(HarError, match=message):
             validate_curve(spoil(frame))
 

@@ -221,7 +221,7 @@ class TestStudy:
             (lambda f: f[(f.condition != "none") | (f.image_id != 5)], "an image that 'none' lacks"),
         ],
     )
-    def test_a_broken_file_is_exit_with_message(self, predictions, spoil, message):
+    def test_a_broken_file_is_told_in_one_line(self, predictions, spoil, message):
         with pytest.raises(HarError, match=message):
             validate_masking(spoil(predictions["vit"]))
 

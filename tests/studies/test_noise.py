@@ -182,7 +182,7 @@ class TestLearning:
             expected = torch.softmax(logits(network, preprocess.normalise(x)), 1)
         np.testing.assert_allclose(found[found.condition == "none"].filter(like="p_"), expected, atol=2e-6)
 
-    def test_an_exploding_rate_is_exit_with_message(self, task):
+    def test_an_exploding_rate_is_told_in_one_line(self, task):
         with pytest.raises(HarError, match=r"lower noise\.step or noise\.erasing"):
             learnt(task, Run(ERASING, rate=1e30))
 

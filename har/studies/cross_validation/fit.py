@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.config.studies import Resampling
+from har.config.studies import CrossValidation
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
 from har.core.files import write_parquet
@@ -108,7 +108,7 @@ def hold_out(
 
 
 def plan(
-    images: pd.DataFrame, recipes: Mapping[str, Recipe], settings: Resampling
+    images: pd.DataFrame, recipes: Mapping[str, Recipe], settings: CrossValidation
 ) -> tuple[list[tuple[int, int, Fit]], np.ndarray]:
     """(repeat, fold, fit) of all that is to be fitted, and the folds [repeats, n] of `images`."""
     labels = images["label"].to_numpy()
@@ -133,7 +133,7 @@ def resample(
     recipes: Mapping[str, Recipe],
     images: pd.DataFrame,
     classes: Sequence[str],
-    settings: Resampling,
+    settings: CrossValidation,
     *,
     training: Training,
     strength: Augmentation,
