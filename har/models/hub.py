@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from har.core.errors import HarError
-from har.core.files import replacing_folder
+from har.core.files import link_or_copy, replacing_folder
 from har.core.readers import MB, is_whole, one_line
 from har.models.hub_files import INDEX, SMALL_FILES, WEIGHTS, check_model, check_small_files, weight_files
 
@@ -80,7 +80,7 @@ def fetch_hub(
             raise HarError(f"{label}: {file.name} has sha256 {found}, expected {sha256} (as given)")
     with replacing_folder(dest_dir) as folder:
         for file in files:
-            _link(file.resolve(), folder / file.name)
+            link_or_copy(file.resolve(), folder / file.name)  # so that a checkpoint is stored once
 
 
 def fetch_folder(path: str | Path, dest_dir: str | Path, *, max_bytes: int, weights: bool = True) -> None:
@@ -220,14 +220,6 @@ def _is_spoilt(file: Path) -> bool:
 def _digest(file: Path, digest) -> str:
     with open(file, "rb") as stream:
         return hashlib.file_digest(stream, lambda: digest).hexdigest()
-
-
-def _link(source: Path, target: Path) -> None:
-    """A second name for the bytes where the file system can, so that a checkpoint is stored once; else a copy."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 class _RefusedError(Exception):
