@@ -1,15 +1,10 @@
-"""Files that others wrote: read whole and within stated memory, or refused in one line that names the file.
-
-How much memory a file may take is decided from its bytes, before they unfold: a JSON or CSV file grows up to 40 times
-as Python objects, whatever its content.
-"""
+"""Files that others wrote: read whole and within stated bounds, or refused in one line that names the file."""
 
 import codecs
 import io
 import json
 import stat
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,17 +16,15 @@ if TYPE_CHECKING:
     import pandas as pd  # what reads no table does not pay for it
 
 MB = 1 << 20
-# Memory that a file may take, in bytes.
-SETTINGS = 64 * MB  # configurations, metrics, notes of a stage
-TOKENIZER = 2048 * MB  # the largest tokenizer.json in use, 35 MB, takes 400 MB
-ANNOTATIONS = 8192 * MB  # COCO's largest, 470 MB (instances_train2017), takes about 5 GB
-TABLE = 4096 * MB  # some 30 million cells
+# Bytes of a file. JSON of nothing but brackets takes 25 times as much as Python objects, a CSV file up to 20 times.
+SETTINGS = 4 * MB  # configurations, metrics, notes of a stage
+TOKENIZER = 64 * MB  # the largest tokenizer.json in use has 38 MB
+ANNOTATIONS = 4096 * MB  # read row by row; COCO's largest file, instances_train2017, has 470 MB
+TABLE = 512 * MB
+UNFOLDED = 4096 * MB  # what a Parquet file may take in memory
 DEPTH = 64  # of lists and objects; the deepest file in use has 7
 NESTED = 1000  # the same, where it is counted roughly
 COLUMNS = 1000
-ROWS = 1 << 16  # of a table that is read in blocks
-# What Python takes at most for one of these, beside its characters.
-OBJECT, LIST, ITEM, STRING, CELL = 240, 88, 48, 60, 72
 
 
 def one_line(error: BaseException | str, most: int = 200) -> str:
@@ -76,24 +69,18 @@ def reading(name: str, expected: str) -> Iterator[None]:
         raise HarError(f"{name}: cannot be read ({reason}); expected {expected}") from None
 
 
-def read_json(path: str | Path, expected: str, kind: type = dict, memory: int = SETTINGS, name: str = "") -> Any:
-    """The JSON file `path` as a dict (or list, as `kind` says), within `memory` bytes.
+def read_json(path: str | Path, expected: str, kind: type = dict, most: int = SETTINGS, name: str = "") -> Any:
+    """The JSON file `path`, of at most so many bytes, as a dict (or list, as `kind` says).
 
     Numbers are those of Python's json: NaN, infinity and whole numbers of any size are the caller's to refuse.
-    Raises HarError for what is no JSON of that kind, lies deeper than 64 levels, or would take more memory.
+    Raises HarError for what is no JSON of that kind, or lies deeper than 64 levels.
     """
     name = name or str(path)
-    return parse_json(read_bytes(path, expected, memory // 2, name), name, expected, kind, memory)
+    return parse_json(read_bytes(path, expected, most, name), name, expected, kind)
 
 
-def parse_json(data: bytes, name: str, expected: str, kind: type = dict, memory: int = SETTINGS) -> Any:
+def parse_json(data: bytes, name: str, expected: str, kind: type = dict) -> Any:
     """`read_json` of bytes that are called `name`."""
-    size = len(data) * (2 if data.isascii() else 6)  # the bytes, the text, and four bytes a character at worst
-    for mark, cost in ((b"{", OBJECT), (b"[", LIST), (b",", ITEM), (b'"', STRING // 2)):
-        size += data.count(mark) * cost
-    if size > memory:
-        told = f"would take {size / MB:,.0f} MB of memory, at most {memory / MB:,.0f} allowed"
-        raise HarError(f"{name}: {told} for {expected}")
     try:
         value = json.loads(data)
     except RecursionError:
@@ -169,20 +156,16 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and (value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value))
 
 
-def read_csv(path: str | Path, expected: str, text: bool = True, memory: int = TABLE) -> "pd.DataFrame":
+def read_csv(path: str | Path, expected: str, text: bool = True) -> "pd.DataFrame":
     """The CSV file `path`, UTF-8 with or without a byte order mark. text: every cell is text and an empty one '';
     otherwise numbers where a column holds nothing else, read back to the same bits.
 
     Raises HarError for what is no table: no header, a column named twice, rows longer than the header, over 1,000
-    columns, or more memory than allowed.
+    columns.
     """
     import pandas as pd
 
-    data = read_bytes(path, expected, memory // 2)
-    size = len(data) * (2 if data.isascii() else 6) + (data.count(b",") + data.count(b"\n")) * CELL
-    if size > memory:
-        told = f"would take {size / MB:,.0f} MB of memory, at most {memory / MB:,.0f} allowed"
-        raise HarError(f"{path}: {told} for {expected}")
+    data = read_bytes(path, expected, TABLE)
     if data.partition(b"\n")[0].count(b",") >= COLUMNS:
         raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
     options = {"dtype": "str", "keep_default_na": False} if text else {"float_precision": "round_trip"}
@@ -226,53 +209,16 @@ def read_parquet(path: str | Path, expected: str, columns: Sequence[str] | None 
                 refuse(f"column {field.name!r:.60} holds neither numbers nor text")
         # text stays its distinct values and their places until it is known how much memory it takes in full
         cells = about.num_rows * 8
-        if cells * len(names) <= TABLE:
+        if cells * len(names) <= UNFOLDED:
             table = parquet.read_table(path, columns=names, read_dictionary=text)
             table.validate(full=True)
             values = (chunk.dictionary for name in text for chunk in table[name].chunks)
             cells *= max((compute.max(compute.binary_length(one)).as_py() or 0 for one in values), default=1)
-        if cells * len(names) > TABLE:
+        if cells * len(names) > UNFOLDED:
             refuse(f"{about.num_rows:,} rows of {len(names):,} columns would take more memory than any table")
         return table.cast(schema).to_pandas()
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         refuse(f"cannot be read as Parquet ({one_line(error)})")
-
-
-def read_header(path: str | Path, expected: str) -> list[str]:
-    """The names in the first line of the CSV file `path`, as they stand there: none is unquoted. HarError where there
-    is no such file, or one too large for any reader."""
-    ordinary_size(Path(path), expected, TABLE // 2, str(path))
-    with reading(str(path), expected), open(path, "rb") as stream:
-        return stream.readline(1 << 16).removeprefix(codecs.BOM_UTF8).decode(errors="replace").rstrip("\r\n").split(",")
-
-
-def read_blocks(path: str | Path, columns: Mapping[str, str], expected: str) -> "Iterator[pd.DataFrame]":
-    """`columns` (name to dtype) of the CSV file `path`, ROWS rows at a time: `read_csv`, which takes any table, has the
-    bytes and cells of all in memory. Other columns are passed over.
-
-    Raises HarError, at the latest with the last block, for what is no such table.
-    """
-    import pandas as pd
-
-    names = read_header(path, expected)
-    if len(names) > COLUMNS:
-        raise HarError(f"{path}: more than {COLUMNS:,} columns; expected {expected}")
-    if wrong := [name for name in columns if names.count(name) != 1]:
-        raise HarError(f"{path}: column {wrong[0]!r} is missing or duplicated; expected {expected}")
-    # all columns, as with some only pandas would pass over rows longer than the header
-    dtypes = defaultdict(lambda: "str", columns)
-    with reading(str(path), expected), open(path, "rb") as stream:
-        try:
-            for block in pd.read_csv(
-                stream, encoding="utf-8-sig", dtype=dtypes, float_precision="round_trip", chunksize=ROWS
-            ):
-                if not isinstance(block.index, pd.RangeIndex):  # pandas takes the first columns for names of rows
-                    raise HarError(f"{path}: rows are longer than the header; expected {expected}")
-                if list(block.columns) != names:
-                    raise HarError(f"{path}: a name in the header is empty or quoted; expected {expected}")
-                yield block[list(columns)]
-        except (ValueError, OverflowError) as error:
-            raise HarError(f"{path}: cannot be read as CSV ({one_line(error)}); expected {expected}") from None
 
 
 def read_table(

@@ -59,8 +59,8 @@ def weight_files(label: str, names: Collection[str], folder: Path) -> list[str]:
 
 def check_json(label: str, name: str, path: Path) -> dict:
     """The file's object; HarError if it is none or asks for code of the repository's own."""
-    memory = TOKENIZER if name in LARGE_FILES else SETTINGS
-    data = read_json(path, "a model in transformers' format", memory=memory, name=f"{label}: {name}")
+    most = TOKENIZER if name in LARGE_FILES else SETTINGS
+    data = read_json(path, "a model in transformers' format", most=most, name=f"{label}: {name}")
     if not name.endswith("config.json"):
         return data
     stack: list[tuple[str, Any]] = [("", data)]

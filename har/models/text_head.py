@@ -61,7 +61,7 @@ def _tensor(folder: Path, name: str) -> torch.Tensor | None:
     check_model(Path(folder))
     with opening(folder, f"a checkpoint with {name}"):
         if index.exists():
-            file = read_json(index, "the shards of a model", memory=TOKENIZER)["weight_map"].get(name, "")
+            file = read_json(index, "the shards of a model", most=TOKENIZER)["weight_map"].get(name, "")
         path = Path(folder) / Path(file).name  # a name from the index never leaves the folder
         if not path.is_file():
             return None

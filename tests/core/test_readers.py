@@ -12,9 +12,8 @@ import pytest
 from conftest import picture
 from PIL import Image
 
-from har.core import readers
 from har.core.errors import HarError
-from har.core.readers import MB, one_line, parse_json, read_array, read_bytes, read_csv, read_json, read_json_rows
+from har.core.readers import MB, one_line, read_array, read_bytes, read_csv, read_json, read_json_rows
 from har.data.coco.annotations import shown
 from har.data.coco.instances import read_instances
 
@@ -61,31 +60,12 @@ class TestJson:
             (b'{"a": ' + b"[" * 100_000, "deeper than 64"),
             (b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}", "deeper than 64"),
             (b'{"a": ' + b"9" * 5000 + b"}", "4300 digits"),
-            (b'{"a": [' + b"{}," * 300_000 + b"{}]}", "MB of memory, at most 64 allowed"),
-            (b'{"a": ["' + "é".encode() * 6_000_000 + b'"]}', "MB of memory, at most 64 allowed"),
-            (b" " * (33 * MB), "bytes, at most 33,554,432 allowed"),
+            (b" " * (5 * MB), "bytes, at most 4,194,304 allowed"),
         ],
     )
     def test_what_is_refused(self, tmp_path, content, said):
         (tmp_path / "a.json").write_bytes(content)
         refused(lambda: read_json(tmp_path / "a.json", "settings"), str(tmp_path / "a.json"), said, "settings")
-
-    @pytest.mark.parametrize("piece", ["{},", "[],", '{"":0},', "[0],", '"ab",', '"é€",', "1e1,", "123456,"])
-    def test_the_memory_told_is_more_than_is_taken(self, piece):
-        import tracemalloc
-
-        data = ('{"a": [' + piece * (200_000 // len(piece)) + "0]}").encode()
-        tracemalloc.start()
-        parse_json(data, "a", "b")
-        taken = tracemalloc.get_traced_memory()[1] + len(data)
-        tracemalloc.stop()
-        with pytest.raises(HarError, match="memory"):
-            parse_json(data, "a", "b", memory=taken)
-
-    def test_ordinary_files_are_far_below_their_bound(self):
-        captions = {"id": 1, "image_id": 2, "caption": "a man in a blue shirt rides a wave on a surfboard"}
-        data = json.dumps({"annotations": [captions] * 2000}).encode()
-        parse_json(data, "a", "b", memory=10 * len(data))
 
 
 class TestTables:
@@ -105,10 +85,6 @@ class TestTables:
     def test_what_is_refused(self, tmp_path, content, said, text):
         (tmp_path / "a.csv").write_bytes(content)
         refused(lambda: read_csv(tmp_path / "a.csv", "a list", text=text), "a.csv", said)
-
-    def test_memory_is_told_before_it_is_taken(self, tmp_path):
-        (tmp_path / "a.csv").write_bytes(b"a,b\n" + b"1,2\n" * 1000)
-        refused(lambda: read_csv(tmp_path / "a.csv", "a list", memory=64_000), "MB of memory")
 
     def test_text_stays_text(self, tmp_path):
         (tmp_path / "a.csv").write_bytes("\ufeffa,b\n01,None\n,1e3\n".encode())
@@ -185,7 +161,7 @@ class TestAnnotations:
             ({"segmentation": {"size": [30, 40], "counts": "é"}}, "run-length"),
             ({"segmentation": {"size": [30, 40], "counts": [2**62]}}, "segmentation counts"),
             ({"bbox": [0, 0, 1e300, 4]}, "bbox"),
-            ({"category_id": []}, "category_id [] is not among"),
+            ({"category_id": []}, "category_id [] is not a whole number"),
         ],
     )
     def test_outlines_that_c_code_would_walk(self, tmp_path, change, said):
@@ -201,8 +177,8 @@ class TestAnnotations:
             ({"id": -1}, "id -1 is not"),
             ({"license": 1e30}, "license"),
             ({"coco_url": 3}, "coco_url is not text"),
-            ({"file_name": "/etc/passwd"}, "not a plain image name"),
-            ({"file_name": ["x"] * 10**5}, "not a plain image name"),
+            ({"file_name": "/etc/passwd"}, "name of an image below"),
+            ({"file_name": ["x"] * 10**5}, "name of an image below"),
         ],
     )
     def test_images(self, tmp_path, change, said):
@@ -337,7 +313,7 @@ class TestCheckpoints:
         folder = copied("activity-cnn_base")
         config = json.loads((folder / "config.json").read_text())
         for values, said in [
-            ({"hidden": 10**9}, "hidden"), ({"channels": [8] * 10**5}, "channels"), ({"hidden": 60_000}, "do not fit"),
+            ({"hidden": 10**9}, "hidden"), ({"channels": [8] * 10**5}, "channel"), ({"hidden": 60_000}, "do not fit"),
             ({"input_size": 10**6}, "input_size"),
         ]:  # fmt: skip
             changed(folder, config=config["config"] | values)
@@ -395,9 +371,3 @@ class TestNames:
             assert {json.loads(line)["path"] for line in done.stdout.splitlines()} == {
                 os.fsdecode(os.path.join(os.fsencode(tmp_path), name)) for name in (*names, b"c\nd.png")
             }
-
-
-def test_the_largest_bounds_are_those_of_the_largest_known_files():
-    """instances_train2017.json, 470 MB of some 60 million numbers; a tokenizer.json of 35 MB and a million pieces."""
-    assert 470 * MB * 2 + 60_000_000 * readers.ITEM + 2_000_000 * readers.OBJECT < readers.ANNOTATIONS
-    assert 35 * MB * 6 + 3_000_000 * readers.ITEM + 1_000_000 * (readers.LIST + readers.STRING) < readers.TOKENIZER

@@ -117,7 +117,7 @@ def test_garbage_is_refused(case, tmp_path):
 
 def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
     path = written(tmp_path, actions())
-    monkeypatch.setattr(vcoco, "MEMORY", 2 * path.stat().st_size - 2)
+    monkeypatch.setattr(vcoco, "MAX_BYTES", path.stat().st_size - 1)
     with pytest.raises(HarError, match="bytes, at most"):
         vcoco.read_people(path)
 

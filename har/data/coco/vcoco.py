@@ -16,7 +16,7 @@ from har.core.readers import MB, is_text, is_whole, read_json
 
 ACTIVITY_OF = {"walk": "walking_running", "run": "walking_running", "sit": "sitting", "stand": "standing"}
 MAX_BYTES = 64 * MB  # ten times the largest of V-COCO's own files
-MEMORY = 1024 * MB  # that such a file may take, as Python's numbers
+MAX_BYTES = 64 * MB  # vcoco_test.json has 6 MB
 _ARRAYS = ("image_id", "ann_id", "label")
 
 
@@ -60,7 +60,7 @@ def activities(verbs: set[str]) -> list[str]:
 def _read_actions(path: Path) -> dict[str, tuple[list, list, list]]:
     """Checked image_id, ann_id and label of each action, by its name."""
     actions: dict[str, tuple] = {}
-    for row, action in enumerate(read_json(path, "V-COCO's list of actions in JSON", list, MEMORY)):
+    for row, action in enumerate(read_json(path, "V-COCO's list of actions in JSON", list, MAX_BYTES)):
         name = action.get("action_name") if isinstance(action, dict) else None
         if not is_text(name):
             raise HarError(f"{path}: action {row} is no object with an action_name")
