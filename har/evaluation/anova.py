@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 ANOVA_CAVEAT = (
     "Its error term is the spread between runs on one split, so a small p says that the models differ on "
@@ -56,7 +56,7 @@ def anova(scores: Mapping[str, pd.Series | np.ndarray]) -> dict:
     elif all(np.ptp(runs) == 0 for runs in groups.values()):
         notes.append("F is not defined: no model's runs differ, so the spread within models is 0.")
     else:
-        f, p = stats.f_oneway(*groups.values())
+        f, p = scipy.stats.f_oneway(*groups.values())
         effect = _partial_eta_squared(float(f), result["df_between"], result["df_within"])
         result |= {"F": float(f), "p": float(p), "partial_eta_squared": effect}
     return result | {"note": " ".join(notes)}
@@ -85,7 +85,7 @@ def paired_t_test(a: pd.Series, b: pd.Series) -> dict:
     elif np.ptp(gap) < 1e-12:  # equal but for rounding: scipy would divide by that rounding
         result["note"] = "t is not defined: every run shows the same difference."
     else:
-        t, p = stats.ttest_rel(both["a"], both["b"])
+        t, p = scipy.stats.ttest_rel(both["a"], both["b"])
         result |= {"t": float(t), "p": float(p)}
     return result
 
@@ -134,7 +134,7 @@ def repeated_measures_anova(scores: Scores) -> dict:
         found = AnovaRM(tidy, "score", "seed", within=["model"]).fit().anova_table.loc["model"]
         f = float(found["F Value"])
         epsilon = greenhouse_geisser(table.to_numpy())
-        corrected = stats.f.sf(f, epsilon * result["df_model"], epsilon * result["df_error"])
+        corrected = scipy.stats.f.sf(f, epsilon * result["df_model"], epsilon * result["df_error"])
         result |= {"F": f, "p": float(found["Pr > F"]), "epsilon": epsilon, "p_corrected": float(corrected)}
         result["partial_eta_squared"] = _partial_eta_squared(f, result["df_model"], result["df_error"])
     return result | {"note": " ".join(notes)}
@@ -171,7 +171,7 @@ def friedman(scores: Scores) -> dict:
     elif np.ptp(ranked, axis=1).max() == 0:
         notes.append("Friedman's test is not defined: all models score the same in every run.")
     else:
-        chi, p = stats.friedmanchisquare(*ranked.T)
+        chi, p = scipy.stats.friedmanchisquare(*ranked.T)
         result |= {"chi_squared": float(chi), "p": float(p), "kendalls_w": float(chi) / (runs * (models - 1))}
     return result | {"note": " ".join(notes)}
 
@@ -184,7 +184,7 @@ def tukey(scores: Scores) -> dict:
         return {"p": {}, "note": " ".join([*notes, "Tukey's test is not defined: it needs two models with two runs."])}
     if all(np.ptp(runs) < ROUNDING for runs in groups.values()):
         return {"p": {}, "note": " ".join([*notes, "Tukey's test is not defined: no model's runs differ."])}
-    p = stats.tukey_hsd(*groups.values()).pvalue.clip(0, 1)  # by quadrature, so only almost a probability
+    p = scipy.stats.tukey_hsd(*groups.values()).pvalue.clip(0, 1)  # by quadrature, so only almost a probability
     names = list(groups)
     found = {(names[i], names[j]): float(p[i, j]) for i in range(len(names)) for j in range(i + 1, len(names))}
     return {"p": found, "note": " ".join(notes)}
@@ -202,7 +202,7 @@ def levene(scores: Scores) -> dict:
     elif all(np.ptp(values) < ROUNDING for values in deviations):
         notes.append("Levene's test is not defined: within a model all runs lie equally far from their median.")
     else:
-        w, p = stats.levene(*groups.values(), center="median")
+        w, p = scipy.stats.levene(*groups.values(), center="median")
         result |= {"W": float(w), "p": float(p)}
     return result | {"note": " ".join(notes)}
 
@@ -215,7 +215,7 @@ def shapiro(scores: Scores) -> dict:
     if len(residuals) < 3 or np.ptp(residuals) < ROUNDING:
         notes.append("Shapiro's test is not defined: it needs three runs or more that differ within a model.")
     else:
-        w, p = stats.shapiro(residuals)
+        w, p = scipy.stats.shapiro(residuals)
         result |= {"W": float(w), "p": float(p)}
     return result | {"note": " ".join(notes)}
 
@@ -240,7 +240,7 @@ def kruskal_wallis(groups: Mapping[str, np.ndarray]) -> dict:
     elif np.ptp(np.concatenate(samples)) == 0:
         result |= {"epsilon_squared": 0.0, "note": "H is not defined: every value is the same."}
     else:
-        h, p = stats.kruskal(*samples)
+        h, p = scipy.stats.kruskal(*samples)
         result |= {"H": float(h), "p": float(p), "epsilon_squared": float(h) / (n - 1)}
     assert all(not isinstance(value, float) or math.isfinite(value) for value in result.values())
     return result

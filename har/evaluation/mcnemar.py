@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from har.core.errors import HarError
 from har.evaluation.anova import ROUNDING
@@ -100,16 +100,18 @@ def _discordant(n: int, share: float, alpha: float) -> tuple[np.ndarray, np.ndar
     """The numbers of discordant images that `n` images may show, their probabilities, and for each the largest
     count on the rarer side at which the exact two-sided McNemar test rejects (-1: it cannot)."""
     number = np.arange(n + 1)
-    weight = stats.binom.pmf(number, n, share)
+    weight = scipy.stats.binom.pmf(number, n, share)
     number, weight = number[weight > 1e-15], weight[weight > 1e-15]
-    critical = stats.binom.ppf(alpha / 2, number, 0.5)
-    exceeds = 2 * stats.binom.cdf(critical, number, 0.5) > alpha
+    critical = scipy.stats.binom.ppf(alpha / 2, number, 0.5)
+    exceeds = 2 * scipy.stats.binom.cdf(critical, number, 0.5) > alpha
     return number, weight, critical - exceeds
 
 
 def _power(number: np.ndarray, weight: np.ndarray, critical: np.ndarray, favoured: float) -> float:
     favoured = min(favoured, 1.0)  # rounding
-    rejects = stats.binom.cdf(critical, number, favoured) + stats.binom.sf(number - critical - 1, number, favoured)
+    rejects = scipy.stats.binom.cdf(critical, number, favoured) + scipy.stats.binom.sf(
+        number - critical - 1, number, favoured
+    )
     return float((weight * np.where(critical >= 0, rejects, 0.0)).sum())
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from har.evaluation.bootstrap import resample_counts, score_interval, wilson
 from har.evaluation.metrics import metrics_from_confusion
@@ -59,7 +59,7 @@ class Population:
         latent = normal(self.difficulty, 1, 1) + normal(self.strength, models, 1)
         # shares that sum to 1 may leave -1e-16
         noise = normal(max(0.0, 1 - self.difficulty - self.strength), models, runs)
-        return noise + latent < stats.norm.ppf(self.accuracies).astype(drawn)[:, None]
+        return noise + latent < scipy.stats.norm.ppf(self.accuracies).astype(drawn)[:, None]
 
     def mistakes(self) -> np.ndarray:
         """Probability [C, C] that an image of the row's class resembles the column's: by the classes' shares."""
@@ -111,7 +111,7 @@ def bootstrap_intervals(
     with the bootstrap's standard error, times the root of n / (n - 1).
     """
     tail = (1 - level) / 2
-    wider = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf(tail, n - 1))
+    wider = scipy.stats.norm.cdf(np.sqrt(n / (n - 1)) * scipy.stats.t.ppf(tail, n - 1))
     ends = np.quantile(resampled, [tail, 1 - tail, wider, 1 - wider], axis=0)
     error = resampled.std(0, dtype=float) * np.sqrt(n / (n - 1))
     return {
@@ -124,7 +124,7 @@ def bootstrap_intervals(
 def t_over_runs(scores: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
     """Student's interval of the mean of the runs' scores [..., S], as if runs were independent test sets."""
     runs = scores.shape[-1]
-    half = stats.t.ppf((1 + level) / 2, runs - 1) * scores.std(-1, ddof=1) / np.sqrt(runs)
+    half = scipy.stats.t.ppf((1 + level) / 2, runs - 1) * scores.std(-1, ddof=1) / np.sqrt(runs)
     return scores.mean(-1) - half, scores.mean(-1) + half
 
 
@@ -217,7 +217,7 @@ def anova_p(scores: np.ndarray) -> np.ndarray:
     defined."""
     defined = np.ptp(scores, axis=-1).max(-1) > 0
     p = np.ones(len(scores))
-    p[defined] = stats.f_oneway(*np.moveaxis(scores[defined], 1, 0), axis=-1).pvalue
+    p[defined] = scipy.stats.f_oneway(*np.moveaxis(scores[defined], 1, 0), axis=-1).pvalue
     return p
 
 
@@ -225,7 +225,7 @@ def paired_t_p(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """p [E] of the paper's paired t-test over runs, from hits [E, S]; 1 where t is not defined."""
     defined = np.ptp(a - b, axis=-1) > 0
     p = np.ones(len(a))
-    p[defined] = stats.ttest_rel(a[defined], b[defined], axis=-1).pvalue
+    p[defined] = scipy.stats.ttest_rel(a[defined], b[defined], axis=-1).pvalue
     return p
 
 
@@ -234,9 +234,9 @@ def mcnemar_p(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Fagerland et al. 2013)."""
     only_a, only_b = (a & ~b).sum(0), (b & ~a).sum(0)
     rarer, number = np.minimum(only_a, only_b), only_a + only_b
-    both = 2 * stats.binom.cdf(rarer, number, 0.5)
+    both = 2 * scipy.stats.binom.cdf(rarer, number, 0.5)
     tied = np.where(only_a == only_b, 0.5, 1.0)  # both tails then hold the observed count
-    return np.minimum(both, 1), np.minimum(both, 1) - tied * stats.binom.pmf(rarer, number, 0.5)
+    return np.minimum(both, 1), np.minimum(both, 1) - tied * scipy.stats.binom.pmf(rarer, number, 0.5)
 
 
 def corrected_t_p(scores: np.ndarray, ratio: float) -> np.ndarray:
@@ -246,7 +246,7 @@ def corrected_t_p(scores: np.ndarray, ratio: float) -> np.ndarray:
     error = np.sqrt(scores.var(1, ddof=1) * (1 / folds + ratio))
     mean = scores.mean(1)
     t = np.divide(np.abs(mean), error, out=np.zeros_like(mean), where=error > 0)
-    return 2 * stats.t.sf(t, folds - 1)
+    return 2 * scipy.stats.t.sf(t, folds - 1)
 
 
 def cross_validate(rng: np.random.Generator, experiments: int) -> np.ndarray:
