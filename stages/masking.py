@@ -5,15 +5,13 @@ from pathlib import Path
 import pandas as pd
 from joblib import delayed
 
-from har.core.errors import HarError
 from har.core.parallel import side_by_side
-from har.core.readers import read_array, read_table
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
 from har.reporting.tables.paper_tables import write_tables
 from har.studies.masking.conditions import Drawing, region_masks
 from har.studies.masking.figures import draw
-from har.studies.masking.predict import Explanation, choose_images, study, view_of, write_masking
+from har.studies.masking.predict import choose_images, read_explanation, study, view_of, write_masking
 from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
@@ -36,18 +34,25 @@ def masking(context: Context, *, keep: Path) -> None:
         Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes),
         region_masks(instances, labels, config.cues, views),
         training=profile.training, relevance_share=config.relevance.share, keep=keep,
-        explanations={model: explanation(data, model) for model in config.relevance.models},
+        explanations={
+            model: read_explanation(data / "explain" / f"activity-{model}") for model in config.relevance.models
+        },
     )  # fmt: skip
     level, out = profile.report.confidence, context.reports / "masking"
     told = predictions, config.kinds, config.shares
     work = [
-        delayed(build_tables)(*told, header(context), level=level),
+        delayed(tables)(context, *told),
         delayed(draw)(*told, out, name, level=level),
         *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
-    tables, *_ = side_by_side(profile.training, len(work))(work)
-    write_tables(tables, out)
-    print(tables["masking"].markdown(), tables["context"].markdown(), sep="\n")
+    for _ in side_by_side(profile.training, len(work))(work):
+        pass
+
+
+def tables(context: Context, *told) -> None:
+    found = build_tables(*told, header(context), level=context.profile.report.confidence)
+    write_tables(found, context.reports / "masking")
+    print(found["masking"].markdown(), found["context"].markdown(), sep="\n")
 
 
 def trained(context: Context) -> list[Trained]:
@@ -83,16 +88,6 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
                 readers[run.model] = Head(model, data / "models" / f"activity-{run.model}", needed)
         found.append(Frozen(encoder, data / "backbones" / encoder, readers))
     return found
-
-
-def explanation(data: Path, model: str) -> Explanation:
-    """The maps that stage explain wrote for a model."""
-    folder = data / "explain" / f"activity-{model}"
-    if not (folder / "maps.npy").exists():
-        raise HarError(f"{folder}: no maps.npy; run stage explain or empty masking.relevance.models")
-    ids = read_table(folder / "index.csv", {"image_id": "int64"}).image_id.tolist()
-    maps = read_array(folder / "maps.npy", "maps of each image of index.csv", (len(ids), None, None, None), mapped=True)
-    return Explanation(maps, ids)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from har.core.parallel import side_by_side
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.reporting.paper import is_the_papers
-from har.reporting.table import Table
 from har.reporting.tables import reliability_figure, significance_tables
 from har.reporting.tables.paper_tables import write_tables
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
@@ -27,26 +26,32 @@ def significance(context: Context) -> None:
     }
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     labels = read_manifest(context.data / "manifest.csv").label.tolist()
-    papers = is_the_papers(profile.tasks["activity"])
     title = f"Reliability, profile {context.params.profile}"
     work = [
-        delayed(significance_tables)(predictions, labels, header(context), **options, papers=papers),
+        delayed(tables)(context, predictions, labels, options),
         delayed(reliability_figure)(predictions, out / "reliability.png", title, **options),
         delayed(learning_curve)(context, predictions, options),
     ]
-    tables, _, curve = side_by_side(profile.training, len(work))(work)
-    write_tables({**tables, curve.name: curve}, out)
+    for _ in side_by_side(profile.training, len(work))(work):
+        pass
 
 
-def learning_curve(context: Context, predictions: Mapping, options: dict) -> Table:
-    """Accuracy against training images: the table, and its figure drawn."""
+def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
+    papers = is_the_papers(context.profile.tasks["activity"])
+    found = significance_tables(predictions, labels, header(context), **options, papers=papers)
+    write_tables(found, context.reports / "significance")
+
+
+def learning_curve(context: Context, predictions: Mapping, options: dict) -> None:
+    """Accuracy against training images: the table, and its figure."""
     curve = read_curve(context.data / "learning_curve.parquet")
     train = int((read_split(context.data / "split.csv").split == "train").sum())
     points = scores(with_all_of_train(curve, predictions, train), **options)
     title = f"Accuracy against training images, profile {context.params.profile}"
     classes = len(context.profile.tasks["activity"])
     draw_curve(points, context.reports / "significance/learning_curve.png", title, classes, options["level"])
-    return curve_table(points, header(context), options["level"])
+    table = curve_table(points, header(context), options["level"])
+    write_tables({table.name: table}, context.reports / "significance")
 
 
 if __name__ == "__main__":

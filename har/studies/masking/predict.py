@@ -19,7 +19,7 @@ from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
 from har.core.files import write_parquet
 from har.core.parallel import side_by_side
-from har.core.readers import read_parquet
+from har.core.readers import read_array, read_parquet, read_table
 from har.data.store import Store
 from har.evaluation.predictions import PREDICTIONS, validate_predictions
 from har.models.preprocess import Preprocess
@@ -36,6 +36,15 @@ class Explanation:
 
     maps: np.ndarray
     image_ids: Sequence[int]
+
+
+def read_explanation(folder: Path) -> Explanation:
+    """The maps that stage explain wrote to `folder`; HarError where there are none."""
+    if not (folder / "maps.npy").exists():
+        raise HarError(f"{folder}: no maps.npy; run stage explain or empty masking.relevance.models")
+    ids = read_table(folder / "index.csv", {"image_id": "int64"}).image_id.tolist()
+    maps = read_array(folder / "maps.npy", "maps of each image of index.csv", (len(ids), None, None, None), mapped=True)
+    return Explanation(maps, ids)
 
 
 def choose_images(split: pd.DataFrame, classes: Sequence[str], most: int, seed: int) -> pd.DataFrame:
