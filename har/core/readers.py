@@ -23,7 +23,7 @@ ANNOTATIONS = 4096 * MB  # read row by row; COCO's largest file, instances_train
 TABLE = 512 * MB
 UNFOLDED = 4096 * MB  # what a Parquet file may take in memory
 DEPTH = 64  # of lists and objects; the deepest file in use has 7
-NESTED = 1000  # the same, where it is counted roughly
+NESTED = 1000  # the same, where it is looked at now and then
 COLUMNS = 1000
 
 
@@ -117,10 +117,15 @@ def read_json_rows(path: str | Path, key: str, expected: str) -> Iterator[Any]:
 
     def chunks(stream: BinaryIO) -> Iterator[bytes]:
         """Small, so that no depth is missed: what ijson takes grows with its square."""
-        depth = 0
+        depth, in_text = 0, False
         stream.seek(3 * (stream.read(3) == codecs.BOM_UTF8))
         while data := stream.read(1 << 14):
-            depth += data.count(b"[") + data.count(b"{") - data.count(b"]") - data.count(b"}")
+            if (len(data) - len(data.rstrip(b"\\"))) % 2:  # ends within an escape
+                data += stream.read(1)
+            pieces = data.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')  # outside and inside of text in turn
+            brackets = b"".join(pieces[in_text::2])
+            in_text ^= len(pieces) % 2 == 0
+            depth += sum(map(brackets.count, b"[{")) - sum(map(brackets.count, b"]}"))
             if depth > NESTED:
                 raise ValueError(f"lists within lists deeper than {NESTED:,}")
             yield data

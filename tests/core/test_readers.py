@@ -138,6 +138,11 @@ class TestJsonRows:
         (tmp_path / "a.json").write_bytes(content)
         refused(lambda: list(read_json_rows(tmp_path / "a.json", "a", "rows")), "a.json: ", "expected rows")
 
+    @pytest.mark.parametrize("text", ["[" * 50_000, '\\"[' * 9_000, "\\\\" * 20_001, "é[{" * 7_001 + '"'])
+    def test_brackets_in_text_are_no_depth(self, tmp_path, text):
+        (tmp_path / "a.json").write_text(json.dumps({"x": text, "a": [{text: text}, 1]}))
+        assert list(read_json_rows(tmp_path / "a.json", "a", "rows")) == [{text: text}, 1]
+
     def test_depth_is_refused_before_it_takes_memory(self, tmp_path):
         (tmp_path / "a.json").write_text('{"a": [' + "[" * 100_000 + "]" * 100_000 + "]}")
         refused(lambda: list(read_json_rows(tmp_path / "a.json", "a", "rows")), "a.json: ", "deeper than 1,000")
