@@ -123,7 +123,7 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
     def named(names) -> list:
         return [profile.models[name] for name in names if name in profile.models]
 
-    curve, folds, explain, noise = profile.learning_curve, profile.resampling, profile.explain, profile.noise
+    curve, folds, explain, noise = profile.learning_curve, profile.cross_validation, profile.explain, profile.noise
     asked = validation + test + min(extended, explain.extended)
     # forward, rollout and a backward pass a class; then two curves for each of four maps
     each = 2 + 2 * len(profile.curate.classes)
@@ -131,7 +131,7 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
     masked = min(test + extended, profile.masking.images) * (conditions + 3)  # and regions: cues, the person, the rest
     tries = len(noise.variants) * len(noise.bounds) + len(noise.erasing) + 1
     taught = 3 * noise.epochs * train + conditions * (noise.checks * validation + test + extended)
-    noisy = [encoders[m.backbone].flops for m in named([noise.model]) if m.kind == "finetune"]
+    noisy = [encoders[m.backbone].flops for m in named([params.run.noise]) if m.kind == "finetune"]
     found = {
         "embeddings": images * sum(one.flops for one in encoders.values()),
         "training": fits([model for _, model in tuned], seeds, train, images),

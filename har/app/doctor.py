@@ -119,7 +119,7 @@ def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) ->
         yield Finding("data", "the generated world, no network needed")
     for name in params.run.encoders:
         backbone = profile.backbones[name]
-        here = (data / "backbones" / name / "config.json").exists()
+        here = _place(params, root, name) is not None
         if backbone.source == "hub":
             hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
             url = f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
@@ -208,8 +208,15 @@ def _encoder(params: Params, root: Path, name: str, listed: int | None) -> Encod
     source = one.architecture if one.source == "random" else one.source
     if source == "pretrain":
         return miniature(params.pretrain.models[name])
-    here = root / "data" / params.profile / "backbones" / name
-    return encoder(here if (here / "config.json").exists() else root / one.folder, one.id, listed)
+    return encoder(_place(params, root, name) or root / one.folder, one.id, listed)
+
+
+def _place(params: Params, root: Path, name: str) -> Path | None:
+    """The folder with the backbone's files: what a run has made, or the hub's cache."""
+    one = params.active.backbones[name]
+    cached = _hub_cache() / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
+    places = [root / "data" / params.profile / "backbones" / name, *([cached] if one.source == "hub" else [])]
+    return next((place for place in places if (place / "config.json").exists()), None)
 
 
 def _time(params: Params, run: Cost) -> str:

@@ -60,6 +60,12 @@ def test_a_server_is_asked_and_a_closed_one_blocks(here, tmp_path, monkeypatch):
     (root / "data/coco/backbones/vit").mkdir(parents=True)
     (root / "data/coco/backbones/vit/config.json").write_text("{}")
     assert "hub, vit" not in blocking(examine(root, online=True))  # already here
+    clip = parameters.value("backbones.clip")
+    cached = tmp_path / f"hub/models--{clip['id'].replace('/', '--')}/snapshots/{clip['revision']}"
+    cached.mkdir(parents=True)
+    (cached / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert "hub, clip" not in blocking(examine(root, online=True))  # nor what the user's cache has
 
 
 def test_a_run_that_does_not_fit_the_disk_is_blocked(here, monkeypatch):
