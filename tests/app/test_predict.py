@@ -130,3 +130,12 @@ def test_the_short_side_is_that_of_the_training_images(project, tmp_path):
     (tmp_path / "models/one").mkdir(parents=True)
     with pytest.raises(HarError, match="dvc pull"):
         stored_short_side(tmp_path / "models/one")
+
+
+def test_files_of_explanations_are_apart_whatever_the_classes():
+    from har.app.explain import _file_names
+
+    names = _file_names(["坐着", "站立", "a b", "a_b", "A b", "a/b", "..", "x" * 300, "nan"])
+    assert len({name.casefold() for name in names}) == len(names)
+    assert all("/" not in name and "." not in name and len(name) < 70 for name in names)
+    assert (names[0], names[1], names[-1]) == ("坐着", "站立", "nan")

@@ -12,6 +12,7 @@ from har.core.errors import HarError
 from har.evaluation.predictions import predictions_frame
 from har.evaluation.summary import summarise
 from har.reporting import figures
+from har.reporting.style import drawing
 
 CLASSES = ("sitting", "standing")
 
@@ -101,3 +102,15 @@ def test_drawing_a_figure_does_not_pay_for_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_names_of_any_kind_are_drawn_with_one_line_at_most(tmp_path, capsys, recwarn):
+    """Dollar signs are no mathematics, and characters that no font has are told once."""
+    names = ["$x$", "$", "坐着", "站立", "🚶", "a_b^c", "\\frac", "<b>"]
+    for place in range(2):
+        with drawing(tmp_path / f"{place}.png", 4, 2) as figure:
+            axis = figure.subplots()
+            axis.set_yticks(range(len(names)), names)
+            axis.set_title(" ".join(names))
+    assert not [one for one in recwarn if "missing from" in str(one.message)]
+    assert capsys.readouterr().err.count("\n") <= 1
