@@ -28,6 +28,7 @@ MAX_BYTES = 200_000_000  # of one file
 MAX_RATIO = 40  # of the sides: scaled to a short side of 1,024 pixels, such an image has 42 million
 # What Pillow may take a file for, whatever its name: others of its readers start programs (EPS) or are seldom tried.
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+LOOK = 32  # pixels of the short side to which a file is decoded to see whether it is whole: an eighth of most JPEGs
 BACKGROUND = "white"  # of transparent images
 # Tags of TIFF (6.0, section 8); EXIF's orientation tag, and what turns such an image upright (CIPA DC-008, 4.6.5)
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339
@@ -55,16 +56,21 @@ def opened(source: str | Path | BinaryIO, name: str | Path) -> Iterator[Image.Im
         ordinary_size(Path(source), "an image", MAX_BYTES, str(name))
     try:
         with Image.open(source, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise HarError(f"{name}: {width} x {height} pixels, at most {MAX_PIXELS:,} allowed")
-            if max(width, height) > MAX_RATIO * min(width, height):
-                raise HarError(f"{name}: {width} x {height} pixels, expected sides of at most {MAX_RATIO} to 1")
+            check_size(*image.size, name)
             yield image
     except HarError:
         raise
     except Exception as error:  # decoders of a dozen formats meet a damaged file with all sorts of exceptions
-        raise HarError(f"{name}: not a readable image: {one_line(error)}") from None
+        reason = str(error).replace(f" {str(source)!r}", "").replace(f" {source!r}", "")  # Pillow repeats the file
+        raise HarError(f"{name}: not a readable image: {one_line(reason or type(error).__name__)}") from None
+
+
+def check_size(width: int, height: int, name: str | Path) -> None:
+    """HarError, for `name`, where an image of width x height pixels is too large, or too long, to be read."""
+    if width * height > MAX_PIXELS:
+        raise HarError(f"{name}: {width} x {height} pixels, at most {MAX_PIXELS:,} allowed")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise HarError(f"{name}: {width} x {height} pixels, expected sides of at most {MAX_RATIO} to 1")
 
 
 def read(

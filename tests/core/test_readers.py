@@ -178,7 +178,8 @@ class TestAnnotations:
         ("change", "said"),
         [
             ({"width": 2**63 - 1}, "width"),
-            ({"width": 90_000, "height": 90_000}, "at most 64,000,000 allowed"),
+            ({"width": 90_000, "height": 90_000}, "at most 50,000,000 allowed"),
+            ({"width": 4_000, "height": 1}, "expected sides of at most 40 to 1"),
             ({"id": -1}, "id -1 is not"),
             ({"license": 1e30}, "license"),
             ({"coco_url": 3}, "coco_url is not text"),

@@ -16,14 +16,15 @@ import numpy as np
 
 from har.core.errors import HarError
 from har.core.readers import is_number, is_text, is_whole, listed, read_json_rows
+from har.data.photographs import check_size
 
 # COCO's own names are 12 digits; annotation tools write blanks, dots, any letters and subfolders. No part begins with a
 # dot or holds a character that a file system gives a meaning: such a name stays inside its folder.
 PART = r"[^\s./\\:*?\"<>|\x00-\x1f\x7f][^/\\:*?\"<>|\x00-\x1f\x7f]{0,150}"
-IMAGE_NAME = re.compile(rf"(?:{PART}/){{0,20}}{PART}\.(?:jpe?g|png|webp|bmp|gif|tiff?)", re.IGNORECASE)
-FOLDER_LIKE_IMAGE = re.compile(r"\.(?:jpe?g|png|webp|bmp|gif|tiff?)/|[ .]/", re.IGNORECASE)
-# COCO's images are at most 640 x 640; other people's photographs may be larger, bombs are larger still.
-MAX_SIDE, MAX_PIXELS = 100_000, 64_000_000
+SUFFIX = "(?:jpe?g|jpe|jfif|png|webp|avif|bmp|gif|tiff?|ppm)"
+IMAGE_NAME = re.compile(rf"(?:{PART}/){{0,20}}{PART}\.{SUFFIX}", re.IGNORECASE)
+FOLDER_LIKE_IMAGE = re.compile(rf"\.{SUFFIX}/|[ .]/", re.IGNORECASE)
+MAX_SIDE = 100_000  # pixels
 
 
 # What is told of an image
@@ -249,8 +250,7 @@ def _check_image(image: dict, where: str) -> None:
     for key in ("width", "height"):
         if not is_whole(image.get(key), 1, MAX_SIDE):
             raise HarError(f"{where}: {key} {shown(image.get(key))} is not a number of pixels, 1 to {MAX_SIDE:,}")
-    if image["width"] * image["height"] > MAX_PIXELS:
-        raise HarError(f"{where}: {image['width']} x {image['height']} pixels, at most {MAX_PIXELS:,} allowed")
+    check_size(image["width"], image["height"], where)
     if not is_whole(image["license"]):
         raise HarError(f"{where}: license {shown(image['license'])} is not a whole number of 0 or more")
     for key in ("coco_url", "flickr_url"):

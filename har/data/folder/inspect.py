@@ -17,9 +17,9 @@ from har.core.errors import HarError
 from har.core.files import write_csv, write_json
 from har.core.readers import read_bytes, read_table
 from har.data.folder.find import Found
-from har.data.photographs import MAX_BYTES, opened, orientation, rgb
+from har.data.photographs import LOOK, MAX_BYTES, opened, orientation, rgb
 
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp", "BMP": "bmp", "GIF": "gif", "TIFF": "tif"}
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # of our copy; others are called as their format
 COLUMNS = {
     "image_id": "int64",
     "file_name": "str",
@@ -31,7 +31,6 @@ COLUMNS = {
     "height": "int64",
     "sha256": "str",  # of the file: another content is another image, whatever its name and size
 }
-LOOK = 32  # pixels of the short side: a JPEG decodes at an eighth of its size
 
 
 def examine(found: Sequence[Found], jobs: int, unreadable: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -61,7 +60,7 @@ def _examine(one: Found) -> tuple | str:
             width, height = size[::-1] if orientation(image) >= 5 else size
     except HarError as error:
         return str(error)
-    file_name = f"{one.image_id:015d}.{EXTENSIONS.get(kind, 'png')}"
+    file_name = f"{one.image_id:015d}.{EXTENSIONS.get(kind, kind.lower())}"
     digest = hashlib.sha256(data).hexdigest()
     return one.image_id, file_name, one.name, one.label, one.group, one.split, width, height, digest
 
