@@ -4,7 +4,7 @@ from pathlib import Path
 
 from har.data.split import read_split
 from har.evaluation.predictions import write_predictions
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.ablation.fit import ablate as fit_variants
 from har.studies.ablation.fit import changes
 from har.studies.ablation.report import ablation_table, forest, scores

@@ -6,7 +6,8 @@ from har.core.readers import read_table
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.data.store import Store
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.table import write_tables
+from har.reporting.tables.paper_tables import profile_header
 from har.studies.audit.duplicates import (
     date_check,
     embedding_check,

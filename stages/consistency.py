@@ -5,7 +5,8 @@ from functools import cache
 from har.core.readers import read_csv, read_json
 from har.evaluation.predictions import SPLITS
 from har.reporting.paper import is_the_papers
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.table import write_tables
+from har.reporting.tables.paper_tables import profile_header
 from har.studies.consistency import METRICS, check, paper_table, recompute, rows_table
 from stages.lib.context import Context, stage
 from stages.lib.results import augmented, trained

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from har.data.split import read_split
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.cross_validation.fit import resample, write_resampled
 from har.studies.cross_validation.report import cross_validation_tables
 from stages.lib.context import Context, stage

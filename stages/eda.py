@@ -5,7 +5,8 @@ import numpy as np
 from har.data.manifest import owned, read_manifest
 from har.data.photographs import read
 from har.reporting.paper import TABLE1, is_the_papers
-from har.reporting.tables.paper_tables import profile_header, write_tables
+from har.reporting.table import write_tables
+from har.reporting.tables.paper_tables import profile_header
 from har.studies import eda as look
 from stages.lib.context import Context, stage
 

@@ -7,7 +7,7 @@ from har.core.parallel import side_by_side
 from har.data.coco.keypoints import read_visibility
 from har.data.manifest import read_evidence, read_manifest
 from har.data.store import Store
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
 from har.studies.error_analysis.factors import rate_table, trend_table, trends
 from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends

@@ -11,7 +11,7 @@ from har.core.parallel import side_by_side
 from har.data.coco.annotations import read_records
 from har.data.split import read_split
 from har.data.store import Store
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.explain import explain as run
 from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
 from har.studies.explain.report import build_tables

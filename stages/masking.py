@@ -8,7 +8,7 @@ from joblib import delayed
 from har.core.parallel import side_by_side
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.masking.conditions import Drawing, region_masks
 from har.studies.masking.figures import draw
 from har.studies.masking.predict import choose_images, read_explanation, study, view_of, write_masking

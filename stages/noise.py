@@ -7,7 +7,7 @@ import pandas as pd
 
 from har.core.files import replacing, write_csv
 from har.data.split import read_split, require_classes
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.masking.conditions import Drawing
 from har.studies.masking.predict import choose_images, write_masking
 from har.studies.masking.predictors import Trained

@@ -31,7 +31,7 @@ def page(context: Context) -> None:
         owned=profile.data.own,
         deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if papers else "",
     )
-    print(f"{build(source, context.published, profile.page)} is written: open it in a browser")
+    print(f"{build(source, context.reports, profile.page, context.published)} is written: open it in a browser")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,17 @@ from stages.lib.context import Context, stage
 
 def publish(context: Context) -> None:
     for path in sorted(context.reports.iterdir()):
-        copy(path, context.published / path.name)
+        if path.suffix != ".html":
+            copy(path, context.published / path.name)
     papers = is_the_papers(context.profile.tasks["activity"])
     write_text(context.published / "README.md", markdown(context.published, context.params.profile, papers))
 
 
 def copy(source: Path, to: Path) -> None:
-    """Content alone: DVC's cache may hold files that nobody may write."""
+    """Content alone: DVC's cache may hold files that nobody may write. Tables as HTML are for the page alone."""
     if source.is_dir():
-        shutil.copytree(source, to, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        no_html = shutil.ignore_patterns("*.html")
+        shutil.copytree(source, to, ignore=no_html, copy_function=shutil.copyfile, dirs_exist_ok=True)
     else:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, to)

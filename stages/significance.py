@@ -9,8 +9,8 @@ from har.core.parallel import side_by_side
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.reporting.paper import is_the_papers
+from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
-from har.reporting.tables.paper_tables import write_tables
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context, stage
 from stages.lib.header import header

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from har.reporting.tables.paper_tables import write_tables
+from har.reporting.table import write_tables
 from har.studies.simulation.report import coverage_table, rejection_table, simulation_figure
 from har.studies.simulation.simulate import coverage, rejection
 from stages.lib.context import Context, stage
@@ -19,7 +19,7 @@ def simulate(context: Context) -> None:
         f"samples in each, seed {params.seed}"
     )
     tables = (coverage_table(covered, header), rejection_table(rejected, header))
-    write_tables({table.name: table for table in tables}, REPORTS)
+    write_tables({table.name: table for table in tables}, REPORTS, html=False)
     simulation_figure(covered, rejected, REPORTS / "simulation.png")
     for table in tables:
         print(table.markdown())

@@ -2,7 +2,8 @@
 
 from har.core.machine import processor
 from har.models.registry import metrics_of
-from har.reporting.tables.paper_tables import build_tables, write_tables
+from har.reporting.table import write_tables
+from har.reporting.tables.paper_tables import build_tables
 from stages.lib.context import Context, stage
 from stages.lib.header import header
 from stages.lib.results import augmented, trained

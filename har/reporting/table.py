@@ -192,12 +192,13 @@ def pivoted(rows: Iterable[Mapping], by: Sequence[str], across: str) -> list[dic
     return list(lines.values())
 
 
-def write_tables(tables: Mapping[str, Table], folder: Path | str) -> None:
-    """<name>.csv, <name>.md and <name>.html for each table."""
+def write_tables(tables: Mapping[str, Table], folder: Path | str, html: bool = True) -> None:
+    """<name>.csv and <name>.md for each table, and <name>.html, which the page takes in; publish leaves that out."""
     for table in tables.values():
         write_csv(Path(folder) / f"{table.name}.csv", table.frame)
         write_text(Path(folder) / f"{table.name}.md", table.markdown())
-        write_text(Path(folder) / f"{table.name}.html", table.html())
+        if html:
+            write_text(Path(folder) / f"{table.name}.html", table.html())
 
 
 def markdown_table(text: pd.DataFrame) -> str:

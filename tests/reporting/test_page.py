@@ -300,7 +300,7 @@ class TestSections:
 
     def test_the_stage_waits_for_every_part(self):
         deps = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["page"]["deps"]
-        roots = [d.removeprefix("reports/${profile}/") for d in deps if d.startswith("reports/")]
+        roots = [d.removeprefix("data/${profile}/reports/") for d in deps]
         for _, parts in SECTIONS.values():
             for part in parts:
                 path = part if isinstance(part, str) else figure(*part).path

@@ -12,7 +12,7 @@ from har.evaluation.metrics import seed_scores
 from har.evaluation.predictions import majority_predictions, predictions_frame, zero_shot_predictions
 from har.reporting import paper
 from har.reporting.names import model_name
-from har.reporting.table import NONE, markdown_table, number
+from har.reporting.table import NONE, markdown_table, number, write_tables
 from har.reporting.tables import paper_tables
 
 TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
@@ -70,7 +70,7 @@ def test_every_table_is_there(built):
 
 
 def test_no_cell_is_nan(built, tmp_path):
-    paper_tables.write_tables(built, tmp_path)
+    write_tables(built, tmp_path)
     for name, table in built.items():
         assert not any(isinstance(cell, float) and cell != cell for cell in table.frame.to_numpy().ravel()), name
         for suffix in ("csv", "md"):
@@ -82,7 +82,7 @@ def test_no_cell_is_nan(built, tmp_path):
 
 
 def test_the_csv_is_the_frame(built, tmp_path):
-    paper_tables.write_tables(built, tmp_path)
+    write_tables(built, tmp_path)
     with open(tmp_path / "table7.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     frame = built["table7"].frame

@@ -13,9 +13,9 @@ from har.evaluation.bootstrap import wilson
 from har.evaluation.mcnemar import difference
 from har.evaluation.metrics import cells, seed_scores
 from har.evaluation.predictions import majority_predictions, predictions_frame
+from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
 from har.reporting.tables.over_runs import _failed_assumptions
-from har.reporting.tables.paper_tables import write_tables
 
 TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
 SIZES = {"train": 30, "validation": 18, "test": 29, "extended": 90}

@@ -2,17 +2,17 @@
 
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import parameters
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from har.core.errors import HarError
+from har.config.studies import Simulation
 from har.evaluation.anova import anova, paired_t_test
 from har.evaluation.bootstrap import percentile_interval, score_interval, wilson
 from har.evaluation.metrics import metrics_from_confusion
@@ -265,14 +265,14 @@ def test_tables_have_a_row_for_each_rate_and_no_nan(covered, rejected):
 
 
 def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch):
-    parameters.write(tmp_path, {"simulation.experiments": 100, "simulation.resamples": 100})
     monkeypatch.chdir(tmp_path)
     for rates_of in (simulation.coverage, simulation.rejection):
         monkeypatch.setattr(simulate, rates_of.__name__, partial(rates_of, sizes=(29,)))
     monkeypatch.setattr(simulation, "F1_WORK", 20 * 29)
-    simulate.simulate()
+    small = Simulation(experiments=100, resamples=100, seed=0)
+    simulate.simulate(SimpleNamespace(params=SimpleNamespace(simulation=small)))
     folder = tmp_path / "reports" / "simulation"
-    names = {f"{name}.{kind}" for name in ("coverage", "rejection") for kind in ("csv", "html", "md")}
+    names = {f"{name}.{kind}" for name in ("coverage", "rejection") for kind in ("csv", "md")}
     names.add("simulation.png")
     assert {path.name for path in folder.iterdir()} == names
     assert "20 at n = 29" in (folder / "coverage.md").read_text()
@@ -280,10 +280,3 @@ def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch
     covered, rejected = (pd.read_csv(folder / f"{name}.csv").to_dict("records") for name in ("coverage", "rejection"))
     simulation_report.simulation_figure(covered, rejected, folder / "again.png")
     assert (folder / "again.png").read_bytes() == first["simulation.png"]
-
-
-def test_a_wrong_key_is_told(tmp_path, monkeypatch):
-    parameters.write(tmp_path, {"simulation.experiment": 100})
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(HarError, match=r"simulation.*experiment"):
-        simulate.simulate()

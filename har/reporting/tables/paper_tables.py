@@ -31,7 +31,6 @@ from har.reporting.table import (
     printed_score,
     signed,
 )
-from har.reporting.table import write_tables as write_tables
 from har.reporting.tables.columns import MODEL, RUNS, N
 
 BASELINE = "cnn_base"
