@@ -240,7 +240,7 @@ def test_classes_of_any_name_run_through_the_whole_pipeline(project, tmp_path):
         assert set(told.label) == set(NAMES)
         assert {column[2:] for column in told if column.startswith("p_")} == set(NAMES)
     assert column(reports / "significance/per_class.csv", "class") == set(NAMES)
-    assert column(reports / "tables/table1.csv", "label") == set(NAMES)
+    assert column(reports / "eda/table1.csv", "label") == set(NAMES)
     shown = (reports / "page/data/images.js").read_text().split('["images"] = ')[1].strip().rstrip(";")
     assert set(json.loads(shown)["classNames"]) == set(NAMES)
     photos = [str(tmp_path / "photos")]
