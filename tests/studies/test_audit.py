@@ -402,7 +402,8 @@ def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
         server = profile.data.model_copy(update={"source": "server"})
         checks = profile.audit.model_copy(update={"vcoco": pin})
         changed = profile.model_copy(update={"data": server, "audit": checks})
-        stage.audit(Context(params, changed, data, tmp_path / "reports"))
+        sources = {checks.encoder: "pretrain"}
+        stage.audit(Context(params, changed, data, tmp_path / "reports", tmp_path / "published", sources, []))
     out = tmp_path / "reports" / "audit"
     names = ("leakage", "pairs", "labels", "label_confusion")
     kinds = ("csv", "html", "md")
