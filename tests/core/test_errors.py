@@ -63,7 +63,7 @@ def test_a_checkpoint_is_not_blamed_for_want_of_memory(tmp_path):
     ],
 )
 def test_a_stage_names_the_parameter_to_lower(stage, parameter, tmp_path):
-    code = "import stages, torch; torch.empty(10**15)"
+    code = "import torch; from stages.lib.guard import guard; guard(); torch.empty(10**15)"
     environment = os.environ | {"DVC_STAGE": stage, "PYTHONPATH": str(Path.cwd())}
     ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=tmp_path)
     assert ended.returncode == 1
