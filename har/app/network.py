@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
+from har.config.load import Block, validate
 from har.config.models import Mlp, Model
 from har.core.errors import HarError
 from har.core.readers import is_text, is_whole, read_json
@@ -113,14 +113,19 @@ def _hub(folder: Path, config: dict) -> Network:
     return Network(folder, model, labels_of(model, folder), from_folder(folder))
 
 
+class Described(Block):
+    """What config.json of the project's own networks holds beside the names of the classes."""
+
+    config: Model
+
+
 def _own(folder: Path, described: dict) -> Network:
     classes = described["classes"]
     if not isinstance(classes, list) or not all(map(is_text, classes)) or not 2 <= len(set(classes)) == len(classes):
         raise HarError(f"{folder}/config.json: classes must be a list of two or more different names")
-    with opening(folder, "a trained model of this project"):
-        config = TypeAdapter(Model).validate_python(described["config"])
-        if config.kind == "finetune":
-            raise ValueError("kind finetune is kept in the hub's format")
+    config = validate(Described, {"config": described["config"]}, f"{folder}/config.json").config
+    if config.kind == "finetune":
+        raise HarError(f"{folder}/config.json: kind finetune is kept in the hub's format")
     model, preprocess = load_own(folder, config, classes)
     if config.kind != "mlp":
         return Network(folder, model, classes, preprocess)

@@ -319,7 +319,7 @@ class TestCheckpoints:
         folder = copied("activity-cnn_base")
         config = json.loads((folder / "config.json").read_text())
         for values, said in [
-            ({"hidden": 10**9}, "hidden"), ({"channels": [8] * 10**5}, "channel"), ({"hidden": 60_000}, "do not fit"),
+            ({"hidden": 10**9}, "hidden"), ({"channels": [8] * 10**5}, "channels"), ({"hidden": 60_000}, "do not fit"),
             ({"input_size": 10**6}, "input_size"),
         ]:  # fmt: skip
             changed(folder, config=config["config"] | values)
