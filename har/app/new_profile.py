@@ -7,7 +7,6 @@ each, and the task `activity` over all of them.
 
 import copy
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from har.config.load import read_yaml
 from har.config.overrides import differing, merged
 from har.config.profile import Params, Profile, load_params, parse
 from har.config.types import check_labels
-from har.core.errors import HarError, exit_with_message
+from har.core.errors import HarError
 from har.core.files import replacing
 from har.data.folder.find import Found, recognise
 from har.data.groups import group_codes
@@ -135,11 +134,3 @@ def write_profile(
             yaml.dump(data, out)
         parse(read_yaml(temporary), str(path))  # before it takes the old one's place
     return list(block["curate"]["classes"])
-
-
-if __name__ == "__main__":
-    with exit_with_message("new-profile"):
-        if not 3 <= len(sys.argv) <= 4:
-            raise HarError("expected NAME IMAGES [PROFILE], as in: python -m har.app.new_profile mine photos coco")
-        made = write_profile(Path("params.yaml"), *sys.argv[1:])
-        print(f"params.yaml: profile {sys.argv[1]} with {len(made)} classes: {', '.join(made)}. Now: dvc repro")

@@ -37,7 +37,7 @@ def own_images(tree: Path) -> None:
         (tree / "photos" / name).mkdir(parents=True)
         for i in range(12):
             Image.new("RGB", (40, 30), (20 * i, 90, 120)).save(tree / "photos" / name / f"{i}.png")
-    subprocess.run([sys.executable, "-m", "har.app.new_profile", "mine", "photos"], cwd=tree, check=True)
+    subprocess.run([sys.executable, "-m", "har.app.cli", "new-profile", "mine", "photos"], cwd=tree, check=True)
 
 
 def fewer_models(tree: Path) -> None:
