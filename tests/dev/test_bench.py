@@ -109,7 +109,7 @@ class TestScaling:
         assert scaling.growth(
             spent
         ) == "From 20 to 200 images (10 ×), time and memory grow: curate 10 × and 1.0 ×, " + (
-            "embed 10 × and 1.0 ×, statistics 10 × and 1.0 ×, page 10 × and 1.0 ×."
+            "embed 10 × and 1.0 ×, significance 10 × and 1.0 ×, page 10 × and 1.0 ×."
         )
 
     def test_copies_are_the_scenes_again_under_ids_of_their_own(self, tmp_path):

@@ -74,7 +74,7 @@ raise {error}
         ("OSError(28, 'No space left on device', 'data/x.csv')", "the disk is full: data/x.csv"),
         ("OSError(27, 'File too large', 'data/x.csv')", "the file is too large: data/x.csv"),
         ("RuntimeError('I/O error: No space left on device (os error 28)')", "the disk is full: No space left"),
-        ("MemoryError()", "out of memory; lower training.jobs or the batch size"),
+        ("MemoryError()", "out of memory; lower training.jobs or models.clip.batch_size"),
         (
             "__import__('concurrent.futures.process').futures.process.BrokenProcessPool()",
             "one of its processes was killed",

@@ -34,7 +34,7 @@ from har.training.loop import save
 DRAWING = Drawing(["patches", "ellipse"], [0.1, 0.5], seed=5)
 FULL = NoiseTerms(patterns="class", margin=1.0, gain=1.0, size=0.1, masked=True)
 SHARED = FULL.model_copy(update={"patterns": "shared", "gain": 0.0})
-SETTINGS = Noise(model="cnn_base", bounds=[8.0], epochs=2, batch_size=4, step=0.3, checks=2,
+SETTINGS = Noise(bounds=[8.0], epochs=2, batch_size=4, step=0.3, checks=2,
                  variants={"class_noise": FULL, "shared_noise": SHARED}, erasing=[0.001], seed=0)  # fmt: skip
 WEIGHTS = torch.randn(3, 12, generator=torch.Generator().manual_seed(0))
 
@@ -235,7 +235,7 @@ class TestReport:
                 for measure in ("accuracy", "true_class")
                 for end, value in {"change": (low + high) / 2, "low": low, "high": high}.items()}  # fmt: skip
         first, *others = verdict(whole, {name: gaps for name in whole.best})
-        assert "On validation" in first
+        assert "Lowest validation loss" in first
         assert others
         assert all(sentence.count(said) == 3 for sentence in others)
 
