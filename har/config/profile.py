@@ -38,7 +38,7 @@ class Profile(Block):
     curate: Curate
     split: Split
     store: Store
-    tasks: dict[str, Annotated[list[str], Field(min_length=2)]]
+    tasks: dict[str, list[str]]
     backbones: dict[str, Backbone]
     embed: Embed
     training: Training
@@ -74,6 +74,8 @@ class Profile(Block):
         if "activity" not in self.tasks:
             raise ValueError("tasks lacks activity, the task that tables, cross-validation and the audit speak of")
         for task, classes in self.tasks.items():
+            if len(classes) < 2:
+                raise ValueError(f"tasks.{task}: expected two classes or more, got {len(classes)}")
             _known(f"tasks.{task}", classes, self.curate.classes)
         for label in self.curate.classes:
             if label not in self.embed.prompts:

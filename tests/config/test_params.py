@@ -41,6 +41,7 @@ def test_both_profiles_have_the_same_keys():
     ("key", "value", "said"),
     [
         ("pretrain.scenes.sed", 2017, "unknown key pretrain.scenes.sed; the nearest valid key is pretrain.scenes.seed"),
+        ("tasks.posture", ["sitting"], "tasks.posture: expected two classes or more, got 1"),
         ("profle", "sample", "unknown key profle; the nearest valid key is profile"),
         ("profile2", "sample", "unknown key profile2; the nearest valid key is profile"),
         ("models.cnn_base.label_smooth", 0.0, "models.cnn_base.label_smoothing"),

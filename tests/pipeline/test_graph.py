@@ -105,6 +105,12 @@ def test_every_stage_of_this_run_finds_its_parameters():
             context.partial(whole, keys)
 
 
+def test_a_run_of_a_task_that_the_profile_lacks_is_given_no_class():
+    whole = json.loads(json.dumps(resolved(har.config.profile.load_params())))
+    whole["tasks"]["posture"] = []
+    assert context.partial(whole, ["tasks.posture"])[1].tasks == {"posture": []}
+
+
 def test_only_what_is_in_git_is_out_of_the_run_cache():
     def uncached(stage: dict) -> bool:
         return any(isinstance(out, dict) and next(iter(out.values())).get("cache") is False for out in stage["outs"])
