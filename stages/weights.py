@@ -1,8 +1,6 @@
 """Hashes of the weights that each study reads: a study that depends on them does not wait for other models."""
 
-import hashlib
-
-from har.core.files import write_json
+from har.core.files import file_sha256, write_json
 from stages.lib.context import Context, stage
 
 
@@ -14,12 +12,8 @@ def weights(context: Context) -> None:
 
 def hashes(context: Context, name: str) -> dict[str, str]:
     """The files of a trained model that decide its predictions."""
-    found = {}
-    for file in sorted((context.data / "models" / name).glob("*")):
-        if file.suffix in (".json", ".safetensors"):
-            with open(file, "rb") as stream:
-                found[file.name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
+    files = sorted((context.data / "models" / name).glob("*"))
+    return {file.name: file_sha256(file) for file in files if file.suffix in (".json", ".safetensors")}
 
 
 if __name__ == "__main__":

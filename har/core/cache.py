@@ -25,7 +25,7 @@ import joblib
 import numpy as np
 from joblib.hashing import Hasher
 
-from har.core.files import sync_file, write_bytes
+from har.core.files import file_sha256, sync_file, write_bytes
 
 Call = tuple[Callable, tuple, dict]
 
@@ -106,7 +106,5 @@ def _content(path: Path) -> str:
     found = []
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
-            with open(file, "rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            found.append((file.relative_to(path).as_posix(), digest))
+            found.append((file.relative_to(path).as_posix(), file_sha256(file)))
     return joblib.hash(found)

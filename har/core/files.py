@@ -1,5 +1,6 @@
 """Atomic writers: a reader, or a pulled plug, sees the old file or the new one, never half of one."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,8 +18,8 @@ def temporary_beside(path: Path) -> Path:
     """A name beside `path` that no other thread or process takes: `.stem.process-thread.part.suffix`.
 
     DVC, git and our own readers pass over such names (.dvcignore, .gitignore), so what a killed process leaves is
-    never taken for data; `make repro` removes it. It is not made by `tempfile`, whose files are readable by their
-    owner alone, and keeps the suffix, which some writers look at.
+    never taken for data; DVC removes it with the out that it lies in. It is not made by `tempfile`, whose files are
+    readable by their owner alone, and keeps the suffix, which some writers look at.
     """
     return path.with_name(f".{path.stem}.{os.getpid()}-{threading.get_ident()}.part{path.suffix}")
 
@@ -66,6 +67,12 @@ def sync_file(path: Path) -> None:
     """Wait until the file's bytes are on the disk; otherwise its name may get there before they do."""
     with open(path, "rb") as written:
         os.fsync(written.fileno())
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file as 64 hex digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def link_or_copy(source: Path, dest: Path) -> None:

@@ -25,7 +25,7 @@ from urllib3 import Retry
 from urllib3.exceptions import HTTPError
 
 from har.core.errors import HarError
-from har.core.files import replacing, temporary_beside
+from har.core.files import file_sha256, replacing, temporary_beside
 from har.core.readers import one_line
 
 CHUNK = 1 << 16
@@ -251,12 +251,6 @@ def _verify(part: BinaryIO, sha256: str | None, size: int | None, check: Callabl
         except HarError as error:
             raise _Bad(str(error)) from None
     return Receipt(length, digest)
-
-
-def file_sha256(path: str | Path) -> str:
-    """SHA-256 of a file as 64 hex digits."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _copy(url: str, part: BinaryIO, size: int | None, max_bytes: int) -> None:

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from har.core.errors import HarError
-from har.core.files import link_or_copy, replacing_folder
+from har.core.files import file_sha256, link_or_copy, replacing_folder
 from har.core.readers import MB, is_whole, one_line
 from har.models.hub_files import INDEX, SMALL_FILES, WEIGHTS, check_model, check_small_files, weight_files
 
@@ -76,7 +76,7 @@ def fetch_hub(
     except Exception as error:  # httpx's and the library's own have no common base
         raise HarError(f"{label}: {_reason(error)}") from None
     for file in files:
-        if sha256 and file.name == WEIGHTS and (found := _digest(file, hashlib.sha256())) != sha256.lower():
+        if sha256 and file.name == WEIGHTS and (found := file_sha256(file)) != sha256.lower():
             raise HarError(f"{label}: {file.name} has sha256 {found}, expected {sha256} (as given)")
     with replacing_folder(dest_dir) as folder:
         for file in files:
@@ -213,13 +213,11 @@ def _is_spoilt(file: Path) -> bool:
     name = Path(os.readlink(file)).name if file.is_symlink() else ""
     if len(name) not in (40, 64):
         return False
-    begun = hashlib.sha256() if len(name) == 64 else hashlib.sha1(b"blob %d\0" % file.stat().st_size)
-    return _digest(file, begun) != name
-
-
-def _digest(file: Path, digest) -> str:
+    if len(name) == 64:
+        return file_sha256(file) != name
+    blob = hashlib.sha1(b"blob %d\0" % file.stat().st_size)
     with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, lambda: digest).hexdigest()
+        return hashlib.file_digest(stream, lambda: blob).hexdigest() != name
 
 
 class _RefusedError(Exception):

@@ -18,7 +18,8 @@ from urllib.parse import quote, urlsplit
 from tqdm import tqdm
 
 from har.data.coco.annotations import safe_file_name
-from har.data.download import CHUNK, Receipt, download, file_sha256, scheme_of
+from har.core.files import file_sha256
+from har.data.download import CHUNK, Receipt, download, scheme_of
 from har.data.photographs import LOOK, MAX_PIXELS, opened, rgb
 from har.core.errors import HarError
 from har.core.files import link_or_copy, replacing

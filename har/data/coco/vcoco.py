@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from har.data.download import download, file_sha256
+from har.core.files import file_sha256
+from har.data.download import download
 from har.data.coco.fetch import cache_folder
 from har.core.errors import HarError
 from har.core.readers import MB, is_text, is_whole, read_json

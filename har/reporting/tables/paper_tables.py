@@ -196,7 +196,7 @@ def _processor_note(processor: str, rows: Sequence[Mapping]) -> str:
             )
     return (
         f"Made on {processor}. Another processor rounds sums differently, and a mean over runs may then move by "
-        f"{', '.join(parts)}; `make gate` allows that much."
+        f"{', '.join(parts)}; make gate allows that much."
     )
 
 

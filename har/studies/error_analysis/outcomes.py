@@ -17,7 +17,6 @@ from har.evaluation.ensemble import ensemble
 from har.evaluation.metrics import cells
 
 SPLITS = ("test", "extended")
-OUTCOMES = ("task", "model", "split", "image_id", "label", "runs", "error", "predicted", "p_predicted", "p_true")
 DIGITS = 6  # of shares and probabilities
 
 
