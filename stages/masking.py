@@ -5,9 +5,11 @@ from pathlib import Path
 import pandas as pd
 from joblib import delayed
 
+from har.config.training import TrainRun
 from har.core.parallel import side_by_side
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
+from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.masking.conditions import Drawing, region_masks
 from har.studies.masking.figures import draw
@@ -57,12 +59,12 @@ def tables(context: Context, *told) -> None:
 
 def trained(context: Context) -> list[Trained]:
     """The trained models that see pixels."""
-    models = context.profile.models
-    return [
-        Trained(run.model, models[run.model], context.data / "models" / f"activity-{run.model}")
-        for run in context.params.run.train.values()
-        if run.task == "activity" and models[run.model].kind != "mlp"
-    ]
+    kept = [Trained(run.model, context.data / "models" / name) for name, run in activity(context).items()]
+    return [model for model in kept if settings(model.folder).kind != "mlp"]
+
+
+def activity(context: Context) -> dict[str, TrainRun]:
+    return {name: run for name, run in context.params.run.train.items() if run.task == "activity"}
 
 
 def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
@@ -81,11 +83,10 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
             readers["zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"] = ZeroShot(
                 texts, embedded.logit_scale
             )
-        for run in context.params.run.train.values():
-            model = profile.models[run.model]
-            if run.task == "activity" and model.kind == "mlp" and model.backbone == encoder:
-                needed = texts if model.features == "similarity" else None
-                readers[run.model] = Head(model, data / "models" / f"activity-{run.model}", needed)
+        for name, run in activity(context).items():
+            model = settings(data / "models" / name)
+            if model.kind == "mlp" and model.backbone == encoder:
+                readers[run.model] = Head(data / "models" / name, texts if model.features == "similarity" else None)
         found.append(Frozen(encoder, data / "backbones" / encoder, readers))
     return found
 

@@ -28,7 +28,7 @@ def noise(context: Context, *, keep: Path) -> None:
     fitted = split[split.label.isin(classes) & split.split.isin(["train", "validation"])]
     images = pd.concat([fitted, choose_images(split, classes, masks.images, masks.seed)], ignore_index=True)
     found = study(
-        Trained(model, profile.models[model], data / "models" / f"activity-{model}"),
+        Trained(model, data / "models" / f"activity-{model}"),
         images,
         classes,
         data / "store",

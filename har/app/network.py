@@ -16,17 +16,16 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from har.config.load import Block, validate
 from har.config.models import Mlp, Model
 from har.core.errors import HarError
-from har.core.readers import is_text, is_whole, read_json
+from har.core.readers import is_whole, read_json
 from har.data.store import read_index
 from har.models.build import logits
 from har.models.checkpoint import labels_of, load_own
 from har.models.checks import check_answers, opening
 from har.models.hub_files import check_safetensors
 from har.models.preprocess import Preprocess, from_folder, hub_config
-from har.models.registry import read_config
+from har.models.registry import own_settings, read_config
 from har.training import embeddings
 
 SETTINGS, ENCODER, TEXTS = "har.json", "encoder", "texts.safetensors"
@@ -94,8 +93,8 @@ class OnEmbeddings(Network):
 def open_checkpoint(folder: str | Path) -> Network:
     """The trained model in `folder`; HarError says what is missing or not understood, or that it does not compute."""
     folder = Path(folder)
-    config = read_config(folder)
-    network = _own(folder, config) if "classes" in config and "config" in config else _hub(folder, config)
+    own = own_settings(folder)
+    network = _hub(folder, read_config(folder)) if own is None else _own(folder, *own)
     with opening(folder, "a model that works"), torch.inference_mode():
         grey = torch.full((1, 3, network.preprocess.size, network.preprocess.size), 128, dtype=torch.uint8)
         check_answers(network.logits(grey), (1, len(network.classes)))
@@ -113,19 +112,7 @@ def _hub(folder: Path, config: dict) -> Network:
     return Network(folder, model, labels_of(model, folder), from_folder(folder))
 
 
-class Described(Block):
-    """What config.json of the project's own networks holds beside the names of the classes."""
-
-    config: Model
-
-
-def _own(folder: Path, described: dict) -> Network:
-    classes = described["classes"]
-    if not isinstance(classes, list) or not all(map(is_text, classes)) or not 2 <= len(set(classes)) == len(classes):
-        raise HarError(f"{folder}/config.json: classes must be a list of two or more different names")
-    config = validate(Described, {"config": described["config"]}, f"{folder}/config.json").config
-    if config.kind == "finetune":
-        raise HarError(f"{folder}/config.json: kind finetune is kept in the hub's format")
+def _own(folder: Path, config: Model, classes: Sequence[str]) -> Network:
     model, preprocess = load_own(folder, config, classes)
     if config.kind != "mlp":
         return Network(folder, model, classes, preprocess)

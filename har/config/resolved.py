@@ -19,7 +19,6 @@ def resolved(params: Params) -> dict:
         "cross_validation": profile.cross_validation.models,
         "learning_curve": profile.learning_curve.models,
         "ablate": [profile.ablation.variants[name].model for name in profile.variants()[0]],
-        "noise": [run.noise],
     }
     return {
         "profile": params.profile,

@@ -12,29 +12,26 @@ from har.models.build import build
 from har.models.checks import check_finite, check_shapes, opening
 from har.models.hub_files import check_safetensors
 from har.models.preprocess import Preprocess, from_folder
-from har.models.registry import read_config
+from har.models.registry import own_settings
 
 
-def load_kept(folder: str | Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:
+def load_kept(folder: str | Path, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:
     """The model in `folder`, in evaluation mode, and its preprocessing (None for MLPs on embeddings).
 
-    config: the block of params.yaml that it was trained by. Raises HarError where the folder holds no such model or
-    one of other classes.
+    Raises HarError where the folder holds no such model or one of other classes.
     """
     folder = Path(folder)
-    if config.kind == "finetune":
+    own = own_settings(folder)
+    if own is None:
         from har.models.classifier import finetuned
 
         model = finetuned(folder)
         known = labels_of(model, folder)
     else:
-        known = read_config(folder).get("classes")
+        config, known = own
     if known != list(classes):
-        had = listed(known) if isinstance(known, list) and known else "no classes"
-        raise HarError(f"{folder}: a model of {had}, expected {', '.join(classes)}")
-    if config.kind == "finetune":
-        return model, from_folder(folder)
-    return load_own(folder, config, classes)
+        raise HarError(f"{folder}: a model of {listed(known)}, expected {', '.join(classes)}")
+    return (model, from_folder(folder)) if own is None else load_own(folder, config, classes)
 
 
 def load_own(folder: Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:

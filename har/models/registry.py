@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from har.config.load import Block, validate
+from har.config.models import Model
 from har.core.errors import HarError
-from har.core.readers import is_number, is_whole, read_json
+from har.core.readers import is_number, is_text, is_whole, read_json
 
 SPLITS = ("validation", "test", "extended")
+
+
+class Settings(Block):
+    config: Model
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ class Trained:
         """The checkpoint's config.json."""
         return read_config(self.folder)
 
+    @cached_property
+    def settings(self) -> Model:
+        return settings(self.folder)
+
     @property
     def opens_in_transformers(self) -> bool:
         return "model_type" in self.config
@@ -45,6 +55,25 @@ class Trained:
 def read_config(folder: Path) -> dict:
     """A checkpoint's config.json; HarError where there is none."""
     return read_json(folder / "config.json", "the configuration of a model")
+
+
+def settings(folder: Path) -> Model:
+    """The block of params.yaml that the model in `folder` was trained by, from its config.json."""
+    return validate(Settings, {"config": read_config(folder).get("config")}, f"{folder}/config.json").config
+
+
+def own_settings(folder: Path) -> tuple[Model, list[str]] | None:
+    """Settings and classes of one of the project's own networks, None for a model in the hub's format. Raises
+    HarError where they are not understood."""
+    config = read_config(folder)
+    if "classes" not in config or "config" not in config:
+        return None
+    found, classes = settings(folder), config["classes"]
+    if not isinstance(classes, list) or not all(map(is_text, classes)) or not 2 <= len(set(classes)) == len(classes):
+        raise HarError(f"{folder}/config.json: classes must be a list of two or more different names")
+    if found.kind == "finetune":
+        raise HarError(f"{folder}/config.json: kind finetune is kept in the hub's format")
+    return found, classes
 
 
 def trained(profile: str, root: str | Path = ".") -> list[Trained]:

@@ -82,15 +82,15 @@ def _world(one: Trained, profile: Profile) -> str:
 
 
 def _backbone(one: Trained, profile: Profile) -> Backbone | None:
-    name = getattr(profile.models[one.model], "backbone", None)
+    name = getattr(one.settings, "backbone", None)
     return profile.backbones[name] if name else None
 
 
 def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
-    config, backbone = profile.models[one.model], _backbone(one, profile)
+    backbone = _backbone(one, profile)
     text = (
         f"Tells from one photograph which of {len(classes)} activities its people show: {', '.join(classes)}. It is "
-        f"{KINDS.get(config.kind, f'a model of kind {config.kind}')}, {one.metrics['parameters']:,} trained "
+        f"{KINDS[one.settings.kind]}, {one.metrics['parameters']:,} trained "
         f"parameters, made by har-still, a reproducible pipeline of {PAPER}."
     )
     if backbone is None:
@@ -198,13 +198,12 @@ def _limits(profile: Profile, own: dict) -> str:
 
 
 def _reproduce(one: Trained, profile: Profile, commit: str) -> str:
-    config = profile.models[one.model]
-    shown = {"models": {one.model: config.model_dump()}, "training": profile.training.model_dump()}
+    shown = {"models": {one.model: one.settings.model_dump()}, "training": profile.training.model_dump()}
     if "backbone" in shown["models"][one.model]:
-        backbone = profile.backbones[config.backbone]
+        backbone = profile.backbones[one.settings.backbone]
         # what another source would need is noise here, and a path of somebody's machine tells nobody else anything
         keys = {"source"} | ({"id", "revision", "sha256"} if backbone.source == "hub" else set())
-        shown["backbones"] = {config.backbone: backbone.model_dump(include=keys)}
+        shown["backbones"] = {one.settings.backbone: backbone.model_dump(include=keys)}
     block = yaml.safe_dump({one.profile: shown}, sort_keys=False, allow_unicode=True, width=110)
     made = f"Made by commit {commit}.\n\n" if commit else ""
     return (

@@ -249,12 +249,14 @@ def rate_factor(step: int, steps: int, warmup: float) -> float:
 
 def save(model, config: Model, classes: list[str], folder: Path, backbone: Path | None) -> None:
     """Weights as safetensors: the hub's own format for transformers models (with the preprocessing, so
-    that its image-classification pipeline opens the folder), else state dict and configuration."""
+    that its image-classification pipeline opens the folder), else state dict and classes. config.json holds `config`
+    as well."""
     folder.mkdir(parents=True, exist_ok=True)
     if config.kind == "finetune":
         from har.models.lora import merge
 
         merge(model)
+        model.config.config = config.model_dump()  # a key more in the hub's config.json
         model.cpu().save_pretrained(folder)
         write_json(folder / "preprocessor_config.json", hub_config(backbone))
         return

@@ -105,14 +105,6 @@ def test_photographs_and_foreign_weights_keep_their_own_licences(project):
     assert "generated" not in text
 
 
-def test_a_new_kind_of_model_has_a_card_too(project):
-    profile, name = parameters.profile(), "activity-cnn_base"
-    new = profile.models["cnn_base"].model_copy(update={"kind": "wavelet"})
-    predictions = read_predictions(project / f"data/sample/predictions/{name}.parquet")
-    text = card(named(name, "sample", project), profile.model_copy(update={"models": {"cnn_base": new}}), predictions)
-    assert "a model of kind wavelet" in text
-
-
 def test_the_settings_travel_along(project, tmp_path):
     export("activity-cnn_base", tmp_path / "kept", root=project)
     assert json.loads((tmp_path / "kept/har.json").read_text()) == {"name": "activity-cnn_base", "short_side": 48}

@@ -153,7 +153,7 @@ class TestContext:
         assert others == {"sources": None, "already": None}
 
     def test_a_study_sees_the_models_that_it_trains(self):
-        _, profile, _ = context.partial(self.whole, ["fitted.noise", "fitted.ablate"])
+        _, profile, _ = context.partial(self.whole, ["fitted.ablate"])
         assert list(profile.models) == ["clip"]
 
     def test_templates_are_filled_in_from_the_command_and_the_run(self):
@@ -181,7 +181,7 @@ class TestContext:
 
         for stage in (("train", "activity", "clip"), ("ablate",), ("noise",), ("explain",), ("cross_validation",)):
             assert values(self.whole, *stage) == values(after, *stage), stage
-        for stage in (("train", "activity", "cnn_base"), ("augment",), ("cards",)):
+        for stage in (("train", "activity", "cnn_base"), ("augment",)):
             assert values(self.whole, *stage) != values(after, *stage), stage
 
     def test_how_tables_are_made_retrains_nothing(self):

@@ -1,6 +1,7 @@
 """The masking study: what is told of a model whose cues are hidden follows from its predictions, and nothing else."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -137,10 +138,10 @@ def world(store, photos, checkpoints, tmp_path_factory):
     folder = store._pixels.filename.parent
     texts = np.eye(3, 16, dtype=np.float32)
     models = [
-        Trained("cnn_base", CNN, root / "cnn"),
-        Trained("vit", FINETUNE, root / "vit"),
+        Trained("cnn_base", root / "cnn"),
+        Trained("vit", root / "vit"),
         Frozen("clip", checkpoints["clip"], {"zero_shot": ZeroShot(texts, 10.0),
-                                             "multimodal": Head(MLP, root / "mlp", None)}),
+                                             "multimodal": Head(root / "mlp", None)}),
     ]  # fmt: skip
     return models, images, folder, instances
 
@@ -173,7 +174,7 @@ class TestStudy:
 
     def test_with_nothing_hidden_a_model_says_what_it_says(self, predictions, world, store):
         models, images, *_ = world
-        network, preprocess = load_kept(models[1].folder, FINETUNE, CLASSES)
+        network, preprocess = load_kept(models[1].folder, CLASSES)
         x = torch.as_tensor(preprocess.load(store, images.image_id))
         with torch.no_grad():
             expected = torch.softmax(logits(network, preprocess.normalise(x)), 1)
@@ -230,11 +231,16 @@ class TestKept:
     def test_another_model_or_none_is_named(self, world, tmp_path):
         folder = world[0][0].folder
         with pytest.raises(HarError, match="a model of walking, sitting, standing, expected sitting, walking"):
-            load_kept(folder, CNN, ["sitting", "walking"])
+            load_kept(folder, ["sitting", "walking"])
+        spoilt = tmp_path / "spoilt"
+        shutil.copytree(folder, spoilt)
+        config = json.loads((folder / "config.json").read_text())
+        config["config"]["hidden"] = 17
+        (spoilt / "config.json").write_text(json.dumps(config))
         with pytest.raises(HarError, match=r"do not fit its configuration"):
-            load_kept(folder, CNN.model_copy(update={"hidden": 17}), CLASSES)
+            load_kept(spoilt, CLASSES)
         with pytest.raises(HarError, match="no such file; expected the configuration of a model"):
-            load_kept(tmp_path, CNN, CLASSES)
+            load_kept(tmp_path, CLASSES)
 
     def test_a_backbone_without_its_head_is_no_trained_model(self, checkpoints, tmp_path):
         for file in checkpoints["vit"].iterdir():
@@ -242,7 +248,7 @@ class TestKept:
         config = json.loads((tmp_path / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps(config | {"id2label": dict(enumerate(CLASSES))}))
         with pytest.raises(HarError, match="its weights lack classifier"):
-            load_kept(tmp_path, FINETUNE, CLASSES)
+            load_kept(tmp_path, CLASSES)
 
 
 def test_views_are_shared_by_networks_that_look_alike():

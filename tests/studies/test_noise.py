@@ -143,7 +143,7 @@ def task(tmp_path_factory):
     save(network, CNN, CLASSES, root / "cnn", None)
     split = pd.DataFrame({"image_id": range(30), "label": [CLASSES[i % 3] for i in range(30)],
                           "split": ["train"] * 12 + ["validation"] * 6 + ["test"] * 6 + ["extended"] * 6})  # fmt: skip
-    return Trained("cnn_base", CNN, root / "cnn"), split, root / "store"
+    return Trained("cnn_base", root / "cnn"), split, root / "store"
 
 
 def learnt(task, run, split=None) -> FittedNoise:
@@ -176,7 +176,7 @@ class TestLearning:
         from har.data.store import Store
         from har.models.checkpoint import load_kept
 
-        network, preprocess = load_kept(model.folder, CNN, CLASSES)
+        network, preprocess = load_kept(model.folder, CLASSES)
         x = torch.as_tensor(preprocess.load(Store(folder), range(18, 30)))
         with torch.no_grad():
             expected = torch.softmax(logits(network, preprocess.normalise(x)), 1)

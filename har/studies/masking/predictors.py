@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from har.config.models import Model
 from har.models.preprocess import Preprocess, from_folder
+from har.models.registry import settings
 from har.training.probe import Fitted
 
 Predict = Callable[[np.ndarray], dict[str, np.ndarray]]  # uint8 [n, 3, size, size] to name -> [n, C]
@@ -27,7 +27,6 @@ class ZeroShot:
 class Head:
     """A trained MLP on embeddings; texts: unit vectors [C, width] where it reads similarities, else None."""
 
-    config: Model
     folder: Path
     texts: np.ndarray | None
 
@@ -37,14 +36,14 @@ class Trained:
     """A classifier that sees pixels, from the folder of its kept run."""
 
     name: str
-    config: Model
     folder: Path
 
     @property
     def preprocess(self) -> Preprocess:
-        if self.config.kind == "finetune":
+        config = settings(self.folder)
+        if config.kind == "finetune":
             return from_folder(self.folder)
-        return Preprocess(self.config.input_size, self.config.fit)
+        return Preprocess(config.input_size, config.fit)
 
     @property
     def names(self) -> list[str]:
@@ -56,7 +55,7 @@ class Trained:
         from har.models.checkpoint import load_kept
         from har.training.loop import predict
 
-        model, preprocess = load_kept(self.folder, self.config, classes)
+        model, preprocess = load_kept(self.folder, classes)
         model = model.to(device)
 
         def probabilities(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -111,7 +110,7 @@ def _reader(reader: Fitted | ZeroShot | Head, classes: Sequence[str]) -> Callabl
     from har.models.checkpoint import load_kept
     from har.training.loop import predict
 
-    model, _ = load_kept(reader.folder, reader.config, classes)
+    model, _ = load_kept(reader.folder, classes)
 
     def through(unit: np.ndarray) -> np.ndarray:
         x = unit if reader.texts is None else unit @ reader.texts.T

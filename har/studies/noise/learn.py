@@ -17,6 +17,7 @@ from har.evaluation.metrics import negative_log_likelihood
 from har.models.build import logits
 from har.models.checkpoint import load_kept
 from har.models.classifier import patches_as_products
+from har.models.registry import settings
 from har.studies.masking.conditions import Drawing
 from har.studies.masking.predict import DIGITS
 from har.studies.masking.predictors import BATCH, Trained
@@ -40,7 +41,7 @@ def learn(
     make_reproducible()
     torch.manual_seed(config.seed)
     device = pick_device(device)
-    network, preprocess = load_kept(model.folder, model.config, classes)
+    network, preprocess = load_kept(model.folder, classes)
     network = patches_as_products(network.to(device))
 
     def forward(pixels: torch.Tensor) -> torch.Tensor:
@@ -161,8 +162,8 @@ def _patterns(network, forward, batches, run: Run, config: Noise, classes: int, 
 
 def _weights(network, forward, batches, run: Run, model: Trained, config: Noise, classes: int, n: int) -> Iterator:
     """The comparison: all weights trained on, on images masked in the same way (random erasing, Zhong et al. 2020)."""
-    epochs = config.epochs * classes
-    optimizer = torch.optim.AdamW(network.parameters(), lr=run.rate, weight_decay=model.config.weight_decay)
+    epochs, trained_by = config.epochs * classes, settings(model.folder)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=run.rate, weight_decay=trained_by.weight_decay)
     steps = epochs * -(-n // config.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
     checks, last = _check_epochs(epochs, config.checks), 0
@@ -179,7 +180,7 @@ def _weights(network, forward, batches, run: Run, model: Trained, config: Noise,
             yield epoch, snapshot(), tell
         last = epoch
         network.train()
-        loss = cross_entropy(forward(pixels), y, label_smoothing=model.config.label_smoothing)
+        loss = cross_entropy(forward(pixels), y, label_smoothing=trained_by.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
