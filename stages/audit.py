@@ -4,6 +4,7 @@ from pathlib import Path
 
 from har.core.readers import read_table
 from har.data.manifest import read_manifest
+from har.data.sources import SOURCES
 from har.data.split import read_split
 from har.data.store import Store
 from har.reporting.table import write_tables
@@ -25,7 +26,7 @@ from stages.lib.context import CACHE, Context, stage
 
 def audit(context: Context) -> None:
     profile, data = context.profile, context.data
-    rule, world = profile.audit, profile.data.source == "world"
+    rule, world = profile.audit, SOURCES[profile.data.source].drawn
     images = read_split(data / "split.csv")
     ids = images.image_id
     manifest = read_manifest(data / "manifest.csv").set_index("image_id")

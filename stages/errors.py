@@ -6,6 +6,7 @@ from har.core.files import write_parquet
 from har.core.parallel import side_by_side
 from har.data.coco.keypoints import read_visibility
 from har.data.manifest import read_evidence, read_manifest
+from har.data.sources import SOURCES
 from har.data.store import Store
 from har.reporting.table import write_tables
 from har.studies.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
@@ -39,7 +40,7 @@ def errors(context: Context) -> None:
 
     store = Store(data / "store")
     # drawn scenes lose little by a palette, and their figure is in git; photographs would, and theirs is not
-    colours = 256 if profile.data.source == "world" else None
+    colours = 256 if SOURCES[profile.data.source].drawn else None
     work = []
     for task in outcomes["task"].unique():
         models = [run.model for run in runs if run.task == task]

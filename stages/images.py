@@ -9,6 +9,7 @@ from har.data import store
 from har.data.coco.annotations import read_records
 from har.data.crops import BOXES, largest_persons, write_boxes
 from har.data.manifest import read_manifest
+from har.data.sources import SOURCES
 from stages.lib.context import CACHE, Context, stage
 from stages.lib.resumed import resumed
 
@@ -19,26 +20,9 @@ def images(context: Context, *, keep: Path) -> None:
     manifest = read_manifest(context.data / "manifest.csv")
     folder = context.data / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    if data.source == "world":
-        from har.synthetic.files import draw_files
-
-        provenance = draw_files(data.world.seed, manifest.image_id, folder, jobs, keep / "drawn")
-    elif data.own:
-        from har.data.folder.copy import copy_files
-        from har.data.folder.inspect import read_images
-        from stages.lib.own import listing
-
-        looked_at = read_images(context.data / "annotations").query("image_id in @manifest.image_id")
-        sources = {one.image_id: one.path for one in listing(context).images}
-        provenance = copy_files(looked_at, sources, folder, jobs)
-    else:
-        from har.data.coco.fetch import fetch_images
-
-        rows = manifest[["image_id", "file_name", "width", "height"]].itertuples(index=False, name=None)
-        server = data.server
-        provenance = fetch_images(
-            rows, server.url, folder, CACHE / "downloads", folder=server.images, workers=server.connections
-        )
+    provenance = SOURCES[data.source].photographs(
+        data, manifest, folder, annotations=context.data / "annotations", jobs=jobs, cache=CACHE, keep=keep
+    )
     write_csv(context.data / "provenance.csv", pd.DataFrame(provenance))
     files = {row.image_id: folder / row.file_name for row in manifest.itertuples()}
     side = context.profile.store.short_side

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from har.data.manifest import read_evidence, read_manifest
+from har.data.sources import SOURCES
 from har.data.split import read_split
 from har.reporting.page.build import Source, build
 from har.reporting.page.gallery import read_traits
@@ -18,7 +19,7 @@ def page(context: Context) -> None:
     source = Source(
         profile=context.params.profile,
         header=header(context),
-        generated=profile.data.source == "world",
+        images=SOURCES[profile.data.source],
         manifest=read_manifest(data / "manifest.csv"),
         split=read_split(data / "split.csv"),
         evidence=read_evidence(data / "evidence.csv"),
@@ -28,7 +29,6 @@ def page(context: Context) -> None:
         explain=data / "explain",
         traits=read_traits(data / "errors.parquet"),
         papers=papers,
-        owned=profile.data.own,
         deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if papers else "",
     )
     print(f"{build(source, context.reports, profile.page, context.published)} is written: open it in a browser")

@@ -161,14 +161,11 @@ def _reach(url: str) -> tuple[str, int]:
 
 def _images(params: Params) -> int:
     """Images of the profile, the user's own counted where they lie; HarError where the run would refuse them."""
-    from har.data.folder.find import find_in_folder, find_in_table
+    from har.data.sources import listing
 
     data, curate = params.active.data, params.active.curate
-    if data.source == "folder":
-        return len(find_in_folder(data.folder.root, data.folder.groups).images)
-    if data.source == "csv":
-        columns = data.csv.model_dump(exclude={"file", "root", "unreadable"})
-        return len(find_in_table(data.csv.file, data.csv.root, **columns, groups=data.folder.groups).images)
+    if data.own:
+        return len(listing(data).images)
     return sum(one.count for one in curate.classes.values()) + curate.extended
 
 

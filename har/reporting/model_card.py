@@ -5,6 +5,7 @@ import yaml
 
 from har.config.models import Backbone
 from har.config.profile import Profile
+from har.data.sources import SOURCES
 from har.evaluation.predictions import classes_of
 from har.evaluation.summary import summarise
 from har.models.registry import Trained
@@ -76,9 +77,7 @@ def _front_matter(one: Trained, profile: Profile, own: dict) -> str:
 
 
 def _world(one: Trained, profile: Profile) -> str:
-    told = {"world": "generated scenes, no photographs", "server": "photographs of COCO 2017"}
-    told = told.get(profile.data.source, "images of the user's own")
-    return f"profile {one.profile}: {told}"
+    return f"profile {one.profile}: {SOURCES[profile.data.source].title}"
 
 
 def _backbone(one: Trained, profile: Profile) -> Backbone | None:
@@ -146,7 +145,7 @@ def _interval(score: dict) -> str:
 
 
 def _data(profile: Profile, classes: tuple[str, ...]) -> str:
-    rule = profile.curate
+    rule, rights = profile.curate, SOURCES[profile.data.source].rights
     alone = f"; of several activities the first of {', '.join(rule.precedence)} counts" if rule.precedence else ""
     alone = alone or ", and of no other one"
     split = (
@@ -154,26 +153,14 @@ def _data(profile: Profile, classes: tuple[str, ...]) -> str:
         f"({profile.split.mode}, seed {profile.split.seed})"
     )
     if profile.data.own:
-        return (
-            f"Images of {', '.join(classes)} with the labels that they came with, {split}. Whose they are is not known."
-        )
+        return f"Images of {', '.join(classes)} with the labels that they came with, {split}.\n\n{rights}"
     images = sum(rule.classes[name].count for name in classes)
     label = (
         f"{images} images of {', '.join(classes)}, {split}. Labels come from captions, not "
         f"from people who were asked for the activity: at least {rule.min_captions} of an image's captions hold a "
         f"person word and a word of the activity{alone}."
     )
-    if profile.data.source == "world":
-        return (
-            f"{label}\n\nThe images are illustrations that the project draws from a seed, with captions from a grammar "
-            "(some silent about the activity, some wrong). Nobody is depicted. Images and annotations are under the "
-            "project's licence, Apache-2.0."
-        )
-    return (
-        f"{label}\n\nThe photographs are COCO's (val2017, or a mirror's); each has its own licence, chosen by its "
-        "author on Flickr, some of them for non-commercial use only; the annotations are CC BY 4.0, COCO Consortium. "
-        "Ids and licences are in the project's manifest; no photograph is in this folder."
-    )
+    return f"{label}\n\n{rights} No photograph is in this folder; ids and licences are in the project's manifest."
 
 
 def _limits(profile: Profile, own: dict) -> str:
@@ -188,7 +175,7 @@ def _limits(profile: Profile, own: dict) -> str:
         "One label a photograph, whoever is in it; a photograph without people, or of another activity, gets one too.",
         "Probabilities are not calibrated beyond what the project's reports show.",
     ]
-    if profile.data.source == "world":
+    if SOURCES[profile.data.source].drawn:
         lines.insert(0, "**It has seen generated illustrations alone: it says nothing about photographs.**")
     lines.append(
         "Meant for research on recognition in still images. Not for surveillance, for identifying or assessing people, "

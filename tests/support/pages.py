@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from har.config.report import Page
+from har.data.sources import SOURCES
 from har.reporting.page import build as pages
 from har.reporting.page.build import Source
 from har.reporting.table import Column, Table, count, number, write_tables
@@ -91,7 +92,7 @@ def source(folder: Path, count: int = 24) -> Source:
     return Source(
         profile="sample",
         header="profile sample: generated world",
-        generated=True,
+        images=SOURCES["world"],
         manifest=manifest,
         split=pd.DataFrame({"image_id": ids, "label": label, "split": part}),
         evidence=evidence,

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from har.config.report import Page
 from har.core.files import write_bytes, write_text
+from har.data import sources
 from har.reporting.contents import Figure, Section, anchor, sections_in
 from har.reporting.page import charts, gallery
 from har.reporting.page.html import prose, render
@@ -27,6 +28,10 @@ from har.reporting.page.thumbnails import write_photographs
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
 DEVIATIONS = "Where we leave the paper, and why"
 DEVIATIONS_AFTER = "The paper's tables"
+COPIED = (
+    " They are copied to this folder for reading results, and are not part of the project: ask their authors before "
+    "passing them on."
+)
 STRIP = 4  # images of each class at the top of the page
 # a drawing that tells its numbers takes the place of the picture: figure -> task, table
 CHARTS = {
@@ -39,13 +44,13 @@ CHARTS = {
 class Source:
     """What the page shows: manifest and evidence (har.data.manifest), split (har.data.split), predictions by
     (task, model), tasks and their classes, the folder of the photographs that the manifest names, and `explain`, that
-    of maps, which need not exist. `header` tells which profile made the numbers; `generated` images are nobody's
-    photographs.
+    of maps, which need not exist. `header` tells which profile made the numbers; `images` where they come
+    from.
     """
 
     profile: str
     header: str
-    generated: bool
+    images: sources.Source
     manifest: pd.DataFrame
     split: pd.DataFrame
     evidence: pd.DataFrame
@@ -55,7 +60,6 @@ class Source:
     explain: Path
     traits: pd.DataFrame | None = None  # gallery.read_traits
     papers: bool = True  # the classes are the paper's
-    owned: bool = False  # the photographs are the user's own
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
 
 
@@ -78,13 +82,13 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     images = gallery.images(manifest, source.split, source.tasks)
     answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
     files = zip(manifest.image_id, map(source.photographs.joinpath, manifest.file_name), strict=True)
-    write_photographs(files, len(manifest), out, settings, turn=source.owned)
+    write_photographs(files, len(manifest), out, settings, turn=source.images.listing is not None)
     maps = {}
     for model in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
         found = read_maps(model, images["id"], images["classes"])
         write_script(out / "maps" / f"{model.name}.js", f"maps/{model.name}", found)
         maps[model.name] = {"classes": found["classes"], "method": found["method"]}
-    about = {"profile": source.profile, "generated": source.generated, "maps": maps}
+    about = {"profile": source.profile, "generated": source.images.drawn, "maps": maps}
     write_script(out / "data/images.js", "images", about | images)
     tested = np.isin(np.array(images["splits"])[images["split"]], ("test", "extended"))
     tallies = gallery.tallies(answers, list(source.tasks), tested)
@@ -141,7 +145,7 @@ def document(
         strip=strip,
         sections=body,
         count=f"{len(images['id']):,}",
-        rights=_rights(source.generated, source.owned),
+        rights=source.images.rights + ("" if source.images.drawn else COPIED),
     )
 
 
@@ -165,18 +169,3 @@ def _shown(images: Mapping) -> list[int]:
     first = min((classes for classes in images["tasks"].values()), key=lambda c: -len(c), default=[])
     columns = [[i for i in told if images["label"][i] == number][:STRIP] for number in first]
     return [column[k] for k in range(STRIP) for column in columns if k < len(column)]
-
-
-def _rights(generated: bool, owned: bool) -> str:
-    if owned:
-        return "The images are your own, copied to this folder for reading results; they are not part of the project."
-    if generated:
-        return (
-            "The images are drawn by the project and under its licence; nobody is depicted. Their licence ids are "
-            "drawn at random, so that code which handles them is exercised."
-        )
-    return (
-        "Captions and boxes: COCO Consortium, CC BY 4.0. The photographs belong to their authors on Flickr, each under "
-        "the licence shown with it; people are recognisable in them. They are copied to this folder for reading "
-        "results, and are not part of the project: ask the authors before passing them on."
-    )
