@@ -1,5 +1,5 @@
-"""Rows without fine-tuning, for each task: the majority class, zero-shot CLIP and SigLIP, a logistic regression on
-each encoder's frozen embeddings, and one on metadata alone."""
+"""Rows without fine-tuning, for each task: the majority class, zero-shot and logistic regressions on frozen embeddings
+(har.config.rows), and one on metadata alone."""
 
 import numpy as np
 import pandas as pd
@@ -15,26 +15,28 @@ from stages.lib.context import Context, stage
 
 
 def baselines(context: Context) -> None:
-    split, encoders = read_split(context.data / "split.csv"), context.params.run.encoders
-    manifest = read_manifest(context.data / "manifest.csv")
+    data, split = context.data, read_split(context.data / "split.csv")
+    manifest = read_manifest(data / "manifest.csv")
     for task in context.params.run.tasks:
         classes, about = context.profile.tasks[task], {}
         images = split[split.label.isin(classes)]
-        rows = {"majority": majority_predictions(images, classes)}
-        for encoder in encoders:
-            found = embeddings.read(context.data / "embeddings" / encoder)
-            if found.similarities is not None:  # only an encoder with text knows classes that it was not shown
-                row = "zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"
-                rows[row] = found.zero_shot(images[images.split != "train"], classes)
-        for row in [*(f"{probe.PREFIX}{encoder}" for encoder in encoders), probe.METADATA]:
-            x = probe.features(row, context.data / "embeddings", manifest, images.image_id)
-            rows[row], fitted = fitted_row(x, images, classes, context.profile.probe)
-            about[row] = {} if fitted.c is None else {"c": fitted.c}
-            print(f"{task} {row}: C {fitted.c} {fitted.note}".rstrip())
-        for name, predictions in rows.items():
+        found, seen = {"majority": majority_predictions(images, classes)}, {}
+        for name, row in context.profile.rows.items():
+            if row.kind == "probe":
+                seen[name] = probe.features(row, data / "embeddings", images.image_id)
+            elif row.kind == "zero_shot":
+                embedded = embeddings.read(data / "embeddings" / row.backbone, row.views)
+                if embedded.texts is not None:  # only an encoder with text knows classes that it was not shown
+                    found[name] = embedded.zero_shot(images[images.split != "train"], classes)
+        seen[probe.METADATA] = probe.metadata_features(manifest, images.image_id)
+        for name, x in seen.items():
+            found[name], fitted = fitted_row(x, images, classes, context.profile.probe)
+            about[name] = {} if fitted.c is None else {"c": fitted.c}
+            print(f"{task} {name}: C {fitted.c} {fitted.note}".rstrip())
+        for name, predictions in found.items():
             predictions = with_groups(predictions[predictions.split != "train"], images)
-            write_predictions(context.data / "baselines" / f"{task}-{name}.parquet", predictions)
-            write_json(context.data / "baselines" / f"{task}-{name}.json", about.get(name, {}))
+            write_predictions(data / "baselines" / f"{task}-{name}.parquet", predictions)
+            write_json(data / "baselines" / f"{task}-{name}.json", about.get(name, {}))
 
 
 def fitted_row(

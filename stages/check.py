@@ -20,6 +20,8 @@ def check() -> None:
         print(f"profiles.{params.profile}.{'.'.join(path)}: {value}")
     for name in params.skipped:
         print(f"run.train.{name}: profile {params.profile} has no task {name.split('-')[0]}, so it trains nothing")
+    for name, reason in params.rows[1].items():
+        print(f"rows.{name} is left out: {reason}")
     for name, reason in params.active.variants()[1].items():
         print(f"ablation.variants.{name} is left out: {reason}")
     write_json(PARAMS, resolved(params))

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from har.data.split import read_split
+from har.evaluation.ensemble import combined
 from har.reporting.table import write_tables
-from har.studies.cross_validation.fit import resample, write_resampled
+from har.studies.cross_validation.fit import MAJORITY, resample, write_resampled
 from har.studies.cross_validation.report import cross_validation_tables
 from stages.lib.context import Context, stage
 from stages.lib.header import header
@@ -17,12 +18,20 @@ def cross_validation(context: Context, *, keep: Path) -> None:
     profile, classes = context.profile, context.profile.tasks["activity"]
     split = read_split(context.data / "split.csv")
     drawn = split[(split.split != "extended") & split.label.isin(classes)].sort_values("image_id", ignore_index=True)
-    models = recipes(context, profile.cross_validation.models, drawn, classes)
+    wanted, rows = profile.cross_validation.models, profile.rows
+    ensembles = {name: rows[name].members for name in wanted if name in rows and rows[name].kind == "ensemble"}
+    fitted = dict.fromkeys(name for one in wanted for name in ensembles.get(one, [one]))
+    models = recipes(context, list(fitted), drawn, classes)
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     frames = resample(models, drawn, classes, profile.cross_validation, **options)
+    for name, members in ensembles.items():
+        frames[name] = combined([frames[member] for member in members], ["repeat", "fold", "image_id"])
+    frames = {name: frame for name, frame in frames.items() if name in (MAJORITY, *wanted)}
     for name, frame in frames.items():
         write_resampled(context.data / "cross_validation" / f"{name}.parquet", frame)
-    random = [name for name, recipe in models.items() if recipe.random]
+    random = [
+        name for name in frames if any(models[one].random for one in ensembles.get(name, [name]) if one in models)
+    ]
     tables = cross_validation_tables(frames, random, header(context), profile.report.confidence)
     write_tables(tables, context.reports / "cross_validation")
     print(tables["cross_validation"].markdown())

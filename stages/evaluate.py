@@ -19,7 +19,8 @@ def evaluate(context: Context) -> None:
         elif (about := data / "generative" / f"{model}.json").exists():
             pass
         else:
-            about, folder = data / "baselines" / f"{name}.json", out / "baselines"
+            made = "ensembles" if (data / "ensembles" / f"{name}.json").exists() else "baselines"
+            about, folder = data / made / f"{name}.json", out / "baselines"
         found = scalars(predictions, report)
         write_json(folder / f"{name}.json", found | read_json(about, "what was trained"))
         shown[name] = {split: {key: found[split][key] for key in HEADLINE} for split in SPLITS if split in found}

@@ -78,7 +78,7 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
         embedded, texts = embeddings.read(folder), None
         x = embedded.rows(train.image_id, "image", classes).astype(float)
         readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe)}
-        if embedded.similarities is not None:
+        if embedded.texts is not None:
             texts = embedded.text_rows(classes)
             readers["zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"] = ZeroShot(
                 texts, embedded.logit_scale

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Hex64, Op, Share, Side, Widths, Words
+from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words
 
 
 class Backbone(Block):
@@ -31,8 +31,17 @@ class Backbone(Block):
         return self
 
 
+class Crops(Block):
+    """number x number windows of a share of width and height."""
+
+    share: Fraction
+    number: PositiveInt
+
+
 class Embed(Block):
     batch_size: PositiveInt
+    crops: Annotated[list[Crops], Field(min_length=1)]
+    person_margin: NonNegativeFloat
     prompts: dict[str, Words]
 
 

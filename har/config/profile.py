@@ -17,6 +17,7 @@ from har.config.load import Block, explain, read_yaml, validate
 from har.config.models import Backbone, Embed, Generative, Model, Pretrain, Probe
 from har.config.overrides import ALIKE, alike, merged, place, repeated
 from har.config.report import Page, Report
+from har.config.rows import KINDS, Row, check_rows, kept, of_encoders
 from har.config.studies import (
     Ablation,
     Audit,
@@ -46,6 +47,7 @@ class Profile(Block):
     augmentation: Augmentation
     policies: dict[str, list[Op]]
     probe: Probe
+    rows: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Row]
     cross_validation: CrossValidation
     learning_curve: LearningCurve
     ablation: Ablation
@@ -80,8 +82,13 @@ class Profile(Block):
         for label in self.curate.classes:
             if label not in self.embed.prompts:
                 raise ValueError(f"embed.prompts.{label} is missing, expected a list of prompts for that class")
-        probes = {f"probe_{name}" for name in self.backbones}
-        _known("cross_validation.models", self.cross_validation.models, {*self.models, *probes, "metadata"})
+        for name in self.models:
+            if name.startswith(KINDS):
+                raise ValueError(f"models.{name}: names that start with {', '.join(KINDS)} are those of rows")
+        standard, probes = of_encoders(self.backbones), {f"probe_{name}" for name in self.backbones}
+        check_rows(self.rows, self.backbones, {**standard, **self.models, "metadata": None})
+        resampled = {*self.models, *standard, *self.rows, "metadata"}
+        _known("cross_validation.models", self.cross_validation.models, resampled)
         _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
         _known("audit.encoder", [self.audit.encoder], self.backbones)
         _known("masking.cues", list(self.masking.cues), self.curate.classes)
@@ -146,6 +153,12 @@ class Params(Block):
     def active(self) -> Profile:
         return self.profiles[self.profile]
 
+    @property
+    def rows(self) -> tuple[dict[str, Row], dict[str, str]]:
+        """The rows of this run, those that every encoder has first; of those that are left out the reason."""
+        found, left_out = kept(self.active.rows, self.run.encoders, self.active.data.own)
+        return {**of_encoders(self.run.encoders), **found}, left_out
+
     @model_validator(mode="after")
     def _profiles_say_what_they_are(self):
         for name in {"sample", "coco"} & self.profiles.keys():
@@ -178,9 +191,15 @@ class Params(Block):
                 raise ValueError(f"{where}.input is {run.input}, expected {expected} for models.{run.model}")
             if backbone and backbone not in self.run.encoders:
                 raise ValueError(f"{where} needs backbone {backbone}, which run.encoders does not list")
+        left_out = self.rows[1]
         for key in ("cross_validation", "learning_curve"):
             for name in getattr(active, key).models:
-                encoder = getattr(active.models.get(name), "backbone", None) or name.removeprefix("probe_")
+                if name in left_out:
+                    raise ValueError(
+                        f"{key}.models names {name}, but it is left out: {left_out[name]}; take {name} out"
+                    )
+                standard = of_encoders(active.backbones).get(name, active.models.get(name))
+                encoder = getattr(standard, "backbone", None)
                 if encoder in active.backbones and encoder not in self.run.encoders:
                     raise ValueError(
                         f"{key}.models names {name}, which needs {encoder}: add {encoder} to run.encoders or take "

@@ -1,6 +1,7 @@
 """params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
 
 from har.config.profile import Params
+from har.config.rows import views_of
 
 CNN_BASE = "activity-cnn_base"  # the run of the model that the augmentation study trains
 
@@ -11,9 +12,10 @@ def resolved(params: Params) -> dict:
     run.train lists names alone, since a name says task and model. A task that an entry of `run` asks for and the
     profile does not have holds no classes. Some keys are taken together for stages that would otherwise depend on all
     models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
-    `already`, the policies under which `run` trains CNN_base anyhow.
+    `already`, the policies under which `run` trains CNN_base anyhow; `views`, what of an image each encoder sees.
+    `rows` holds those of this run, also the ones that every encoder has.
     """
-    profile, run = params.active, params.run
+    profile, run, rows = params.active, params.run, params.rows[0]
     own = profile.models["cnn_base"].augmentation
     fitted = {
         "cross_validation": profile.cross_validation.models,
@@ -29,7 +31,9 @@ def resolved(params: Params) -> dict:
         },
         "already": [name for name in run.policies if CNN_BASE in run.train and profile.policies[name] == own],
         "sources": {name: profile.backbones[name].source for name in run.encoders},
+        "views": {name: views_of(rows.values(), name) for name in run.encoders},
         **profile.model_dump(),
+        "rows": {name: row.model_dump() for name, row in rows.items()},
         "tasks": profile.tasks | {name.split("-")[0]: [] for name in params.skipped},
         "pretrain": params.pretrain.model_dump(),
         "simulation": params.simulation.model_dump(),

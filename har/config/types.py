@@ -28,6 +28,7 @@ Op = Literal[
     "random_resized_crop",
 ]
 HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of a pair, ends of a line or paragraph
+View = Literal["image", "flip", "crops", "person"]  # of an image (har.data.crops)
 MaskKind = Literal["patches", "rectangle", "ellipse", "triangle", "stripes"]
 
 

@@ -1,10 +1,15 @@
-"""What of an image a model looks at: all of it, or its largest person.
+"""What of an image a model looks at, its views:
+
+image    all of it
+flip     all of it, left and right exchanged
+crops    windows spread evenly over it (`windows`)
+person   its largest person with a margin, where one is annotated; all of it otherwise
 
 A store's `boxes.csv` has a row for each image with an annotated person: image_id and left, top, right, bottom of the
 largest box of a single person (no crowd), as shares of the image's width and height, so that they hold at every size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,19 +72,55 @@ def person_window(box: np.ndarray, width: int, height: int, margin: float) -> tu
     return window[0][0], window[1][0], window[0][1], window[1][1]
 
 
-class PersonStore(Store):
+def windows(crops: Sequence[tuple[float, int]]) -> list[tuple[float, float, float]]:
+    """The windows of `crops`, pairs of a share and a number: `number` x `number` windows of that share of width and
+    height, evenly from corner to corner; a single one is the centre. Of each its share, and its place from 0 (left, top)
+    to 1 (right, bottom)."""
+    places = {number: np.linspace(0, 1, number).tolist() if number > 1 else [0.5] for _, number in crops}
+    return [(share, x, y) for share, number in crops for y in places[number] for x in places[number]]
+
+
+class View(Store):
+    """A store of which each image is what `cut(image_id, pixels)` leaves of it."""
+
+    def __init__(self, folder: str | Path, cut: Callable[[int, np.ndarray], np.ndarray]):
+        super().__init__(folder)
+        self._cut = cut
+
+    def image(self, image_id: int) -> np.ndarray:
+        return self._cut(image_id, super().image(image_id))
+
+
+class PersonStore(View):
     """A store of which each image is its largest person, where its boxes have one, and the whole image otherwise."""
 
     def __init__(self, folder: str | Path, margin: float):
-        super().__init__(folder)
-        boxes = read_boxes(self.folder / BOXES)
-        self._boxes = dict(zip(boxes.image_id, boxes[EDGES].to_numpy(), strict=True))
-        self._margin = margin
+        boxes = read_boxes(Path(folder) / BOXES)
+        boxes = dict(zip(boxes.image_id, boxes[EDGES].to_numpy(), strict=True))
 
-    def image(self, image_id: int) -> np.ndarray:
-        whole = super().image(image_id)
-        if image_id not in self._boxes:
-            return whole
-        height, width = whole.shape[:2]
-        left, top, right, bottom = person_window(self._boxes[image_id], width, height, self._margin)
-        return whole[top:bottom, left:right]
+        def person(image_id: int, whole: np.ndarray) -> np.ndarray:
+            if image_id not in boxes:
+                return whole
+            height, width = whole.shape[:2]
+            left, top, right, bottom = person_window(boxes[image_id], width, height, margin)
+            return whole[top:bottom, left:right]
+
+        super().__init__(folder, person)
+
+
+def view(store: Store, name: str, crops: Sequence[tuple[float, int]], margin: float) -> list[Store]:
+    """The view `name` of a store: one store, or one for each window of `crops`. margin: around a person."""
+
+    def window(share: float, x: float, y: float) -> Store:
+        def cut(_, whole: np.ndarray) -> np.ndarray:
+            height, width = (max(1, round(share * side)) for side in whole.shape[:2])
+            top, left = (round(place * (side - size)) for place, side, size in zip((y, x), whole.shape, (height, width)))
+            return whole[top : top + height, left : left + width]
+
+        return View(store.folder, cut)
+
+    if name == "person":
+        return [PersonStore(store.folder, margin)]
+    if name == "flip":
+        return [View(store.folder, lambda _, whole: whole[:, ::-1])]
+    return [window(*one) for one in windows(crops)] if name == "crops" else [store]

@@ -1,13 +1,20 @@
-"""What a model says of an image, all of its runs together, and which images every model misses.
+"""What a model says of an image, all of its runs together, or several models; which images every model misses.
 
 One definition for tables, figures and the page: a model's prediction is its ensemble's, the class of the largest mean
 probability over runs. Blind rows take no part where images are counted that models miss.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from har.core.errors import HarError
+
 BLIND = ("majority", "metadata")  # they see no picture: what they miss says nothing about one
+
+
+FLOOR = 1e-12  # of a probability, whose logarithm must be finite
 
 
 def is_blind(model: str) -> bool:
@@ -15,8 +22,9 @@ def is_blind(model: str) -> bool:
 
 
 def is_reference(model: str) -> bool:
-    """A row without fine-tuning, which is one run and so takes no part in tests over runs."""
-    return is_blind(model) or model.startswith(("zero_shot", "probe_"))
+    """A row that trains no network, which is one run and so takes no part in tests over runs. har.config.rows sees to
+    it that names of rows, and of no other model, start like this."""
+    return is_blind(model) or model.startswith(("zero_shot", "probe_", "ensemble_"))
 
 
 def ensemble(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,3 +36,19 @@ def ensemble(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def missed_by_every(misses: pd.DataFrame | np.ndarray) -> pd.Series | np.ndarray:
     """Whether every model misses an image, bool [n], from whether each does, bool [n, models], models > 0."""
     return misses.all(axis=1)
+
+
+def combined(members: Sequence[pd.DataFrame], keys: Sequence[str] = ("split", "image_id")) -> pd.DataFrame:
+    """One run of predictions from those of several models: of each image the mean of log-probabilities, first over a
+    model's runs, then over models, scaled to sum to 1.
+
+    keys: the columns that tell images apart. Raises HarError where the models do not predict the same images.
+    """
+    columns = [name for name in members[0].columns if name.startswith("p_")]
+    logs = [np.log(frame[columns].clip(lower=FLOOR)).groupby([frame[key] for key in keys]).mean() for frame in members]
+    if not all(one.index.equals(logs[0].index) for one in logs):
+        raise HarError("an ensemble's members predict different images")
+    shares = np.exp(sum(logs) / len(logs))
+    out = members[0].drop_duplicates(list(keys)).assign(seed=0)
+    found = shares.loc[pd.MultiIndex.from_frame(out[list(keys)])]
+    return out.assign(**found.div(found.sum(axis=1), axis=0).reset_index(drop=True).set_index(out.index))

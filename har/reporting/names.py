@@ -22,6 +22,7 @@ MODEL_NAMES = {
     "probe_siglip2": "Probe on SigLIP2",
     "metadata": "Metadata only",
 }
+ROWS = {"probe_": "Probe on {}", "zero_shot_": "{} zero-shot", "ensemble_": "Ensemble {}"}
 POLICY_NAMES = {
     "none": "None",
     "horizontal_flip": "Horizontal flip",
@@ -38,14 +39,20 @@ CLASS_NAMES = {"walking_running": "walking / running"}
 
 
 def model_name(key: str) -> str:
-    """The name a reader knows; an unknown key stands for itself, so that a new model needs no change here."""
+    """The name a reader knows; an unknown key stands for itself, so that a new model needs no change here. A row's
+    (har.config.rows) is made of its key: kind, encoder, what its author added, whether it needs person boxes."""
     if key in MODEL_NAMES:
         return MODEL_NAMES[key]
-    if key.startswith("probe_"):
-        return f"Probe on {model_name(key.removeprefix('probe_'))}"
-    if key.startswith("zero_shot_"):
-        return f"{model_name(key.removeprefix('zero_shot_'))} zero-shot"
-    return key
+    kind = next((start for start in ROWS if key.startswith(start)), None)
+    if kind is None:
+        return key
+    rest = key.removeprefix(kind)
+    encoder = max((name for name in MODEL_NAMES if f"{rest}_".startswith(f"{name}_")), key=len, default="")
+    added = rest.removeprefix(encoder).strip("_").replace("_", " + ")
+    if not encoder and kind != "ensemble_":
+        encoder, added = rest, ""
+    title = ", ".join(filter(None, [ROWS[kind].format(MODEL_NAMES.get(encoder, encoder)).strip(), added]))
+    return f"{title} (needs person boxes)" if "person" in key.split("_") else title
 
 
 def policy_name(key: str) -> str:

@@ -9,9 +9,11 @@ from joblib import Parallel, delayed
 from torch.nn.functional import normalize
 from tqdm import tqdm
 
+from har.config.models import Embed
 from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
 from har.core.files import replacing, write_json, write_text
+from har.data.crops import view
 from har.data.store import Store
 from har.models.encoder import Encoder
 from har.training.loop import pick_device
@@ -32,67 +34,89 @@ def embed(
     image_ids: Sequence[int],
     prompts: Mapping[str, Sequence[str]],
     out: str | Path,
+    config: Embed,
     *,
-    batch_size: int,
+    views: Sequence[str] = ("image",),
     jobs: int,
     device: str,
     keep: Path | None = None,
 ) -> None:
-    """Embed the store's images with the checkpoint in `folder` and, if it has a text tower, the prompts of
-    each class; writes har.training.embeddings' files to `out`.
+    """Embed views of the store's images with a frozen checkpoint and, if it has a text tower, the prompts of each
+    class.
 
-    jobs: batches side by side, each on one core, so that the numbers do not depend on how many cores there are
-    (and threads within a batch wait for each other: on a small encoder they cost more than they give). keep: a folder
-    in which finished shards of images outlive an interruption (har.core.cache). Memory does not grow with the images.
+    Args:
+        folder: the checkpoint's.
+        store, image_ids: which images.
+        prompts: class to its prompts.
+        out: a folder for har.training.embeddings' files.
+        config: batch size, and what views are of an image.
+        views: of har.data.crops; a view of several windows is the mean of their unit embeddings.
+        jobs: batches side by side, each on one core, so that the numbers do not depend on how many cores there are
+            (and threads within a batch wait for each other: on a small encoder they cost more than they give).
+        device: where the encoder computes.
+        keep: a folder in which finished shards of images outlive an interruption (har.core.cache).
+
+    Raises:
+        HarError: the weights give embeddings that are no finite numbers. Memory does not grow with the images.
     """
     torch.set_num_threads(1)
     torch.manual_seed(0)  # an architecture without weights (source: random) gets the same ones each time
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     encoder = Encoder(folder, pick_device(device))
-    ids = list(map(int, image_ids))
-    progress = tqdm(total=len(ids), desc=f"embed {out.name}", unit="image")
+    ids, crops = list(map(int, image_ids)), [(one.share, one.number) for one in config.crops]
+    stores = {name: view(store, name, crops, config.person_margin) for name in views}
+    progress = tqdm(total=len(ids) * sum(map(len, stores.values())), desc=f"embed {out.name}", unit="image")
 
-    def images_of(some: list[int]) -> torch.Tensor:
-        return encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))).cpu()
+    def units_of(store: Store, some: list[int]) -> torch.Tensor:
+        return normalize(encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))), dim=-1).cpu()
 
-    def shard(checkpoint: Path, pixels: Path, some: list[int], size: int, on: str) -> np.ndarray:
-        """Embeddings of `some` images; what else is given says what they follow from."""
+    def shard(checkpoint: Path, pixels: Path, what: tuple, some: list[int], size: int, on: str) -> np.ndarray:
+        """Embeddings of one view of `some` images; what else is given says what they follow from."""
         batches = [some[start : start + size] for start in range(0, len(some), size)]
-        chunks = []
-        # threads: Pillow and torch let go of the interpreter while they work, and the encoder is in memory once
-        found = Parallel(jobs, prefer="threads", return_as="generator")(delayed(images_of)(one) for one in batches)
-        for one, chunk in zip(batches, found, strict=True):
-            chunks.append(chunk)
-            progress.update(len(one))
-            store.forget()
-        return torch.cat(chunks).numpy()
+        total = 0
+        for one in stores[what[0]]:
+            # threads: Pillow and torch let go of the interpreter while they work, and the encoder is in memory once
+            found = Parallel(jobs, prefer="threads", return_as="generator")(
+                delayed(units_of)(one, batch) for batch in batches
+            )
+            chunks = []
+            for batch, chunk in zip(batches, found, strict=True):
+                chunks.append(chunk)
+                progress.update(len(batch))
+                one.forget()
+            total = total + torch.cat(chunks)
+        return (total / len(stores[what[0]])).numpy()
 
-    given, texts, similarities = (Path(folder), store.folder), None, []
-    if encoder.has_text:
-        texts = prompt_ensemble(encoder, prompts).cpu()
     shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
+    width = 0
     with lasting(keep) as room, progress:
-        calls, _ = kept_calls([delayed(shard)(*given, some, batch_size, encoder.device) for some in shards], room)
+        work = [
+            delayed(shard)(Path(folder), store.folder, (name, crops, config.person_margin), some, config.batch_size,
+                           encoder.device)
+            for name in views
+            for some in shards
+        ]  # fmt: skip
+        calls = iter(kept_calls(work, room)[0])
+        done = 0
 
-        def finished() -> Iterator[np.ndarray]:
-            done = 0
-            for some, (call, arguments, _) in zip(shards, calls, strict=True):
+        def finished(name: str) -> Iterator[np.ndarray]:
+            nonlocal done
+            for some in shards:
+                call, arguments, _ = next(calls)
                 rows = call(*arguments)
                 if not np.isfinite(rows).all():
                     wrong = "gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
                     raise HarError(f"{folder}: {wrong}")
-                if texts is not None:
-                    similarities.append((normalize(torch.from_numpy(rows), dim=-1) @ texts.T).numpy())
-                done += len(some)
+                done += len(some) * len(stores[name])
                 progress.update(done - progress.n)  # a kept shard's
                 yield rows
 
-        width = _save(out / "images.npy", len(ids), finished())
+        for name in views:
+            width = _save(out / f"{name}.npy", len(ids), finished(name))
     write_text(out / "index.csv", "image_id\n" + "".join(f"{i}\n" for i in ids))
-    if texts is not None:
-        _save(out / "texts.npy", len(texts), [texts.numpy()])
-        _save(out / "similarities.npy", len(ids), similarities)
+    if encoder.has_text:
+        _save(out / "texts.npy", len(prompts), [prompt_ensemble(encoder, prompts).cpu().numpy()])
     about = {
         "classes": list(prompts),
         "logit_scale": encoder.logit_scale if encoder.has_text else None,

@@ -1,9 +1,9 @@
 """Reading frozen embeddings. A folder holds
 
-images.npy        float32 [n, width], not normalised
+<view>.npy        float32 [n, width], embeddings of a view of each image (har.data.crops), of unit length; of a view of
+                  several windows the mean of these
 index.csv         image_id of each row
-similarities.npy  float32 [n, classes], cosine of image and prompt ensemble (encoders with text)
-texts.npy         float32 [classes, width], unit length (encoders with text)
+texts.npy         float32 [classes, width], unit length, the mean of each class's prompts (encoders with text)
 about.json        {"classes": [...], "logit_scale": factor on cosines or null, "width": ...}
 """
 
@@ -21,9 +21,10 @@ from har.evaluation.predictions import zero_shot_predictions
 
 @dataclass(frozen=True)
 class Embeddings:
+    """views: float32 [n, width] of each."""
+
     index: pd.Index
-    images: np.ndarray
-    similarities: np.ndarray | None
+    views: list[np.ndarray]
     classes: list[str]
     logit_scale: float | None
     texts: np.ndarray | None = None
@@ -31,20 +32,19 @@ class Embeddings:
     def text_rows(self, classes: Sequence[str]) -> np.ndarray:
         """Unit text embeddings of `classes`, float32 [classes, width]; HarError for an encoder without text."""
         if self.texts is None:
-            raise HarError("this encoder has no text tower, so no text embeddings: choose clip")
+            raise HarError("this encoder has no text tower, so no text embeddings: choose clip or siglip2")
         return self.texts[[self._place(label) for label in classes]]
 
     def rows(self, image_ids: Sequence[int], features: str, classes: Sequence[str]) -> np.ndarray:
-        """float32 [n, width]: embeddings of unit length ("image") or cosines to `classes` ("similarity")."""
+        """float32: the views' embeddings of unit length side by side, [n, views * width] ("image"), or their mean
+        cosines to `classes`, [n, classes] ("similarity")."""
         at = self.index.get_indexer(pd.Index(image_ids))
         if (at < 0).any():
             raise HarError(f"image {list(image_ids)[int(np.argmin(at))]} has no embedding")
-        if features == "image":
-            chosen = self.images[at]
-            return chosen / np.linalg.norm(chosen, axis=1, keepdims=True)
-        if self.similarities is None or self.logit_scale is None:
-            raise HarError("this encoder has no text tower, so no image-text similarities: choose clip or siglip2")
-        return self.similarities[at][:, [self._place(label) for label in classes]]
+        chosen = [view[at] for view in self.views]
+        if features == "similarity":
+            return np.mean(chosen, axis=0) @ self.text_rows(classes).T
+        return np.hstack([view / np.linalg.norm(view, axis=1, keepdims=True) for view in chosen])
 
     def _place(self, label: str) -> int:
         if label not in self.classes:
@@ -57,27 +57,23 @@ class Embeddings:
         return zero_shot_predictions(cosines, self.logit_scale, parts.image_id, parts.label, parts.split, classes)
 
 
-def read(folder: str | Path) -> Embeddings:
-    """The embeddings in `folder`; HarError names the file that is missing or does not fit the others."""
+def read(folder: str | Path, views: Sequence[str] = ("image",)) -> Embeddings:
+    """The embeddings of `views` in `folder`; HarError names the file that is missing or does not fit the others."""
     folder = Path(folder)
     classes, logit_scale = _about(folder)
     index = read_table(folder / "index.csv", {"image_id": "int64"}).image_id
-    images = read_array(folder / "images.npy", "an embedding of each image of index.csv", (len(index), None))
-    if not images.any(axis=1).all():
-        raise HarError(f"{folder}/images.npy: the embedding of image {index[images.any(axis=1).argmin()]} is 0")
-    similarities, texts = folder / "similarities.npy", None
-    if similarities.exists():
-        texts = read_array(folder / "texts.npy", "a row for each class of about.json", (len(classes), images.shape[1]))
-    return Embeddings(
-        index=pd.Index(index),
-        images=images,
-        similarities=None if texts is None else read_array(
-            similarities, "a row for each image, a column for each class", (len(index), len(classes))
-        ),
-        classes=classes,
-        logit_scale=logit_scale,
-        texts=texts,
-    )  # fmt: skip
+    found: list[np.ndarray] = []
+    for view in views:
+        shape = len(index), found[0].shape[1] if found else None
+        rows = read_array(folder / f"{view}.npy", "an embedding of each image of index.csv", shape)
+        if not rows.any(axis=1).all():
+            raise HarError(f"{folder}/{view}.npy: the embedding of image {index[rows.any(axis=1).argmin()]} is 0")
+        found.append(rows)
+    texts = None
+    if logit_scale is not None:
+        width = found[0].shape[1]
+        texts = read_array(folder / "texts.npy", "a row for each class of about.json", (len(classes), width))
+    return Embeddings(pd.Index(index), found, classes, logit_scale, texts)
 
 
 def texts(folder: str | Path, classes: Sequence[str]) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from har.config.models import Probe
+from har.config.rows import ProbeRow
 from har.core.errors import HarError
 from har.data.groups import inner_folds
 from har.evaluation.metrics import negative_log_likelihood
@@ -45,21 +46,9 @@ def metadata_features(manifest: pd.DataFrame, image_ids: Sequence[int]) -> np.nd
     return np.column_stack([width, height, width - height, rows.persons.to_numpy(float), area])
 
 
-def encoder_of(name: str) -> str | None:
-    """The encoder of the row `probe_<encoder>`, None for any other row."""
-    return name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
-
-
-def is_probe(name: str) -> bool:
-    """Whether `name` is a row of this module: such a row has no random training."""
-    return name == METADATA or encoder_of(name) is not None
-
-
-def features(name: str, folder: Path, manifest: pd.DataFrame, image_ids: Sequence[int]) -> np.ndarray:
-    """What the row `name` sees of the images, float64 [n, width]. folder: one folder of embeddings an encoder."""
-    if name == METADATA:
-        return metadata_features(manifest, image_ids)
-    found = embeddings.read(folder / encoder_of(name))
+def features(row: ProbeRow, folder: Path, image_ids: Sequence[int]) -> np.ndarray:
+    """What `row` sees of the images, float64 [n, width]. folder: one folder of embeddings an encoder."""
+    found = embeddings.read(folder / row.backbone, row.views)
     return found.rows(image_ids, "image", found.classes).astype(float)
 
 

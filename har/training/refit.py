@@ -22,11 +22,12 @@ from har.training.run import Inputs, loaded_by
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is fitted, and on what. x: its inputs, a row for each image; backbone: a checkpoint's folder;
+    """How a model is fitted, and on what. config: None where nothing is fitted, and x holds the probabilities [n,
+    classes]; x: its inputs, a row for each image; backbone: a checkpoint's folder;
     groups: a number for each image, equal where images belong together (har.data.groups);
     texts: the classes' text embeddings, where its head starts from these."""
 
-    config: Model | Probe
+    config: Model | Probe | None
     x: np.ndarray
     backbone: Path | None = None
     groups: np.ndarray | None = field(default=None, kw_only=True)
@@ -35,7 +36,7 @@ class Recipe:
     @property
     def random(self) -> bool:
         """Whether two fits on the same images differ."""
-        return not isinstance(self.config, Probe)
+        return not isinstance(self.config, Probe | None)
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def _fit(
     recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str, keep: Path
 ) -> Fitted:
     """One fit, on a copy of the images that it needs and no others."""
+    if recipe.config is None:
+        return Fitted(recipe.x[fit.predict_rows])
     if isinstance(recipe.config, Probe):
         groups = None if recipe.groups is None else recipe.groups[fit.train]
         fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)

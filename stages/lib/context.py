@@ -28,8 +28,8 @@ ALWAYS = ("profile", "training.jobs", "training.backend", "training.ray", "store
 class Context:
     """params and profile hold what dvc.yaml lists under the stage's params, and ALWAYS; no more.
 
-    sources: where each encoder of the run comes from. already: policies of augmentation under which `run` trains
-    CNN_base anyhow, as a model of its own. reports: what publish copies to `published`, which is in git.
+    sources: where each encoder of the run comes from. views: what of an image each sees. already: policies of
+    augmentation under which `run` trains CNN_base anyhow, as a model of its own. reports: what publish copies to `published`, which is in git.
     """
 
     params: Params
@@ -38,6 +38,7 @@ class Context:
     reports: Path
     published: Path
     sources: dict[str, str]
+    views: dict[str, list[str]]
     already: list[str]
 
 
@@ -100,7 +101,7 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]
         run["train"] = {f"{task}-{model}": {"task": task, "model": model} for task, model in runs}
-    others, name = {key: found.pop(key, None) for key in ("sources", "already")}, found.pop("profile")
+    others, name = {key: found.pop(key, None) for key in ("sources", "views", "already")}, found.pop("profile")
     blocks = {key: _as(field.annotation, found.pop(key)) for key, field in Params.model_fields.items() if key in found}
     return Params.model_construct(profile=name, **blocks), _as(Profile, found), others
 

@@ -1,4 +1,4 @@
-"""What a model of params.yaml, a probe or the metadata model is fitted on, for stages that fit many times."""
+"""What a model of params.yaml, a row or the metadata model is fitted on, for stages that fit many times."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ import pandas as pd
 from har.config.models import Model
 from har.data.groups import group_codes
 from har.data.manifest import read_manifest
-from har.training import probe
+from har.training import embeddings, probe
 from har.training.refit import Recipe
 from stages.lib.context import Context
 from stages.lib.inputs import inputs
@@ -17,12 +17,20 @@ SEEN = ("kind", "backbone", "features", "input_size", "fit", "view", "person_mar
 
 
 def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:
-    """A recipe for each of `names`, its inputs in the order of `images` (image_id, and group where there are any)."""
+    """A recipe for each of `names`, ensembles apart, its inputs in the order of `images` (image_id, label, split, and
+    group where there are any)."""
     manifest, found, groups = read_manifest(context.data / "manifest.csv"), {}, group_codes(images)
     for name in dict.fromkeys(names):
-        if probe.is_probe(name):
-            x = probe.features(name, context.data / "embeddings", manifest, images.image_id)
+        row = context.profile.rows.get(name)
+        if name == probe.METADATA:
+            x = probe.metadata_features(manifest, images.image_id)
             found[name] = Recipe(context.profile.probe, x, groups=groups)
+        elif row is not None and row.kind == "probe":
+            x = probe.features(row, context.data / "embeddings", images.image_id)
+            found[name] = Recipe(context.profile.probe, x, groups=groups)
+        elif row is not None:
+            told = embeddings.read(context.data / "embeddings" / row.backbone, row.views).zero_shot(images, classes)
+            found[name] = Recipe(None, told[[f"p_{label}" for label in classes]].to_numpy())
         else:
             config = context.profile.models[name]
             given = inputs(context, config, images, classes)

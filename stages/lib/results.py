@@ -13,7 +13,7 @@ CURVES, DESCRIPTION = "curves.csv", "training.json"
 
 
 def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
-    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines."""
+    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines and ensembles."""
     files, tasks, predictions = {}, context.profile.tasks, context.data / "predictions"
     for name, run in context.params.run.train.items():
         files[run.task, run.model] = predictions / f"{name}.parquet", tasks[run.task]
@@ -21,9 +21,10 @@ def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
         for model in (f"{name}_zero_shot", f"{name}_lora"):
             files["activity", model] = predictions / f"activity-{model}.parquet", tasks["activity"]
     for task in context.params.run.tasks:
-        # whatever rows the baselines stage made for the encoders of this run
-        for path in sorted((context.data / "baselines").glob(f"{task}-*.parquet")):
-            files[task, path.stem.removeprefix(f"{task}-")] = path, tasks[task]
+        # whatever rows these stages made for the encoders of this run
+        for folder in ("baselines", "ensembles"):
+            for path in sorted((context.data / folder).glob(f"{task}-*.parquet")):
+                files[task, path.stem.removeprefix(f"{task}-")] = path, tasks[task]
     return {key: read_predictions(path, classes) for key, (path, classes) in files.items()}
 
 

@@ -11,6 +11,8 @@ from parameters import error
 
 from har.config.load import read_yaml
 from har.config.profile import load_params
+from har.config.resolved import resolved
+from har.config.rows import kept
 from har.core.errors import HarError
 
 
@@ -59,10 +61,46 @@ def test_both_profiles_have_the_same_keys():
         ("split.seed", 2**32, "split.seed: input should be less than 4294967296"),
         ("curate.classes.sitting.count", None, "curate.classes.sitting: count is empty, expected a number"),
         ("curate.classes.sitting.keywords", [], "curate.classes.sitting: keywords is empty"),
+        ("rows.probe_clip_views.views", ["whole"], "rows.probe_clip_views.views.0: input should be 'image', 'flip'"),
+        ("rows.probe_clip_views.views", ["image", "image"], "rows.probe_clip_views: views repeats a view"),
+        ("rows.probe_clip_views.views", ["person"], "rows.probe_clip_views: a row that needs person boxes"),
+        ("rows.probe_clip_views.backbone", "clap", "rows.probe_clip_views.backbone names 'clap', expected one of"),
+        ("rows.probe_clip_views.backbone", "vit", "expected a name that starts with probe_vit_"),
+        ("rows.ensemble_views.members", ["clip", "clop"], "rows.ensemble_views.members names 'clop', expected one of"),
+        ("rows.ensemble_views.members", ["clip"], "rows.ensemble_views.members: list should have at least 2 items"),
+        ("rows.ensemble_views.kind", "mean", "rows.ensemble_views: input tag 'mean' found"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, key, value, said):
     assert said in error(tmp_path, {key: value})
+
+
+ROWS = {
+    "probe_vit_flip": {"kind": "probe", "backbone": "vit", "views": ["flip", "image"]},
+    "probe_clip_person": {"kind": "probe", "backbone": "clip", "views": ["person"]},
+    "ensemble_both": {"kind": "ensemble", "members": ["probe_vit_flip", "clip"]},
+    "ensemble_person": {"kind": "ensemble", "members": ["probe_clip_person", "zero_shot"]},
+}  # fmt: skip
+
+
+def test_only_views_that_rows_see_are_embedded(tmp_path):
+    found = resolved(load_params(parameters.write(tmp_path, {"rows": ROWS, "cross_validation.models": ["metadata"]})))
+    assert found["views"] == {"vit": ["image", "flip"], "clip": ["image", "person"], "siglip2": ["image"]}
+    assert {"zero_shot", "zero_shot_siglip2", "probe_vit", *ROWS} <= set(found["rows"])
+
+
+def test_rows_that_a_run_cannot_have_are_left_out_with_the_reason(tmp_path):
+    changed = parameters.write(tmp_path, {"rows": ROWS, "cross_validation.models": ["metadata"]})
+    rows = load_params(changed).active.rows
+    assert list(kept(rows, ["vit", "clip"], own=False)[0]) == list(ROWS)
+    found, left_out = kept(rows, ["vit", "clip"], own=True)
+    assert (list(found), list(left_out)) == (
+        ["probe_vit_flip", "ensemble_both"],
+        ["probe_clip_person", "ensemble_person"],
+    )
+    assert kept(rows, ["clip"], own=False)[1] == {
+        "probe_vit_flip": "run.encoders lacks vit", "ensemble_both": "so is its member probe_vit_flip"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

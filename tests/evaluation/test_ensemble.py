@@ -1,12 +1,15 @@
 """A model's prediction of an image is that of its mean probability over runs; blind rows are told apart by name."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from har.evaluation.ensemble import ensemble, is_blind, is_reference, missed_by_every
+from har.core.errors import HarError
+from har.evaluation.ensemble import combined, ensemble, is_blind, is_reference, missed_by_every
+from har.evaluation.predictions import predictions_frame
 
 
 def test_a_sure_run_outvotes_two_unsure_ones():
@@ -28,7 +31,30 @@ def test_one_model_that_is_right_suffices():
 @pytest.mark.parametrize(
     ("model", "blind", "reference"),
     [("majority", True, True), ("metadata", True, True), ("probe_clip", False, True), ("zero_shot", False, True),
+     ("ensemble_views", False, True),
      ("clip", False, False)],
 )  # fmt: skip
 def test_roles(model, blind, reference):
     assert (is_blind(model), is_reference(model)) == (blind, reference)
+
+
+def frame(chances, seed=0, ids=(3, 1)):
+    return predictions_frame(
+        ids, ["a", "b"], ["test", "test"], np.column_stack([chances, 1 - np.array(chances)]), ["a", "b"], seed
+    )
+
+
+def test_an_ensemble_of_models_is_the_mean_of_log_probabilities_first_over_runs():
+    runs = pd.concat([frame([0.9, 0.2]), frame([0.5, 0.4], seed=1)], ignore_index=True)
+    found = combined([runs, frame([0.6, 0.0], ids=(3, 1))])
+    assert found.image_id.tolist() == [3, 1]
+    assert found.seed.tolist() == [0, 0]
+    yes, no = (0.9 * 0.5) ** 0.25 * 0.6**0.5, (0.1 * 0.5) ** 0.25 * 0.4**0.5
+    assert found.p_a[0] == pytest.approx(yes / (yes + no))
+    assert found.p_a[1] == pytest.approx(0, abs=1e-5)  # a probability of 0 vetoes, and stays finite
+    np.testing.assert_allclose(found.p_a + found.p_b, 1)
+
+
+def test_members_of_other_images_are_refused():
+    with pytest.raises(HarError, match="different images"):
+        combined([frame([0.9, 0.2]), frame([0.9, 0.2], ids=(3, 2))])

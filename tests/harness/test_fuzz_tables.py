@@ -264,12 +264,11 @@ def test_embeddings(fuzz, tmp_path):
     good = {
         "about.json": as_json(about := {"classes": ["a", "b"], "logit_scale": 10.0, "width": 2}),
         "index.csv": table(index := [["image_id"], [1], [2], [3]]),
-        "images.npy": npy(images := np.arange(1, 7, dtype=np.float32).reshape(3, 2)),
-        "similarities.npy": npy(images / 8),
+        "image.npy": npy(images := np.arange(1, 7, dtype=np.float32).reshape(3, 2)),
         "texts.npy": npy(images[:2] / 8),
     }
-    cases = {"about.json": json_of(about), "index.csv": csv_of(index), "images.npy": arrays_of(images),
-             "similarities.npy": arrays_of(images / 8), "texts.npy": arrays_of(images[:2] / 8)}  # fmt: skip
+    cases = {"about.json": json_of(about), "index.csv": csv_of(index), "image.npy": arrays_of(images),
+             "texts.npy": arrays_of(images[:2] / 8)}  # fmt: skip
 
     def read(case):
         for name, content in (good | dict([case])).items():

@@ -392,7 +392,7 @@ def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
     write_json(data / "annotations/captions.json", {"images": images})
     folder = data / "embeddings" / profile.audit.encoder
     folder.mkdir(parents=True)
-    np.save(folder / "images.npy", np.eye(4, dtype=np.float32))
+    np.save(folder / "image.npy", np.eye(4, dtype=np.float32))
     write_csv(folder / "index.csv", pd.DataFrame({"image_id": ids}))
     (folder / "about.json").write_text(json.dumps({"classes": [], "logit_scale": None}))
     monkeypatch.setattr(stage, "Store", lambda folder: store)

@@ -43,8 +43,9 @@ def make(root: Path, checkpoints: dict[str, Path]) -> Path:
         "standing": ["a person standing"],
     }
     embed(
-        data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", batch_size=5, jobs=1, device="cpu"
-    )
+        data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", parameters.profile().embed,
+        jobs=1, device="cpu",
+    )  # fmt: skip
     for model in MODELS:
         _train(root, profile, f"activity-{model}", images)
     _train(root, profile, "posture-vit", images)

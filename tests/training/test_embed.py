@@ -10,7 +10,9 @@ import torch
 from conftest import CLASSES
 
 import har.training.embed
+from har.config.models import Crops, Embed
 from har.core.errors import HarError
+from har.data.crops import BOXES, EDGES, View, windows, write_boxes
 from har.data.store import Store
 from har.models.encoder import Encoder
 from har.models.preprocess import Preprocess
@@ -22,13 +24,16 @@ PROMPTS = {
     "sitting": ["a person sitting on a bench"],
     "standing": ["a person standing", "a person standing near a dog"],
 }
+SETTINGS = Embed(
+    batch_size=3, person_margin=0.2, crops=[Crops(share=0.75, number=1), Crops(share=0.5, number=2)], prompts={}
+)
 
 
 @pytest.fixture(scope="module")
 def folders(checkpoints, store, tmp_path_factory):
     root = tmp_path_factory.mktemp("embeddings")
     for name, folder in checkpoints.items():
-        embed(folder, store, [3, 5, 7, 12], PROMPTS, root / name, batch_size=3, jobs=1, device="cpu")
+        embed(folder, store, [3, 5, 7, 12], PROMPTS, root / name, SETTINGS, jobs=1, device="cpu")
     return {name: root / name for name in checkpoints}
 
 
@@ -99,12 +104,47 @@ def test_probabilities_equal_those_of_transformers_clip(checkpoints, store, fold
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+def test_views_are_means_of_unit_embeddings_and_stand_side_by_side(checkpoints, store, tmp_path):
+    write_boxes(store.folder / BOXES, pd.DataFrame([[7, 0.25, 0.25, 0.5, 0.75]], columns=["image_id", *EDGES]))
+    views, ids = ["image", "flip", "crops", "person"], [3, 7]
+    embed(checkpoints["clip"], store, ids, PROMPTS, tmp_path, SETTINGS, views=views, jobs=1, device="cpu")
+    encoder = Encoder(checkpoints["clip"])
+
+    def units(store):
+        rows = encoder.images(torch.from_numpy(encoder.preprocess.load(store, ids)))
+        return torch.nn.functional.normalize(rows, dim=-1).numpy()
+
+    flipped = units(View(store.folder, lambda _, whole: whole[:, ::-1]))
+    np.testing.assert_allclose(np.load(tmp_path / "flip.npy"), flipped, atol=1e-5)
+
+    def corner(x, y):
+        def cut(_, whole):
+            height, width = len(whole) // 2, whole.shape[1] // 2
+            return whole[y * (len(whole) - height) :, x * (whole.shape[1] - width) :][:height, :width]
+
+        return units(View(store.folder, cut))
+
+    corners = [corner(x, y) for x in (0, 1) for y in (0, 1)]
+    crops = np.load(tmp_path / "crops.npy")
+    assert len(windows([(0.75, 1), (0.5, 2)])) == 5
+    centre = 5 * crops - sum(corners)  # what is left is the unit embedding of the one window at the centre
+    np.testing.assert_allclose(np.linalg.norm(centre, axis=1), 1, atol=1e-4)
+    whole, person = np.load(tmp_path / "image.npy"), np.load(tmp_path / "person.npy")
+    np.testing.assert_allclose(person[0], whole[0], atol=1e-5)  # no box
+    assert np.abs(person[1] - whole[1]).max() > 1e-3
+    found = embeddings.read(tmp_path, ["image", "crops"])
+    unit = crops / np.linalg.norm(crops, axis=1, keepdims=True)
+    np.testing.assert_allclose(found.rows(ids, "image", CLASSES), np.hstack([whole, unit]), atol=1e-5)
+    cosines = (whole + crops) / 2 @ found.text_rows(CLASSES).T  # the mean of all views' and windows' log-probabilities
+    np.testing.assert_allclose(found.rows(ids, "similarity", CLASSES), cosines, atol=1e-5)
+
+
 class TestTrouble:
     def test_an_encoder_without_text_is_told(self, checkpoints, folders):
         with pytest.raises(HarError, match="no text tower"):
             Encoder(checkpoints["vit"]).texts(["a dog"])
         found = embeddings.read(folders["vit"])
-        assert found.similarities is None
+        assert found.texts is None
         assert not (folders["vit"] / "texts.npy").exists()
         with pytest.raises(HarError, match="choose clip or siglip2"):
             found.rows([3], "similarity", CLASSES)
@@ -120,13 +160,13 @@ class TestTrouble:
 
 def test_embedding_again_with_other_jobs_gives_the_same_bytes(checkpoints, store, folders, tmp_path):
     torch.manual_seed(123)
-    embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, tmp_path, batch_size=3, jobs=2, device="cpu")
+    embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, tmp_path, SETTINGS, jobs=2, device="cpu")
     for file in folders["clip"].iterdir():
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
 def test_files_are_those_of_numpy(folders):
-    for name in ("images", "texts", "similarities"):
+    for name in ("image", "texts"):
         file = folders["clip"] / f"{name}.npy"
         again = io.BytesIO()
         np.save(again, np.load(file))
@@ -151,7 +191,7 @@ class TestShards:
         return seen, stop
 
     def run(self, checkpoints, store, out, keep=None):
-        embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, out, batch_size=3, jobs=1, device="cpu", keep=keep)
+        embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, out, SETTINGS, jobs=1, device="cpu", keep=keep)
         return {file.name: file.read_bytes() for file in out.iterdir()}
 
     def test_an_interruption_costs_one(self, checkpoints, store, seen, tmp_path):
@@ -162,7 +202,7 @@ class TestShards:
         with pytest.raises(KeyboardInterrupt):
             self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep")
         assert calls == [[3, 5, 7]]
-        assert not (tmp_path / "out/images.npy").exists()
+        assert not (tmp_path / "out/image.npy").exists()
         calls.clear()
         stop[0] = 99
         assert self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep") == whole
@@ -190,5 +230,5 @@ def test_an_architecture_without_weights_embeds_the_same_each_time(checkpoints, 
             (bare / file.name).write_bytes(file.read_bytes())
     for out in ("a", "b"):
         torch.rand(7)
-        embed(bare, store, [3, 12], PROMPTS, tmp_path / out, batch_size=2, jobs=1, device="cpu")
-    assert (tmp_path / "a" / "images.npy").read_bytes() == (tmp_path / "b" / "images.npy").read_bytes()
+        embed(bare, store, [3, 12], PROMPTS, tmp_path / out, SETTINGS, jobs=1, device="cpu")
+    assert (tmp_path / "a" / "image.npy").read_bytes() == (tmp_path / "b" / "image.npy").read_bytes()

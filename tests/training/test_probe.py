@@ -129,12 +129,6 @@ class TestMetadata:
         with pytest.raises(HarError, match="image 2 has no width or height"):
             probe.metadata_features(self.MANIFEST.replace({"width": {480: 0}}), [1, 2])
 
-    def test_its_names(self):
-        assert [probe.is_probe(name) for name in ("metadata", "probe_vit", "vit", "feature")] == [
-            True, True, False, False
-        ]  # fmt: skip
-        assert probe.encoder_of("probe_siglip2") == "siglip2"
-
 
 def test_probe_rows_stand_in_the_metrics_as_one_run():
     from har.evaluation.summary import scalars

@@ -32,16 +32,19 @@ Images = Callable[[Sequence[str]], np.ndarray]
 
 
 def ours(encoder: Path, batch: int, jobs: int, short_side: int, stored: bool = False) -> Images:
+    from har.config.models import Crops, Embed
     from har.data import store
     from har.training.embed import embed
+
+    settings = Embed(batch_size=batch, crops=[Crops(share=0.5, number=1)], person_margin=0.2, prompts={})
 
     def embedded(files: Sequence[str]) -> np.ndarray:
         ids, folder = range(len(files)), Path(f"store-{len(files)}")
         if not (stored and folder.exists()):
             store.build(dict(zip(ids, map(Path, files), strict=True)), folder, short_side, jobs)
         prompts = {"one": ["a photo"], "other": ["a person"]}
-        embed(encoder, store.Store(folder), ids, prompts, "ours", batch_size=batch, jobs=jobs, device="auto")
-        return np.load("ours/images.npy")
+        embed(encoder, store.Store(folder), ids, prompts, "ours", settings, jobs=jobs, device="auto")
+        return np.load("ours/image.npy")
 
     return embedded
 

@@ -1,0 +1,106 @@
+"""The block `rows` of params.yaml: rows of the tables that train no network, beside those that every encoder has."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from har.config.load import Block
+from har.config.types import View, _known
+
+
+class ProbeRow(Block):
+    """A logistic regression on an encoder's frozen embeddings of some views, side by side."""
+
+    kind: Literal["probe"]
+    backbone: str
+    views: Annotated[list[View], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _views_differ(self):
+        if len(set(self.views)) < len(self.views):
+            raise ValueError("views repeats a view, expected different ones")
+        return self
+
+
+class ZeroShotRow(ProbeRow):
+    """The nearest prompts, by the mean over views of log-probabilities."""
+
+    kind: Literal["zero_shot"]
+
+
+class EnsembleRow(Block):
+    """The mean of the log-probabilities of other rows or trained models."""
+
+    kind: Literal["ensemble"]
+    members: Annotated[list[str], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _members_differ(self):
+        if len(set(self.members)) < len(self.members):
+            raise ValueError("members repeats a name, expected different ones")
+        return self
+
+
+Row = Annotated[ProbeRow | ZeroShotRow | EnsembleRow, Field(discriminator="kind")]
+KINDS = ("probe_", "zero_shot_", "ensemble_")  # how names of rows start, of which tables make titles
+PERSON = "person"  # the view that needs annotated boxes, and the word that tells it in a row's name
+
+
+def of_encoders(encoders: Iterable[str]) -> dict[str, Row]:
+    """The rows that every encoder has, on the whole image; without a text tower stage baselines leaves out zero-shot."""
+    rows: dict[str, Row] = {}
+    for name in encoders:
+        rows["zero_shot" if name == "clip" else f"zero_shot_{name}"] = ZeroShotRow(
+            kind="zero_shot", backbone=name, views=["image"]
+        )
+        rows[f"probe_{name}"] = ProbeRow(kind="probe", backbone=name, views=["image"])
+    return rows
+
+
+def needs_boxes(row: Row, rows: Mapping[str, Row]) -> bool:
+    """Whether a row, or a member of it among `rows`, sees persons by their annotated boxes."""
+    if row.kind == "ensemble":
+        return any(needs_boxes(rows[name], rows) for name in row.members if name in rows)
+    return PERSON in row.views
+
+
+def check_rows(rows: Mapping[str, Row], backbones: Collection[str], others: Collection[str]) -> None:
+    """ValueError, naming the key, for rows that do not fit the rest. others: what else an ensemble may hold."""
+    for name, row in rows.items():
+        start = f"{row.kind}_"
+        if row.kind == "ensemble":
+            members = [*others, *(key for key, one in rows.items() if one.kind != "ensemble")]
+            _known(f"rows.{name}.members", row.members, members)
+        else:
+            _known(f"rows.{name}.backbone", [row.backbone], backbones)
+            start += f"{row.backbone}_"
+        if not name.startswith(start) or name == start:
+            raise ValueError(f"rows.{name}: expected a name that starts with {start}, of which tables make the title")
+        if needs_boxes(row, rows) != (PERSON in name.split("_")):
+            raise ValueError(
+                f"rows.{name}: a row that needs person boxes, and no other, has the word {PERSON} in its name, so that "
+                "tables say so"
+            )
+
+
+def kept(rows: Mapping[str, Row], encoders: Collection[str], own: bool) -> tuple[dict[str, Row], dict[str, str]]:
+    """The rows that a run has, and of those that it leaves out the reason. own: images without person boxes."""
+    found, left_out = {}, {}
+    for name, row in sorted(rows.items(), key=lambda item: item[1].kind == "ensemble"):
+        if own and needs_boxes(row, rows):
+            left_out[name] = "it needs person boxes, which own images lack"
+        elif row.kind == "ensemble":
+            if lacking := [member for member in row.members if member in left_out]:
+                left_out[name] = f"so is its member {lacking[0]}"
+        elif row.backbone not in encoders:
+            left_out[name] = f"run.encoders lacks {row.backbone}"
+        if name not in left_out:
+            found[name] = row
+    return found, left_out
+
+
+def views_of(rows: Iterable[Row], encoder: str) -> list[str]:
+    """The views of `encoder` that `rows` see, the whole image first, which every study reads."""
+    seen = [view for row in rows if row.kind != "ensemble" and row.backbone == encoder for view in row.views]
+    return list(dict.fromkeys(["image", *seen]))
