@@ -48,7 +48,7 @@ PERSON = "person"  # the view that needs annotated boxes, and the word that tell
 
 
 def of_encoders(encoders: Iterable[str]) -> dict[str, Row]:
-    """The rows that every encoder has, on the whole image; without a text tower stage baselines leaves out zero-shot."""
+    """The rows that every encoder has, on the whole image; without a text tower zero-shot is left out in baselines."""
     rows: dict[str, Row] = {}
     for name in encoders:
         rows["zero_shot" if name == "clip" else f"zero_shot_{name}"] = ZeroShotRow(

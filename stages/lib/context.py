@@ -29,7 +29,8 @@ class Context:
     """params and profile hold what dvc.yaml lists under the stage's params, and ALWAYS; no more.
 
     sources: where each encoder of the run comes from. views: what of an image each sees. already: policies of
-    augmentation under which `run` trains CNN_base anyhow, as a model of its own. reports: what publish copies to `published`, which is in git.
+    augmentation under which `run` trains CNN_base anyhow, as a model of its own. reports: what publish copies to
+    `published`, which is in git.
     """
 
     params: Params
