@@ -45,12 +45,13 @@ def audit(context: Context) -> None:
     tables = leakage_tables(images, checks, header)
     report = profile.report
     if not profile.data.own:  # own labels have no second source to be held against
-        reference = world_reference(profile.data.world.seed, ids) if world else vcoco_reference(lambda: vcoco(context))
+        scenes = profile.data.world
+        reference = world_reference(scenes.seed, ids, scenes.hard) if world else vcoco_reference(lambda: vcoco(context))
         tables |= label_tables(
             images, reference, profile.tasks["activity"], header, report.resamples, report.seed, report.confidence
         )
     write_tables(tables, context.reports / "audit")
-    for name in ("leakage", "labels"):
+    for name in ("leakage", "labels", "visible"):
         if name in tables:
             print(tables[name].markdown())
 

@@ -11,13 +11,14 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, Seed, Side, Words, _known
+from har.config.types import Fraction, Hex64, Probability, Seed, Side, Words, _known
 
 
 class World(Block):
     seed: Seed
     first_id: PositiveInt
     images: PositiveInt
+    hard: Probability
 
 
 class Server(Block):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -39,8 +40,9 @@ class Source:
 def _draw_annotations(data: Data, out: Path, jobs: int, cache: Path) -> Iterable[str]:
     from har.synthetic import coco_annotations
 
-    ids = range(data.world.first_id, data.world.first_id + data.world.images)
-    for kind, content in coco_annotations(data.world.seed, ids, workers=jobs).items():
+    world = data.world
+    files = coco_annotations(world.seed, count(world.first_id), jobs, hard=world.hard, images=world.images)
+    for kind, content in files.items():
         write_json(out / f"{kind}.json", content)
     return ()
 

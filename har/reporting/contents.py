@@ -172,6 +172,7 @@ SECTIONS = {
             "audit/pairs.md",
             "audit/labels.md",
             "audit/label_confusion.md",
+            "audit/visible.md",
             "eda/size_tests.md",
             (
                 "eda/figure1_examples.png",

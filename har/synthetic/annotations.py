@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,9 +14,11 @@ from scipy.ndimage import find_objects
 from har.synthetic.captions import captions
 from har.synthetic.keypoints import HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
 from har.synthetic.labels import KEYPOINTS, LICENCES, OBJECTS, PERSON_ID, SKELETON, SUPERCATEGORIES
+from har.synthetic.random import Dice
 from har.synthetic.render import owners
 from har.synthetic.sample import sample_scene
 from har.synthetic.scene import Scene, carried
+from har.synthetic.visible import visible
 
 _LEAST_PIXELS = 24  # what is hidden beyond this is not annotated, as a person would not
 
@@ -91,10 +96,16 @@ def _objects(scene: Scene, regions: dict[int, dict[str, Any]]) -> list[dict[str,
     ]
 
 
-def _records(task: tuple[int, int]) -> dict[str, Any]:
-    """Everything COCO says of one image, without annotation ids."""
-    seed, image_id = task
+def _records(image_id: int, seed: int, hard: float) -> dict[str, Any] | None:
+    """Everything COCO says of one image, without annotation ids; None where the image is left out."""
     scene = sample_scene(seed, image_id)
+    anyway = Dice(seed, image_id, 6).chance(hard)
+    if not (anyway or visible(scene)):  # most of those left out, before anything is drawn
+        return None
+    codes = owners(scene)
+    regions = _regions(codes)
+    if not (anyway or visible(scene, codes, regions)):
+        return None
     name = f"{image_id:012d}.jpg"
     # One minute an image from a fixed start: dates that are plausible and the same everywhere.
     day, minute = divmod(image_id % 500_000, 1440)
@@ -104,8 +115,6 @@ def _records(task: tuple[int, int]) -> dict[str, Any]:
         "coco_url": f"world:{seed}/{image_id}", "flickr_url": "",
         "date_captured": f"{date} {minute // 60:02d}:{minute % 60:02d}:00",
     }  # fmt: skip
-    codes = owners(scene)
-    regions = _regions(codes)
     return {
         "image": image, "captions": captions(scene), "people": _people(scene, codes, regions),
         "objects": _objects(scene, regions),
@@ -124,20 +133,28 @@ def _header(seed: int, what: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def coco_annotations(seed: int, image_ids: Iterable[int], workers: int = 1) -> dict[str, dict[str, Any]]:
+def coco_annotations(
+    seed: int, image_ids: Iterable[int], workers: int = 1, *, hard: float = 1.0, images: int | None = None
+) -> dict[str, dict[str, Any]]:
     """Annotation files of the given images: keys captions, instances, person_keypoints, as COCO lays them out.
 
-    workers: processes to share the images among; the result is the same for any number.
+    Args:
+        image_ids: considered in their order; may be endless where `images` is given.
+        workers: processes to share the images among; the result is the same for any number.
+        hard: share of the scenes whose activity can't be seen (`visible`) that is kept all the same.
+        images: keep so many, the first (None: all).
+
     Raises ValueError if an image id occurs twice.
     """
-    tasks = [(seed, int(image_id)) for image_id in image_ids]
-    if len(set(tasks)) < len(tasks):
+    ids, considered, records = iter(image_ids), [], []
+    describe = partial(_records, seed=seed, hard=hard)
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        run = partial(pool.map, chunksize=16) if pool else map
+        while batch := [int(i) for i in islice(ids, None if images is None else images - len(records))]:
+            considered += batch
+            records += [record for record in run(describe, batch) if record]
+    if len(set(considered)) < len(considered):
         raise ValueError("image_ids must be unique")
-    if workers > 1:
-        with ProcessPoolExecutor(workers) as pool:
-            records = list(pool.map(_records, tasks, chunksize=16))
-    else:
-        records = [_records(task) for task in tasks]
     files = {name: _header(seed, name) for name in ("captions", "instances", "person_keypoints")}
     person = {"supercategory": "person", "id": PERSON_ID, "name": "person"}
     things = [{"supercategory": SUPERCATEGORIES[name], "id": number, "name": name} for name, number in OBJECTS.items()]

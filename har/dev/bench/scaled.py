@@ -15,7 +15,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import cycle, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ def scenes() -> None:
 
     world, jobs = sample().data.world, sample().store.jobs
     for name, content in coco_annotations(
-        world.seed, range(world.first_id, world.first_id + world.images), jobs
+        world.seed, count(world.first_id), jobs, hard=world.hard, images=world.images
     ).items():
         write_json(Path(f"{name}.json"), content)
     project(Path("sample"), extended=0)

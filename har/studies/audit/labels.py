@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.evaluation.bootstrap import percentile_interval, wilson
+from har.evaluation.bootstrap import percentile_interval
 from har.evaluation.predictions import SPLITS
 from har.reporting.names import class_name
 from har.reporting.table import Column, Table, count, estimate
 from har.reporting.tables.columns import class_text
+from har.studies.audit.visible import of, share, tried, visible_table
 
 SEVERAL, NOBODY = "several", "none"
 
@@ -26,7 +27,8 @@ class Reference:
     """What people are known to do: image_id, person, activity ('' for none of `activities`), main (bool).
 
     An image that nobody looked at has no row, one without people a row without activity. `people` is None where the
-    reference could not be downloaded, for `reason`.
+    reference could not be downloaded, for `reason`. `judged`: other images of the same kind in which somebody looked
+    for the label: label, seen (`har.studies.audit.visible`).
     """
 
     source: str
@@ -34,10 +36,11 @@ class Reference:
     people: pd.DataFrame | None
     reason: str = ""
     notes: tuple[str, ...] = ()
+    judged: pd.DataFrame | None = None
 
 
-def world_reference(seed: int, image_ids: Iterable[int]) -> Reference:
-    """The truth of generated scenes."""
+def world_reference(seed: int, image_ids: Iterable[int], hard: float) -> Reference:
+    """The truth of generated scenes, and which of them were judged by eye (`hard`: as the profile's data.world)."""
     from har.synthetic import ACTIVITIES, sample_scene
 
     rows = []
@@ -48,7 +51,7 @@ def world_reference(seed: int, image_ids: Iterable[int]) -> Reference:
             rows.append((int(image_id), -1, "", True))
     note = "Generated world: bystanders do something too, but only the main people decide what the image shows."
     frame = pd.DataFrame(rows, columns=["image_id", "person", "activity", "main"])
-    return Reference("generated world", ACTIVITIES, frame, notes=(note,))
+    return Reference("generated world", ACTIVITIES, frame, notes=(note,), judged=tried(hard))
 
 
 def vcoco_reference(fetch: Callable[[], Path]) -> Reference:
@@ -114,14 +117,6 @@ def kappa_interval(
     return estimate, *percentile_interval(estimate, values[np.isfinite(values)], level)
 
 
-def _share(name: str, hits: pd.Series, level: float) -> dict:
-    """How many of `hits`, the share and its Wilson interval; None where there is no image."""
-    n, count = len(hits), int(hits.sum())
-    low, high = wilson(count, n, level) if n else (None, None)
-    share = count / n if n else None
-    return {f"{name}_n": n, name: count, f"{name}_share": share, f"{name}_low": low, f"{name}_high": high}
-
-
 def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed: int, level: float) -> dict:
     """The figures of one group of images (`compare`).
 
@@ -134,19 +129,17 @@ def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed:
     most = found[found["majority"] != ""]
     confusion = pd.crosstab(one["label"], one["shows"]).reindex(index=classes, columns=classes, fill_value=0)
     value, low, high = kappa_interval(confusion.to_numpy(), resamples, seed, level)
-    agree = _share("agree", one["label"] == one["shows"], level)
     return {
         "images": len(found),
         "several": int((found["shows"] == SEVERAL).sum()),
         "none": int((found["shows"] == NOBODY).sum()),
-        **agree,
+        **share("agree", one["label"] == one["shows"], level),
         "kappa": value,
         "kappa_low": low,
         "kappa_high": high,
-        "ceiling": agree["agree_share"],
-        **_share("among", some["among"], level),
-        **_share("majority", most["label"] == most["majority"], level),
-        **_share("contradicted", found["contradicted"], level),
+        **share("among", some["among"], level),
+        **share("majority", most["label"] == most["majority"], level),
+        **share("contradicted", found["contradicted"], level),
     }
 
 
@@ -159,8 +152,10 @@ def label_tables(
     seed: int,
     level: float,
 ) -> dict[str, Table]:
-    """Tables `labels` (a row for all images, each split and each class of the caption label) and `label_confusion`
-    (caption labels against what people do). `images` has image_id, label, split."""
+    """Tables `labels` (a row for all images, each split and each class of the caption label), `label_confusion`
+    (caption labels against what people do) and, where scenes were judged, `visible`.
+
+    `images` has image_id, label, split."""
     classes = [name for name in classes if name in reference.activities]
     known = images[images["label"].isin(classes)]
     groups = {("all", "all"): slice(None)}
@@ -182,6 +177,10 @@ def label_tables(
         figures = agreement(part, classes, resamples, seed, level)
         if by == "label":  # one of the two labels does not vary
             figures |= dict.fromkeys(("kappa", "kappa_low", "kappa_high"))
+        if reference.judged is not None and by != "split":
+            judged = reference.judged
+            judged = judged if by == "all" else judged[judged["label"] == name]
+            figures |= share("visible", judged["label"] == judged["seen"], level)
         if status == "skipped":
             figures = dict.fromkeys(figures)
         note = reference.reason if status == "skipped" else ""
@@ -196,22 +195,28 @@ def label_tables(
         Column("several", "Several", count),
         Column("none", "None", count),
         Column("agree"),
-        Column(_of("agree"), f"Agreement = ceiling [{level:.0%}]", estimate),
+        Column(of("agree"), f"Agreement [{level:.0%}]", estimate),
         Column(("kappa", "kappa_low", "kappa_high"), "κ", estimate),
-        Column("ceiling"),
     ]
+    if reference.judged is not None:
+        columns += [Column("visible_n"), Column("visible"), Column(of("visible"), f"Visible [{level:.0%}]", estimate)]
+        notes.append(
+            "Visible: of other scenes judged by eye, those in which the label could be seen (table visible): the "
+            "ceiling of anyone who has the picture alone."
+        )
     for name in ("among", "majority", "contradicted"):
-        columns += [Column(f"{name}_n"), Column(name), Column(_of(name), name.capitalize(), estimate)]
+        columns += [Column(f"{name}_n"), Column(name), Column(of(name), name.capitalize(), estimate)]
     title = "Do caption labels say what people do?"
     labels = Table("labels", title, header, rows, [*columns, Column("note")], notes)
-    return {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, notes)}
+    tables = {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, notes)}
+    return tables if reference.judged is None else tables | {"visible": visible_table(classes, header, level)}
 
 
 def _label_notes(level: float) -> list[str]:
     return [
         f"Agreement, with Wilson's {level:.0%} interval: of the images whose people do one thing only, the caption "
-        "label is it. It is also the ceiling of a classifier that always names what people do and is scored against "
-        "caption labels; one that learns the captions' habits can score higher.",
+        "label is it: the ceiling of a classifier that always names what people do and is scored against caption "
+        "labels; one that learns the captions' habits can score higher.",
         "κ (Cohen), with a bootstrap interval over images: agreement beyond chance, over the same images. It needs "
         "two labels that vary, so a single class has none. At full agreement its interval is a point: "
         "Wilson's says more.",
@@ -226,10 +231,6 @@ def _group_name(group: str, by: str) -> str:
 
 def _source(source: str, status: str) -> str:
     return source + (" (skipped)" if status == "skipped" else "")
-
-
-def _of(name: str) -> tuple[str, str, str]:
-    return f"{name}_share", f"{name}_low", f"{name}_high"
 
 
 def _confusion_table(
