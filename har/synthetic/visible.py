@@ -66,7 +66,7 @@ def _shows(scene: Scene, index: int, codes: np.ndarray | None) -> bool:
 
 
 def _stance(person: Person, body: Body) -> tuple[float, float, float]:
-    """In the picture: degrees between the legs and of the more bent knee, and how far one ankle lies above the other."""
+    """In the picture: degrees between the legs and of the more bent knee, how far one ankle lies above the other."""
 
     def direction(start: str, end: str, side: str) -> float:
         (ax, ay, _), (bx, by, _) = body[f"{side}_{start}"], body[f"{side}_{end}"]
