@@ -31,9 +31,10 @@ def masking(context: Context, *, keep: Path) -> None:
     views = sorted({view_of(model.preprocess) for model in models}, key=str)
     labels = dict(zip(images.image_id.tolist(), images.label, strict=True))
     instances = read_instances(data / "annotations/instances.json", list(labels))
+    drawing = Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes, config.fills)
     predictions = study(
         models, images, classes, data / "store",
-        Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes),
+        drawing,
         region_masks(instances, labels, config.cues, views),
         training=profile.training, relevance_share=config.relevance.share, keep=keep,
         explanations={
@@ -41,18 +42,17 @@ def masking(context: Context, *, keep: Path) -> None:
         },
     )  # fmt: skip
     level, out = profile.report.confidence, context.reports / "masking"
-    told = predictions, config.kinds, config.shares
     work = [
-        delayed(tables)(context, *told),
-        delayed(draw)(*told, out, name, level=level),
+        delayed(tables)(context, predictions, drawing),
+        delayed(draw)(predictions, drawing, out, name, level=level),
         *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
     for _ in side_by_side(profile.training, len(work))(work):
         pass
 
 
-def tables(context: Context, *told) -> None:
-    found = build_tables(*told, header(context), level=context.profile.report.confidence)
+def tables(context: Context, predictions: dict[str, pd.DataFrame], drawing: Drawing) -> None:
+    found = build_tables(predictions, drawing, header(context), level=context.profile.report.confidence)
     write_tables(found, context.reports / "masking")
     print(found["masking"].markdown(), found["context"].markdown(), sep="\n")
 

@@ -133,6 +133,7 @@ class Masking(Block):
     shares: Annotated[list[Annotated[float, Field(gt=0, le=0.5)]], Field(min_length=1)]
     grid: PositiveInt
     stripes: PositiveInt
+    fills: Annotated[list[Literal["black", "mean", "blur", "inpaint"]], Field(min_length=1)]
     cues: dict[str, list[str]]
     relevance: Relevance
     seed: Seed
@@ -141,8 +142,11 @@ class Masking(Block):
     def _no_mask_twice(self):
         if sorted(set(self.shares)) != self.shares:
             raise ValueError("shares must rise, expected each larger than the one before")
-        if len(set(self.kinds)) < len(self.kinds):
-            raise ValueError("kinds repeats a mask, expected different ones")
+        for key in ("kinds", "fills"):
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise ValueError(f"{key} repeats a mask, expected different ones")
+        if self.fills[0] != "black":
+            raise ValueError("fills must begin with black, which drawn masks and those of things are filled with")
         return self
 
 

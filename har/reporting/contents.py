@@ -146,6 +146,7 @@ SECTIONS = {
             ),
             "masking/kinds.md",
             "masking/context.md",
+            "masking/elsewhere.md",
             (
                 "masking/context.png",
                 "The person alone, the context alone",

@@ -14,6 +14,7 @@ from test_models import CNN, FINETUNE, MLP
 
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
+from har.data.crops import BOXES, EDGES, write_boxes
 from har.models.build import build, logits
 from har.models.checkpoint import load_kept
 from har.studies.masking.conditions import Drawing, View, region_masks
@@ -28,10 +29,12 @@ from har.studies.masking.predict import (
     write_masking,
 )
 from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
-from har.studies.masking.report import build_tables
+from har.studies.masking.regions import FILLS
+from har.studies.masking.report import build_tables, verdict
 from har.studies.masking.scores import (
     area_under_curve,
     by_share,
+    corrected,
     difference,
     mean_with_interval,
     of_condition,
@@ -40,7 +43,7 @@ from har.studies.masking.scores import (
 from har.training.loop import save
 
 ALONE = one_by_one()
-DRAWING = Drawing(["patches", "stripes"], [0.1, 0.5], seed=3)
+DRAWING = Drawing(["patches", "stripes"], [0.1, 0.5], seed=3, fills=["black", "mean", "blur", "inpaint"])
 
 
 def frame(told: dict[str, list[int]], label: int = 0) -> pd.DataFrame:
@@ -95,6 +98,55 @@ class TestScores:
         assert (found["n"], found["mean"]) == (3, 0.0)
         assert difference(a, a - 0.25)["ci_low"] == pytest.approx(0.25)  # the same in each image
 
+    def test_what_says_the_same_of_every_image_has_no_corrected_area(self):
+        labels = [0, 0, 0, 1, 1, 2]
+        images = frame({"none": [1] * 6}).assign(label=[CLASSES[label] for label in labels])
+        found = per_image(images)
+        assert corrected(of_condition(found, "none"), found)["mean"] == pytest.approx(0)
+        right = per_image(frame({"none": labels}).assign(label=images.label))
+        assert corrected(of_condition(right, "none"), right)["mean"] == pytest.approx(1)
+
+
+def row_of(model: str, **gaps: float) -> dict:
+    found = {"model": model}
+    for fill, gap in gaps.items():
+        found |= {f"person_minus_context_{fill}_low": gap - 0.1, f"person_minus_context_{fill}_high": gap + 0.1}
+    return found
+
+
+def test_the_verdict_names_the_fills_that_agree_and_where_black_says_otherwise():
+    rows = [
+        row_of("clip", black=-0.3, mean=0.3, blur=0.2),
+        row_of("vit", black=0.0, mean=0.3, blur=-0.3),
+        row_of("cnn_base", black=0.0, mean=0.3, blur=0.0),
+    ]
+    (said,) = verdict(rows, ["black", "mean", "blur"])
+    assert "person alone tells more than the context alone, by mean, blur alike: CLIP." in said
+    assert "Black boxes say the opposite of CLIP" in said
+    assert "The fills disagree: ViT." in said
+    assert "Not decided by every fill: CNN_base." in said
+    assert verdict(rows, ["black"]) == []
+
+
+class TestFills:
+    X = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8), dtype=np.uint8)
+    MASKS = np.zeros((2, 8, 8), bool)
+    MASKS[0, 2:5, 2:6] = True
+
+    @pytest.mark.parametrize("fill", FILLS)
+    def test_what_is_shown_stays_as_it_is(self, fill):
+        found = FILLS[fill](self.X, self.MASKS)
+        assert found.dtype == np.uint8
+        assert (found[0][:, ~self.MASKS[0]] == self.X[0][:, ~self.MASKS[0]]).all()
+        assert (found[1] == self.X[1]).all()
+        assert (found[0][:, self.MASKS[0]] != self.X[0][:, self.MASKS[0]]).any()
+        assert FILLS[fill](self.X, np.ones_like(self.MASKS)).shape == self.X.shape
+
+    def test_an_even_surface_is_filled_in_evenly(self):
+        even = np.full((2, 3, 8, 8), 77, np.uint8)
+        for fill in ("mean", "blur", "inpaint"):
+            np.testing.assert_allclose(FILLS[fill](even, self.MASKS), 77, atol=3)
+
 
 class TestImages:
     SPLIT = pd.DataFrame(
@@ -133,9 +185,11 @@ def world(store, photos, checkpoints, tmp_path_factory):
                            "label": [CLASSES[k] for k in (0, 1, 2, 1)]})  # fmt: skip
     sizes = {3: (50, 80), 5: (48, 48), 7: (90, 60), 12: (64, 64)}
     instances = {i: Instances(w, h, ["person"], [{"bbox": [4, 4, w / 2, h / 2]}]) for i, (w, h) in sizes.items()}
+    folder = store._pixels.filename.parent
+    boxes = [[i, 4 / w, 4 / h, 4 / w + 0.5, 4 / h + 0.5] for i, (w, h) in sizes.items()]
+    write_boxes(folder / BOXES, pd.DataFrame(boxes, columns=["image_id", *EDGES]))
     instances[5].names.append("bench")
     instances[5].shapes.append({"bbox": [0, 30, 40, 10]})
-    folder = store._pixels.filename.parent
     texts = np.eye(3, 16, dtype=np.float32)
     models = [
         Trained("cnn_base", root / "cnn"),
@@ -167,7 +221,8 @@ class TestStudy:
             assert counts == {
                 "none": 4, "patches-10": 4, "patches-50": 4, "stripes-10": 4, "stripes-50": 4, "hide_person": 4,
                 "keep_person": 4, "hide_box": 4, "keep_box": 4, "hide_elsewhere": 4, "keep_elsewhere": 4,
-                "hide_cues": 1, "keep_cues": 1, "hide_things": 1,
+                "hide_cues": 1, "keep_cues": 1, "hide_things": 1, "crop_box": 4,
+                **{f"hide_{region}-{fill}": 4 for region in ("box", "elsewhere") for fill in DRAWING.fills[1:]},
             }  # fmt: skip
             write_masking(tmp_path / "one.parquet", found)
             pd.testing.assert_frame_equal(read_masking(tmp_path / "one.parquet"), found, check_exact=True)
@@ -195,20 +250,21 @@ class TestStudy:
         np.testing.assert_allclose(relevant.covered, 77 / 256, atol=1e-4)  # 0.3 of 16 x 16 pixels
 
     def test_tables_and_figures_come_from_predictions_alone(self, predictions, tmp_path):
-        tables = build_tables(predictions, DRAWING.kinds, DRAWING.shares, "profile test")
-        assert set(tables) == {"masking", "kinds", "context", "cues", "classes", "conditions"}
+        tables = build_tables(predictions, DRAWING, "profile test")
+        assert set(tables) == {"masking", "kinds", "context", "elsewhere", "cues", "classes", "conditions"}
         for table in tables.values():
             assert "profile test" in table.markdown()
             assert not table.markdown().count("nan")
         row = tables["context"].frame.iloc[0]
-        assert row.person_minus_context == pytest.approx(row.keep_box - row.hide_box)
+        assert row.person_minus_context_black == pytest.approx(row.keep_box - row.hide_box)
+        assert row.person_minus_context_blur == pytest.approx(row.crop_box - row["hide_box-blur"])
         assert set(tables["cues"].frame.condition) == {"hide_cues", "keep_cues", "hide_things"}
-        draw(predictions, DRAWING.kinds, DRAWING.shares, tmp_path, "test")
+        draw(predictions, DRAWING, tmp_path, "test")
         assert {p.name for p in tmp_path.iterdir()} == {"curves.png", "context.png"}
 
     def test_without_annotations_the_tables_say_so(self, predictions):
         bare = {name: found[~found.condition.str.contains("_")] for name, found in predictions.items()}
-        tables = build_tables(bare, DRAWING.kinds, DRAWING.shares, "profile test")
+        tables = build_tables(bare, DRAWING, "profile test")
         assert "No image of the study has an annotated thing" in tables["cues"].markdown()
         assert (tables["context"].frame.n == 0).all()
 
@@ -218,7 +274,7 @@ class TestStudy:
             (lambda f: f[f.condition != "none"], "no row of condition 'none'"),
             (lambda f: f.drop(columns="covered"), "column 'covered' is missing"),
             (lambda f: f.assign(covered=2.0), "shares from 0 to 1"),
-            (lambda f: pd.concat([f, f.iloc[-1:]]), r"hide_things.*same seed, image_id"),
+            (lambda f: pd.concat([f, f.iloc[-1:]]), r"crop_box.*same seed, image_id"),
             (lambda f: f[(f.condition != "none") | (f.image_id != 5)], "an image that 'none' lacks"),
         ],
     )

@@ -6,6 +6,9 @@
     hide_box, keep_box    the same by their boxes: a black figure still shows how it stands, a black box does not
     hide_elsewhere, keep_elsewhere
                           the boxes of another image's persons: as much hidden in the same way, but not by what it is
+    hide_box-<fill>, hide_elsewhere-<fill>
+                          the same, filled otherwise than by black (har.studies.masking.regions.FILLS)
+    crop_box              the largest person and a margin, scaled to the network's input
     hide_cues, keep_cues  things that typically go with the image's own class (params); the mask knows the label, the
                           model does not
     hide_things           the things of all classes' lists: needs no label
@@ -22,12 +25,13 @@ import numpy as np
 
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
-from har.studies.masking.regions import hide, relevant, seen
+from har.studies.masking.regions import FILLS, hide, relevant, seen
 from har.studies.masking.shapes import GRID, STRIPES, drawn_mask
 
 NONE = "none"
 PERSON = "person"
 BOX, ELSEWHERE = "box", "elsewhere"
+CROP = "crop_box"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Drawing:
     seed: int
     grid: int = GRID
     stripes: int = STRIPES
+    fills: Sequence[str] = ("black",)  # of persons' boxes; the first is that of all other masks
 
     @property
     def names(self) -> list[str]:
@@ -48,6 +53,10 @@ class Drawing:
 def drawn_name(kind: str, share: float) -> str:
     """percent without needless digits: patches-10, patches-12.5."""
     return f"{kind}-{100 * share:g}"
+
+
+def filled_name(region: str, fill: str) -> str:
+    return f"hide_{region}" if fill == "black" else f"hide_{region}-{fill}"
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,8 @@ def masked(
         yield f"hide_{name}", region.rows, *_black(images[region.rows], masks)
         if name != "things":
             yield f"keep_{name}", region.rows, *_black(images[region.rows], ~masks)
+        for fill in drawing.fills[1:] if name in (BOX, ELSEWHERE) else ():
+            yield filled_name(name, fill), region.rows, FILLS[fill](images[region.rows], masks), masks.mean((1, 2))
 
 
 def _black(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

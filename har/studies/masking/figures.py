@@ -4,27 +4,25 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from har.evaluation.predictions import classes_of
 from har.reporting.names import model_name
 from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
-from har.studies.masking.conditions import NONE
+from har.studies.masking.conditions import BOX, CROP, NONE, Drawing, filled_name
 from har.studies.masking.report import LABELS, ranked
 from har.studies.masking.scores import by_share, mean_with_interval, of_condition, per_image
 
 
-def draw(
-    predictions: Mapping[str, pd.DataFrame], kinds: Sequence[str], shares: Sequence[float], out: Path, profile: str,
-    **options,
-) -> None:  # fmt: skip
+def draw(predictions: Mapping[str, pd.DataFrame], drawn: Drawing, out: Path, profile: str, **options) -> None:
     """curves.png and context.png in `out`."""
     images = ranked({model: per_image(frame) for model, frame in predictions.items()})
     classes = len(classes_of(next(iter(predictions.values()))))
-    draw_curves(
-        images, kinds, shares, out / "curves.png", f"Accuracy as more is black, profile {profile}", classes, **options
-    )
-    draw_context(images, out / "context.png", f"The person or the context, profile {profile}", classes, **options)
+    title = f"Accuracy as more is black, profile {profile}"
+    draw_curves(images, drawn.kinds, drawn.shares, out / "curves.png", title, classes, **options)
+    title = f"The person or the context, profile {profile}"
+    draw_context(images, drawn.fills, out / "context.png", title, classes, **options)
 
 
 def draw_curves(images, kinds, shares, path: Path, title: str, classes: int, columns: int = 5, **options) -> None:
@@ -58,15 +56,19 @@ def draw_curves(images, kinds, shares, path: Path, title: str, classes: int, col
         figure.suptitle(title, x=0.01, ha="left")
 
 
-def draw_context(images, path: Path, title: str, classes: int, **options) -> None:
-    """Accuracy on whole images, on the context alone and on persons alone, a row for each model."""
-    shown = {NONE: INK, "hide_box": CLASS_COLOURS[0], "keep_box": CLASS_COLOURS[1], "keep_elsewhere": GREY}
-    with drawing(path, 7.2, 0.36 * len(images) + 1.5) as figure:
+def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: int, **options) -> None:
+    """Accuracy on whole images, on the largest person alone and on the context alone, a row for each model."""
+    shown = {NONE: (INK, LABELS[NONE]), CROP: (CLASS_COLOURS[1], "person only")}
+    shown |= {
+        filled_name(BOX, fill): (colour, f"context only, {fill}")
+        for fill, colour in zip(fills, (GREY, CLASS_COLOURS[0], CLASS_COLOURS[2], "#8c6bb1"), strict=False)
+    }
+    offsets = np.linspace(-0.32, 0.32, len(shown))
+    with drawing(path, 7.2, 0.42 * len(images) + 1.7) as figure:
         axis = figure.subplots()
-        for offset, (condition, colour), marker in zip(
-            (-0.27, -0.09, 0.09, 0.27), shown.items(), CLASS_MARKERS, strict=False
+        for offset, (condition, (colour, label)), marker in zip(
+            offsets, shown.items(), cycle(CLASS_MARKERS), strict=False
         ):
-            label = {"hide_box": "context only", "keep_box": "person only"}.get(condition, LABELS[condition])
             for place, found in enumerate(images.values()):
                 values = of_condition(found, condition)
                 if values.empty:
@@ -83,5 +85,5 @@ def draw_context(images, path: Path, title: str, classes: int, **options) -> Non
         axis.grid(axis="x")
         axis.set_xlim(0, 1)
         axis.set_xlabel(f"accuracy (line: {options.get('level', 0.95):.0%} interval over images)")
-        figure.legend(loc="outside lower center", ncols=5, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=4, fontsize=8)
         figure.suptitle(title, x=0.01, ha="left")

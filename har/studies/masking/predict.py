@@ -7,6 +7,7 @@ normalisation, and black is pixel value 0. This module loads no torch; the proce
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ from har.core.errors import HarError
 from har.core.files import write_parquet
 from har.core.parallel import side_by_side
 from har.core.readers import read_array, read_parquet, read_table
+from har.data.crops import PersonStore
 from har.data.store import Store
 from har.evaluation.predictions import PREDICTIONS, validate_predictions
 from har.models.preprocess import Preprocess
-from har.studies.masking.conditions import NONE, Drawing, Region, View, masked, relevance_region
+from har.studies.masking.conditions import BOX, CROP, NONE, Drawing, Region, View, masked, relevance_region
 from har.studies.masking.predictors import Frozen, Trained
 from har.training.run import LOADED
 
+MARGIN = 0.2  # around a person that is given alone, of its box on each side
 DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
 
 
@@ -109,7 +112,12 @@ def _predict(model, images, classes, store, drawing, regions, device, explanatio
         own = relevance_region(explanation.maps, explanation.image_ids, guesses, ids, share, x.shape[-1])
         regions = {**regions, "relevant": own}
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in model.names}
-    for condition, rows, hidden, covered in masked(x, ids, drawing, regions):
+    conditions = masked(x, ids, drawing, regions)
+    if BOX in regions:
+        rows, persons = regions[BOX].rows, PersonStore(store, MARGIN)
+        crop = CROP, rows, model.preprocess.load(persons, ids[rows]), 1 - regions[BOX].unpack().mean((1, 2))
+        conditions = chain(conditions, [crop])
+    for condition, rows, hidden, covered in conditions:
         head = images.iloc[rows][["image_id", "split", "label"]].reset_index(drop=True)
         head.insert(0, "condition", condition)
         head.insert(1, "covered", covered.round(4))

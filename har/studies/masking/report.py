@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 
 from har.evaluation.predictions import classes_of
+from har.reporting.names import model_name
 from har.reporting.table import NONE as DASH
 from har.reporting.table import Column, Table, number, percent
 from har.reporting.tables.columns import MODEL, N, class_text, figure_column, figures, triple
-from har.studies.masking.conditions import NONE
+from har.studies.masking.conditions import BOX, CROP, ELSEWHERE, NONE, Drawing, filled_name
 from har.studies.masking.scores import (
     area_under_curve,
     by_share,
     condition_rows,
+    corrected,
     difference,
     mean_with_interval,
     of_condition,
@@ -28,6 +30,7 @@ LABELS = {
     "hide_person": "persons hidden, by outline",
     "hide_box": "persons hidden, by box",
     "hide_elsewhere": "as much hidden elsewhere",
+    CROP: "the largest person alone, cropped",
     "keep_person": "persons only, by outline",
     "keep_box": "persons only, by box",
     "keep_elsewhere": "as much kept elsewhere",
@@ -39,17 +42,17 @@ LABELS = {
 }
 
 
-def build_tables(
-    predictions: Mapping[str, pd.DataFrame], shapes: Sequence[str], shares: Sequence[float], header: str, **options
-) -> dict[str, Table]:
-    """masking (accuracy against share), conditions (everything), context and cues (hidden and isolated regions),
-    classes; models by accuracy. `options` as in har.studies.masking.scores.mean_with_interval."""
+def build_tables(predictions: Mapping[str, pd.DataFrame], drawing: Drawing, header: str, **options) -> dict[str, Table]:
+    """masking (accuracy against share), conditions (everything), context, elsewhere and cues (hidden and isolated
+    regions), classes; models by accuracy. `options` as in har.studies.masking.scores.mean_with_interval."""
+    shapes, shares, fills = drawing.kinds, drawing.shares, drawing.fills
     images = ranked({model: per_image(frame) for model, frame in predictions.items()})
     classes = classes_of(next(iter(predictions.values())))
     tables = [
         share_table(images, shapes, shares, header, **options),
         shape_table(images, shapes, shares, header, **options),
-        region_table(images, header, **options),
+        region_table(images, fills, header, **options),
+        elsewhere_table(images, fills, header, **options),
         cue_table(images, header, **options),
         class_table(images, classes, shapes, shares, header),
         conditions_table(images, header, **options),
@@ -91,15 +94,17 @@ def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
         area = area_under_curve(found, shapes, shares)
         row |= _figures("area", mean_with_interval(area, **options))
         row |= _figures("area_minus_whole", difference(area, whole, **options))
+        row |= _figures("area_corrected", corrected(area, found, **options))
         row |= {"confidence": float(of_condition(found, NONE, "confidence").mean())}
         for measure in ("confidence", "flips"):
             row[f"{measure}_most_hidden"] = float(by_share(found, shapes, shares[-1], measure).mean())
         rows.append(row)
     most = f"{shares[-1]:.0%} hidden"
     notes = (
-        f"Mean over masks drawn as {', '.join(shapes)}; each covers its share exactly, and every model sees the same.",
+        f"Mean over masks drawn as {', '.join(shapes)}; each covers its share exactly, the same for every model.",
         f"Area: under accuracy against share, 0 to {shares[-1]:.0%}, divided by {number(shares[-1], 2)}. "
-        f"Confidence: the largest probability. {FLIPS}",
+        f"Chance-corrected: of balanced accuracy, scaled so that chance is 0 and always right 1; what says the same of "
+        f"all images has 0. Confidence: the largest probability. {FLIPS}",
         _note(rows[0]["n"], options),
     )
     columns = [
@@ -115,6 +120,7 @@ def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
         ),
         figure_column("area", "Area under the curve"),
         figure_column("area_minus_whole", "Minus nothing hidden", sign=True),
+        figure_column("area_corrected", "Area, chance-corrected", sign=True),
         Column("confidence", "Confidence, nothing hidden", number),
         Column("confidence_most_hidden", f"Confidence, {most}", number),
         Column("flips_most_hidden", f"Flips, {most}", number),
@@ -138,53 +144,97 @@ def shape_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
     return Table("kinds", "Which shape of mask lowers accuracy most?", header, rows, columns, notes)
 
 
-REGIONS = ("hide_person", "hide_box", "hide_elsewhere", "keep_person", "keep_box", "keep_elsewhere")
-GAPS = {
-    "person_minus_context": ("keep_box", "hide_box", "Person − context"),
-    "context_minus_elsewhere": ("hide_box", "hide_elsewhere", "Person hidden − as much elsewhere"),
-    "person_minus_elsewhere": ("keep_box", "keep_elsewhere", "Person only − as much elsewhere"),
-}
-
-
-def region_table(images: Images, header: str, **options: float) -> Table:
-    """Persons hidden, persons only, and as much elsewhere: what the context gives, what the person."""
+def region_table(images: Images, fills: Sequence[str], header: str, **options: float) -> Table:
+    """The person alone against the context alone, with each of `fills` in the persons' place."""
+    hidden = {fill: filled_name(BOX, fill) for fill in fills}
     rows = []
     for model, found in images.items():
-        at = {name: of_condition(found, name) for name in (NONE, *REGIONS)}
+        at = {name: of_condition(found, name) for name in (NONE, CROP, "keep_box", *hidden.values())}
         whole = at[NONE][at[NONE].index.isin(at["hide_box"].index)]
-        row = {"model": model, "n": len(whole), "whole": float(whole.mean()) if len(whole) else None}
-        row |= {name: float(at[name].mean()) if len(at[name]) else None for name in REGIONS}
-        for name, (a, b, _) in GAPS.items():
-            both = len(at[a]) and len(at[b])
-            row |= _figures(name, difference(at[a], at[b], **options) if both else None)
+        row = {"model": model, "n": len(whole)}
+        row |= {name: float(of.mean()) if len(of) else None for name, of in (at | {NONE: whole}).items()}
+        for fill in fills:
+            # black is the paper's: the person, too, stands in black
+            alone = at["keep_box" if fill == "black" else CROP]
+            gap = difference(alone, at[hidden[fill]], **options) if len(alone) else None
+            row |= _figures(f"person_minus_context_{fill}", gap)
         rows.append(row)
     covered = pd.concat([found.loc[found.condition == "hide_box", "covered"] for found in images.values()])
     notes = (
-        "Context only: all persons and crowds black. Person only: all else black. By outline a black figure still "
-        "shows how it holds itself, by box it does not; the differences are by box. Where no outline is annotated the "
-        "box stands in.",
-        "Person − context: below 0 the surroundings alone tell more than the person alone, the measure of context "
-        "bias. As much elsewhere: black (or kept) are the boxes of another image's persons, so the same area and "
-        "shapes.",
-        f'Person boxes cover {DASH if covered.empty else f"{covered.mean():.0%}"} of the input (mean), so "only" '
-        "leaves little of an image, in a form that no model was trained on.",
+        *verdict(rows, fills),
+        "Person only: the largest person with a margin, scaled to the input, as the photographs that models know. "
+        "Context only: the boxes of all persons and crowds filled with black, the image's mean colour, what a strong "
+        "blur leaves of them, or what surrounds them (inpainting). Person − context: above 0 the person alone tells "
+        "more. By black, the paper's fill, the person is not cropped: all else is black, in a form that no model was "
+        f"trained on. Person boxes cover {DASH if covered.empty else f'{covered.mean():.0%}'} of the input (mean).",
         _note(rows[0]["n"], options),
     )
-
-    def both_ways(outline: float | None, box: float | None) -> str:
-        return f"{number(outline)} / {number(box)}"
-
     columns = [
         MODEL,
         N,
-        Column("whole", "Nothing hidden", number),
-        Column(("hide_person", "hide_box"), "Context only (outline / box)", both_ways),
-        Column("hide_elsewhere"),
-        Column(("keep_person", "keep_box"), "Person only (outline / box)", both_ways),
-        Column("keep_elsewhere"),
-        *(figure_column(name, title, sign=True) for name, (_, _, title) in GAPS.items()),
+        Column(NONE, "Nothing hidden", number),
+        Column(CROP, "Person only", number),
+        Column("keep_box", "Person only, rest black", number),
+        *(Column(hidden[fill], f"Context only, {fill}", number) for fill in fills),
+        *(figure_column(f"person_minus_context_{fill}", f"Person − context, {fill}", sign=True) for fill in fills),
     ]
     return Table("context", "The person or the context?", header, rows, columns, notes)
+
+
+def verdict(rows: Sequence[Mapping], fills: Sequence[str]) -> list[str]:
+    """In words, which of person and context tells more, by the fills that leave an image like those that models know
+    (all but black), and whether black says otherwise."""
+
+    def sign(row: Mapping, fill: str) -> int:
+        low, high = (row.get(f"person_minus_context_{fill}_{end}") for end in ("low", "high"))
+        return 0 if low is None or low <= 0 <= high else 1 if low > 0 else -1
+
+    natural = [fill for fill in fills if fill != "black"]
+    agreed = {row["model"]: {sign(row, fill) for fill in natural} for row in rows}
+    said = []
+    for one, words in ((1, "The person alone tells more than the context alone"),
+                       (-1, "The context alone tells more than the person alone")):  # fmt: skip
+        models = [model for model, signs in agreed.items() if signs == {one}]
+        if models:
+            said.append(f"{words}, by {', '.join(natural)} alike: {_names(models)}.")
+        other = [row["model"] for row in rows if row["model"] in models and sign(row, "black") == -one]
+        if other and "black" in fills:
+            said.append(f"Black boxes say the opposite of {_names(other)}: they measure how black is taken.")
+    mixed = [model for model, signs in agreed.items() if {1, -1} <= signs]
+    if mixed:
+        said.append(f"The fills disagree: {_names(mixed)}.")
+    open_ = [model for model, signs in agreed.items() if 0 in signs and model not in mixed]
+    if natural and open_:
+        said.append(f"Not decided by every fill: {_names(open_)}.")
+    return [" ".join(said)] if said else []
+
+
+def _names(models: Sequence[str]) -> str:
+    return ", ".join(map(model_name, models))
+
+
+def elsewhere_table(images: Images, fills: Sequence[str], header: str, **options: float) -> Table:
+    """Persons hidden against as much hidden elsewhere: whether it is the person that counts, or the area."""
+    rows = []
+    for model, found in images.items():
+        outlines = {name: of_condition(found, name) for name in ("hide_person", "keep_person", "keep_elsewhere")}
+        row = {"model": model, **{name: float(of.mean()) if len(of) else None for name, of in outlines.items()}}
+        for fill in fills:
+            pair = [of_condition(found, filled_name(region, fill)) for region in (BOX, ELSEWHERE)]
+            row |= _figures(f"change_{fill}", difference(*pair, **options) if len(pair[1]) else None)
+        rows.append(row)
+    notes = (
+        "Below 0: hiding the person costs more than hiding the boxes of another image's persons, so the same area and "
+        "shapes. By outline a black figure still shows how it holds itself, by box it does not; where no outline is "
+        "annotated the box stands in.",
+    )
+    columns = [
+        MODEL,
+        Column("hide_person", "Persons black, by outline", number),
+        Column("keep_person", "Persons only, by outline", number),
+        *(figure_column(f"change_{fill}", f"Person hidden − as much elsewhere, {fill}", sign=True) for fill in fills),
+    ]
+    return Table("elsewhere", "Does it matter that it is the person?", header, rows, columns, notes)
 
 
 def cue_table(images: Images, header: str, **options: float) -> Table:
@@ -255,12 +305,19 @@ def class_table(
     return Table("classes", "Each class as images go black", header, rows, columns, notes)
 
 
+def _condition(key: str) -> str:
+    region, _, of = key.partition("-")
+    if region in LABELS:
+        return LABELS[region] + (f", {of}" if of else "")
+    return f"{region} {of} %"
+
+
 def conditions_table(images: Images, header: str, **options: float) -> Table:
     """Every model under every condition; in the page only the CSV is of use."""
     rows = condition_rows(images, **options)
     columns = [
         MODEL,
-        Column("condition", "Condition", lambda key: LABELS.get(key, key.replace("-", " ") + " %")),
+        Column("condition", "Condition", _condition),
         N,
         Column("covered", "Hidden", percent),
         figure_column("accuracy", "Accuracy"),

@@ -76,6 +76,19 @@ def area_under_curve(
     return pd.Series(area, index=by_share(images, kinds, 0).index)
 
 
+def corrected(values: pd.Series, images: pd.DataFrame, **options) -> dict[str, float | int]:
+    """The mean of `values` (a share of right answers for each image, by image_id) over images with each class counting
+    the same, scaled so that chance is 0 and always right 1. What says the same of every image has 0 (Cohen's kappa for
+    balanced classes)."""
+    labels = images.drop_duplicates("image_id").set_index("image_id")["label"][values.index]
+    classes = labels.nunique()
+    if classes < 2:
+        return {"n": len(values), "mean": float("nan"), "ci_low": float("nan"), "ci_high": float("nan")}
+    weights = len(labels) / (classes * labels.map(labels.value_counts()))
+    scaled = (values * weights - 1 / classes) / (1 - 1 / classes)
+    return mean_with_interval(scaled, (-1 / (classes - 1), 1.0), **options)
+
+
 def condition_rows(images: Mapping[str, pd.DataFrame], **options) -> list[dict]:
     """A row for each model and condition: n, covered (mean share hidden) and each of MEASURES with its interval."""
     rows = []
