@@ -1,4 +1,4 @@
-"""Where the fine-tuned models look: maps of every class, their scores beside maps that know less, Figure 4."""
+"""Where the fine-tuned models look: maps of every class, their scores beside those of simpler maps, Figure 4."""
 
 from pathlib import Path
 

@@ -20,12 +20,12 @@ MANIFEST_COLUMNS = {
     "flickr_url": "str",
     "persons": "int64",  # annotated persons, crowds not counted
     "person_area": "float64",  # share of the image covered by the largest person box
-    "captions_fired": "int64",
+    "captions_for_label": "int64",
     "captions_total": "int64",
     "rule": "str",  # for people: 'sitting: 3 of 5 captions'
-    "evidence": "str",  # JSON list of the captions that fired
+    "evidence": "str",  # JSON list of the captions that mention the label
 }
-EVIDENCE_COLUMNS = {"image_id": "int64", "caption_index": "int64", "caption": "str", "fires": "str"}
+EVIDENCE_COLUMNS = {"image_id": "int64", "caption_index": "int64", "caption": "str", "mentions": "str"}
 # Columns that own images may have beside these, absent where no image has a value.
 OWN_COLUMNS = {
     "group": "str",  # images of one group never straddle a split, as frames of a clip
@@ -58,5 +58,5 @@ def owned(manifest: pd.DataFrame) -> bool:
 
 
 def read_evidence(path: str | Path) -> pd.DataFrame:
-    """The captions at `path`, a row each, and the classes that each fires for, joined by '+'."""
+    """The captions at `path`, a row each, and the classes that each mentions, joined by '+'."""
     return read_table(path, EVIDENCE_COLUMNS, unique=False)

@@ -124,15 +124,15 @@ def test_the_manifest_tells_what_why_and_where_from(run, tmp_path):
         "flickr_url": "http://farm1.staticflickr.com/1.jpg",
         "persons": 2,
         "person_area": 0.125,  # 50 x 50 pixels of the larger box lie inside the image
-        "captions_fired": 2,
+        "captions_for_label": 2,
         "captions_total": 3,
         "rule": "moving: 2 of 3 captions",
         "evidence": '["A man walking.", "The man walks on."]',
     }
     write_manifest(curation.manifest, tmp_path / "manifest.csv")
     pd.testing.assert_frame_equal(read_manifest(tmp_path / "manifest.csv"), curation.manifest)
-    fires = curation.evidence.query("image_id == 1")["fires"].tolist()
-    assert fires == ["moving", "moving", ""]
+    mentions = curation.evidence.query("image_id == 1")["mentions"].tolist()
+    assert mentions == ["moving", "moving", ""]
 
 
 def test_the_funnel_counts_what_each_rule_keeps(run):

@@ -125,7 +125,7 @@ def manifest_rows():
     return [list(MANIFEST_COLUMNS), row, [2, "standing", "extended", "000000000002.jpg", *row[4:]]]
 
 
-CAPTIONS = [["image_id", "caption_index", "caption", "fires"], [1, 0, "a man", "sitting"], [1, 1, "b, c", ""]]
+CAPTIONS = [["image_id", "caption_index", "caption", "mentions"], [1, 0, "a man", "sitting"], [1, 1, "b, c", ""]]
 SIMPLE = {
     "manifest": (manifest_rows(), read_manifest),
     "captions of images": (CAPTIONS, read_evidence),

@@ -136,8 +136,8 @@ class TestPacking:
         told = read_script(index.parent / "page/data/images/0.js")
         assert images["id"] == given.manifest.image_id.tolist()
         assert told["captions"][0][1] == EVIL
-        assert [images["classes"][c] for c in told["fires"][0][1]] == ["sitting"]
-        assert told["fires"][0][0] == []
+        assert [images["classes"][c] for c in told["mentions"][0][1]] == ["sitting"]
+        assert told["mentions"][0][0] == []
         assert told["source"][:2] == ["http://example.org/a.jpg", FLICKR]  # javascript: is no source
         assert told["author"][:2] == ["", "https://www.flickr.com/photo.gne?id=6255196340"]
         assert images["licences"]["4"] == ["CC BY 2.0", "https://creativecommons.org/licenses/by/2.0/"]
@@ -367,11 +367,11 @@ def test_captions_come_with_their_image_and_others_are_left_out(tmp_path):
     made = source(tmp_path, 6)
     captions = pd.DataFrame(
         {"image_id": [1, 1007, 1007, 1010, 1035, 9999], "caption_index": [0, 1, 0, 0, 0, 0], "caption": list("abcdef"),
-         "fires": ["", "sitting", "sitting+standing+lying", "", "", ""]}
+         "mentions": ["", "sitting", "sitting+standing+lying", "", "", ""]}
     )  # fmt: skip
     (part,) = gallery.parts(made.manifest, captions, TASKS["activity"])
     assert part["captions"] == [[], ["c", "b"], [], [], [], ["e"]]
-    assert part["fires"] == [[], [[1, 2], [1]], [], [], [], [[]]]
+    assert part["mentions"] == [[], [[1, 2], [1]], [], [], [], [[]]]
 
 
 def test_the_order_of_the_manifest_changes_nothing(made, tmp_path):

@@ -25,7 +25,7 @@ def shown(tmp_path_factory):
     given = source(folder / "data", 60)
     root = reports(folder / "reports")
     build(given, root, SETTINGS)
-    manifest = given.manifest.assign(captions_fired=1, captions_total=5)
+    manifest = given.manifest.assign(captions_for_label=1, captions_total=5)
     factors = manifest[["image_id"]].assign(**dict.fromkeys(FACTORS, np.nan))
     outcomes = outcome_frame(given.predictions, factors)
     tables = [

@@ -53,8 +53,8 @@ def images(n=60):
     frame = pd.DataFrame({"image_id": np.arange(n) + 10, "label": np.array(CLASSES)[np.arange(n) % 3], "split": split})
     manifest = frame.assign(
         part="drawn", file_name="x.jpg", width=600, height=random.integers(300, 500, n), license=1, url="",
-        flickr_url="", persons=random.integers(0, 5, n), person_area=random.uniform(0, 1, n).round(4), captions_fired=2,
-        captions_total=5, rule="", evidence="[]",
+        flickr_url="", persons=random.integers(0, 5, n), person_area=random.uniform(0, 1, n).round(4),
+        captions_for_label=2, captions_total=5, rule="", evidence="[]",
     )[list(MANIFEST_COLUMNS)]  # fmt: skip
     visibility = pd.DataFrame(
         {
@@ -105,7 +105,7 @@ def outcomes(predictions):
 def evidence(captions=("two men sit", "a | *red* bench")):
     frame, _, _ = images()
     rows = [(i, k, text, "sitting" if k == 0 else "") for i in frame["image_id"] for k, text in enumerate(captions)]
-    return pd.DataFrame(rows, columns=["image_id", "caption_index", "caption", "fires"])
+    return pd.DataFrame(rows, columns=["image_id", "caption_index", "caption", "mentions"])
 
 
 def every_table(outcomes):

@@ -63,7 +63,7 @@ def source(folder: Path, count: int = 24) -> Source:
         for n, i in enumerate(ids)
         for k in range(5)
     ]
-    evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "fires"])
+    evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "mentions"])
     predictions = {}
     for task, model, seeds in (
         ("activity", "clip", 5),

@@ -1,8 +1,8 @@
 """From captions to a labelled subset: which images show exactly one of the activities?
 
 The paper never says how its labels were made. The rule here reproduces its counts and its image sizes: a
-caption *fires* for a class if it holds a person word and one of the class's keywords; a class fires for an
-image if at least `min_captions` of its captions fire; the image must have exactly one such class and an
+caption *mentions* a class if it holds a person word and one of the class's keywords; a class is mentioned in an
+image if at least `min_captions` of its captions mention it; the image must have exactly one such class and an
 annotated person. Without the person word most "sitting" images show animals and objects.
 """
 
@@ -32,10 +32,10 @@ class Curation:
 
     Attributes:
         manifest: one row per selected image (har.data.manifest.MANIFEST_COLUMNS), sorted by image_id.
-        evidence: one row per caption of a selected image: image_id, caption_index, caption, fires (the classes it
-            fires for, joined by '+', '' for none).
+        evidence: one row per caption of a selected image: image_id, caption_index, caption, mentions (the classes it
+            mentions, joined by '+', '' for none).
         funnel: rules in the order they apply: rule, images (kept so far), images_<class> for each class. A count is
-            of images that fire for the class, so that classes overlap until the rule that forbids it.
+            of images that mention the class, so that classes overlap until the rule that forbids it.
     """
 
     manifest: pd.DataFrame
@@ -64,10 +64,10 @@ def curate(
 
     Args:
         classes: label -> {'keywords': words or phrases ('sits down'), 'count': images to draw, None for all}.
-        person_words: words or phrases of which a caption must hold one to fire at all.
-        min_captions: captions that must fire for a class before the class fires for the image.
-        precedence: where several classes fire, the first listed here wins; a tie without a listed class
-            drops the image. Empty: exactly one class must fire.
+        person_words: words or phrases of which a caption must hold one to mention anything.
+        min_captions: captions that must mention a class before it counts for the image.
+        precedence: where several classes are mentioned, the first listed here wins; a tie without a listed class
+            drops the image. Empty: exactly one class must be mentioned.
         require_person: drop images without any person annotation (a crowd counts).
         extended: at most so many of the images that satisfy the rule and were not drawn (None: all).
         seed: of both draws. An image's rank depends on the seed and its id alone: neither the order of
@@ -88,10 +88,10 @@ def curate(
         *(["a person is annotated"] if require_person else []),
     ]
 
-    def passed(record: ImageRecord, fires: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
-        """The classes that the image fires for by each rule in turn, up to the last that keeps it."""
+    def passed(record: ImageRecord, mentions: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+        """The classes that hold for the image by each rule in turn, up to the last that keeps it."""
         yield ()
-        captions = Counter(chain.from_iterable(fires))
+        captions = Counter(chain.from_iterable(mentions))
         for least in (1, min_captions):
             labels = [name for name in classes if captions[name] >= least]
             if not labels:
@@ -104,15 +104,15 @@ def curate(
         if require_person and len(record.boxes) + len(record.crowds):
             yield [label]
 
-    funnel, chosen, fired = Funnel(list(classes), rules), {}, {}
+    funnel, chosen, mentioned = Funnel(list(classes), rules), {}, {}
     for record in records.values():
-        fires = [_fires(caption, person, patterns) for caption in record.captions]
-        kept = list(passed(record, fires))
+        mentions = [_mentions(caption, person, patterns) for caption in record.captions]
+        kept = list(passed(record, mentions))
         for rule, labels in zip(rules, kept, strict=False):
             funnel.count(rule, labels)
         if len(kept) == len(rules):
             (chosen[record.image_id],) = kept[-1]
-            fired[record.image_id] = fires
+            mentioned[record.image_id] = mentions
     drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
     left = [i for i in chosen if i not in drawn]
     extra = set(left if extended is None else ranked(left, seed, "extended")[:extended])
@@ -121,9 +121,9 @@ def curate(
 
     manifest, evidence = [], []
     for image_id in sorted(drawn | extra):
-        record, fires, part = records[image_id], fired[image_id], "drawn" if image_id in drawn else "extended"
-        manifest.append(_manifest_row(record, chosen[image_id], part, fires))
-        for k, (caption, labels) in enumerate(zip(record.captions, fires, strict=True)):
+        record, mentions, part = records[image_id], mentioned[image_id], "drawn" if image_id in drawn else "extended"
+        manifest.append(_manifest_row(record, chosen[image_id], part, mentions))
+        for k, (caption, labels) in enumerate(zip(record.captions, mentions, strict=True)):
             evidence.append((image_id, k, caption, "+".join(labels)))
     return Curation(
         pd.DataFrame(manifest, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
@@ -141,7 +141,7 @@ def _check_arguments(classes, person_words, min_captions, precedence, extended) 
         raise HarError(f"classes: {error}") from None
     owners: dict[tuple[str, ...], str] = {}
     for label, entry in classes.items():
-        if "+" in label:  # which joins the classes that a caption fires for
+        if "+" in label:  # which joins the classes that a caption mentions
             raise HarError(f"classes.{label}: a class that captions are searched for may not hold '+'")
         if not entry.get("keywords"):
             raise HarError(f"classes.{label}.keywords: empty, expected at least one word or phrase")
@@ -177,7 +177,7 @@ def _phrase_pattern(key: str, phrases: Iterable[str]) -> re.Pattern:
     return re.compile(rf"(?<!\S)(?:{'|'.join(alternatives)})(?!\S)")
 
 
-def _fires(caption: str, person: re.Pattern, patterns: Mapping[str, re.Pattern]) -> tuple[str, ...]:
+def _mentions(caption: str, person: re.Pattern, patterns: Mapping[str, re.Pattern]) -> tuple[str, ...]:
     text = " ".join(tokens(caption))
     if not person.search(text):
         return ()
@@ -208,8 +208,8 @@ def _draw(chosen: Mapping[int, str], counts: Mapping[str, int | None], seed: int
     return drawn
 
 
-def _manifest_row(record: ImageRecord, label: str, part: str, fired: Sequence[Sequence[str]]) -> tuple:
-    evidence = [caption for caption, f in zip(record.captions, fired, strict=True) if label in f]
+def _manifest_row(record: ImageRecord, label: str, part: str, mentioned: Sequence[Sequence[str]]) -> tuple:
+    evidence = [caption for caption, f in zip(record.captions, mentioned, strict=True) if label in f]
     total = len(record.captions)
     return (
         record.image_id,

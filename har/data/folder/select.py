@@ -58,7 +58,7 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
         flickr_url="",
         evidence="[]",
         person_area=0.0,
-        **dict.fromkeys(("license", "persons", "captions_fired", "captions_total"), 0),
+        **dict.fromkeys(("license", "persons", "captions_for_label", "captions_total"), 0),
     )
     columns = MANIFEST_COLUMNS | OWN_COLUMNS
     manifest, evidence = rows[list(columns)].astype(columns), pd.DataFrame(columns=list(EVIDENCE_COLUMNS))

@@ -68,13 +68,13 @@ def images(manifest: pd.DataFrame, split: pd.DataFrame, tasks: Mapping[str, Sequ
 def parts(
     manifest: pd.DataFrame, evidence: pd.DataFrame, classes: Sequence[str], traits: pd.DataFrame | None = None
 ) -> Iterator[dict]:
-    """What is told of each image, PART images at a time in the manifest's order; `fires[i][k]` lists the classes
+    """What is told of each image, PART images at a time in the manifest's order; `mentions[i][k]` lists the classes
     (numbers in `classes`) whose activity caption k of image i mentions."""
     numbers = {label: number for number, label in enumerate(classes)}
     evidence = evidence.sort_values(["image_id", "caption_index"])
     first, last = (np.searchsorted(evidence.image_id, manifest.image_id, side) for side in ("left", "right"))
     captions = evidence.caption.tolist()
-    fires = [[numbers[name] for name in text.split("+") if name in numbers] for text in evidence.fires]
+    mentions = [[numbers[name] for name in text.split("+") if name in numbers] for text in evidence.mentions]
     known = {"Largest person, of the image": manifest.person_area}
     if traits is not None:
         found = traits.set_index("image_id").reindex(manifest.image_id)
@@ -94,7 +94,7 @@ def parts(
                 next(filter(safe_address, addresses), "") for addresses in zip(rows.flickr_url, rows.url, strict=True)
             ],
             "captions": [captions[at] for at in where],
-            "fires": [fires[at] for at in where],
+            "mentions": [mentions[at] for at in where],
         }
 
 

@@ -335,7 +335,7 @@ def differences_table(rows: Sequence[Mapping], header: str, level: float = 0.95)
         N,
         Column("difference", "Minus CNN_base", signed),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", lambda low, high: interval(low, high, sign=True)),
-        Column("share_below_zero", "Resamples below 0", lambda share: percent(share, 1)),
+        Column("share_below_zero", "Bootstrap samples below 0", lambda share: percent(share, 1)),
         *map(Column, ("runs_a", "runs_b", "note")),
     ]
     notes = (

@@ -85,10 +85,10 @@ def _which(outcomes: pd.DataFrame, tasks: Sequence[str]) -> str:
 def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.DataFrame) -> list[dict]:
     """Images that every model which sees them misses, the lowest mean probability of the true class first: task,
     image_id, split, label, votes (JSON: class to number of models), models, p_true (mean over models),
-    captions_fired, captions_total, captions (JSON: each with the classes it fires for)."""
+    captions_for_label, captions_total, captions (JSON: each with the classes it mentions)."""
     rows = []
     outcomes = seeing(outcomes)
-    told = {k: list(zip(part["caption"], part["fires"], strict=True)) for k, part in evidence.groupby("image_id")}
+    told = {k: list(zip(part["caption"], part["mentions"], strict=True)) for k, part in evidence.groupby("image_id")}
     images = manifest.set_index("image_id")
     for task in outcomes["task"].unique():
         misses, guesses = missed(outcomes, task), wide(outcomes, task, "predicted")
@@ -107,7 +107,7 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
                     "votes": json.dumps({k: int(votes[k]) for k in sorted(votes.index, key=lambda k: (-votes[k], k))}),
                     "models": misses.shape[1],
                     "p_true": float(chances[image_id]),
-                    "captions_fired": int(image["captions_fired"]),
+                    "captions_for_label": int(image["captions_for_label"]),
                     "captions_total": int(image["captions_total"]),
                     "captions": json.dumps(told.get(image_id, []), ensure_ascii=False),
                 }
@@ -147,7 +147,7 @@ def missed_table(
         Column("votes", "Votes", _votes_text),
         Column("models"),
         Column("p_true", "Mean p of the label", number),
-        Column(("captions_fired", "captions_total"), "Captions for it", "{} of {}".format),
+        Column(("captions_for_label", "captions_total"), "Captions for it", "{} of {}".format),
         Column(("captions", "label"), "Captions", captions_text),
     ]
     return Table("missed_by_all", "Images that every model misses", header, rows, columns, notes, lines)
@@ -160,8 +160,8 @@ def _votes_text(votes: str) -> str:
 def captions_text(captions: str, label: str) -> str:
     """The captions, strangers' words, each after the mark of what it mentions."""
     texts = []
-    for caption, fires in json.loads(captions):
-        classes = [name for name in fires.split("+") if name]
+    for caption, mentions in json.loads(captions):
+        classes = [name for name in mentions.split("+") if name]
         texts.append(f"{'✓ ' if label in classes else '✗ ' if classes else ''}{caption}")
     return quote(" · ".join(texts))
 

@@ -64,7 +64,7 @@ def factor_frame(manifest: pd.DataFrame, visibility: pd.DataFrame) -> pd.DataFra
         person_size=frame["person_area"].where(single),
         persons=frame["persons"].where(single),
         pixels=frame["width"] * frame["height"],
-        caption_agreement=(frame["captions_fired"] / frame["captions_total"].where(told)),
+        caption_agreement=(frame["captions_for_label"] / frame["captions_total"].where(told)),
     )
     return frame[["image_id", *FACTORS]].astype({name: float for name in FACTORS})
 

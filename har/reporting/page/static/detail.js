@@ -184,8 +184,8 @@ har.detail = (() => {
   function captions(told) {
     const { images } = har.gallery.data;
     return el("ol", { class: "captions" }, told.captions.map((caption, k) => {
-      const fires = told.fires[k];
-      return el("li", { class: fires.length ? "fires" : "silent" }, caption, fires.map((c) =>
+      const mentions = told.mentions[k];
+      return el("li", { class: mentions.length ? "mentions" : "silent" }, caption, mentions.map((c) =>
         el("span", { class: "chip" }, el("i", { class: `dot c${c % 6}`, "aria-hidden": "true" }), images.classNames[c])));
     }));
   }
