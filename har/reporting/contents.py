@@ -116,7 +116,7 @@ SECTIONS = {
         ],
     ),
     "What do the models look at?": (
-        "Relevance maps of the fine-tuned models, scored by the person boxes beside simpler maps (rollout, noise, centre).",
+        "Relevance maps of the fine-tuned models, scored by person boxes beside simpler maps (rollout, noise, centre).",
         [
             "explain/differences.md",
             "explain/scores.md",
