@@ -24,8 +24,25 @@ def check() -> None:
         print(f"rows.{name} is left out: {reason}")
     for name, reason in params.active.variants()[1].items():
         print(f"ablation.variants.{name} is left out: {reason}")
+    check_fine_tuned(params)
     write_json(PARAMS, resolved(params))
     tidy(params)
+
+
+def check_fine_tuned(params: Params) -> None:
+    """HarError where a model of the run fine-tunes an encoder of open_clip's that can't be."""
+    profile = params.active
+    names = [*profile.cross_validation.models, *profile.learning_curve.models]
+    names += [run.model for run in params.run.train.values()]
+    used = {name: profile.models[name] for name in names if name in profile.models}
+    for name in params.run.encoders:
+        backbone = profile.backbones[name]
+        if backbone.source == "open_clip":
+            from har.models import open_clip  # costs seconds: only where it is used
+
+            models = (used | profile.variants()[0]).items()
+            users = [key for key, one in models if one.kind == "finetune" and one.backbone == name]
+            open_clip.check_fine_tuned(backbone, users)
 
 
 def tidy(params: Params) -> None:

@@ -17,17 +17,33 @@ from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words
 
 
 class Backbone(Block):
-    source: Literal["hub", "folder", "pretrain", "random"]
-    architecture: Literal["hub", "folder", "pretrain"]
+    source: Literal["hub", "folder", "pretrain", "random", "open_clip"]
+    architecture: Literal["hub", "folder", "pretrain", "open_clip"]
     id: str
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     sha256: Hex64 | None
     folder: str
+    # of open_clip alone, and so left out by others: ViT-B-32, hf-hub:org/name or local-dir:path; a tag or a file
+    model: str = ""
+    pretrained: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether it comes from a file of this machine, whose path tells nobody else anything."""
+        here = self.model.startswith("local-dir:") or self.pretrained.endswith(".safetensors")
+        return self.source == "folder" or (self.source == "open_clip" and here)
 
     @model_validator(mode="after")
-    def _folder_where_used(self):
-        if "folder" in (self.source, self.source == "random" and self.architecture) and not self.folder:
+    def _source_is_named(self):
+        used = (self.source, self.source == "random" and self.architecture)
+        if "folder" in used and not self.folder:
             raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
+        if "open_clip" in used and not self.model:
+            raise ValueError("source open_clip needs the key model: ViT-B-32, hf-hub:org/name or local-dir:path")
+        elsewhere = self.model.startswith(("hf-hub:", "local-dir:"))
+        if self.source == "open_clip" and bool(self.pretrained) == elsewhere:
+            told = "is of no use with" if elsewhere else "is empty, expected a tag or a .safetensors file for"
+            raise ValueError(f"pretrained {told} model {self.model}")
         return self
 
 

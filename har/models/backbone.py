@@ -23,7 +23,11 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> Non
     out.parent.mkdir(parents=True, exist_ok=True)
     # an architecture without weights: whoever loads the folder draws fresh ones from its seed
     weights = config.source != "random"
-    if source == "hub":
+    if source == "open_clip":
+        from har.models import open_clip  # costs seconds: only where it is used
+
+        print(f"{out.name}: {open_clip.provide(config, out, max_bytes=MAX_BYTES)}")
+    elif source == "hub":
         fetch_hub(config.id, config.revision, out, sha256=config.sha256, max_bytes=MAX_BYTES, weights=weights)
     else:
         folder = Path(pretrained if source == "pretrain" else config.folder)

@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoTokenizer
 from har.core.errors import HarError
 from har.models.checks import check_answers, opening
 from har.models.classifier import _load
-from har.models.hub_files import check_small_files
+from har.models.hub_files import check_small_files, model_type
 from har.models.preprocess import Preprocess, from_folder
 
 
@@ -54,6 +54,14 @@ def require_fit(folder: str | Path, model: nn.Module, preprocess: Preprocess, fo
         model.train(training)
 
 
+def _opened(folder: str | Path) -> nn.Module:
+    if model_type(folder) != "open_clip":
+        return _load(AutoModel, folder)
+    from har.models import open_clip  # costs seconds: only where it is used
+
+    return open_clip.load(folder)
+
+
 class Encoder:
     """A frozen checkpoint: image embeddings and, where it has a text tower, text embeddings."""
 
@@ -61,7 +69,7 @@ class Encoder:
         self.folder = Path(folder)
         self.device = device
         self.preprocess = from_folder(folder)
-        self.model = _load(AutoModel, folder).eval().to(device)
+        self.model = _opened(folder).eval().to(device)
         self.has_text = hasattr(self.model, "get_text_features")
         require_fit(folder, self.model, self.preprocess, self._embedded)
 
@@ -83,19 +91,22 @@ class Encoder:
             raise HarError(f"{self.folder}: this encoder has no text tower")
         check_small_files(self.folder)
         with opening(self.folder, "a tokenizer and text tower that fit each other"):
-            tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
-            length = self.model.config.text_config.max_position_embeddings
-            # SigLIP was trained with texts in lower case; it pools the last position, so it needs the padding as well
-            siglip = self.model.config.model_type.startswith("siglip")
-            padding = "max_length" if siglip else True
-            words = [text.lower() if siglip else text for text in texts]
-            tokens = tokenizer(words, padding=padding, truncation=True, max_length=length, return_tensors="pt")
-            inputs = {"input_ids": tokens["input_ids"].to(self.device)}
-            if padding is True:
-                inputs["attention_mask"] = tokens["attention_mask"].to(self.device)
+            inputs = {name: tokens.to(self.device) for name, tokens in self._tokens(texts).items()}
             found = self.model.get_text_features(**inputs).pooler_output
             check_answers(found, (len(texts), found.shape[-1]))
         return found
+
+    def _tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+        if hasattr(self.model, "tokens"):  # open_clip's own
+            return {"input_ids": self.model.tokens(list(texts))}
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
+        length = self.model.config.text_config.max_position_embeddings
+        # SigLIP was trained with texts in lower case; it pools the last position, so it needs the padding as well
+        siglip = self.model.config.model_type.startswith("siglip")
+        padding = "max_length" if siglip else True
+        words = [text.lower() if siglip else text for text in texts]
+        tokens = tokenizer(words, padding=padding, truncation=True, max_length=length, return_tensors="pt")
+        return {key: tokens[key] for key in ("input_ids", "attention_mask")[: 1 if siglip else 2]}
 
     @property
     def logit_scale(self) -> float:

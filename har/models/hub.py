@@ -19,7 +19,7 @@ from pathlib import Path
 from har.core.errors import HarError
 from har.core.files import file_sha256, link_or_copy, replacing_folder
 from har.core.readers import MB, is_whole, one_line
-from har.models.hub_files import INDEX, SMALL_FILES, WEIGHTS, check_model, check_small_files, weight_files
+from har.models.hub_files import INDEX, OPEN_CLIP, TRANSFORMERS, WEIGHTS, Format, check_small_files
 
 HUB = "https://huggingface.co"
 MAX_SMALL = 64 * MB  # of one file beside the weights; the largest tokenizer.json in use has 38 MB
@@ -48,8 +48,9 @@ def fetch_hub(
     max_bytes: int,
     sha256: str | None = None,
     weights: bool = True,
+    form: Format = TRANSFORMERS,
 ) -> None:
-    """Fetch a model in transformers' format into `dest_dir`, whole and verified or not at all.
+    """Fetch a model into `dest_dir`, whole and verified or not at all.
 
     The hub is HF_ENDPOINT or huggingface.co. An access token (HF_TOKEN, `hf auth login`) is sent to huggingface.co
     alone; to another HF_ENDPOINT only where HAR_TOKEN_TO_ENDPOINT=1 says so.
@@ -60,6 +61,7 @@ def fetch_hub(
         max_bytes: of all files together, compared with what the hub lists before they are fetched.
         sha256: hex digits of model.safetensors, where known beforehand.
         weights: False takes configuration, processor and tokenizer alone.
+        form: of its files.
 
     Raises:
         HarError: one line with repository, revision and reason.
@@ -67,10 +69,9 @@ def fetch_hub(
     label = f"{repo_id}@{revision}"
     if not COMMIT.fullmatch(revision):
         raise HarError(f"{label}: the revision must be a commit of 40 hex digits, not a branch or tag")
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", repo_id, re.ASCII) or ".." in repo_id:
-        raise HarError(f"{label}: the repository must be a name such as openai/clip-vit-base-patch32")
+    _check_name(repo_id, label)
     try:
-        files = _in_cache(label, repo_id, revision, max_bytes, weights)
+        files = _in_cache(label, repo_id, revision, max_bytes, weights, form)
     except HarError:
         raise
     except Exception as error:  # httpx's and the library's own have no common base
@@ -83,17 +84,43 @@ def fetch_hub(
             link_or_copy(file.resolve(), folder / file.name)  # so that a checkpoint is stored once
 
 
-def fetch_folder(path: str | Path, dest_dir: str | Path, *, max_bytes: int, weights: bool = True) -> None:
+def newest(repo_id: str) -> str:
+    """The commit at which a repository's main branch is, or was when the cache last saw it. HarError as `fetch_hub`."""
+    _check_name(repo_id, repo_id)
+    try:
+        hub, options = _library()
+        chosen = {"allow_patterns": [OPEN_CLIP], "tqdm_class": _bounded(MAX_SMALL, False), **options}
+        get = partial(hub.snapshot_download, repo_id, **chosen)
+        try:
+            return Path(get()).name
+        except _RefusedError as refused:
+            try:
+                return Path(get(local_files_only=True)).name
+            except hub.errors.LocalEntryNotFoundError:
+                raise refused from None
+    except Exception as error:
+        raise HarError(f"{repo_id}: {_reason(error)}") from None
+
+
+def _check_name(repo_id: str, label: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", repo_id, re.ASCII) or ".." in repo_id:
+        raise HarError(f"{label}: the repository must be a name such as openai/clip-vit-base-patch32")
+
+
+def fetch_folder(
+    path: str | Path, dest_dir: str | Path, *, max_bytes: int, weights: bool = True, form: Format = TRANSFORMERS
+) -> None:
     """Copy a local folder in the hub's format under the rules of `fetch_hub`."""
     folder = Path(path)
     if not folder.is_dir():
-        raise HarError(f"{folder}: no such folder; expected a model in the hub's format (config.json, weights)")
+        expected = f"expected a model in {'the hub' if form is TRANSFORMERS else 'open_clip'}'s format"
+        raise HarError(f"{folder}: no such folder; {expected} ({form.first}, weights)")
     sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
-    names = [name for name in SMALL_FILES if name in sizes]
+    names = [name for name in form.small if name in sizes]
     if weights:
-        check_model(folder)
-        names += weight_files(str(folder), sizes, folder)
-    check_small_files(folder)
+        form.check(folder, "")
+        names += form.weights(str(folder), sizes, folder)
+    check_small_files(folder, names=form.small)
     _check_sizes(str(folder), names, sizes, max_bytes)
     with replacing_folder(dest_dir) as made:
         for name in names:
@@ -104,19 +131,16 @@ def _check_sizes(label: str, names: Iterable[str], sizes: Mapping[str, int], max
     for name in names:
         if not is_whole(sizes[name]):
             raise HarError(f"{label}: the hub lists {name} without a size")
-        if name in (*SMALL_FILES, INDEX) and sizes[name] > MAX_SMALL:
+        if not name.endswith(".safetensors") and sizes[name] > MAX_SMALL:
             raise HarError(f"{label}: {name} has {sizes[name]} bytes, more than the {MAX_SMALL} allowed")
     total = sum(sizes[name] for name in names)
     if total > max_bytes:
         raise HarError(f"{label}: the files have {total} bytes together, more than the {max_bytes} allowed")
 
 
-def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: bool) -> list[Path]:
+def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: bool, form: Format) -> list[Path]:
     """The model's files in the user's cache, fetched where they are not there, each with the hash that names it."""
-    hub = _library()
-    endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
-    trusted = endpoint == HUB or os.environ.get("HAR_TOKEN_TO_ENDPOINT") == "1"
-    options = {"endpoint": endpoint, "token": None if trusted else False}  # None: the user's own, if there is one
+    hub, options = _library()
 
     def snapshot(names: list[str], most: int) -> Path:
         chosen = {"revision": revision, "allow_patterns": names, "tqdm_class": _bounded(most, False), **options}
@@ -133,7 +157,8 @@ def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: 
         for _ in range(2):
             for name in names:
                 if not (folder / name).exists():
-                    _take_up(hub.hf_hub_url(repo_id, name, revision=revision, endpoint=endpoint), folder, options)
+                    url = hub.hf_hub_url(repo_id, name, revision=revision, endpoint=options["endpoint"])
+                    _take_up(url, folder, options)
             snapshot(names, 2 * sum(sizes[name] for name in names) + MB)
             spoilt = [folder / name for name in names if _is_spoilt(folder / name)]
             if not spoilt:
@@ -143,26 +168,26 @@ def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: 
                 file.unlink(missing_ok=True)
         raise HarError(f"{label}: {spoilt[0].name} comes with other bytes than the hash that the hub names")
 
-    folder = snapshot(["config.json"], MAX_SMALL)
+    folder = snapshot([form.first], MAX_SMALL)
     try:
         sizes = {file.path: file.size for file in hub.get_cached_repo_tree(repo_id, revision=revision)}
     except hub.errors.CachedRepoTreeNotFoundError:  # no network, and filled by another client
         sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-        if weights and not {WEIGHTS, INDEX} & set(sizes):
+        if weights and not any(name == INDEX or name.endswith(".safetensors") for name in sizes):
             raise HarError(f"{label}: the weights are not in the cache, and the hub cannot be asked") from None
-    if "config.json" not in sizes:
-        raise HarError(f"{label}: config.json is missing; expected a model in transformers' format")
-    names = [name for name in SMALL_FILES if name in sizes]
-    if weights and WEIGHTS not in sizes and INDEX in sizes:
+    if form.required and form.first not in sizes:
+        raise HarError(f"{label}: {form.first} is missing; expected a model in {form.name} format")
+    names = [name for name in form.small if name in sizes]
+    if weights and form is TRANSFORMERS and WEIGHTS not in sizes and INDEX in sizes:
         names.append(INDEX)
     _check_sizes(label, names, sizes, max_bytes)
     fetch(names, folder)
-    check_small_files(folder, label)
+    check_small_files(folder, label, form.small)
     if weights:
-        names = list(dict.fromkeys([*names, *weight_files(label, sizes, folder)]))
+        names = list(dict.fromkeys([*names, *form.weights(label, sizes, folder)]))
         _check_sizes(label, names, sizes, max_bytes)
         fetch(names, folder)
-        check_model(folder, label)
+        form.check(folder, label)
     return [folder / name for name in names]
 
 
@@ -233,9 +258,9 @@ def _reason(error: Exception) -> str:
     return str(cause) if isinstance(cause, _RefusedError) else f"cannot be fetched ({one_line(cause, 300)})"
 
 
-def _library():
+def _library() -> tuple:
     """huggingface_hub with our client, and without telemetry, messages and Xet: a second way to the same bytes, that
-    our tests cannot stand in for."""
+    our tests cannot stand in for. And the hub to ask, with what it may know of the user."""
     os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     import huggingface_hub
     from huggingface_hub import constants
@@ -244,7 +269,9 @@ def _library():
     constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_TELEMETRY = True
     logging.set_verbosity_error()
     huggingface_hub.set_client_factory(_client)
-    return huggingface_hub
+    endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    trusted = endpoint == HUB or os.environ.get("HAR_TOKEN_TO_ENDPOINT") == "1"
+    return huggingface_hub, {"endpoint": endpoint, "token": None if trusted else False}  # None: the user's own
 
 
 def _client():

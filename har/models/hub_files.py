@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,9 @@ from har.core.readers import SETTINGS, TOKENIZER, one_line, read_json
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
-# What transformers reads of a model, its image processor and its tokenizer.
-SMALL_FILES = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
+OPEN_CLIP = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -28,6 +27,8 @@ SMALL_FILES = (
     "tokenizer.model",
     "sentencepiece.bpe.model",
 )
+# What transformers reads of a model, its image processor and its tokenizer.
+SMALL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
 LARGE_FILES = ("tokenizer.json", "vocab.json", "added_tokens.json", INDEX)
 # By key, the most that a number may be: how often something is built, and pixels of a processor (True).
 LIMITS = {
@@ -96,7 +97,11 @@ def check_model(folder: Path, label: str = "") -> int | None:
         raise HarError(f"{label}: config.json is missing; expected a model in transformers' format")
     if "adapter_config.json" in names:
         raise HarError(f"{label}: adapter_config.json: an adapter to another model; expected all weights (merge it)")
-    check_json(label, "config.json", folder / "config.json")
+    if check_json(label, "config.json", folder / "config.json").get("model_type") == "open_clip":
+        raise HarError(
+            f"{label}: an encoder of open_clip without a counterpart in transformers: it gives embeddings (rows from "
+            "captions alone, probes, MLPs) and cannot be fine-tuned or explained"
+        )
     if not any(name in (WEIGHTS, INDEX) or name.endswith(PICKLES) for name in names):
         return None
     held = 0
@@ -109,10 +114,16 @@ def check_model(folder: Path, label: str = "") -> int | None:
     return held
 
 
-def check_small_files(folder: Path, label: str = "") -> None:
+def model_type(folder: str | Path) -> str:
+    """What a checkpoint's config.json calls its architecture; empty where there is none."""
+    path = Path(folder) / "config.json"
+    return str(read_json(path, "a model").get("model_type")) if path.exists() else ""
+
+
+def check_small_files(folder: Path, label: str = "", names: Collection[str] = SMALL_FILES) -> None:
     """HarError where a JSON file of processor or tokenizer in `folder` is none, too large, or asks for code of its
     own."""
-    for name in SMALL_FILES:
+    for name in names:
         if name.endswith(".json") and (folder / name).exists():
             check_json(label or str(folder), name, folder / name)
 
@@ -126,3 +137,46 @@ def check_safetensors(path: Path) -> dict[str, list[int]]:
             return {name: file.get_slice(name).get_shape() for name in file.keys()}
     except SafetensorError as error:
         raise HarError(f"is no whole safetensors file: {one_line(error, 120)}") from None
+
+
+def open_clip_weights(label: str, names: Collection[str], folder: Path, others: tuple[str, ...] = ()) -> list[str]:
+    """The weights among the files `names` of a model in open_clip's format, which come in one file. HarError where
+    there are no safetensors. others: further names that they may have."""
+    found = [name for name in (*OPEN_CLIP_WEIGHTS, *others) if name in names]
+    if not found:
+        pickles = sorted(name for name in names if name.endswith(PICKLES))
+        hint = f" (only {', '.join(pickles)}, which may run code)" if pickles else ""
+        raise HarError(f"{label}: {OPEN_CLIP_WEIGHTS[0]} is missing{hint}")
+    return found[:1]
+
+
+def check_open_clip(folder: Path) -> int:
+    """How many numbers the weights in `folder`, a model in open_clip's format, hold; HarError, naming the file, for
+    weights that are no safetensors or not whole."""
+    (name,) = open_clip_weights(str(folder), [file.name for file in folder.iterdir()], folder)
+    try:
+        return sum(math.prod(shape) for shape in check_safetensors(folder / name).values())
+    except HarError as error:
+        raise HarError(f"{folder}: {name} {error}") from None
+
+
+@dataclass(frozen=True)
+class Format:
+    """Which files a model consists of.
+
+    first: the file that describes it; required: whether there must be one. small: what is taken beside the weights.
+    weights: their names among those of a folder. check: HarError unless the weights there are whole.
+    """
+
+    name: str
+    first: str
+    small: tuple[str, ...]
+    weights: Callable[[str, Collection[str], Path], list[str]]
+    check: Callable[[Path, str], object]
+    required: bool = True
+
+
+TRANSFORMERS = Format("transformers'", "config.json", SMALL_FILES, weight_files, check_model)
+OPEN_CLIP_FORMAT = Format(
+    "open_clip's", OPEN_CLIP, (OPEN_CLIP, *TOKENIZER_FILES), open_clip_weights, lambda folder, label: None
+)

@@ -47,7 +47,8 @@ def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str 
 
 def _front_matter(one: Trained, profile: Profile, own: dict) -> str:
     backbone = _backbone(one, profile)
-    foreign = profile.data.source == "server" or (backbone is not None and backbone.source in ("hub", "folder"))
+    elsewhere = backbone is not None and backbone.source in ("hub", "folder", "open_clip")
+    foreign = profile.data.source == "server" or elsewhere
     metrics = []
     for split, found in own.items():
         score = found["accuracy"]
@@ -94,8 +95,10 @@ def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
     )
     if backbone is None:
         return text
+    named = f"`{backbone.model}`" + f", pretrained `{backbone.pretrained}`" * bool(backbone.pretrained)
     source = {
         "hub": f"`{backbone.id}` at revision `{backbone.revision}`; its own licence goes on to hold for these weights",
+        "open_clip": f"{'a local model' if backbone.local else named} of open_clip; its own licence goes on to hold for these weights",
         "folder": "a local checkpoint in the hub's format; its own licence goes on to hold for these weights",
         "pretrain": "the project's own miniature, pre-trained on captioned scenes of the generated world",
         "random": "an architecture without pre-training (the ablation)",
@@ -189,8 +192,11 @@ def _reproduce(one: Trained, profile: Profile, commit: str) -> str:
     if "backbone" in shown["models"][one.model]:
         backbone = profile.backbones[one.settings.backbone]
         # what another source would need is noise here, and a path of somebody's machine tells nobody else anything
-        keys = {"source"} | ({"id", "revision", "sha256"} if backbone.source == "hub" else set())
-        shown["backbones"] = {one.settings.backbone: backbone.model_dump(include=keys)}
+        keys = {"hub": {"id", "revision", "sha256"}, "open_clip": {"model", "pretrained", "sha256"}}
+        shown["backbones"] = {
+            one.settings.backbone: {"source": backbone.source}
+            | ({} if backbone.local else backbone.model_dump(include=keys.get(backbone.source, set())))
+        }
     block = yaml.safe_dump({one.profile: shown}, sort_keys=False, allow_unicode=True, width=110)
     made = f"Made by commit {commit}.\n\n" if commit else ""
     return (

@@ -1,0 +1,299 @@
+"""open_clip's models, tiny and in its own format: whatever the architecture, its own numbers come out of the door."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import CAPTIONS, CLASSES, picture
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from scipy.special import softmax
+from test_backbone import config
+
+from har.core.errors import HarError
+from har.models import backbone, classifier, open_clip
+from har.models.encoder import Encoder
+from har.models.preprocess import from_folder
+
+library = pytest.importorskip("open_clip")
+timm = pytest.importorskip("timm")
+
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
+VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
+CLIP = {"embed_dim": 16, "vision_cfg": VISION, "text_cfg": TEXT}
+SIGLIP_TEXT = {
+    "context_length": 12, "vocab_size": 40, "width": 32, "heads": 2, "layers": 2, "no_causal_mask": True,
+    "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}, "act_kwargs": {"approximate": "tanh"},
+    "hf_tokenizer_name": "owner/words", "tokenizer_kwargs": {"clean": "canonicalize"},
+}  # fmt: skip
+SIGLIP = {
+    "embed_dim": 32, "init_logit_bias": -10, "custom_text": True, "text_cfg": SIGLIP_TEXT,
+    "vision_cfg": {"image_size": 32, "timm_model_name": "har_tiny_siglip", "timm_pool": "map", "timm_proj": "none"},
+}  # fmt: skip
+COCA = CLIP | {
+    "vision_cfg": VISION | {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
+    "text_cfg": TEXT | {"embed_cls": True, "output_tokens": True},
+    "multimodal_cfg": TEXT | {"attn_pooler_heads": 2},
+    "custom_text": True,
+}
+TWINS = {
+    "clip": CLIP,
+    "quickgelu": CLIP | {"quick_gelu": True},
+    "custom text": CLIP | {"custom_text": True},
+    "bias of the logits": CLIP | {"init_logit_bias": -10.0, "nonscalar_logit_scale": True},
+    "norm after pooling": CLIP | {"vision_cfg": VISION | {"final_ln_after_pool": True}},
+    "eos": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": 49407}},
+    "siglip": SIGLIP,
+}
+ALONE = {
+    "resnet": CLIP | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None}},
+    "timm": CLIP | {
+        "vision_cfg": {"image_size": 32, "timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
+        "custom_text": True,
+    },
+    "coca": COCA,
+    "mean of patches": CLIP | {"vision_cfg": VISION | {"pool_type": "avg", "no_ln_pre": True}},
+    "layer scale": CLIP | {"vision_cfg": VISION | {"ls_init_value": 0.1}},
+    "norms of queries": CLIP | {"vision_cfg": VISION | {"qk_norm": True}},
+    "text without a mask": CLIP | {"text_cfg": TEXT | {"no_causal_mask": True}},
+    "eos 2": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": 2}},
+}  # fmt: skip
+
+
+@timm.models.register_model
+def har_tiny_siglip(pretrained=False, **options):
+    size = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads": 2, "class_token": False}
+    return timm.models.VisionTransformer(**size, global_pool="map", act_layer="gelu_tanh", **{
+        key: value for key, value in options.items() if key in ("num_classes",)
+    })  # fmt: skip
+
+
+def write(folder: Path, settings: dict, checkpoints=None, **preprocess) -> Path:
+    """A model of open_clip's in its own format, with random weights, none of them zero or one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings, "preprocess_cfg": preprocess}))
+    if checkpoints is not None:
+        for file in checkpoints["siglip2"].glob("*token*"):
+            (folder / file.name).write_bytes(file.read_bytes())
+    torch.manual_seed(7)
+    model = library.create_model(f"local-dir:{folder}", pretrained_text=False)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.nan_to_num_(0, 0, 0)  # CoCa leaves one of its tensors as memory was
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        model.logit_scale.fill_(3.0)
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / open_clip.WEIGHTS)
+    return folder
+
+
+def door(model: str | Path, **changes):
+    return config(source="open_clip", model=f"local-dir:{model}" if isinstance(model, Path) else model, **changes)
+
+
+def provided(model, out: Path, **changes) -> Path:
+    backbone.provide(door(model, **changes), out, pretrained=out.parent)
+    return out
+
+
+def theirs(folder: Path, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.nn.Module]:
+    """open_clip's own features of the pixels and CAPTIONS."""
+    model, _, _ = library.create_model_and_transforms(f"local-dir:{folder}")
+    model.eval()
+    settings = model.visual.preprocess_cfg
+    mean, std = (torch.tensor(settings[key]).view(3, 1, 1) for key in ("mean", "std"))
+    tokens = library.get_tokenizer(f"local-dir:{folder}")(CAPTIONS)
+    with torch.inference_mode():
+        images = model.encode_image((pixels / 255 - mean) / std, normalize=False)
+        return images, model.encode_text(tokens, normalize=False), model
+
+
+def agree(folder: Path, made: Path, size: int = 32) -> None:
+    """The encoder in `made` gives open_clip's features to 1e-4 and its probabilities to 1e-3."""
+    pixels = torch.randint(0, 256, (3, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    images, texts, model = theirs(folder, pixels)
+    encoder = Encoder(made)
+    torch.testing.assert_close(encoder.images(pixels), images, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(encoder.texts(CAPTIONS), texts, atol=1e-4, rtol=1e-4)
+    unit = [x / x.norm(dim=-1, keepdim=True) for x in (images, texts, encoder.images(pixels), encoder.texts(CAPTIONS))]
+    scale = float(model.logit_scale.detach().exp())
+    expected = softmax((scale * unit[0] @ unit[1].T).numpy(), axis=1)
+    found = softmax((encoder.logit_scale * unit[2] @ unit[3].T).numpy(), axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_what_transformers_has_becomes_its_checkpoint(checkpoints, tmp_path, name):
+    folder = write(tmp_path / "theirs", TWINS[name], checkpoints if name == "siglip" else None)
+    made = provided(folder, tmp_path / "clip")
+    agree(folder, made)
+    settings = json.loads((made / "config.json").read_text())
+    assert settings["model_type"] == ("siglip" if name == "siglip" else "clip")
+    activation = {"quickgelu": "quick_gelu", "siglip": "gelu_pytorch_tanh"}.get(name, "gelu")
+    assert settings["vision_config"]["hidden_act"] == settings["text_config"]["hidden_act"] == activation
+    assert classifier.classifier(made, CLASSES).config.num_labels == 3
+    assert not list(tmp_path.glob(".*"))
+    # the same weights by the door of the hub's format
+    backbone.provide(config(source="folder", folder=str(made)), tmp_path / "again", pretrained=tmp_path)
+    agree(folder, tmp_path / "again")
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_what_transformers_lacks_gives_open_clips_embeddings(tmp_path, name):
+    folder = write(tmp_path / "theirs", ALONE[name])
+    made = provided(folder, tmp_path / "clip")
+    agree(folder, made, 64 if name == "resnet" else 32)
+    assert Encoder(made).has_text
+    for pick in (classifier.classifier, lambda folder, classes: classifier.finetuned(folder)):
+        with pytest.raises(HarError, match=r"open_clip|no model\.safetensors"):
+            pick(made, CLASSES)
+
+
+def test_long_texts_end_as_open_clip_ends_them(tmp_path):
+    folder = write(tmp_path / "theirs", CLIP)
+    texts = ["A dog,  a PERSON &amp; it's walking!", "run " * 40, ""]
+    model = library.create_model(f"local-dir:{folder}").eval()
+    with torch.inference_mode():
+        expected = model.encode_text(library.get_tokenizer(f"local-dir:{folder}")(texts[:2]))
+    found = Encoder(provided(folder, tmp_path / "clip")).texts([texts[0].replace("&amp;", "&"), texts[1]])
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["shortest", "squash"])
+@pytest.mark.parametrize("way", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("size", [(90, 60), (50, 75), (64, 64)])
+def test_pixels_are_those_of_open_clips_own_transform(tmp_path, mode, way, size):
+    """Where its sides come out whole; at others it rounds before it crops, half a pixel from the centre."""
+    given = {"resize_mode": mode, "interpolation": way, "mean": [0.1, 0.2, 0.3], "std": [0.9, 0.8, 0.7]}
+    folder = write(tmp_path / "theirs", CLIP, **given)
+    _, _, transform = library.create_model_and_transforms(f"local-dir:{folder}")
+    preprocess = from_folder(provided(folder, tmp_path / "clip"))
+    image = Image.fromarray(picture(3, *size))
+    ours = preprocess.normalise(torch.from_numpy(preprocess.square(image))[None])[0]
+    # two grey values more or less: it rounds once more, before it crops
+    assert float((ours - transform(image)).abs().max()) < 2.01 / 255 / 0.7
+    assert float((ours - transform(image)).abs().mean()) < 1e-3
+
+
+def test_a_model_by_name_and_a_file(tmp_path, monkeypatch):
+    folder = write(tmp_path / "theirs", CLIP | {"quick_gelu": True})
+    (tmp_path / "ViT-har-tiny.json").write_text(json.dumps(CLIP | {"quick_gelu": True}))
+    monkeypatch.setattr(library.factory, "_MODEL_CONFIG_PATHS", [tmp_path / "ViT-har-tiny.json"])
+    monkeypatch.setattr(library.factory, "_MODEL_CONFIGS", {})
+    library.add_model_config(tmp_path / "ViT-har-tiny.json")
+    file = str(folder / open_clip.WEIGHTS)
+    agree(folder, provided("ViT-har-tiny", tmp_path / "clip", pretrained=file))
+    with pytest.raises(HarError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
+        provided("ViT-har-tiny", tmp_path / "clip", pretrained=file, sha256="0" * 64)
+    with pytest.raises(HarError, match=r"nowhere\.safetensors: no such file"):
+        provided("ViT-har-tiny", tmp_path / "clip", pretrained="nowhere.safetensors")
+    plain = config(source="random", architecture="open_clip", model="ViT-har-tiny")
+    backbone.provide(plain, tmp_path / "clip", pretrained=tmp_path)
+    assert not list((tmp_path / "clip").glob("*.safetensors"))
+    assert json.loads((tmp_path / "clip/config.json").read_text())["text_config"]["hidden_act"] == "quick_gelu"
+    assert Encoder(tmp_path / "clip").texts(CAPTIONS).shape == (3, 16)
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "told"),
+    [
+        ("vit-b32", "openai", "open_clip has no model 'vit-b32', the nearest are ViT-B-32"),
+        ("../ViT-B-32", "openai", "open_clip has no model"),
+        ("ViT-B-32", "laion2b_s34b", "no pretrained 'laion2b_s34b', the nearest of its tags are laion2b_s34b_b79k"),
+        ("ViT-B-32", "openai", "another activation; take model ViT-B-32-quickgelu"),
+        ("RN50-quickgelu", "x@y", "RN50-quickgelu has no pretrained 'x'"),
+        ("hf-hub:owner/name@main", "", "commit of 40 hex digits"),
+        ("hf-hub:../name@" + "0" * 40, "", "must be a name such as"),
+        ("local-dir:nowhere", "", "nowhere: no such folder; expected a model in open_clip's format"),
+    ],
+)
+def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
+    with pytest.raises(HarError, match=told) as error:
+        provided(model, tmp_path / "clip", pretrained=pretrained)
+    assert "\n" not in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "told"),
+    [
+        ("text_cfg", {"hf_model_name": "roberta-base"}, "its text tower is 'roberta-base'"),
+        ("vision_cfg", {"timm_model_name": "hf-hub:owner/evil"}, "no name of timm's own"),
+        ("vision_cfg", {"timm_model_name": "no_such_network"}, "no_such_network"),
+        ("vision_cfg", {"layers": 10**6}, "at most 1,000 allowed"),
+        ("vision_cfg", {"width": 2**14}, "describes [0-9,]+ numbers, the weights hold"),
+        ("vision_cfg", {"image_size": 10**6, "pos_embed_type": "sin_cos_2d"}, "image_size is 1000000"),
+        ("vision_cfg", {"image_size": [32, 64]}, "size mismatch|preprocessing"),
+        ("vision_cfg", {"colour": 1}, "colour"),
+        ("text_cfg", {"context_length": 10**7}, "context_length is 10000000"),
+        ("text_cfg", {"tokenizer_kwargs": {"bpe_path": "/etc/passwd"}}, "tokenizer_kwargs has 'bpe_path'"),
+        ("text_cfg", {"hf_tokenizer_name": "owner/words"}, "tokenizer, 'owner/words', is not among its files"),
+        ("text_cfg", {"vocab_size": 100}, "size mismatch"),
+    ],
+)
+def test_a_configuration_that_asks_for_more_is_refused(tmp_path, part, change, told):
+    folder = write(tmp_path / "theirs", CLIP)
+    settings = CLIP | {part: CLIP[part] | change}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings}))
+    refused(folder, tmp_path, told)
+
+
+def refused(folder: Path, tmp_path: Path, told: str) -> None:
+    with pytest.raises(HarError, match=told) as error:
+        provided(folder, tmp_path / "clip")
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+    assert not (tmp_path / "clip").exists()
+
+
+def test_damaged_files_are_refused(tmp_path):
+    folder = write(tmp_path / "theirs", CLIP)
+    path = folder / open_clip.WEIGHTS
+    weights = load_file(path)
+    save_file(weights | {"ln_final.bias": torch.full((16,), torch.nan)}, path)
+    refused(folder, tmp_path, "ln_final.bias holds NaN")
+    save_file({name: value for name, value in weights.items() if name != "ln_final.bias"}, path)
+    refused(folder, tmp_path, "ln_final.bias")
+    save_file(weights | {"visual.proj": torch.zeros(16, 32)}, path)
+    refused(folder, tmp_path, "size mismatch for visual.proj")
+    path.write_bytes(path.read_bytes()[:-10])
+    refused(folder, tmp_path, "no whole safetensors file")
+    (folder / "open_clip_pytorch_model.bin").write_bytes(b"pickle")
+    path.unlink()
+    refused(folder, tmp_path, r"is missing \(only open_clip_pytorch_model.bin, which may run code\)")
+    (folder / "open_clip_config.json").write_text("{}")
+    path.write_bytes(b"")
+    refused(folder, tmp_path, "has no model_cfg")
+    (folder / "open_clip_config.json").unlink()
+    refused(folder, tmp_path, "open_clip_config.json is missing")
+
+
+def test_too_large_a_model_is_not_copied(tmp_path):
+    folder = write(tmp_path / "theirs", CLIP)
+    with pytest.raises(HarError, match="more than the 1000 allowed"):
+        open_clip.provide(door(folder), tmp_path / "clip", max_bytes=1000)
+
+
+def test_a_library_that_differs_is_noticed(tmp_path, monkeypatch):
+    """The proof looks at numbers: a twin by name alone stays open_clip's."""
+    folder = write(tmp_path / "theirs", CLIP)
+    real = open_clip.twin
+
+    def other(model):
+        made = real(model)
+        made.vision_model.encoder.layers[0].layer_norm1.weight.data.mul_(1.5)
+        return made
+
+    monkeypatch.setattr(open_clip, "twin", other)
+    made = provided(folder, tmp_path / "clip")
+    assert json.loads((made / "config.json").read_text())["model_type"] == "open_clip"
+    agree(folder, made)
+
+
+def test_fine_tuning_is_refused_before_anything_is_fetched():
+    open_clip.check_fine_tuned(door("ViT-B-32", pretrained="laion2b_s34b_b79k"), ["clip"])
+    open_clip.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), [])
+    open_clip.check_fine_tuned(door("hf-hub:owner/name"), ["clip"])
+    with pytest.raises(HarError, match="RN50-quickgelu cannot be fine-tuned, as clip would: transformers has no such"):
+        open_clip.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), ["clip"])
