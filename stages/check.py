@@ -38,11 +38,11 @@ def check_fine_tuned(params: Params) -> None:
     for name in params.run.encoders:
         backbone = profile.backbones[name]
         if backbone.source == "open_clip":
-            from har.models import open_clip  # costs seconds: only where it is used
+            from har.models import open_clip_door  # costs seconds: only where it is used
 
             models = (used | profile.variants()[0]).items()
             users = [key for key, one in models if one.kind == "finetune" and one.backbone == name]
-            open_clip.check_fine_tuned(backbone, users)
+            open_clip_door.check_fine_tuned(backbone, users)
 
 
 def tidy(params: Params) -> None:

@@ -51,12 +51,12 @@ class Cost(NamedTuple):
 
 
 def encoder(folder: Path, id: str, listed: int | None) -> Encoder:
-    """The encoder whose checkpoint lies in `folder`, or else, from its hub `id`, one of base size; listed: the bytes
-    of its weights as the hub says them."""
+    """The encoder whose checkpoint lies in `folder`, or else, from its hub `id` or open_clip's name, one of base size;
+    listed: the bytes of its weights as the hub says them."""
     weights = [file.stat().st_size for file in folder.glob("*.safetensors")]
     config = read_json(folder / "config.json", "a model") if (folder / "config.json").is_file() else {}
     vision = config.get("vision_config") if isinstance(config.get("vision_config"), dict) else config
-    patch = re.search(r"patch([0-9]{1,3})", id)
+    patch = re.search(r"(?:patch|^ViT-\w+-)([0-9]{1,3})", id)
 
     def number(key: str, otherwise: int) -> int:
         return vision[key] if is_whole(vision.get(key), 1, 10**6) else otherwise
@@ -82,7 +82,8 @@ def cost(params: Params, encoders: Mapping[str, Encoder], images: int, foreign: 
         linked: whether the hub's cache is on the project's file system, so that checkpoints lie there once.
     """
     profile = params.active
-    downloaded = [encoders[name] for name in encoders if profile.backbones[name].source == "hub"]
+    fetched = {name for name, one in profile.backbones.items() if one.source in ("hub", "open_clip") and not one.local}
+    downloaded = [encoders[name] for name in encoders if name in fetched]
     checkpoints = sum(one.checkpoint for one in downloaded)
     models = {name: profile.models[run.model] for name, run in params.run.train.items()}
     tuned = [(encoders[model.backbone], model) for model in models.values() if model.kind == "finetune"]

@@ -124,6 +124,17 @@ def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) ->
             hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
             url = f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
             needed.append((f"hub, {name}", name, url, here))
+        elif backbone.source == "open_clip" and not backbone.local:
+            from har.models import open_clip_door  # costs seconds: only where it is used
+
+            try:
+                repo, commit = open_clip_door.repository(backbone)
+            except HarError as error:
+                yield Finding(f"open_clip, {name}", str(error), blocks=True)
+                continue
+            hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+            url = f"{hub}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
+            needed.append((f"hub, {name}", name, url, here))
         elif backbone.source == "folder":
             missing = not (root / backbone.folder / "config.json").exists()
             text = f"{backbone.folder}" + (": no checkpoint there (config.json)" if missing else "")
@@ -205,7 +216,7 @@ def _encoder(params: Params, root: Path, name: str, listed: int | None) -> Encod
     source = one.architecture if one.source == "random" else one.source
     if source == "pretrain":
         return miniature(params.pretrain.models[name])
-    return encoder(_place(params, root, name) or root / one.folder, one.id, listed)
+    return encoder(_place(params, root, name) or root / one.folder, one.model or one.id, listed)
 
 
 def _place(params: Params, root: Path, name: str) -> Path | None:

@@ -18,12 +18,12 @@ from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words
 
 class Backbone(Block):
     source: Literal["hub", "folder", "pretrain", "random", "open_clip"]
-    architecture: Literal["hub", "folder", "pretrain", "open_clip"]
-    id: str
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    sha256: Hex64 | None
-    folder: str
-    # of open_clip alone, and so left out by others: ViT-B-32, hf-hub:org/name or local-dir:path; a tag or a file
+    # each source needs some of these, and says so where one is empty
+    architecture: Literal["", "hub", "folder", "pretrain", "open_clip"] = ""
+    id: str = ""
+    revision: Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")] = ""
+    sha256: Hex64 | None = None
+    folder: str = ""
     model: str = ""
     pretrained: str = ""
 
@@ -38,6 +38,10 @@ class Backbone(Block):
         used = (self.source, self.source == "random" and self.architecture)
         if "folder" in used and not self.folder:
             raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
+        if self.source == "random" and not self.architecture:
+            raise ValueError("source random needs the key architecture: hub, folder, pretrain or open_clip")
+        if "hub" in used and not (self.id and self.revision):
+            raise ValueError("source hub needs the keys id and revision, a name on the hub and a commit")
         if "open_clip" in used and not self.model:
             raise ValueError("source open_clip needs the key model: ViT-B-32, hf-hub:org/name or local-dir:path")
         elsewhere = self.model.startswith(("hf-hub:", "local-dir:"))

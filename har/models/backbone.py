@@ -24,9 +24,9 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> Non
     # an architecture without weights: whoever loads the folder draws fresh ones from its seed
     weights = config.source != "random"
     if source == "open_clip":
-        from har.models import open_clip  # costs seconds: only where it is used
+        from har.models import open_clip_door  # costs seconds: only where it is used
 
-        print(f"{out.name}: {open_clip.provide(config, out, max_bytes=MAX_BYTES)}")
+        print(f"{out.name}: {open_clip_door.provide(config, out, max_bytes=MAX_BYTES)}")
     elif source == "hub":
         fetch_hub(config.id, config.revision, out, sha256=config.sha256, max_bytes=MAX_BYTES, weights=weights)
     else:

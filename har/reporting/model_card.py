@@ -95,10 +95,10 @@ def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
     )
     if backbone is None:
         return text
-    named = f"`{backbone.model}`" + f", pretrained `{backbone.pretrained}`" * bool(backbone.pretrained)
+    named = "a local model" if backbone.local else f"`{backbone.model}` {backbone.pretrained}".strip()
     source = {
         "hub": f"`{backbone.id}` at revision `{backbone.revision}`; its own licence goes on to hold for these weights",
-        "open_clip": f"{'a local model' if backbone.local else named} of open_clip; its own licence goes on to hold for these weights",
+        "open_clip": f"{named} of open_clip; its own licence goes on to hold for these weights",
         "folder": "a local checkpoint in the hub's format; its own licence goes on to hold for these weights",
         "pretrain": "the project's own miniature, pre-trained on captioned scenes of the generated world",
         "random": "an architecture without pre-training (the ablation)",

@@ -136,3 +136,25 @@ def test_a_hub_says_how_large_a_checkpoint_is(here, monkeypatch):
         sizes = {}
         list(doctor._sources(load_params(here({"profile": "coco"}) / "params.yaml"), here(), True, sizes))
     assert sizes == {"clip": 5_000_000}
+
+
+def test_an_encoder_of_open_clips_is_looked_up(here, monkeypatch):
+    from servers import model_hub, serving
+
+    pytest.importorskip("open_clip")
+    repo, commit = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "1a25a446712ba5ee05982a381eed697ef9b435cf"
+    site = model_hub(repo, commit, {"open_clip_config.json": b"{}", "open_clip_model.safetensors": b"x" * 5_000_000})
+    chosen = {"source": "open_clip", "model": "ViT-B-32", "pretrained": f"laion2b_s34b_b79k@{commit}"}
+    changes = {f"backbones.clip.{key}": value for key, value in chosen.items()}
+    with serving(site):
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
+        findings = examine(here(changes))
+        assert blocking(findings) == []
+        assert text_of(findings, "hub, clip").endswith("answers")
+        sizes = {}
+        params = load_params(here(changes) / "params.yaml")
+        list(doctor._sources(params, here(), True, sizes))
+    assert sizes == {"clip": 5_000_000}
+    assert doctor._encoder(params, here(), "clip", 5).tokens == 50
+    findings = examine(here(changes | {"backbones.clip.pretrained": "laion2b"}), online=False)
+    assert blocking(findings) == ["open_clip, clip"]

@@ -13,7 +13,7 @@ from scipy.special import softmax
 from test_backbone import config
 
 from har.core.errors import HarError
-from har.models import backbone, classifier, open_clip
+from har.models import backbone, classifier, open_clip_door
 from har.models.encoder import Encoder
 from har.models.preprocess import from_folder
 
@@ -84,7 +84,7 @@ def write(folder: Path, settings: dict, checkpoints=None, **preprocess) -> Path:
             parameter.nan_to_num_(0, 0, 0)  # CoCa leaves one of its tensors as memory was
             parameter.add_(0.05 * torch.randn_like(parameter))
         model.logit_scale.fill_(3.0)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / open_clip.WEIGHTS)
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / open_clip_door.WEIGHTS)
     return folder
 
 
@@ -134,9 +134,9 @@ def test_what_transformers_has_becomes_its_checkpoint(checkpoints, tmp_path, nam
     assert settings["vision_config"]["hidden_act"] == settings["text_config"]["hidden_act"] == activation
     assert classifier.classifier(made, CLASSES).config.num_labels == 3
     assert not list(tmp_path.glob(".*"))
-    # the same weights by the door of the hub's format
-    backbone.provide(config(source="folder", folder=str(made)), tmp_path / "again", pretrained=tmp_path)
-    agree(folder, tmp_path / "again")
+    if name in ("clip", "siglip"):  # the same weights by the door of the hub's format
+        backbone.provide(config(source="folder", folder=str(made)), tmp_path / "again", pretrained=tmp_path)
+        agree(folder, tmp_path / "again")
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -182,7 +182,7 @@ def test_a_model_by_name_and_a_file(tmp_path, monkeypatch):
     monkeypatch.setattr(library.factory, "_MODEL_CONFIG_PATHS", [tmp_path / "ViT-har-tiny.json"])
     monkeypatch.setattr(library.factory, "_MODEL_CONFIGS", {})
     library.add_model_config(tmp_path / "ViT-har-tiny.json")
-    file = str(folder / open_clip.WEIGHTS)
+    file = str(folder / open_clip_door.WEIGHTS)
     agree(folder, provided("ViT-har-tiny", tmp_path / "clip", pretrained=file))
     with pytest.raises(HarError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
         provided("ViT-har-tiny", tmp_path / "clip", pretrained=file, sha256="0" * 64)
@@ -249,7 +249,7 @@ def refused(folder: Path, tmp_path: Path, told: str) -> None:
 
 def test_damaged_files_are_refused(tmp_path):
     folder = write(tmp_path / "theirs", CLIP)
-    path = folder / open_clip.WEIGHTS
+    path = folder / open_clip_door.WEIGHTS
     weights = load_file(path)
     save_file(weights | {"ln_final.bias": torch.full((16,), torch.nan)}, path)
     refused(folder, tmp_path, "ln_final.bias holds NaN")
@@ -272,28 +272,28 @@ def test_damaged_files_are_refused(tmp_path):
 def test_too_large_a_model_is_not_copied(tmp_path):
     folder = write(tmp_path / "theirs", CLIP)
     with pytest.raises(HarError, match="more than the 1000 allowed"):
-        open_clip.provide(door(folder), tmp_path / "clip", max_bytes=1000)
+        open_clip_door.provide(door(folder), tmp_path / "clip", max_bytes=1000)
 
 
 def test_a_library_that_differs_is_noticed(tmp_path, monkeypatch):
     """The proof looks at numbers: a twin by name alone stays open_clip's."""
     folder = write(tmp_path / "theirs", CLIP)
-    real = open_clip.twin
+    real = open_clip_door.twin
 
     def other(model):
         made = real(model)
         made.vision_model.encoder.layers[0].layer_norm1.weight.data.mul_(1.5)
         return made
 
-    monkeypatch.setattr(open_clip, "twin", other)
+    monkeypatch.setattr(open_clip_door, "twin", other)
     made = provided(folder, tmp_path / "clip")
     assert json.loads((made / "config.json").read_text())["model_type"] == "open_clip"
     agree(folder, made)
 
 
 def test_fine_tuning_is_refused_before_anything_is_fetched():
-    open_clip.check_fine_tuned(door("ViT-B-32", pretrained="laion2b_s34b_b79k"), ["clip"])
-    open_clip.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), [])
-    open_clip.check_fine_tuned(door("hf-hub:owner/name"), ["clip"])
+    open_clip_door.check_fine_tuned(door("ViT-B-32", pretrained="laion2b_s34b_b79k"), ["clip"])
+    open_clip_door.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), [])
+    open_clip_door.check_fine_tuned(door("hf-hub:owner/name"), ["clip"])
     with pytest.raises(HarError, match="RN50-quickgelu cannot be fine-tuned, as clip would: transformers has no such"):
-        open_clip.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), ["clip"])
+        open_clip_door.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), ["clip"])

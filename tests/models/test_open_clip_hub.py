@@ -11,7 +11,7 @@ from test_hub import home  # noqa: F401
 from test_open_clip_door import CLIP, agree, library, write
 
 from har.core.errors import HarError
-from har.models import backbone, open_clip
+from har.models import backbone, open_clip_door
 
 REPO, COMMIT = "laion/tiny", "1a25a446712ba5ee05982a381eed697ef9b435cf"
 
@@ -86,7 +86,7 @@ def test_a_tag(folder, tag, tmp_path, monkeypatch):
 
 def test_a_pickle_is_refused_with_what_would_do(folder, tag, tmp_path, monkeypatch):
     given = files(folder, **{"open_clip_pytorch_model.bin": b"pickle"})
-    del given[open_clip.WEIGHTS]
+    del given[open_clip_door.WEIGHTS]
     told = r"open_clip_model\.safetensors is missing \(only open_clip_pytorch_model\.bin, which may run code\); take"
     with hub(given) as site:
         with pytest.raises(HarError, match=rf"ViT-B-32, tiny: .*{told} other tags of ViT-B-32: other"):
