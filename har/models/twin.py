@@ -50,8 +50,9 @@ def twin(model: nn.Module) -> PreTrainedModel:
     """
     try:
         config = _config(model)
-    except (AttributeError, TypeError) as error:
-        raise NoTwinError(f"its towers are no plain transformers ({error})") from None
+    except (AttributeError, TypeError):
+        seen = getattr(model.visual, "trunk", model.visual)
+        raise NoTwinError(f"its image tower is timm's or open_clip's {type(seen).__name__}") from None
     kind = CLIPModel if isinstance(config, CLIPConfig) else SiglipModel
     device = next(model.parameters()).device
     with torch.random.fork_rng(devices=[]), torch.device(device):

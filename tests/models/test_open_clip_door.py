@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import parameters
 import pytest
 import torch
 from conftest import CAPTIONS, CLASSES, picture
@@ -16,6 +17,8 @@ from har.core.errors import HarError
 from har.models import backbone, classifier, open_clip_door
 from har.models.encoder import Encoder
 from har.models.preprocess import from_folder
+from har.training import embeddings
+from har.training.embed import embed
 
 library = pytest.importorskip("open_clip")
 timm = pytest.importorskip("timm")
@@ -148,6 +151,19 @@ def test_what_transformers_lacks_gives_open_clips_embeddings(tmp_path, name):
     for pick in (classifier.classifier, lambda folder, classes: classifier.finetuned(folder)):
         with pytest.raises(HarError, match=r"open_clip|no model\.safetensors"):
             pick(made, CLASSES)
+
+
+def test_embeddings_of_images_and_prompts(store, tmp_path):
+    """As the stages read them, for rows from captions, probes and MLPs."""
+    made = provided(write(tmp_path / "theirs", ALONE["coca"]), tmp_path / "clip")
+    prompts = dict(zip(CLASSES, ([text] for text in CAPTIONS), strict=True))
+    embed(made, store, [7, 3], prompts, tmp_path / "out", parameters.profile().embed, jobs=2, device="cpu")
+    found = embeddings.read(tmp_path / "out")
+    encoder = Encoder(made)
+    unit = torch.nn.functional.normalize(encoder.images(torch.from_numpy(encoder.preprocess.load(store, [7, 3]))))
+    texts = torch.nn.functional.normalize(encoder.texts(CAPTIONS))
+    np.testing.assert_allclose(found.rows([7, 3], "similarity", CLASSES), (unit @ texts.T).numpy(), atol=1e-4)
+    assert found.logit_scale == pytest.approx(np.exp(3.0), rel=1e-5)
 
 
 def test_long_texts_end_as_open_clip_ends_them(tmp_path):
