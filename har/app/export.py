@@ -11,6 +11,7 @@ from har.config.profile import load_params
 from har.core.errors import HarError
 from har.core.files import write_json, write_text
 from har.evaluation.predictions import read_predictions
+from har.models.hub_files import SMALL_FILES
 from har.models.registry import Trained, named
 from har.reporting.model_card import card
 
@@ -56,10 +57,10 @@ def described(one: Trained, profile, root: Path, made_by: str = "") -> str:
 
 def _fill(one: Trained, folder: Path) -> None:
     for file in one.folder.iterdir():
-        if file.suffix in (".json", ".safetensors"):
+        if file.suffix in (".json", ".safetensors") or file.name in SMALL_FILES:
             shutil.copyfile(file, folder / file.name)
     write_json(folder / SETTINGS, {"name": one.name, "short_side": stored_short_side(one.folder)})
-    if one.opens_in_transformers:
+    if one.in_hub_format:
         return
     network = open_checkpoint(one.folder)
     if not isinstance(network, OnEmbeddings):

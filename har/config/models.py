@@ -114,7 +114,8 @@ class Finetune(Fit):
     kind: Literal["finetune"]
     backbone: str
     pretrained: bool
-    head: Literal["random", "probe", "text"]
+    pool: Literal["embedding", "patches"]
+    head: Literal["random", "probe", "text", "frozen_text"]
     head_learning_rate: PositiveFloat
     probe_c: PositiveFloat
     adapt: Literal["full", "lora", "head"]
@@ -126,9 +127,18 @@ class Finetune(Fit):
 
     @model_validator(mode="after")
     def _texts_need_their_images(self):
-        if self.head == "text" and not self.pretrained:
-            raise ValueError("head text needs pretrained true: texts say nothing to weights drawn at random")
+        if self.of_texts and not self.pretrained:
+            raise ValueError(f"head {self.head} needs pretrained true: texts say nothing to weights drawn at random")
+        if self.of_texts and self.pool != "embedding":
+            raise ValueError(f"head {self.head} needs pool embedding: texts say nothing to patches")
+        if self.head == "frozen_text" and self.adapt == "head":
+            raise ValueError("head frozen_text with adapt head trains nothing; expected adapt full or lora")
         return self
+
+    @property
+    def of_texts(self) -> bool:
+        """Whether the head starts as the encoder's text embeddings of the classes."""
+        return self.head in ("text", "frozen_text")
 
 
 class Mlp(Fit):

@@ -97,6 +97,11 @@ class Profile(Block):
             backbone = getattr(model, "backbone", None)
             if backbone is not None:
                 _known(f"models.{name}.backbone", [backbone], self.backbones)
+                if self._without_texts(model):
+                    raise ValueError(
+                        f"models.{name}.head is {model.head}, but backbones.{backbone}.source is random: its texts say "
+                        "nothing"
+                    )
             size = getattr(model, "input_size", 0)
             if size > self.store.short_side:
                 raise ValueError(
@@ -108,6 +113,11 @@ class Profile(Block):
         for name, model in self.variants()[0].items():
             _known(f"ablation.variants.{name}.set.backbone", [getattr(model, "backbone", "")], ["", *self.backbones])
         return self
+
+    def _without_texts(self, model: Model) -> bool:
+        """Whether the model's head is to start from the texts of a backbone that never learnt any."""
+        backbone = self.backbones.get(getattr(model, "backbone", ""))
+        return backbone is not None and backbone.source == "random" and getattr(model, "of_texts", False)
 
     def variants(self) -> tuple[dict[str, Model], dict[str, str]]:
         """The models of `ablation.variants`, and of those that are left out the reason: beside what `models` says now
@@ -130,6 +140,8 @@ class Profile(Block):
                 continue
             if name != settings.reference and same and model == kept[settings.reference]:
                 left_out[name] = f"the same as {settings.reference}"
+            elif self._without_texts(model):
+                left_out[name] = f"backbones.{model.backbone}.source is random: its texts say nothing"
             else:
                 kept[name] = model
         return {name: kept[name] for name in settings.variants if name in kept}, left_out
@@ -184,7 +196,7 @@ class Params(Block):
             model = active.models[run.model]
             backbone = getattr(model, "backbone", "")
             # embeddings come from the backbone, so that both are there; a text head reads both
-            fine_tuned = model.kind == "finetune" and model.head != "text"
+            fine_tuned = model.kind == "finetune" and not model.of_texts
             fitting = [f"backbones/{backbone}"] * fine_tuned + [f"embeddings/{backbone}"] if backbone else ["store"]
             if run.input not in fitting:
                 expected = " or ".join(fitting)

@@ -33,7 +33,8 @@ def build(
         case "finetune":
             from har.models import classifier, encoder  # transformers costs seconds: only where it is used
 
-            model, preprocess = classifier.classifier(backbone, classes, config.pretrained), from_folder(backbone)
+            model = classifier.classifier(backbone, classes, config.pool, config.pretrained)
+            preprocess = from_folder(backbone)
             encoder.require_fit(backbone, model, preprocess, model)
             return model, preprocess
     return model, Preprocess(size=config.input_size, fit=config.fit)

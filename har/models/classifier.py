@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -16,7 +17,9 @@ from transformers import AutoConfig, AutoModelForImageClassification
 from transformers.utils import logging
 
 from har.core.errors import HarError
+from har.core.readers import read_json
 from har.models.checks import check_finite, check_size, opening
+from har.models.contrastive import FAMILIES, EmbeddingClassifier, tower_config
 from har.models.hub_files import check_model
 
 # A new head on an old backbone is what we ask for; transformers would warn about it at each load.
@@ -29,16 +32,18 @@ DRAWN = ("pooler.",)
 BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|blocks?)\.\d+)(?=\.))?\.")
 
 
-def _load(auto, folder: str | Path, **options) -> nn.Module:
-    folder, weights = Path(folder), options.pop("weights", True)
+def _load(auto, folder: str | Path, labels: dict | None = None, weights: bool = True, **options) -> nn.Module:
+    folder = Path(folder)
     held = check_model(folder)
     with opening(folder, "a model in the hub's format"):
-        named = {key: value for key, value in options.items() if key != "ignore_mismatched_sizes"}
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **named)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **labels or {})
+        if auto is EmbeddingClassifier:
+            config = tower_config(config, **labels or {})
         check_size(lambda: auto.from_config(config), held if weights else None)
         if held is not None and weights:
             model, told = auto.from_pretrained(
                 folder,
+                config=config,
                 dtype=torch.float32,
                 use_safetensors=True,
                 local_files_only=True,
@@ -48,7 +53,7 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
             )
             # transformers draws what a file lacks at random and goes on: a pretrained model only in name
             lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
-            new = (*DRAWN, f"{_head_name(model)}.") if "id2label" in options else DRAWN
+            new = (*DRAWN, f"{_head_name(model)}.") if labels else DRAWN
             lacking = [key for key in lacking if not key.startswith(new)]
             if lacking:
                 raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
@@ -57,24 +62,31 @@ def _load(auto, folder: str | Path, **options) -> nn.Module:
         return auto.from_config(config).float()
 
 
-def classifier(folder: str | Path, classes: Sequence[str], weights: bool = True) -> nn.Module:
-    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable. weights: False
-    takes its architecture alone, as a folder without weights does.
+def classifier(
+    folder: str | Path,
+    classes: Sequence[str],
+    pool: Literal["embedding", "patches"] = "embedding",
+    weights: bool = True,
+) -> nn.Module:
+    """The checkpoint's image encoder with a new linear head for `classes`, all parameters trainable; output.logits is
+    [n, classes].
 
-    Any checkpoint that AutoModelForImageClassification opens. What the head sees is the family's own: CLIP and
-    SigLIP average the patch tokens, ViT takes the class token, DINOv2 both, ConvNeXt the mean of the map;
-    output.logits is [n, classes].
+    Args:
+        folder: any checkpoint that AutoModelForImageClassification opens.
+        classes: in the order of the logits.
+        pool: what the head sees of CLIP and SigLIP: their embedding (EmbeddingClassifier), or the mean of their
+            patches, as AutoModelForImageClassification has it. Of any other family it is what that class takes: of
+            ViT the class token, of DINOv2 both, of ConvNeXt the mean of the map.
+        weights: False takes the architecture alone, as a folder without weights does.
     """
-    return _load(
-        AutoModelForImageClassification,
-        folder,
-        weights=weights,
-        id2label=dict(enumerate(classes)),
-        label2id={c: i for i, c in enumerate(classes)},
+    labels = {
+        "id2label": dict(enumerate(classes)),
+        "label2id": {c: i for i, c in enumerate(classes)},
         # a checkpoint that told several things at once (our ViT) would make the hub's pipeline take a sigmoid
-        problem_type="single_label_classification",
-        ignore_mismatched_sizes=True,
-    )
+        "problem_type": "single_label_classification",
+    }
+    auto = EmbeddingClassifier if pool == "embedding" and _contrastive(folder) else AutoModelForImageClassification
+    return _load(auto, folder, labels, weights, ignore_mismatched_sizes=True)
 
 
 def finetuned(folder: str | Path) -> nn.Module:
@@ -84,7 +96,15 @@ def finetuned(folder: str | Path) -> nn.Module:
     """
     if not list(Path(folder).glob("model.safetensors*")):
         raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
-    return _load(AutoModelForImageClassification, folder, ignore_mismatched_sizes=True).eval()
+    auto = EmbeddingClassifier if _contrastive(folder) else AutoModelForImageClassification
+    return _load(auto, folder, ignore_mismatched_sizes=True).eval()
+
+
+def _contrastive(folder: str | Path) -> bool:
+    """Whether the folder holds a CLIP or SigLIP, and not transformers' classifier on its patches."""
+    check_model(Path(folder))
+    config = read_json(Path(folder) / "config.json", "a model")
+    return config.get("model_type") in FAMILIES and "ForImageClassification" not in str(config.get("architectures"))
 
 
 def _head_name(model: nn.Module) -> str:

@@ -1,5 +1,6 @@
 """Frozen encoders: image and text embeddings of a pretrained checkpoint."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from transformers import AutoModel, AutoTokenizer
 from har.core.errors import HarError
 from har.models.checks import check_answers, opening
 from har.models.classifier import _load
-from har.models.hub_files import check_small_files, model_type
+from har.models.contrastive import EmbeddingClassifier
+from har.models.hub_files import SMALL_FILES, check_small_files, model_type
 from har.models.preprocess import Preprocess, from_folder
 
 
@@ -112,3 +114,15 @@ class Encoder:
     def logit_scale(self) -> float:
         """The temperature that pre-training learned (CLIP, SigLIP), as a factor on cosines."""
         return float(self.model.logit_scale.detach().exp())
+
+
+def save_with_text(model: EmbeddingClassifier, backbone: Path, folder: Path) -> None:
+    """Save the CLIP or SigLIP in `backbone`, from which `model` was made, with the image tower of `model` in place of
+    its own, so that the hub's zero-shot-image-classification pipeline opens it. The head lies in the same file."""
+    for name in SMALL_FILES:  # its tokenizer
+        if (backbone / name).exists():
+            shutil.copyfile(backbone / name, folder / name)
+    whole = _load(AutoModel, backbone)
+    whole.config.vision_config = model.config
+    whole.config.id2label, whole.config.config = model.config.id2label, model.config.config
+    whole.save_pretrained(folder, state_dict=whole.state_dict() | model.state_dict())

@@ -48,8 +48,16 @@ class Trained:
         return settings(self.folder)
 
     @property
-    def opens_in_transformers(self) -> bool:
+    def in_hub_format(self) -> bool:
         return "model_type" in self.config
+
+    @property
+    def pipeline(self) -> str:
+        """The task of the hub's pipeline that opens it; empty where none does."""
+        kind = str(self.config.get("architectures"))
+        if not self.in_hub_format or "EmbeddingClassifier" in kind:
+            return ""
+        return "image-classification" if "ForImageClassification" in kind else "zero-shot-image-classification"
 
 
 def read_config(folder: Path) -> dict:

@@ -19,6 +19,17 @@ KINDS = {
     "mlp": "a small MLP on the frozen embeddings of a pretrained image encoder",
 }
 
+ON_EMBEDDING = (
+    "transformers has no class for this head. Its CLIPVisionModelWithProjection or SiglipVisionModel opens the encoder "
+    "in this folder; `head.weight` and `head.bias` in model.safetensors, a linear layer, take its embedding "
+    "(`image_embeds`, or `pooler_output` of SigLIP) scaled to unit length."
+)
+POOLS = {
+    "embedding": "The head sees the encoder's own image embedding (of CLIP and SigLIP the one that texts are compared "
+    "with, of other families what transformers' class takes).",
+    "patches": "The head sees the mean of the patch tokens, as in transformers' class for CLIP and SigLIP.",
+}
+
 
 def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str = "") -> str:
     """The model card of a trained model, Markdown with YAML front matter.
@@ -57,7 +68,7 @@ def _front_matter(one: Trained, profile: Profile, own: dict) -> str:
     front = {
         "license": "other" if foreign else "apache-2.0",
         **({"license_name": "see-below", "license_link": "README.md"} if foreign else {}),
-        "library_name": "transformers" if one.opens_in_transformers else "har-still",
+        "library_name": "transformers" if one.in_hub_format else "har-still",
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "human-activity-recognition", "still-images", "har-still"],
         **({"base_model": backbone.id} if backbone is not None and backbone.source == "hub" else {}),
@@ -103,7 +114,7 @@ def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
         "pretrain": "the project's own miniature, pre-trained on captioned scenes of the generated world",
         "random": "an architecture without pre-training (the ablation)",
     }[backbone.source]
-    return f"{text} The encoder: {source}."
+    return " ".join([f"{text} The encoder: {source}.", *filter(None, [POOLS.get(getattr(config, "pool", None))])])
 
 
 def _use(one: Trained) -> str:
@@ -112,12 +123,15 @@ def _use(one: Trained) -> str:
         "```sh\nhar predict --model . photo.jpg\n```\n\n"
         '```python\nfrom har.app.predict import load\n\nload(".").predict(["photo.jpg"])\n```'
     )
-    if not one.opens_in_transformers:
+    if not one.in_hub_format:
         return har + "\n\nThis architecture is the project's own: transformers has no class that opens it."
+    if not one.pipeline:
+        return har + "\n\n" + ON_EMBEDDING
+    named = ", candidate_labels=[...]" if one.pipeline.startswith("zero-shot") else ""
     return (
         "With transformers alone, in this folder:\n\n"
         "```python\nfrom transformers import pipeline\n\n"
-        'pipeline("image-classification", model=".")("photo.jpg")\n```\n\n'
+        f'pipeline("{one.pipeline}", model=".")("photo.jpg"{named})\n```\n\n'
         + har
         + "\n\nThe two differ a little: training saw photographs that were decoded to a fixed short side first, "
         "transformers resizes the full-size photograph in one step. `har predict --as-hub` does as transformers does."

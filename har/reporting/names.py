@@ -7,6 +7,7 @@ MODEL_NAMES = {
     "cnn_gen": "CNN_gen",
     "vit": "ViT",
     "clip": "CLIP",
+    "clip_patches": "CLIP (paper's class)",
     "siglip2": "SigLIP2",
     "multimodal": "MultimodalClassifier",
     "feature": "FeatureClassifier",

@@ -86,6 +86,7 @@ TABLE6 = {
 # Table 7: three classes, test. Its cells are lost; the prose says "roughly 76%", which of 29 images is 22.
 TABLE7 = {
     "clip": Score(accuracy=22 / 29, text="≈ .76 (22/29)"),
+    "clip_patches": Score(accuracy=22 / 29, text="≈ .76 (22/29)"),  # the class that it used; the line above is ours
     "siglip2": Score(),
     "vit": Score(),
     "cnn_gen": Score(),

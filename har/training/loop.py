@@ -65,8 +65,8 @@ def train(
     """Train one model with one seed and predict `inputs.predict_rows`.
 
     The seed sets initial weights, order, dropout and augmentation. checkpoint: a folder for the kept
-    weights, in the hub's format where transformers has the class. texts: the classes' unit text embeddings
-    [classes, width], for head "text". keep: a folder in which the state after an epoch outlives an
+    weights, in the hub's format for a fine-tuned one. texts: the classes' unit text embeddings times the encoder's
+    temperature, [classes, width], for heads of texts. keep: a folder in which the state after an epoch outlives an
     interruption: a later call goes on from there. Raises HarError when the loss is not finite or training
     diverges.
     """
@@ -179,15 +179,13 @@ def _prepare_parameters(model, config: Model, prepare, x, y, rows, backbone, tex
     if config.kind == "mlp":
         model[0].fit(x[rows])
     if config.kind == "finetune":
-        from har.models.classifier import head_inputs, layer_groups
+        from har.models.classifier import layer_groups
         from har.models.lora import adapt
 
         if config.head == "probe":
             _probe_head(model, prepare, x[rows], y[rows], config.probe_c)
-        if config.head == "text":
-            from har.models.text_head import text_head
-
-            text_head(model, predict(model, x[rows], prepare, head_inputs), texts, backbone)
+        if config.of_texts:
+            _set_head(model, texts, np.zeros(len(texts)))
         adapt(model, config)
         model.to(x.device)  # low-rank updates are drawn on the CPU
         groups = layer_groups(model, config.learning_rate, config.head_learning_rate, config.layer_decay)
@@ -207,7 +205,7 @@ def _probe_head(model, prepare, x, y, c: float) -> None:
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    from har.models.classifier import head_inputs, head_of
+    from har.models.classifier import head_inputs
 
     features = predict(model, x, prepare, head_inputs).double().numpy()
     mean, std = features.mean(0), features.std(0) + 1e-8
@@ -217,10 +215,20 @@ def _probe_head(model, prepare, x, y, c: float) -> None:
     if len(weight) == 1:  # two classes: scikit-learn keeps one row, a softmax head needs two
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     weight, bias = weight / std, bias - weight @ (mean / std)
+    _set_head(model, weight, bias)
+
+
+def _set_head(model, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Start the head from these; HarError where they are of another width, as texts of another encoder."""
+    from har.models.classifier import head_of
+
     head = head_of(model)
+    if weight.shape != head.weight.shape:
+        told = f"{weight.shape[1]} columns, the head has {head.in_features} inputs"
+        raise HarError(f"head text needs a CLIP or SigLIP with its own texts: their embeddings have {told}")
     with torch.no_grad():
-        head.weight.copy_(torch.as_tensor(weight, dtype=head.weight.dtype))
-        head.bias.copy_(torch.as_tensor(bias, dtype=head.bias.dtype))
+        head.weight.copy_(torch.as_tensor(weight))
+        head.bias.copy_(torch.as_tensor(bias))
 
 
 @torch.inference_mode()
@@ -248,16 +256,21 @@ def rate_factor(step: int, steps: int, warmup: float) -> float:
 
 
 def save(model, config: Model, classes: list[str], folder: Path, backbone: Path | None) -> None:
-    """Weights as safetensors: the hub's own format for transformers models (with the preprocessing, so
-    that its image-classification pipeline opens the folder), else state dict and classes. config.json holds `config`
-    as well."""
+    """Weights as safetensors: the hub's own format for transformers models (with the preprocessing, so that its
+    pipelines open the folder; with the text tower where the head is of texts), else state dict and classes.
+    config.json holds `config` as well."""
     folder.mkdir(parents=True, exist_ok=True)
     if config.kind == "finetune":
         from har.models.lora import merge
 
         merge(model)
         model.config.config = config.model_dump()  # a key more in the hub's config.json
-        model.cpu().save_pretrained(folder)
+        if config.of_texts:
+            from har.models.encoder import save_with_text
+
+            save_with_text(model.cpu(), backbone, folder)
+        else:
+            model.cpu().save_pretrained(folder)
         write_json(folder / "preprocessor_config.json", hub_config(backbone))
         return
     from safetensors.torch import save_file

@@ -15,7 +15,8 @@ from stages.lib.context import Context
 
 class Given(NamedTuple):
     """x in the order of the images, uint8 [n, 3, size, size] or float32 [n, width]; the folder of the checkpoint to
-    fine-tune, None for other models; the classes' text embeddings, where the head starts from these."""
+    fine-tune, None for other models; the classes' text embeddings times the temperature, where the head starts from
+    these."""
 
     x: np.ndarray
     backbone: Path | None
@@ -30,6 +31,7 @@ def inputs(context: Context, config: Model, images: pd.DataFrame, classes: Seque
     store, backbone, texts = Store(context.data / "store"), None, None
     if config.kind == "finetune":
         backbone = context.data / "backbones" / config.backbone
-        if config.head == "text":
-            texts = embeddings.read(context.data / "embeddings" / config.backbone).text_rows(classes)
+        if config.of_texts:
+            embedded = embeddings.read(context.data / "embeddings" / config.backbone)
+            texts = embedded.logit_scale * embedded.text_rows(classes)
     return Given(experiment.images(config, store, images.image_id, backbone), backbone, texts)

@@ -151,7 +151,8 @@ def test_models_lists_what_is_trained(har):
     assert code == 0
     assert set(listed) == {*(f"activity-{model}" for model in MODELS), "posture-vit"}
     clip = listed["activity-clip"]
-    assert clip["opens_in_transformers"]
+    assert listed["activity-clip_patches"]["opens_in_transformers"]
+    assert not clip["opens_in_transformers"]  # its encoder does, not its head
     assert not listed["activity-feature"]["opens_in_transformers"]
     assert clip["metrics"]["kept_seed"] == 3
     assert clip["bytes"] > 1000

@@ -70,6 +70,15 @@ def test_the_front_matter_is_what_a_hub_reads(project):
     assert front_matter(made(project, "activity-feature"))["library_name"] == "har-still"
 
 
+def test_the_card_says_how_the_weights_open(project):
+    assert 'pipeline("image-classification", model=".")' in made(project, "activity-clip_patches")
+    for name in ("activity-clip", "activity-siglip2"):
+        text = made(project, name)
+        assert "pipeline(" not in text
+        assert "`head.weight` and `head.bias`" in text
+        assert "the one that texts are compared with" in text
+
+
 def test_the_scores_are_those_of_the_weights_that_are_passed_on(project):
     frame = read_predictions(project / "data/sample/predictions/activity-clip.parquet")
     kept = frame[(frame.seed == KEPT) & (frame.split == "test")]

@@ -23,7 +23,7 @@ def test_a_provided_backbone_has_the_weights_of_its_source(checkpoints, tmp_path
     assert (tmp_path / name / "model.safetensors").read_bytes() == (
         checkpoints[name] / "model.safetensors"
     ).read_bytes()
-    assert classifier.classifier(tmp_path / name, CLASSES).classifier.out_features == 3
+    assert classifier.head_of(classifier.classifier(tmp_path / name, CLASSES)).out_features == 3
     assert encoder.Encoder(tmp_path / name).has_text == (name != "vit")
 
 

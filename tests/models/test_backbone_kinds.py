@@ -16,8 +16,8 @@ from har.training.loop import train
 from har.training.run import Inputs
 
 CONFIG = Finetune(
-    kind="finetune", backbone="own", pretrained=True, head="probe", adapt="full", lora_rank=2, lora_alpha=4.0,
-    view="image", person_margin=0.2, head_learning_rate=0.01, probe_c=1.0, layer_decay=0.5, epochs=1,
+    kind="finetune", backbone="own", pretrained=True, pool="embedding", head="probe", adapt="full", lora_rank=2,
+    lora_alpha=4.0, view="image", person_margin=0.2, head_learning_rate=0.01, probe_c=1.0, layer_decay=0.5, epochs=1,
     patience=0, batch_size=4, learning_rate=0.001, weight_decay=0.01, warmup=0.0, label_smoothing=0.0, augmentation=[],
 )  # fmt: skip
 VIT = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}

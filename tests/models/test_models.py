@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
+from torch.nn.functional import normalize
 
 from har.config.models import Cnn, Dense, Finetune, Mlp
 from har.core.errors import HarError
 from har.models import classifier
 from har.models.build import build, logits, parameter_count
+from har.models.contrastive import EmbeddingClassifier
 from har.models.encoder import Encoder
 from har.models.networks import Standardise
 from har.training.loop import save
@@ -31,10 +33,24 @@ CNN = Cnn(kind="cnn", input_size=16, fit="squash", channels=[4, 8, 8], hidden=16
 DENSE = Dense(kind="dense", input_size=16, fit="squash", hidden=[8, 8], dropout=0.1, **FIT)
 MLP = Mlp(kind="mlp", backbone="clip", features="image", hidden=[16, 8], dropout=0.2, **FIT)
 FINETUNE = Finetune(
-    kind="finetune", backbone="vit", pretrained=True, head="random", head_learning_rate=0.01, probe_c=1.0, adapt="full",
-    lora_rank=2, lora_alpha=4.0, layer_decay=0.5, view="image", person_margin=0.2, **FIT
+    kind="finetune", backbone="vit", pretrained=True, pool="embedding", head="random", head_learning_rate=0.01,
+    probe_c=1.0, adapt="full", lora_rank=2, lora_alpha=4.0, layer_decay=0.5, view="image", person_margin=0.2, **FIT
 )  # fmt: skip
 NAMES = ["clip", "siglip2", "vit"]
+HEAD = ("classifier.", "head.")
+
+
+def as_documented(name, folder, pixels):
+    """Probabilities by transformers' own tower and the head beside it, as docs/predict.md does."""
+    import transformers
+    from safetensors.torch import load_file
+
+    tower = {"clip": "CLIPVisionModelWithProjection", "siglip2": "SiglipVisionModel"}[name]
+    head = load_file(folder / "model.safetensors")
+    with torch.inference_mode():
+        found = getattr(transformers, tower).from_pretrained(folder)(pixels)
+        unit = normalize(found.image_embeds if name == "clip" else found.pooler_output, dim=-1)
+        return torch.softmax(unit @ head["head.weight"].T + head["head.bias"], 1)[0]
 
 
 def kinds(model: nn.Module) -> list[str]:
@@ -87,85 +103,104 @@ def test_fnn_base_has_as_many_parameters_as_cnn_base(profile):
     assert fnn == pytest.approx(cnn, rel=0.02)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "pool"),
+    [*((name, "embedding") for name in NAMES), ("clip", "patches"), ("siglip2", "patches")],
+)
 class TestClassifier:
-    def test_takes_the_checkpoints_weights_and_a_new_head(self, checkpoints, name):
+    def test_takes_the_checkpoints_weights_and_a_new_head(self, checkpoints, name, pool):
         encoder = Encoder(checkpoints[name]).model
-        model = classifier.classifier(checkpoints[name], CLASSES)
+        model = classifier.classifier(checkpoints[name], CLASSES, pool)
         known = encoder.state_dict()
-        body = {k.removeprefix("vit."): v for k, v in model.state_dict().items() if not k.startswith("classifier.")}
+        body = {k.removeprefix("vit."): v for k, v in model.state_dict().items() if not k.startswith(HEAD)}
         assert body
         for key, value in body.items():
             assert torch.equal(value, known[key]), key
-        assert model.classifier.out_features == 3
+        assert classifier.head_of(model).out_features == 3
+        assert isinstance(model, EmbeddingClassifier) == (pool == "embedding" and name != "vit")
         assert all(p.requires_grad for p in model.parameters())
 
-    def test_the_seed_sets_the_head_and_nothing_else(self, checkpoints, name):
+    def test_the_seed_sets_the_head_and_nothing_else(self, checkpoints, name, pool):
         def one(seed):
             torch.manual_seed(seed)
-            return classifier.classifier(checkpoints[name], CLASSES).state_dict()
+            return classifier.classifier(checkpoints[name], CLASSES, pool).state_dict()
 
         first, again, other = one(0), one(0), one(1)
         assert all(torch.equal(first[k], again[k]) for k in first)
         differ = {k for k in first if not torch.equal(first[k], other[k])}
         assert differ
-        assert all(k.startswith("classifier.") for k in differ)
+        assert all(k.startswith(HEAD) for k in differ)
 
-    def test_head_inputs_are_what_the_head_sees(self, checkpoints, name):
-        model = classifier.classifier(checkpoints[name], CLASSES).eval()
+    def test_head_inputs_are_what_the_head_sees(self, checkpoints, name, pool):
+        model = classifier.classifier(checkpoints[name], CLASSES, pool).eval()
         x = torch.randn(3, 3, 32, 32)
         with torch.inference_mode():
             features = classifier.head_inputs(model, x)
-            assert features.shape == (3, 32)
-            assert torch.equal(model.classifier(features), model(x).logits)
+            assert torch.equal(classifier.head_of(model)(features), model(x).logits)
+            if isinstance(model, EmbeddingClassifier):
+                unit = normalize(Encoder(checkpoints[name]).model.get_image_features(x).pooler_output, dim=-1)
+                torch.testing.assert_close(features, unit)
+            else:
+                assert features.shape == (3, 32)
 
     @pytest.mark.parametrize("decay", [1.0, 0.5])
-    def test_layer_groups_cover_each_parameter_once(self, checkpoints, name, decay):
-        model = classifier.classifier(checkpoints[name], CLASSES)
+    def test_layer_groups_cover_each_parameter_once(self, checkpoints, name, pool, decay):
+        model = classifier.classifier(checkpoints[name], CLASSES, pool)
         groups = classifier.layer_groups(model, 0.001, 0.01, decay)
         grouped = [id(p) for group in groups for p in group["params"]]
         assert len(grouped) == len(set(grouped))
         assert set(grouped) == {id(p) for p in model.parameters()}
         rate = {id(p): group["lr"] for group in groups for p in group["params"]}
         names = {k: rate[id(p)] for k, p in model.named_parameters()}
-        assert {r for k, r in names.items() if k.startswith("classifier.")} == {0.01}
-        body = {k: r for k, r in names.items() if not k.startswith("classifier.")}
+        assert {r for k, r in names.items() if k.startswith(HEAD)} == {0.01}
+        body = {k: r for k, r in names.items() if not k.startswith(HEAD)}
         assert max(body.values()) == 0.001
         first, second = ({r for k, r in body.items() if f"layers.{i}." in k} for i in (0, 1))
         assert (first, second) == ({0.001 * decay}, {0.001})
         assert {r for k, r in body.items() if "embeddings" in k} == {0.001 * decay**2}
 
-    def test_biases_and_norms_are_apart_from_matrices(self, checkpoints, name):
-        model = classifier.classifier(checkpoints[name], CLASSES)
+    def test_biases_and_norms_are_apart_from_matrices(self, checkpoints, name, pool):
+        model = classifier.classifier(checkpoints[name], CLASSES, pool)
         for group in classifier.layer_groups(model, 0.001, 0.01, 0.8):
             assert {p.ndim <= 1 for p in group["params"]} == {group["parameters_1d"]}
 
-    def test_a_saved_model_opens_in_the_hubs_pipeline(self, checkpoints, name, tmp_path):
+    def test_a_saved_model_opens_in_transformers(self, checkpoints, name, pool, tmp_path):
         from transformers import pipeline
 
         torch.manual_seed(4)
-        model, preprocess = build(FINETUNE.model_copy(update={"backbone": name}), CLASSES, checkpoints[name])
-        nn.init.normal_(model.classifier.weight)
+        model, preprocess = build(
+            FINETUNE.model_copy(update={"backbone": name, "pool": pool}), CLASSES, checkpoints[name]
+        )
+        nn.init.normal_(classifier.head_of(model).weight)
         save(model, FINETUNE, CLASSES, tmp_path, checkpoints[name])
         assert not [p for p in tmp_path.iterdir() if p.suffix not in (".json", ".safetensors")]
         assert json.loads((tmp_path / "config.json").read_text())["id2label"] == dict(zip("012", CLASSES, strict=True))
 
         image = picture(9, 32, 32)
-        opened = pipeline("image-classification", model=str(tmp_path), device="cpu")
-        told = {row["label"]: row["score"] for row in opened(Image.fromarray(image), top_k=3)}
         pixels = preprocess.normalise(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])
         with torch.inference_mode():
             ours = torch.softmax(logits(model.eval(), pixels), 1)[0]
-        np.testing.assert_allclose([told[label] for label in CLASSES], ours, atol=1e-5)
+            again = torch.softmax(classifier.finetuned(tmp_path)(pixels).logits, 1)[0]
+        torch.testing.assert_close(again, ours)
+        if isinstance(model, EmbeddingClassifier):
+            # refused, never opened with another pooling
+            with pytest.raises(ValueError, match="Unrecognized configuration class"):
+                pipeline("image-classification", model=str(tmp_path), device="cpu")
+            alone = as_documented(name, tmp_path, pixels)
+        else:
+            opened = pipeline("image-classification", model=str(tmp_path), device="cpu")
+            told = {row["label"]: row["score"] for row in opened(Image.fromarray(image), top_k=3)}
+            alone = [told[label] for label in CLASSES]
+        np.testing.assert_allclose(alone, ours, atol=1e-5)
         assert max(ours) - min(ours) > 0.01  # three equal numbers would agree whatever the weights
 
-    def test_an_architecture_without_weights_is_drawn_from_the_seed(self, checkpoints, name, tmp_path):
+    def test_an_architecture_without_weights_is_drawn_from_the_seed(self, checkpoints, name, pool, tmp_path):
         for file in checkpoints[name].glob("*.json"):
             (tmp_path / file.name).write_bytes(file.read_bytes())
 
         def one(seed):
             torch.manual_seed(seed)
-            return classifier.classifier(tmp_path, CLASSES).state_dict()
+            return classifier.classifier(tmp_path, CLASSES, pool).state_dict()
 
         first, again, other = one(0), one(0), one(1)
         assert all(torch.equal(first[k], again[k]) for k in first)

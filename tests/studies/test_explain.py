@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from har.config.studies import Explain
 from har.core.errors import HarError
-from har.models.classifier import classifier, finetuned
+from har.models.classifier import classifier, finetuned, head_of
 from har.models.preprocess import from_folder
 from har.studies.explain.explain import SCORES, Explanation, choose, explain, write
 from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
@@ -44,7 +44,7 @@ def trained(checkpoints, tmp_path_factory):
         torch.manual_seed(8)
         model = classifier(source, CLASSES)
         with torch.no_grad():
-            model.classifier.weight.normal_()
+            head_of(model).weight.normal_()
         folders[name] = tmp_path_factory.mktemp(f"activity-{name}")
         model.save_pretrained(folders[name])
         config = json.loads((source / "preprocessor_config.json").read_text())

@@ -14,20 +14,21 @@ from torch.nn import functional as F
 from torchvision.models import VisionTransformer
 
 from har.core.errors import HarError
-from har.models.classifier import classifier
+from har.models.classifier import classifier, head_of
 from har.studies.explain.legrad import CENTRE_WIDTH, anatomy, centre_map, legrad, min_max, random_maps, rollout
 
-NAMES = ("clip", "siglip2", "vit")
+NAMES = ("clip", "clip patches", "siglip2", "siglip2 patches", "vit")
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def model(request, checkpoints):
     """A tiny classifier whose weights are large enough for attention to be far from uniform."""
     torch.manual_seed(3)
-    model = classifier(checkpoints[request.param], CLASSES).eval()
+    name, _, patches = request.param.partition(" ")
+    model = classifier(checkpoints[name], CLASSES, patches or "embedding").eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim > 1 and ("proj" in name or "classifier" in name):
+            if parameter.ndim > 1 and any(part in name for part in ("proj", "classifier", "head")):
                 parameter.normal_(std=0.3)
     return model
 
@@ -49,10 +50,11 @@ def parts(model) -> dict:
     else:
         body, patch = "vision_model.encoder.layers", "vision_model.embeddings.patch_embedding"
         names = ("self_attn.", "layer_norm1", "layer_norm2", "out_proj")
-        class_token = w["vision_model.embeddings.class_embedding"].view(1, 1, -1) if kind == "clip" else None
+        clip = kind.startswith("clip")
+        class_token = w["vision_model.embeddings.class_embedding"].view(1, 1, -1) if clip else None
         position = w["vision_model.embeddings.position_embedding.weight"][None]
-        before = "vision_model.pre_layrnorm" if kind == "clip" else None
-        after = "vision_model.post_layernorm" if kind == "siglip" else None
+        before = "vision_model.pre_layrnorm" if clip else None
+        after = None if kind == "clip" else "vision_model.post_layernorm"
     config = getattr(model.config, "vision_config", model.config)
 
     def linear(name):
@@ -72,7 +74,8 @@ def parts(model) -> dict:
     return {
         "patch": linear(patch), "stride": config.patch_size, "class_token": class_token, "position": position,
         "before": before and linear(before), "after": after and linear(after), "blocks": blocks,
-        "head": linear("classifier"), "heads": config.num_attention_heads, "eps": config.layer_norm_eps,
+        "head": linear("classifier" if "classifier.weight" in w else "head"), "weights": w,
+        "heads": config.num_attention_heads, "eps": config.layer_norm_eps,
         "kind": kind,
     }  # fmt: skip
 
@@ -106,10 +109,46 @@ def after_block(p, block, tokens, attention):
     return tokens + F.linear(hidden, *block["fc2"])
 
 
-def scored(p, tokens):
-    tokens = norm(tokens, p["after"], p["eps"])
-    pooled = {"vit": lambda: tokens[:, 0], "clip": lambda: tokens[:, 1:].mean(1), "siglip": lambda: tokens.mean(1)}
+def scored(p, tokens, shares=None):
+    """A block's scores; shares: the attention of SigLIP's pooling head, whatever it is."""
+    tokens, w = norm(tokens, p["after"], p["eps"]), p["weights"]
+    pooled = {
+        "vit": lambda: tokens[:, 0],
+        "clip": lambda: tokens[:, 1:].mean(1),
+        "clip_vision_model": lambda: F.normalize(F.linear(tokens[:, 0], w["visual_projection.weight"]), dim=-1),
+        "siglip": lambda: tokens.mean(1),
+        "siglip_vision_model": lambda: F.normalize(pooled_by_attention(p, tokens, shares), dim=-1),
+    }
     return F.linear(pooled[p["kind"]](), *p["head"])
+
+
+def pooling_head(p):
+    """Its weights by their own names, and those of query, key and value."""
+    root = "vision_model.head."
+    w = {name.removeprefix(root): value for name, value in p["weights"].items() if name.startswith(root)}
+    return w, list(zip(w["attention.in_proj_weight"].chunk(3), w["attention.in_proj_bias"].chunk(3), strict=True))
+
+
+def pooling_attention(p, tokens):
+    w, (query, key, _) = pooling_head(p)
+    tokens = norm(tokens, p["after"], p["eps"])
+    q, k = split_heads(p, w["probe"], query), split_heads(p, tokens, key)
+    return (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)  # [n, heads, 1, tokens]
+
+
+def pooled_by_attention(p, tokens, shares=None):
+    """As torch's own class attends, or with `shares`; tokens after the final norm."""
+    w, (_, _, value) = pooling_head(p)
+    out = w["attention.out_proj.weight"], w["attention.out_proj.bias"]
+    if shares is None:
+        own = nn.MultiheadAttention(w["probe"].shape[-1], p["heads"], batch_first=True).double().eval()
+        own.load_state_dict({n.removeprefix("attention."): v for n, v in w.items() if n.startswith("attention.")})
+        x = own(w["probe"].expand(len(tokens), -1, -1), tokens, tokens)[0][:, 0]
+    else:
+        x = F.linear((shares @ split_heads(p, tokens, value)).transpose(1, 2).flatten(2), *out)[:, 0]
+    hidden = F.layer_norm(x, x.shape[-1:], w["layernorm.weight"], w["layernorm.bias"], p["eps"])
+    hidden = F.gelu(F.linear(hidden, w["mlp.fc1.weight"], w["mlp.fc1.bias"]))
+    return x + F.linear(hidden, w["mlp.fc2.weight"], w["mlp.fc2.bias"])
 
 
 def by_finite_differences(model, image, blocks, step=1e-5):
@@ -118,13 +157,21 @@ def by_finite_differences(model, image, blocks, step=1e-5):
     tokens, total = embedded(p, image[None].double()), 0
     for place, block in enumerate(p["blocks"]):
         attention = attention_of(p, block, tokens)
+        after = after_block(p, block, tokens, attention)
+        pooling = p["kind"] == "siglip_vision_model"
+        nudged = pooling_attention(p, after) if pooling else attention
         if place >= len(p["blocks"]) - (blocks or len(p["blocks"])):
-            size = attention.numel()
-            nudge = torch.eye(size, dtype=torch.double).reshape(size, *attention.shape[1:]) * step
-            up, down = (scored(p, after_block(p, block, tokens, attention + s * nudge)) for s in (1, -1))
-            slope = ((up - down) / (2 * step)).T.reshape(len(CLASSES), *attention.shape[1:])
+            size = nudged.numel()
+            nudge = torch.eye(size, dtype=torch.double).reshape(size, *nudged.shape[1:]) * step
+            up, down = (
+                scored(p, after.expand(size, -1, -1), nudged + s * nudge)
+                if pooling
+                else scored(p, after_block(p, block, tokens, attention + s * nudge))
+                for s in (1, -1)
+            )
+            slope = ((up - down) / (2 * step)).T.reshape(len(CLASSES), *nudged.shape[1:])
             total = total + slope.clamp(min=0).mean((1, 2))
-        tokens = after_block(p, block, tokens, attention)
+        tokens = after
     return total if p["class_token"] is None else total[:, 1:]
 
 
@@ -168,6 +215,8 @@ class TestLeGrad:
     def test_equals_torch_cam(self, model, pixels):
         cams = pytest.importorskip("torchcam.methods", reason="torch-cam is a development dependency")
         p = parts(model)
+        if p["kind"] == "siglip_vision_model":
+            pytest.skip("torch-cam has no pooling by attention")
         tower = Tower(p)
         torch.testing.assert_close(tower(pixels.double()).float(), model(pixels).logits, rtol=1e-4, atol=1e-4)
         prefix = int(p["class_token"] is not None)
@@ -218,7 +267,7 @@ class TestLeGrad:
                 if name.endswith(("q_proj", "k_proj", "v_proj")):
                     module.weight.copy_(module.weight[order])
                     module.bias.copy_(module.bias[order])
-                elif name.endswith(("o_proj", "out_proj")):
+                elif name.endswith(("o_proj", "out_proj")) and ".head." not in name:
                     module.weight.copy_(module.weight[:, order])
         torch.testing.assert_close(legrad(turned, pixels), legrad(model, pixels), rtol=1e-3, atol=1e-4)
 
@@ -242,14 +291,17 @@ class TestLeGrad:
             torch.testing.assert_close(out.logits, own.logits, rtol=1e-4, atol=1e-5)
             assert own.attentions is None
             body = anatomy(eager)
-            torch.testing.assert_close(eager.classifier(body.pool(out.hidden_states[-1])), out.logits)
+            features, shares = body.read(out.hidden_states[-1])
+            torch.testing.assert_close(head_of(eager)(features), out.logits)
+            torch.testing.assert_close(shares.sum(-1), torch.ones_like(shares[..., 0]))
 
     def test_too_many_blocks_are_told(self, model, pixels):
         with pytest.raises(HarError, match=r"explain.blocks is 3, this model has 2"):
             legrad(model, pixels, 3)
 
     def test_a_head_that_pools_otherwise_stops_the_run(self, model, pixels, monkeypatch):
-        wrong = anatomy(model)._replace(queries=slice(1, 3))
+        own = anatomy(model)
+        wrong = own._replace(read=lambda tokens: own.read(tokens[:, 1:]))
         monkeypatch.setattr("har.studies.explain.legrad.anatomy", lambda model: wrong)
         with pytest.raises(HarError, match="not the model's own logits"):
             legrad(model, pixels)
@@ -270,7 +322,7 @@ class Tower(nn.Module):
 
         super().__init__()
         self.p = p
-        width, hidden = p["head"][0].shape[1], p["blocks"][0]["fc1"][0].shape[0]
+        width, hidden = p["position"].shape[2], p["blocks"][0]["fc1"][0].shape[0]
         eps = p["eps"]
         made = []
         for block in p["blocks"]:
@@ -308,7 +360,10 @@ class TestRollout:
                 chain = step if chain is None else step @ chain
                 tokens = after_block(p, block, tokens, attention)
             assert chain.sum(1) == pytest.approx(np.ones(len(chain)))
-            row = {"vit": chain[0], "clip": chain[1:].mean(0), "siglip": chain.mean(0)}[p["kind"]]
+            first, patches = chain[0], chain[int(p["class_token"] is not None) :].mean(0)
+            row = {"vit": first, "clip_vision_model": first, "clip": patches, "siglip": patches}.get(p["kind"])
+            if row is None:
+                row = pooling_attention(p, tokens)[0].mean(0)[0].numpy() @ chain
             row = row[p["class_token"] is not None :].reshape(4, 4)
             expected = (row - row.min()) / (row.max() - row.min())
             np.testing.assert_allclose(found[place], expected, atol=1e-4)

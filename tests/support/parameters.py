@@ -23,7 +23,8 @@ from har.core.errors import HarError
 FILE = Path(__file__).parents[2] / "params.yaml"
 SHIPPED = ("sample", "coco")
 TRAINED = {
-    "activity": ("cnn_base", "fnn_base", "cnn_gen", "vit", "clip", "siglip2", "multimodal", "feature"),
+    "activity": ("cnn_base", "fnn_base", "cnn_gen", "vit", "clip", "clip_patches", "siglip2", "multimodal",
+                 "feature"),
     "posture": ("vit", "clip", "siglip2"),
 }
 POLICIES = ("none", "horizontal_flip", "vertical_flip", "rotation", "color_jitter", "grayscale", "gaussian_blur",
@@ -34,7 +35,7 @@ def _run(models: Mapping[str, dict]) -> dict:
     train = {}
     for task, names in TRAINED.items():
         for name in names:
-            backbone = models[name].get("backbone")
+            backbone = models[models[name].get("like", name)].get("backbone")
             train[f"{task}-{name}"] = {
                 "task": task, "model": name, "input": f"embeddings/{backbone}" if backbone else "store",
             }  # fmt: skip

@@ -18,7 +18,7 @@ from har.models.build import build
 from har.training import embeddings, experiment, loop
 from har.training.embed import embed
 
-MODELS = ("cnn_base", "fnn_base", "vit", "clip", "siglip2", "multimodal", "feature")
+MODELS = ("cnn_base", "fnn_base", "vit", "clip", "clip_patches", "siglip2", "multimodal", "feature")
 KEPT = 3  # the run whose weights lie in the checkpoint; another one has predictions too
 IMAGES = range(1, 13)
 

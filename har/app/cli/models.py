@@ -35,7 +35,7 @@ def run(options) -> int:
     for one in found:
         scores = [_score(one.metrics.get(split)) for split in SPLITS]
         seed, parameters = one.metrics.get("kept_seed", "-"), one.metrics.get("parameters")
-        opens = "transformers" if one.opens_in_transformers else "har"
+        opens = "transformers" if one.pipeline else "har"
         count = "-" if parameters is None else f"{parameters:,}"
         rows.append([one.name, *scores, str(seed), count, f"{one.bytes / 1e6:.1f}", opens, str(one.folder)])
     widths = [max(len(row[place]) for row in rows) for place in range(len(columns))]
@@ -59,6 +59,6 @@ def _described(one) -> dict:
         "model": one.model,
         "folder": str(one.folder),
         "bytes": one.bytes,
-        "opens_in_transformers": one.opens_in_transformers,
+        "opens_in_transformers": bool(one.pipeline),
         "metrics": one.metrics,
     }

@@ -25,8 +25,8 @@ from har.models.preprocess import from_folder
 # for all layers. It is between the sample's for a head and for what lies below: with the lower one a new head learns
 # nothing in three epochs.
 PLAIN = {
-    "pretrained": True, "head": "random", "adapt": "full", "layer_decay": 1.0, "view": "image", "patience": 0,
-    "augmentation": ["horizontal_flip"], "learning_rate": 3e-4, "head_learning_rate": 3e-4,
+    "pretrained": True, "pool": "patches", "head": "random", "adapt": "full", "layer_decay": 1.0, "view": "image",
+    "patience": 0, "augmentation": ["horizontal_flip"], "learning_rate": 3e-4, "head_learning_rate": 3e-4,
 }  # fmt: skip
 
 

@@ -92,9 +92,8 @@ def ablation_table(
     ]
     if any("head text" in row["changed"] for row in rows):
         notes.append(
-            "Head text: CLIP's zero-shot classifier as a linear head. It takes the mean patch token for the class "
-            "token, means over the training images for the two norms of each image, and removes each class's mean "
-            "logit (no label is used)."
+            "Head text: the text embeddings of the classes' prompts as a linear head on the image embedding, before "
+            "training the zero-shot classifier exactly (no label is used)."
         )
     if any("view person" in row["changed"] for row in rows):
         notes.append("View person: the largest annotated person; annotations are given, not detected.")

@@ -25,28 +25,63 @@ CENTRE_WIDTH = 0.25  # standard deviation of the centre bias, a share of each si
 
 
 class Anatomy(NamedTuple):
-    """How a classifier turns the tokens after its last block into what its linear head takes: the mean over
-    `queries` of the normalised tokens. `prefix`: tokens before the first patch."""
+    """How a classifier turns the tokens after its last block into what its linear head takes.
 
-    norm: "Callable[[Tensor], Tensor]"
-    queries: slice
+    read: tokens [n, tokens, width] to that, [n, features], and the share of each token in it, [n, heads, 1, tokens].
+    attends: whether these shares are the attention of a pooling head, which the features follow from. prefix: tokens
+    before the first patch.
+    """
+
+    read: "Callable[[Tensor], tuple[Tensor, Tensor]]"
+    attends: bool
     prefix: int
-
-    def pool(self, tokens: "Tensor") -> "Tensor":
-        """[n, tokens, width] to [n, width]"""
-        return self.norm(tokens)[:, self.queries].mean(1)
 
 
 def anatomy(model: "nn.Module") -> Anatomy:
-    """As transformers' classes pool. Raises HarError for another architecture than ViT, CLIP and SigLIP."""
-    match model.config.model_type:
-        case "vit":
-            return Anatomy(model.vit.layernorm, slice(0, 1), 1)
-        case "clip":  # its final norm serves the unused pooled output alone, the head sees raw patch tokens
-            return Anatomy(lambda tokens: tokens, slice(1, None), 1)
-        case "siglip":
-            return Anatomy(model.vision_model.post_layernorm, slice(None), 0)
-    raise HarError(f"explain: cannot look into a {model.config.model_type} classifier, expected vit, clip or siglip")
+    """As transformers' classes and EmbeddingClassifier pool. Raises HarError for another architecture than ViT, CLIP
+    and SigLIP."""
+
+    def mean(queries: slice, then: "Callable[[Tensor], Tensor]", prefix: int) -> Anatomy:
+        def read(tokens: "Tensor") -> "tuple[Tensor, Tensor]":
+            shares = tokens.new_zeros(len(tokens), 1, 1, tokens.shape[1])
+            shares[..., queries] = 1
+            return then(tokens)[:, queries].mean(1), shares / shares.sum(-1, keepdim=True)
+
+        return Anatomy(read, False, prefix)
+
+    tower, kind = getattr(model, "vision_model", None), model.config.model_type
+    if kind == "vit":
+        return mean(slice(0, 1), model.vit.layernorm, 1)
+    if kind == "clip_vision_model":
+        return mean(slice(0, 1), lambda tokens: model.unit(tower.post_layernorm(tokens)), 1)
+    if kind == "clip":  # its final norm serves the unused pooled output alone, the head sees raw patch tokens
+        return mean(slice(1, None), lambda tokens: tokens, 1)
+    if kind == "siglip":
+        return mean(slice(None), tower.post_layernorm, 0)
+    if kind == "siglip_vision_model":
+
+        def attend(tokens: "Tensor") -> "tuple[Tensor, Tensor]":
+            pooled, shares = _attended(tower.head, tower.post_layernorm(tokens))
+            return model.unit(pooled), shares
+
+        return Anatomy(attend, True, 0)
+    raise HarError(f"explain: cannot look into a {kind} classifier, expected vit, clip or siglip")
+
+
+def _attended(head: "nn.Module", tokens: "Tensor") -> "tuple[Tensor, Tensor]":
+    """What SigLIP's pooling head makes of tokens, [n, width], and its attention [n, heads, 1, tokens], which torch's
+    own class gives outside of the graph."""
+    from torch.nn.functional import linear
+
+    of = head.attention
+    sources = (head.probe.expand(len(tokens), -1, -1), tokens, tokens)
+    query, key, value = (
+        linear(source, *weights).unflatten(-1, (of.num_heads, -1)).transpose(1, 2)  # [n, heads, tokens, width / heads]
+        for source, *weights in zip(sources, of.in_proj_weight.chunk(3), of.in_proj_bias.chunk(3), strict=True)
+    )
+    shares = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
+    pooled = of.out_proj((shares @ value).transpose(1, 2).flatten(2))
+    return (pooled + head.mlp(head.layernorm(pooled)))[:, 0], shares
 
 
 def legrad(model: "nn.Module", pixels: "Tensor", blocks: int = 0, scaled: bool = True) -> "Tensor":
@@ -55,28 +90,33 @@ def legrad(model: "nn.Module", pixels: "Tensor", blocks: int = 0, scaled: bool =
     pixels: normalised images [n, 3, size, size]. For each of the last `blocks` blocks (0: all, as the paper does)
     that block's tokens are pooled and scored as if it were the last; the gradient of a class's score with respect
     to that block's attention probabilities, its positive part, is averaged over heads and queries; blocks add up.
+    Where a head of attention pools (SigLIP's embedding) it is that head's attention to the block's tokens.
     scaled: each map from 0 to 1 (`min_max`), otherwise the sums themselves, never negative. Weights may be frozen
     and the model in any mode; it is left as it was. Raises HarError for an architecture without `anatomy`, more
     `blocks` than the model has, or patches that form no square.
     """
     import torch
 
-    body = anatomy(model)
+    from har.models.classifier import head_of
+
+    body, head = anatomy(model), head_of(model)
     with _attentive(model), torch.inference_mode(False), torch.enable_grad():
         x = pixels.detach().clone().requires_grad_()  # a graph even where all weights are frozen
         out = model(pixel_values=x, output_attentions=True, output_hidden_states=True)
         depth = len(out.attentions)
         if not 0 <= blocks <= depth:
             raise HarError(f"explain.blocks is {blocks}, this model has {depth} (0 uses all)")
-        scores = model.classifier(body.pool(out.hidden_states[depth]))
+        scores = head(body.read(out.hidden_states[depth])[0])
         if not torch.allclose(scores, out.logits, rtol=1e-3, atol=1e-4):
             raise HarError(
                 "explain: the last block's scores are not the model's own logits, this version pools otherwise"
             )
         total = torch.zeros(())
         for block in range(depth - blocks if blocks else 0, depth):
-            scores = model.classifier(body.pool(out.hidden_states[block + 1]))  # [n, classes]
-            total = total.to(scores) + torch.stack([_relevance(s, out.attentions[block]) for s in scores.unbind(1)], 1)
+            features, shares = body.read(out.hidden_states[block + 1])
+            attention = shares if body.attends else out.attentions[block]
+            maps = [_relevance(scores, attention) for scores in head(features).unbind(1)]
+            total = total.to(features) + torch.stack(maps, 1)
     maps = _grid(total[..., body.prefix :].detach())
     return min_max(maps) if scaled else maps
 
@@ -99,12 +139,13 @@ def rollout(model: "nn.Module", pixels: "Tensor") -> "Tensor":
 
     body = anatomy(model)
     with _attentive(model), torch.no_grad():
-        attentions = model(pixel_values=pixels, output_attentions=True).attentions
-        passed = torch.eye(attentions[0].shape[-1], device=pixels.device)
-        for attention in attentions:
+        out = model(pixel_values=pixels, output_attentions=True, output_hidden_states=True)
+        passed = torch.eye(out.attentions[0].shape[-1], device=pixels.device)
+        for attention in out.attentions:
             mixed = (attention.mean(1) + torch.eye(attention.shape[-1], device=pixels.device)) / 2
             passed = mixed @ passed  # [n, tokens, tokens]
-        return min_max(_grid(passed[:, body.queries].mean(1)[:, body.prefix :]))
+        _, shares = body.read(out.hidden_states[-1])
+        return min_max(_grid((shares.mean(1) @ passed)[:, 0, body.prefix :]))
 
 
 def random_maps(image_ids: Sequence[int], side: int, seed: int = 0) -> np.ndarray:
