@@ -197,7 +197,7 @@ class TestFinetuned:
         shutil.copy(trained["vit"] / "config.json", tmp_path)
         with pytest.raises(HarError, match=r"no model.safetensors; expected a fine-tuned model"):
             finetuned(tmp_path)
-        with pytest.raises(HarError, match=r"lack classifier\."):
+        with pytest.raises(HarError, match=r"lack head\."):
             finetuned(checkpoints["clip"])
 
 
