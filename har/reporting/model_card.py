@@ -114,7 +114,7 @@ def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
         "pretrain": "the project's own miniature, pre-trained on captioned scenes of the generated world",
         "random": "an architecture without pre-training (the ablation)",
     }[backbone.source]
-    return " ".join([f"{text} The encoder: {source}.", *filter(None, [POOLS.get(getattr(config, "pool", None))])])
+    return f"{text} The encoder: {source}. {POOLS.get(getattr(one.settings, 'pool', ''), '')}".strip()
 
 
 def _use(one: Trained) -> str:
