@@ -9,7 +9,7 @@ from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.evaluation.bootstrap import RESAMPLES, resampled
 from har.evaluation.ensemble import ensemble
-from har.evaluation.predictions import SPLITS, classes_of
+from har.evaluation.predictions import SPLITS, classes_of, in_split
 
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
 LOSSES = ("nll", "brier")  # of the probabilities
@@ -53,8 +53,13 @@ def metrics_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
 def weighted_accuracy(confusion: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Accuracy on a population with class `shares` [C], from confusion matrices [..., C, C]: recalls averaged
     with these weights (post-stratification), over the classes that occur. Equal shares give balanced accuracy."""
-    weights = np.where(np.asarray(confusion).sum(-1) > 0, shares, 0.0)
-    return _ratio((class_metrics(confusion)["recall"] * weights).sum(-1), weights.sum(-1))
+    return mean_recall(class_metrics(confusion)["recall"], np.asarray(confusion).sum(-1), shares)
+
+
+def mean_recall(recalls: np.ndarray, images: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """`recalls` [..., C] averaged with the weights `shares` [C] over the classes that have `images` [..., C]."""
+    weights = np.where(images > 0, shares, 0.0)
+    return _ratio((recalls * weights).sum(-1), weights.sum(-1))
 
 
 def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -78,13 +83,30 @@ class Cells(NamedTuple):
         """How many images (of `rows`) are independent of each other: their groups, or all."""
         return len(self.truth[rows]) if self.groups is None else len(np.unique(self.groups[rows]))
 
-    def sums(self, values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-        """Sums of `values` [n, K] over the images, and over each bootstrap sample of images (groups): [1 + B, K]."""
-        each = values
+    def sums(
+        self, values: np.ndarray, resamples: int = RESAMPLES, seed: int = 0, within_classes: bool = False
+    ) -> np.ndarray:
+        """Sums of `values` [n, K] over the images, and over each bootstrap sample of images (groups): [1 + B, K].
+        within_classes: each sample draws as many images of a class as there are, so that none goes missing; groups
+        among those of the same rarest class."""
+        each, strata = values, ()
         if self.groups is not None:
             each = np.zeros((self.units(), values.shape[1]), values.dtype)
             np.add.at(each, self.groups, values)
-        return np.concatenate([np.ones((1, len(values)), values.dtype) @ values, resampled(each, resamples, seed)])
+        if within_classes:
+            classes = self.strata()
+            each, strata = each[np.argsort(classes, kind="stable")], tuple(np.unique(classes, return_counts=True)[1])
+        drawn = resampled(each, resamples, seed, strata)
+        return np.concatenate([np.ones((1, len(values)), values.dtype) @ values, drawn])
+
+    def strata(self) -> np.ndarray:
+        """The class of each image; of each group, where there are any, the rarest that it shows."""
+        if self.groups is None:
+            return self.truth
+        rarity = np.argsort(np.argsort(np.bincount(self.truth, minlength=len(self.classes)), kind="stable"))
+        rarest = np.full(self.units(), len(self.classes))
+        np.minimum.at(rarest, self.groups, rarity[self.truth])
+        return rarest
 
     @property
     def guess(self) -> np.ndarray:
@@ -109,6 +131,16 @@ class Cells(NamedTuple):
         runs, size = self.probabilities.shape[1:]
         return self.sums(self.one_hot(), resamples, seed).reshape(-1, runs, size, size)
 
+    def recalls(self, resamples: int = 0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Recall of each run and class [1 + B, S, C], of the images and of each bootstrap sample within classes, and
+        images of each class [1 + B, 1, C]; 0 where there are none."""
+        classes = np.eye(len(self.classes), dtype=np.float32)[self.truth]  # [n, C]
+        hits = (self.guess == self.truth[:, None])[:, :, None] * classes[:, None]  # [n, S, C]
+        values = np.hstack([classes, hits.reshape(len(classes), -1)])
+        found = self.sums(values, resamples, seed, within_classes=True)
+        found = found.astype(float).reshape(-1, 1 + hits.shape[1], len(self.classes))
+        return _ratio(found[:, 1:], found[:, :1]), found[:, :1]
+
     def losses(self) -> dict[str, np.ndarray]:
         """LOSSES of each image and run, each [n, S]. Brier is the sum over classes of squared errors, 0 to 2
         (Brier 1950), for two classes too."""
@@ -127,8 +159,9 @@ class Cells(NamedTuple):
 
 
 def cells(predictions: pd.DataFrame, split: str) -> Cells:
-    """True and predicted class indices on `split`, whatever the order of rows; HarError if it has no row."""
-    rows = np.flatnonzero(predictions["split"] == split)
+    """True and predicted class indices on `split` (or HELD_OUT), whatever the order of rows; HarError if it has no
+    row."""
+    rows = np.flatnonzero(in_split(predictions, split))
     if not len(rows):
         raise HarError(f"predictions have no image in split {split!r}")
     rows = rows[np.lexsort([predictions[name].to_numpy()[rows] for name in ("seed", "image_id")])]

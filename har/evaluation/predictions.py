@@ -21,6 +21,7 @@ from har.core.files import write_parquet
 from har.core.readers import one_line, read_parquet
 
 SPLITS = ("train", "validation", "test", "extended")
+HELD_OUT = "held_out"  # test and extended together: all images that no choice was made on
 KEYS = ["seed", "image_id", "split", "label"]
 PREDICTIONS = "a Parquet file of predictions"
 LONGEST = 500  # characters of a message about a file, whose columns may have any name
@@ -29,6 +30,11 @@ LONGEST = 500  # characters of a message about a file, whose columns may have an
 def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
     """The classes in their order, from the `p_` columns."""
     return tuple(name[2:] for name in predictions.columns if name.startswith("p_"))
+
+
+def in_split(predictions: pd.DataFrame, split: str) -> np.ndarray:
+    """Which rows are of `split`, one of SPLITS or HELD_OUT, bool [rows]."""
+    return predictions["split"].isin(("test", "extended") if split == HELD_OUT else (split,)).to_numpy()
 
 
 def predictions_frame(

@@ -15,9 +15,10 @@ from har.evaluation.metrics import (
     Cells,
     cells,
     class_metrics,
+    mean_recall,
     metrics_from_confusion,
-    weighted_accuracy,
 )
+from har.evaluation.predictions import HELD_OUT, in_split
 
 
 class Estimate(NamedTuple):
@@ -28,10 +29,16 @@ class Estimate(NamedTuple):
     runs: np.ndarray  # [S]
     resampled: np.ndarray  # [B]
     groups: int | None = None  # of these images, where there are any
+    parts: tuple["Estimate", ...] = ()  # recalls of the classes, of which this is the mean
+    weights: tuple[float, ...] = ()  # of the parts, sum 1
 
     @property
-    def units(self) -> int:
-        """How many images or groups vary independently."""
+    def units(self) -> float:
+        """How many images or groups vary independently. Of a mean over classes: the degrees of freedom of a sum of
+        variances that are 1 / n in each class (Satterthwaite 1946), n where classes are equal."""
+        if self.parts:
+            variances = [weight**2 / part.units for weight, part in zip(self.weights, self.parts, strict=True)]
+            return sum(variances) ** 2 / sum(v**2 / part.units for v, part in zip(variances, self.parts, strict=True))
         return self.n if self.groups is None else self.groups
 
     @property
@@ -40,7 +47,14 @@ class Estimate(NamedTuple):
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """`level` interval over images of the mean of these runs: Wilson's for the accuracy of a single run,
-        `bootstrap_interval` for other shares, percentiles for losses."""
+        `bootstrap_interval` for other shares, percentiles for losses. Of a mean over classes each class's own
+        intervals, their distances from it squared and added (Zou & Donner 2008): a class of few images, all of them
+        right, has no spread to draw from, but an interval."""
+        if self.parts:
+            ends = np.array([part.interval(level) for part in self.parts])
+            means = np.array([[part.mean] for part in self.parts])
+            low, high = np.sqrt(np.square(np.array(self.weights)[:, None] * (ends - means)).sum(0))
+            return max(0.0, self.mean - low), min(1.0, self.mean + high)
         if self.metric == "accuracy" and len(self.runs) == 1 and self.groups is None:
             return wilson(round(self.mean * self.n), self.n, level)
         if self.metric in LOSSES:
@@ -51,20 +65,31 @@ class Estimate(NamedTuple):
 def estimates(
     one: Cells, resamples: int = RESAMPLES, seed: int = 0, shares: Mapping[str, float] | None = None
 ) -> dict[str, Estimate]:
-    """METRICS and LOSSES, each with the same bootstrap samples of images, and with the population's class
-    `shares` "weighted_accuracy" (see there). Two configurations on the same images draw the same samples."""
-    confusions = one.confusions(resamples, seed)
-    found = metrics_from_confusion(confusions) | one.mean_losses(resamples, seed)
-    if shares is not None:
-        weights = np.array([shares[name] for name in one.classes])
-        found["weighted_accuracy"] = weighted_accuracy(confusions, weights)
+    """METRICS and LOSSES, and with the population's class `shares` "weighted_accuracy" (see there). Two configurations
+    on the same images draw the same samples: means over classes samples within classes, all others one of images."""
     n, groups = len(one.truth), None if one.groups is None else one.units()
-    return {name: Estimate(name, n, values[0], values[1:].mean(1), groups) for name, values in found.items()}
+    values = metrics_from_confusion(one.confusions(resamples, seed)) | one.mean_losses(resamples, seed)
+    found = {name: Estimate(name, n, each[0], each[1:].mean(1), groups) for name, each in values.items()}
+    recalls, images = one.recalls(resamples, seed)
+    occurring, parts = np.flatnonzero(images[0, 0]), []
+    for place in occurring:
+        mine, each = one.truth == place, recalls[:, :, place]
+        of = None if one.groups is None else one.units(mine)
+        parts.append(Estimate("recall", int(mine.sum()), each[0], each[1:].mean(1), of))
+    equal = np.ones(len(one.classes))
+    named = {"balanced_accuracy": equal}
+    if shares is not None:
+        named["weighted_accuracy"] = np.array([shares[name] for name in one.classes])
+    for name, weights in named.items():
+        each, own = mean_recall(recalls, images, weights), weights[occurring]
+        own = tuple(own / own.sum()) if own.sum() else (0.0,) * len(own)
+        found[name] = Estimate(name, n, each[0], each[1:].mean(1), groups, tuple(parts), own)
+    return found
 
 
 def summarise(
     predictions: pd.DataFrame,
-    splits: Sequence[str] = ("validation", "test", "extended"),
+    splits: Sequence[str] = ("validation", "test", "extended", HELD_OUT),
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
@@ -79,7 +104,7 @@ def summarise(
     """
     summary = {}
     for split in splits:
-        if not (predictions["split"] == split).any():
+        if not in_split(predictions, split).any():
             continue
         one = cells(predictions, split)
         found = estimates(one, resamples, seed)
@@ -149,21 +174,28 @@ def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, flo
 
 
 def scalars(predictions: pd.DataFrame, report: Report) -> dict:
-    """{split: {accuracy, sd, ci_low, ci_high, balanced_accuracy, f1, f1_sd, n, runs}}: accuracy is the mean over seeds,
-    sd its deviation over seeds (0 for a single run), ci_low and ci_high an interval over images; f1 is macro.
-    Everything else is in the tables."""
+    """Of each split n, runs, and accuracy, sd, ci_low, ci_high; balanced_accuracy, balanced_sd, balanced_low,
+    balanced_high; f1 (macro), f1_sd: means over seeds, their deviation over seeds (0 for a single run), an interval
+    over images. balanced_n: images, had every class as few as the rarest; one image may move the balanced accuracy by
+    its inverse. Everything else is in the tables."""
     full = summarise(predictions, resamples=report.resamples, seed=report.seed, level=report.confidence)
-    return {
-        split: {
-            "accuracy": found["accuracy"]["mean"],
-            "sd": found["accuracy"].get("sd", 0.0),
-            "ci_low": found["accuracy"]["ci_low"],
-            "ci_high": found["accuracy"]["ci_high"],
-            "balanced_accuracy": found["balanced_accuracy"]["mean"],
-            "f1": found["f1"]["mean"],
-            "f1_sd": found["f1"].get("sd", 0.0),
-            "n": found["n"],
-            "runs": found["runs"],
+    found = {}
+    for split, scores in full.items():
+        images = predictions[in_split(predictions, split)].drop_duplicates("image_id")
+        counts, accuracy, balanced = images["label"].value_counts(), scores["accuracy"], scores["balanced_accuracy"]
+        found[split] = {
+            "accuracy": accuracy["mean"],
+            "sd": accuracy.get("sd", 0.0),
+            "ci_low": accuracy["ci_low"],
+            "ci_high": accuracy["ci_high"],
+            "balanced_accuracy": balanced["mean"],
+            "balanced_sd": balanced.get("sd", 0.0),
+            "balanced_low": balanced["ci_low"],
+            "balanced_high": balanced["ci_high"],
+            "f1": scores["f1"]["mean"],
+            "f1_sd": scores["f1"].get("sd", 0.0),
+            "n": scores["n"],
+            "balanced_n": int(counts.min() * len(counts)),
+            "runs": scores["runs"],
         }
-        for split, found in full.items()
-    }
+    return found

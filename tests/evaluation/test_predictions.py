@@ -16,8 +16,9 @@ from har.core.errors import HarError
 from har.core.files import replacing, write_json, write_parquet
 from har.evaluation import bootstrap
 from har.evaluation.bootstrap import resample_counts, resampled, wilson
-from har.evaluation.metrics import METRICS, cells, confusion, metrics_from_confusion, per_seed, seed_scores
+from har.evaluation.metrics import METRICS, Cells, cells, confusion, metrics_from_confusion, per_seed, seed_scores
 from har.evaluation.predictions import (
+    HELD_OUT,
     collapsed_runs,
     majority_predictions,
     predictions_frame,
@@ -201,8 +202,61 @@ def test_confusion_is_the_mean_over_runs():
 
 
 def test_splits_keep_their_order_and_train_is_not_summarised():
-    frame = pd.concat([simulate(9, split=split) for split in ("extended", "train", "test", "validation")])
-    assert list(summarise(frame)) == ["validation", "test", "extended"]
+    parts = [simulate(9, split=split) for split in ("extended", "train", "test", "validation")]
+    frame = pd.concat([part.assign(image_id=part.image_id + 9 * place) for place, part in enumerate(parts)])
+    found = summarise(frame)
+    assert list(found) == ["validation", "test", "extended", HELD_OUT]
+    assert found[HELD_OUT]["n"] == 18
+
+
+# --- unequal classes
+
+UNEQUAL = ["walking_running"] * 12 + ["sitting"] * 148 + ["standing"] * 176  # COCO's extended images
+
+
+def test_a_majority_row_scores_a_third_whatever_the_shares():
+    always = predictions_frame(range(336), UNEQUAL, ["extended"] * 336, np.eye(3)[[0] * 336], CLASSES)
+    found = summarise(always)[HELD_OUT]
+    assert found["accuracy"]["mean"] == pytest.approx(12 / 336, abs=1e-6)
+    assert found["balanced_accuracy"]["mean"] == pytest.approx(1 / 3, abs=1e-6)
+    assert found["balanced_accuracy"]["ci_low"] < 1 / 3 < found["balanced_accuracy"]["ci_high"] < 0.36
+
+
+def test_no_resample_loses_a_class():
+    one = cells(simulate(40, 2, seed=3), "test")
+    _, images = one.recalls(resamples=500)
+    assert (images[:, 0] == np.bincount(one.truth)).all()
+
+
+def test_a_class_without_images_does_not_count():
+    frame = predictions_frame(range(4), ["sitting"] * 3 + ["standing"], ["test"] * 4, np.eye(3)[[1, 1, 0, 2]], CLASSES)
+    found = estimates(cells(frame, "test"), 100)["balanced_accuracy"]
+    assert found.mean == pytest.approx((2 / 3 + 1) / 2)
+    assert [part.n for part in found.parts] == [3, 1]
+
+
+def test_whole_groups_are_drawn_and_every_class_stays():
+    frame = simulate(60, 2, seed=1)
+    one = cells(frame.assign(group=[f"clip {image // 3}" for image in frame.image_id]), "test")
+    _, images = one.recalls(resamples=300)
+    rarest = np.bincount(one.truth).argmin()
+    assert (images[:, 0, rarest] > 0).all()
+    alone, grouped = (estimates(of, 300)["balanced_accuracy"] for of in (cells(frame, "test"), one))
+    assert grouped.mean == pytest.approx(alone.mean)
+    assert grouped.units < alone.units
+
+
+@pytest.mark.parametrize("sizes", [(12, 148, 176), (10, 10, 9)])
+@pytest.mark.parametrize("recall", [0.5, 0.9])
+def test_intervals_of_balanced_accuracy_hold_the_truth(sizes, recall):
+    """Binomial recalls in classes of known sizes; the least coverage of percentiles or one pooled interval is 77 %."""
+    random, inside, truth = np.random.default_rng(0), 0, np.repeat(np.arange(3), sizes)
+    for experiment in range(200):
+        guess = np.where(random.random(len(truth)) < recall, truth, (truth + 1) % 3)
+        one = Cells(np.arange(len(truth)), np.array([0]), truth, np.eye(3)[guess][:, None], CLASSES)
+        low, high = estimates(one, 100, experiment)["balanced_accuracy"].interval()
+        inside += low <= recall <= high
+    assert 0.92 <= inside / 200
 
 
 # --- intervals

@@ -313,11 +313,22 @@ def test_interval_of_a_difference_contains_it(n, runs_a, runs_b, p, q):
     assert 0 <= result["share_below_zero"] <= 1
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
+@pytest.mark.parametrize("seed", range(6))
+def test_p_of_a_difference_belongs_to_its_interval(metric, seed):
+    a, b = simulate(0.7, 50, 2, seed), simulate(0.5, 50, 2, seed + 100)
+    p = difference(a, b, metric=metric, resamples=200)["p"]
+    ends = [difference(a, b, metric=metric, resamples=200, level=1 - p + step)["ci_low"] for step in (-1e-4, 1e-4)]
+    assert 0 < p < 1
+    assert ends[0] > 0 > ends[1] or difference(a, b, metric=metric)["difference"] < 0
+
+
 def test_two_equal_configurations_have_a_note():
     frame = simulate(0.6)
     result = difference(frame, frame)
     assert (result["difference"], result["ci_low"], result["ci_high"], result["share_below_zero"]) == (0, 0, 0, 0)
     assert "a point" in result["note"]
+    assert result["p"] == 1
     assert "single image" in difference(simulate(1, 1), simulate(0, 1))["note"]
 
 
