@@ -3,7 +3,7 @@
 from functools import cache
 
 from har.core.readers import read_csv, read_json
-from har.evaluation.predictions import SPLITS
+from har.evaluation.predictions import HELD_OUT
 from har.reporting.paper import is_the_papers
 from har.reporting.table import write_tables
 from har.reporting.tables.paper_tables import profile_header
@@ -34,7 +34,7 @@ def consistency(context: Context) -> None:
         for name in (where, f"baselines/{where}"):
             path = context.reports / "metrics" / name
             found = read_json(path, "the metrics of a model") if path.exists() else {}
-            for split in set(SPLITS) & set(found):
+            for split in {"validation", "test", HELD_OUT} & set(found):
                 reported = {metric: found[split].get(metric) for metric in METRICS}
                 gap = check(reported, again(task, model, split), f"{path}: {split}")
                 checked.setdefault(path.parent.relative_to(context.reports).as_posix(), []).append(gap)

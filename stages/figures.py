@@ -10,10 +10,10 @@ from tqdm import tqdm
 from har.core.files import write_csv
 from har.core.parallel import side_by_side
 from har.core.readers import read_csv
-from har.evaluation.predictions import classes_of
+from har.evaluation.predictions import HELD_OUT, classes_of, in_split
 from har.evaluation.summary import summarise
 from har.reporting.figures import accuracy_overview, augmentation_study, confusion_matrices, learning_curves
-from har.reporting.names import model_name
+from har.reporting.names import model_name, split_name
 from har.reporting.paper import is_the_papers
 from stages.lib.context import Context, stage
 from stages.lib.results import CURVES, augmented, trained
@@ -33,15 +33,15 @@ def drawings(context: Context, every: dict) -> Iterator:
     for task in context.params.run.tasks:
         mine = {model: frame for (t, model), frame in every.items() if t == task}
         shown = {model_name(m): f for m, f in mine.items() if m != "majority"}
-        for split in ("test", "extended"):
-            if any((f.split == split).any() for f in shown.values()):
-                title = f"Confusion, {task}, {split} images, profile {name}"
+        for split in ("test", HELD_OUT):
+            if any(in_split(f, split).any() for f in shown.values()):
+                title = f"Confusion, {task}, {split_name(split)} images, profile {name}"
                 yield delayed(confusion_matrices)(shown, split, out / f"confusion_{task}_{split}.png", title)
-        summaries = {m: summarise(f, ("test", "extended"), **options) for m, f in mine.items()}
+        summaries = {m: summarise(f, ("test", HELD_OUT), **options) for m, f in mine.items()}
         yield delayed(accuracy_overview)(
             summaries,
             out / f"accuracy_{task}.png",
-            f"Accuracy, {task}, profile {name}",
+            f"Balanced accuracy, {task}, profile {name}",
             len(profile.tasks[task]),
             report.confidence,
         )
@@ -65,8 +65,8 @@ def drawings(context: Context, every: dict) -> Iterator:
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:
-    """True and predicted class of the larger test set, a row for each image and run."""
-    frame = frame[frame.split == ("extended" if (frame.split == "extended").any() else "test")]
+    """True and predicted class of the held-out images, a row for each image and run."""
+    frame = frame[in_split(frame, HELD_OUT)]
     chances = frame[[f"p_{name}" for name in classes_of(frame)]].to_numpy()
     return pd.DataFrame({"label": frame.label, "predicted": np.array(classes_of(frame))[chances.argmax(1)]})
 

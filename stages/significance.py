@@ -38,7 +38,9 @@ def significance(context: Context) -> None:
 
 def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
     papers = is_the_papers(context.profile.tasks["activity"])
-    found = significance_tables(predictions, labels, header(context), **options, papers=papers)
+    found = significance_tables(
+        predictions, labels, header(context), **options, papers=papers, protocol=context.protocol
+    )
     write_tables(found, context.reports / "significance")
 
 

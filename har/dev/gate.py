@@ -22,9 +22,9 @@ from har.core.errors import HarError, exit_with_message
 from har.core.readers import is_number, parse_json, read_json
 from har.evaluation.summary import tolerance
 
-# metric -> the key of its deviation over seeds
-JUDGED = {"accuracy": "sd", "f1": "f1_sd"}
-EXACT = ("n", "runs", "parameters")
+# metric -> the keys of its number of images and of its deviation over seeds
+JUDGED = {"accuracy": ("n", "sd"), "balanced_accuracy": ("balanced_n", "balanced_sd"), "f1": ("n", "f1_sd")}
+EXACT = ("n", "balanced_n", "runs", "parameters")
 METRICS = "metrics of a model"
 # Everything else (intervals, deviations, the epoch and seed kept) moves with these and is only required to be there.
 
@@ -63,7 +63,8 @@ def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
                 allowed = 0.0
             elif name in JUDGED:
                 split = {k[-1]: v for k, v in old.items() if list(k[:-1]) == path}
-                allowed = tolerance(split.get("n", 1), split.get("runs", 1), split.get(JUDGED[name]))
+                images, sd = JUDGED[name]
+                allowed = tolerance(split.get(images, 1), split.get("runs", 1), split.get(sd))
             else:
                 continue
             change = new[key] - old[key]
@@ -85,7 +86,7 @@ def _flat(metrics: Mapping, file: str, path: tuple[str, ...] = ()) -> dict[tuple
 
 
 def markdown(rows: Sequence[Row], revision: str) -> str:
-    """The verdict in one line, the breaches, and all accuracies and F1 scores."""
+    """The verdict in one line, the breaches, and all judged scores."""
     breaches = [row for row in rows if row.breach]
     judged = [row for row in rows if row.key.split(" ")[-1] in JUDGED]
     told = f"{len(breaches)} of {len(rows)} comparisons breached" if breaches else f"all {len(rows)} comparisons hold"
@@ -93,7 +94,8 @@ def markdown(rows: Sequence[Row], revision: str) -> str:
     if breaches:
         parts.append(_table(breaches))
     parts.append(
-        "Allowed is max(0.01, 1 / n, 3 sd sqrt(2 / runs)), with sd over the committed seeds; counts must be equal."
+        "Allowed is max(0.01, 1 / n, 3 sd sqrt(2 / runs)), with sd over the committed seeds; of balanced accuracy n is "
+        "as if every class had as few images as the rarest. Counts must be equal."
     )
     return "\n\n".join([*parts, _table(judged)]) + "\n" if judged else "\n\n".join(parts) + "\n"
 

@@ -9,9 +9,12 @@ import pandas as pd
 
 from har.evaluation import calibration
 from har.evaluation.metrics import Cells, cells
+from har.evaluation.predictions import HELD_OUT, in_split
 from har.evaluation.summary import Estimate, class_shares, estimates, per_class
 
-SPLITS = ("extended", "test")  # the larger one first: it carries the claims
+SPLITS = (HELD_OUT, "test")  # the first one carries the claims, the second is what the paper has
+PARTS = ("test", "extended")  # of HELD_OUT
+HEADLINE = "balanced_accuracy"  # what models are ranked and compared by, since classes may differ in size
 Key = tuple[str, str]  # task and model
 Shares = Mapping[str, Mapping[str, float]]  # task to the class shares of the population
 
@@ -26,6 +29,13 @@ class Calibration(NamedTuple):
     scaled_ece: float | None
 
 
+class Part(NamedTuple):
+    """A model on test or extended alone."""
+
+    truth: np.ndarray  # [n] class index
+    estimates: dict[str, Estimate]
+
+
 class Scored(NamedTuple):
     """A model on one split."""
 
@@ -35,27 +45,34 @@ class Scored(NamedTuple):
     classes: tuple[str, ...]
     ensemble_hits: np.ndarray  # [n], those of Cells
     estimates: dict[str, Estimate]
-    redrawn: dict[str, Estimate] | None  # on the small set: with samples that are independent of the larger one's
     per_class: list[dict]
     calibration: Calibration
+    parts: dict[str, Part]  # of HELD_OUT, drawn independently of each other
 
 
 def scored(
     predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], resamples: int, seed: int, level: float
-) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, int]]:
+) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, Estimate]]:
     """Each model on each split that it has predictions on, in their order; each task's class shares among `labels`,
-    those of all images that satisfy the caption rule; and how many validation images a model has, where it has some.
-    Each frame is asked for once."""
+    those of all images that satisfy the caption rule; and each model's HEADLINE on validation, without samples, where
+    it has such images. Each frame is asked for once."""
     found, shares, validated = {split: {} for split in SPLITS}, {}, {}
     for key, frame in predictions.items():
-        outcomes = {split: cells(frame, split) for split in (*SPLITS, "validation") if (frame["split"] == split).any()}
+        splits = [split for split in (*SPLITS, *PARTS, "validation") if in_split(frame, split).any()]
+        outcomes = {split: cells(frame, split) for split in splits}
         del frame  # before the next one is read
         temperatures = {}
         if validation := outcomes.pop("validation", None):
-            validated[key], temperatures = len(validation.truth), calibration.fit_temperatures(validation)
-        for split, one in outcomes.items():
+            validated[key] = estimates(validation, 0)[HEADLINE]
+            temperatures = calibration.fit_temperatures(validation)
+        for split in filter(outcomes.get, SPLITS):
+            one = outcomes[split]
             shares[key[0]] = class_shares(labels, one.classes)
-            small = split == SPLITS[-1]
+            parts = {
+                name: Part(outcomes[name].truth, estimates(outcomes[name], resamples, seed + 1 + place, shares[key[0]]))
+                for place, name in enumerate(PARTS)
+                if split == HELD_OUT and name in outcomes
+            }
             found[split][key] = Scored(
                 one.image_ids,
                 one.seeds,
@@ -63,9 +80,9 @@ def scored(
                 one.classes,
                 one.ensemble_hits(),
                 estimates(one, resamples, seed, shares[key[0]]),
-                estimates(one, resamples, seed + 1, shares[key[0]]) if small else None,
                 per_class(one, resamples, seed, level),
                 calibrated(one, temperatures, seed),
+                parts,
             )
     return found, shares, validated
 

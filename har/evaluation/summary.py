@@ -89,7 +89,7 @@ def estimates(
 
 def summarise(
     predictions: pd.DataFrame,
-    splits: Sequence[str] = ("validation", "test", "extended", HELD_OUT),
+    splits: Sequence[str] = ("validation", "test", HELD_OUT),
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,

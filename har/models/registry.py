@@ -10,7 +10,8 @@ from har.config.models import Model
 from har.core.errors import HarError
 from har.core.readers import is_number, is_text, is_whole, read_json
 
-SPLITS = ("validation", "test", "extended")
+SPLITS = ("validation", "test", "held_out")  # held out: test and extended images together
+SCORES, ENDS = ("accuracy", "balanced_accuracy", "f1"), ("balanced_low", "balanced_high")
 
 
 class Settings(Block):
@@ -99,9 +100,9 @@ def metrics_of(reports: Path, name: str) -> dict:
         return {}
     metrics = read_json(path, "the metrics of a model")
     for split in SPLITS:
-        scores = metrics.get(split, {"accuracy": 0, "f1": 0})
-        for key in ("accuracy", "f1", "ci_low", "ci_high"):
-            if not isinstance(scores, dict) or not is_number(scores.get(key, 0 if key.startswith("ci") else None), 1):
+        scores = metrics.get(split, dict.fromkeys(SCORES, 0))
+        for key in (*SCORES, *ENDS):
+            if not isinstance(scores, dict) or not is_number(scores.get(key, 0 if key in ENDS else None), 1):
                 raise HarError(f"{path}: {split}.{key} is no number of 0 to 1")
     for key in ("parameters", "kept_seed"):
         if key in metrics and not is_whole(metrics[key]):
@@ -121,10 +122,10 @@ def named(name: str, profile: str, root: str | Path = ".") -> Trained:
 
 
 def best(profile: str, root: str | Path = ".", task: str = "activity") -> Trained:
-    """The model of `task` with the best validation accuracy (F1, then the name, at a tie). Test plays no part."""
+    """The model of `task` with the best balanced accuracy on validation (F1, then the name, at a tie). Test plays no
+    part."""
     found = [one for one in trained(profile, root) if one.task == task and "validation" in one.metrics]
     if not found:
         raise HarError(f"profile {profile} has no trained {task} model: run `dvc repro` or `dvc pull` first")
-    return min(
-        found, key=lambda one: (-one.metrics["validation"]["accuracy"], -one.metrics["validation"]["f1"], one.name)
-    )
+    scores = {one.name: one.metrics["validation"] for one in found}
+    return min(found, key=lambda one: (-scores[one.name]["balanced_accuracy"], -scores[one.name]["f1"], one.name))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from har.reporting.names import model_name
+from har.reporting.names import model_name, split_name
 
 # Section: what it answers, and its parts in reports/<profile>/. A part is a Markdown file of tables, or a figure with
 # its caption and, where the caption does not say it, what a reader who can't see it should know. Absent ones are left
@@ -13,11 +13,12 @@ SECTIONS = {
         "",
         [
             "tables/summary.md",
+            "significance/claims.md",
             (
                 "figures/accuracy_activity.png",
-                "Accuracy, three activities",
-                "Accuracy with its interval for each model on the test and the extended images; the figures are in "
-                "Table 7.",
+                "Balanced accuracy, three activities",
+                "Balanced accuracy with its interval for each model on the held-out and the test images; the figures "
+                "are in Table 7.",
             ),
             "tables/differences.md",
         ],
@@ -34,8 +35,9 @@ SECTIONS = {
             ),
             (
                 "figures/accuracy_posture.png",
-                "Accuracy, sitting or standing",
-                "Accuracy with its interval for each model, sitting against standing; the figures are in Table 5.",
+                "Balanced accuracy, sitting or standing",
+                "Balanced accuracy with its interval for each model, sitting against standing; the figures are "
+                "in Table 5.",
             ),
             (
                 "figures/figure3_vit_posture.png",
@@ -265,7 +267,7 @@ def caption(path: str) -> str:
     kind, _, rest = Path(path).stem.partition("_")
     if kind == "confusion":
         task, _, split = rest.partition("_")
-        return f"Confusion matrices, {task}, {split} images"
+        return f"Confusion matrices, {task}, {split_name(split)} images"
     if kind == "curves":
         task, _, model = rest.partition("-")
         return f"Losses and validation accuracy of each epoch, {task}, {model_name(model)}"

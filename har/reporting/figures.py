@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 
 from har.core.errors import HarError
 from har.evaluation.metrics import confusion
-from har.evaluation.predictions import classes_of
+from har.evaluation.predictions import HELD_OUT, classes_of, in_split
+from har.evaluation.scored import HEADLINE
 from har.reporting import paper
-from har.reporting.names import class_name, model_name, policy_name
+from har.reporting.names import class_name, model_name, policy_name, split_name
 from har.reporting.style import BLUE, GREY, INK, ORANGE, RED, drawing
 
 MOST_WRITTEN = 18  # classes of a confusion matrix whose cells hold numbers
@@ -26,7 +27,7 @@ def confusion_matrices(
 ) -> None:
     """One matrix for each named predictions frame: images (mean over runs) in the cells, the share of the
     true class as colour. Frames without `split` are left out; HarError if none has it."""
-    shown = {name: frame for name, frame in predictions.items() if (frame["split"] == split).any()}
+    shown = {name: frame for name, frame in predictions.items() if in_split(frame, split).any()}
     if not shown:
         raise HarError(f"confusion matrices: no predictions in split {split!r}")
     columns = min(columns, len(shown))
@@ -41,7 +42,7 @@ def confusion_matrices(
             total = counts.sum(1, keepdims=True)
             share = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
             image = axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-            runs = frame.loc[frame["split"] == split, "seed"].nunique()
+            runs = frame.loc[in_split(frame, split), "seed"].nunique()
             for (row, column), count in np.ndenumerate(counts):
                 if classes > MOST_WRITTEN:
                     break
@@ -152,35 +153,35 @@ def _dot(
 def accuracy_overview(
     summaries: Mapping[str, Mapping], path: Path | str, title: str, classes: int, level: float = 0.95
 ) -> None:
-    """Accuracy with its interval over images for each model on test and extended, best first by the larger
-    set.
+    """Balanced accuracy with its interval over images for each model on the held-out images and on test alone, best
+    first by the former.
 
     `summaries` maps a model to `evaluate.summarise(...)`; `classes` gives the chance line. "majority" becomes
     a line and a row.
     """
-    splits = [(s, c, m, f) for s, c, m, f in (("extended", BLUE, "o", BLUE), ("test", ORANGE, "s", "white"))]
+    splits = [(s, c, m, f) for s, c, m, f in ((HELD_OUT, BLUE, "o", BLUE), ("test", ORANGE, "s", "white"))]
     splits = [entry for entry in splits if any(entry[0] in summary for summary in summaries.values())]
     if not splits:
         raise HarError("accuracy overview: no model has a test or an extended split")
     first = splits[0][0]
     # a model without the larger set goes last
-    ranked = sorted(summaries, key=lambda name: -summaries[name].get(first, {}).get("accuracy", {}).get("mean", -1))
+    ranked = sorted(summaries, key=lambda name: -summaries[name].get(first, {}).get(HEADLINE, {}).get("mean", -1))
     with drawing(path, 7.2, 0.42 * len(ranked) + 1.5) as figure:
         axis = figure.subplots()
         for offset, (split, colour, marker, fill) in zip((-0.14, 0.14), splits, strict=False):
             sizes = sorted({summaries[name][split]["n"] for name in ranked if split in summaries[name]})
-            label = f"{split}, {' or '.join(f'{n:,}' for n in sizes)} images"
+            label = f"{split_name(split)}, {' or '.join(f'{n:,}' for n in sizes)} images"
             for place, name in enumerate(ranked):
                 if split in summaries[name]:
-                    _dot(axis, place + offset, summaries[name][split]["accuracy"], colour, marker, fill, label)
+                    _dot(axis, place + offset, summaries[name][split][HEADLINE], colour, marker, fill, label)
                     label = None
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         if first in summaries.get("majority", {}):
-            majority = summaries["majority"][first]["accuracy"]["mean"]
-            axis.axvline(majority, color=INK, linestyle="--", linewidth=1, label=f"majority class, {first}")
+            majority = summaries["majority"][first][HEADLINE]["mean"]
+            axis.axvline(majority, color=INK, linestyle="--", linewidth=1, label=f"majority class, {split_name(first)}")
         _rows(axis, [model_name(name) for name in ranked])
         axis.set_xlim(0, 1)
-        axis.set_xlabel(f"accuracy (mean over runs; line: {level:.0%} interval over images)")
+        axis.set_xlabel(f"balanced accuracy (mean over runs; line: {level:.0%} interval over images)")
         figure.legend(loc="outside lower center", ncols=4, fontsize=8)
         figure.suptitle(title, x=0.01, ha="left")
 

@@ -56,6 +56,10 @@ def model_name(key: str) -> str:
     return f"{title} (needs person boxes)" if "person" in key.split("_") else title
 
 
+def split_name(key: str) -> str:
+    return key.replace("_", " ")
+
+
 def policy_name(key: str) -> str:
     return POLICY_NAMES.get(key, key.replace("_", " ").capitalize())
 

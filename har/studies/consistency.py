@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.evaluation.predictions import classes_of
+from har.evaluation.predictions import classes_of, in_split
 from har.reporting import paper
 from har.reporting.names import model_name, policy_name
 from har.reporting.table import NONE, Column, Table, number
@@ -189,7 +189,7 @@ def recompute(predictions: pd.DataFrame, split: str) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
     classes = list(classes_of(predictions))
-    frame = predictions[predictions["split"] == split]
+    frame = predictions[in_split(predictions, split)]
     places = {name: place for place, name in enumerate(classes)}
     runs = []
     for _, run in frame.groupby("seed"):

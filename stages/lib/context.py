@@ -29,8 +29,8 @@ class Context:
     """params and profile hold what dvc.yaml lists under the stage's params, and ALWAYS; no more.
 
     sources: where each encoder of the run comes from. views: what of an image each sees. already: policies of
-    augmentation under which `run` trains CNN_base anyhow, as a model of its own. reports: what publish copies to
-    `published`, which is in git.
+    augmentation under which `run` trains CNN_base anyhow, as a model of its own. protocol: whether the settings are
+    those of docs/protocol.md, in words. reports: what publish copies to `published`, which is in git.
     """
 
     params: Params
@@ -41,6 +41,7 @@ class Context:
     sources: dict[str, str]
     views: dict[str, list[str]]
     already: list[str]
+    protocol: str
 
 
 def stage(run: Callable[..., None], *arguments: str) -> None:
@@ -102,7 +103,7 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]
         run["train"] = {f"{task}-{model}": {"task": task, "model": model} for task, model in runs}
-    others, name = {key: found.pop(key, None) for key in ("sources", "views", "already")}, found.pop("profile")
+    others, name = {key: found.pop(key, None) for key in ("sources", "views", "already", "protocol")}, found.pop("profile")
     blocks = {key: _as(field.annotation, found.pop(key)) for key, field in Params.model_fields.items() if key in found}
     return Params.model_construct(profile=name, **blocks), _as(Profile, found), others
 

@@ -7,8 +7,8 @@ def add(verbs):
     verb = verbs.add_parser(
         "models",
         help="what is trained, with its scores",
-        description="List the trained models of a profile: accuracy with its interval over images, the seed that was "
-        "kept, parameters, size and place.",
+        description="List the trained models of a profile: balanced accuracy with its interval over images, the seed "
+        "that was kept, parameters, size and place.",
     )
     verb.add_argument("--json", action="store_true", help="a JSON list")
     verb.add_argument("--profile", default="", help="default: the active profile of params.yaml")
@@ -29,8 +29,16 @@ def run(options) -> int:
     if options.json:
         print(json.dumps([_described(one) for one in found], indent=2, ensure_ascii=False))
         return 0
-    print(f"profile {profile}; accuracy: mean over runs [interval over images]")
-    columns = ["name", *SPLITS, "seed", "parameters", "MB", "opens with", "folder"]
+    print(f"profile {profile}; balanced accuracy: mean over runs [interval over images]; held out: test and extended")
+    columns = [
+        "name",
+        *(split.replace("_", " ") for split in SPLITS),
+        "seed",
+        "parameters",
+        "MB",
+        "opens with",
+        "folder",
+    ]
     rows = [columns]
     for one in found:
         scores = [_score(one.metrics.get(split)) for split in SPLITS]
@@ -45,10 +53,12 @@ def run(options) -> int:
 
 
 def _score(found: dict | None) -> str:
+    from har.models.registry import ENDS
+
     if not found:
         return "-"
-    interval = f" [{found['ci_low']:.3f}, {found['ci_high']:.3f}]" if {"ci_low", "ci_high"} <= set(found) else ""
-    return f"{found['accuracy']:.3f}{interval}"
+    interval = " [{:.3f}, {:.3f}]".format(*map(found.get, ENDS)) if set(ENDS) <= set(found) else ""
+    return f"{found['balanced_accuracy']:.3f}{interval}"
 
 
 def _described(one) -> dict:

@@ -8,10 +8,13 @@ from markupsafe import Markup
 
 from har.core.errors import HarError
 from har.core.readers import read_csv
-from har.reporting.names import model_name
+from har.evaluation.predictions import HELD_OUT
+from har.evaluation.scored import HEADLINE
+from har.reporting.names import model_name, split_name
 from har.reporting.page.html import render
 from har.reporting.table import estimate, number
 
+SCORES = ("model", "split", "n", "runs", "balanced_accuracy", "balanced_low", "balanced_high")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -24,20 +27,20 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def accuracy(path: Path, task: str, classes: int, caption: str) -> Markup:
-    """Accuracy of each model with its interval over images, from Table 5 or 7 as CSV (model, split, n, runs, accuracy,
-    ci_low, ci_high, and paper_accuracy where the classes are the paper's), best first by the larger test set; a row
-    leads to the images the model gets wrong."""
-    frame = read_table(path, ("model", "split", "n", "runs", "accuracy", "ci_low", "ci_high"))
+    """Balanced accuracy of each model with its interval over images, from Table 5 or 7 as CSV (SCORES, and
+    paper_accuracy where the classes are the paper's), best first by the held-out images; a row leads to the images the
+    model gets wrong."""
+    frame = read_table(path, SCORES)
     if "paper_accuracy" not in frame.columns:
         frame["paper_accuracy"] = None
-    splits = [split for split in ("extended", "test") if (frame.split == split).any()]
+    splits = [split for split in (HELD_OUT, "test") if (frame.split == split).any()]
     frame["height"] = "50%" if len(splits) < 2 else frame.split.map(dict(zip(splits, ("32%", "70%"), strict=True)))
     scores = {key: part.set_index("model").to_dict("index") for key, part in frame.groupby("split")}
     best = scores.get(splits[0] if splits else "", {})
-    ranked = sorted(dict.fromkeys(frame.model), key=lambda m: -best[m]["accuracy"] if m in best else 1)
-    keys = [(split, f"{split}, {frame.n[frame.split == split].max():,} images") for split in splits]
+    ranked = sorted(dict.fromkeys(frame.model), key=lambda m: -best[m][HEADLINE] if m in best else 1)
+    keys = [(split, f"{split_name(split)}, {frame.n[frame.split == split].max():,} images") for split in splits]
     if frame.paper_accuracy.notna().any():
-        keys.append(("paper", "the paper"))
+        keys.append(("paper", "the paper's accuracy"))
     rows = []
     for model in ranked:
         mine = [scores[split][model] | {"split": split} for split in splits if model in scores[split]]
@@ -50,16 +53,16 @@ def accuracy(path: Path, task: str, classes: int, caption: str) -> Markup:
                 "about": f"{model_name(model)}: {'; '.join(told)}",
                 "printed": printed,
                 "scores": mine[::-1],  # the first split last, on top
-                "value": number(best[model]["accuracy"]) if model in best else "",
+                "value": number(best[model][HEADLINE]) if model in best else "",
             }
         )
     return render("accuracy.html.jinja", task=task, classes=classes, caption=caption, keys=keys, rows=rows, ticks=TICKS)
 
 
 def _told(score: Mapping) -> str:
-    figures = estimate(score["accuracy"], score["ci_low"], score["ci_high"])
+    figures = estimate(score[HEADLINE], score["balanced_low"], score["balanced_high"])
     runs = f"{score['runs']} run{'s' if score['runs'] > 1 else ''}"
-    return f"{figures} on {score['n']:,} {score['split']} images, {runs}"
+    return f"{figures} on {score['n']:,} {split_name(score['split'])} images, {runs}"
 
 
 def funnel(path: Path, names: Mapping[str, str], table: Markup) -> Markup:

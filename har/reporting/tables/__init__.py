@@ -10,8 +10,9 @@ import pandas as pd
 
 from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.scored import SPLITS, Key, scored
+from har.evaluation.scored import Key, scored
 from har.reporting.table import Table
+from har.reporting.tables.claims import claims_table
 from har.reporting.tables.over_runs import over_runs_table, tukey_differences
 from har.reporting.tables.pairs import pairs_table
 from har.reporting.tables.reliability import calibration_table, reliability_figure
@@ -29,8 +30,10 @@ def significance_tables(
     seed: int = 0,
     level: float = 0.95,
     papers: bool = True,
+    protocol: str = "",
 ) -> dict[str, Table]:
-    """Every table by name: scores, per_class, calibration, tests, pairs, small_test.
+    """Every table by name: claims (where its models were made), scores, per_class, calibration, tests, pairs,
+    small_test.
 
     Args:
         predictions: (task, model) to its frame.
@@ -38,15 +41,17 @@ def significance_tables(
         header: what made the tables.
         resamples, seed, level: of the intervals.
         papers: whether the paper's values stand beside its tests.
+        protocol: whether the settings are those of docs/protocol.md, in words.
 
     Raises:
         HarError: no model has predictions on test or extended.
     """
     found, shares, validated = scored(predictions, labels, resamples, seed, level)
     if not any(found.values()):
-        raise HarError(f"significance: no model has predictions on {' or '.join(SPLITS)}")
+        raise HarError("significance: no model has predictions on test or extended")
     tukeys = tukey_differences(found)
     tables = [
+        claims_table(found, validated, header, level, protocol),
         scores_table(found, shares, header, level),
         per_class_table(found, header, level),
         calibration_table(found, validated, header),
@@ -54,4 +59,4 @@ def significance_tables(
         pairs_table(found, tukeys, header, level),
         small_test_table(found, header, level),
     ]
-    return {table.name: table for table in tables}
+    return {table.name: table for table in tables if table}

@@ -1,14 +1,17 @@
 """What tables share: their columns, the order of models, and notes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from har.evaluation.scored import Key, Scored
+import numpy as np
+
+from har.evaluation.scored import HEADLINE, Key, Scored
 from har.evaluation.summary import Estimate
-from har.reporting.names import class_name, model_name
+from har.reporting.names import class_name, model_name, split_name
 from har.reporting.table import Column, count, estimate, quote, signed_estimate
 
 MODEL, N, RUNS = Column("model", "Model", model_name), Column("n", "n", count), Column("runs", "Runs")
-FIRST = (MODEL, Column("task", "Task"), Column("split", "Split"), N)
+SPLIT = Column("split", "Split", split_name)
+FIRST = (MODEL, Column("task", "Task"), SPLIT, N)
 
 
 def class_text(name: str) -> str:
@@ -43,17 +46,29 @@ def tasks_in(scored: Mapping[str, Mapping[Key, Scored]]) -> list[str]:
 
 
 def ranked(found: Mapping[Key, Scored], task: str) -> dict[Key, Scored]:
-    """The models of `task`, the most accurate first."""
+    """The models of `task`, best first by HEADLINE."""
     mine = [key for key in found if key[0] == task]
-    return {key: found[key] for key in sorted(mine, key=lambda key: -found[key].estimates["accuracy"].mean)}
+    return {key: found[key] for key in sorted(mine, key=lambda key: -found[key].estimates[HEADLINE].mean)}
 
 
 def every_scored(scored: Mapping[str, Mapping[Key, Scored]]) -> Iterable[tuple[str, Key, Scored]]:
-    """Split, key and model: task by task, split by split, the most accurate first."""
+    """Split, key and model: task by task, split by split, the best first."""
     for task in tasks_in(scored):
         for split, found in scored.items():
             for key, one in ranked(found, task).items():
                 yield split, key, one
+
+
+def counts(found: Mapping[Key, Scored]) -> str:
+    """activity: walking / running 22, sitting 158, standing 185"""
+    mixes = {task: class_mix(one.truth, one.classes) for (task, _), one in found.items()}
+    return "; ".join(f"{task}: {mix}" for task, mix in mixes.items())
+
+
+def class_mix(truth: np.ndarray, classes: Sequence[str]) -> str:
+    """walking / running 10, sitting 10, standing 9"""
+    sizes = np.bincount(truth, minlength=len(classes))
+    return ", ".join(f"{class_name(name)} {size:,}" for name, size in zip(classes, sizes, strict=True))
 
 
 def over_images(level: float) -> str:

@@ -1,13 +1,12 @@
 """Every pair of models on the same images."""
 
 from collections.abc import Mapping
-from functools import partial
 from itertools import combinations
 
 from har.evaluation.mcnemar import estimated_difference, mcnemar, minimum_detectable_difference, same_images
 from har.evaluation.multiple import holm
-from har.evaluation.scored import Key, Scored
-from har.reporting.names import model_name
+from har.evaluation.scored import HEADLINE, Key, Scored
+from har.reporting.names import model_name, split_name
 from har.reporting.table import NONE, Column, Table, number, p_value, pivoted, signed_estimate
 from har.reporting.tables.columns import ranked, tasks_in, triple
 
@@ -15,14 +14,14 @@ POWER = 0.8
 
 
 def pairs(found: Mapping[Key, Scored], tukeys: Mapping, task: str, split: str, level: float) -> list[dict]:
-    """Every pair of models of `task`, a the more accurate, largest difference first; Holm over all of them.
+    """Every pair of models of `task`, a the better one, largest difference first; Holm over all of them.
     `tukeys`: Tukey's p-values."""
     mine = {model: one for (_, model), one in ranked(found, task).items()}
     hits = {model: one.ensemble_hits for model, one in mine.items()}
     rows = []
     for a, b in combinations(mine, 2):
         same_images(mine[a], mine[b], split)
-        gap = estimated_difference(mine[a].estimates["accuracy"], mine[b].estimates["accuracy"], level)
+        gap = estimated_difference(mine[a].estimates[HEADLINE], mine[b].estimates[HEADLINE], level)
         exact, n = mcnemar(hits[a], hits[b]), gap["n"]
         discordant = exact["only_a"] + exact["only_b"]
         least, note = minimum_detectable_difference(n, discordant / n, 1 - level, POWER)
@@ -36,11 +35,13 @@ def pairs(found: Mapping[Key, Scored], tukeys: Mapping, task: str, split: str, l
                 "difference": gap["difference"],
                 "difference_low": gap["ci_low"],
                 "difference_high": gap["ci_high"],
+                "p": gap["p"],
+                "p_holm": None,
                 "ensemble_difference": (exact["only_a"] - exact["only_b"]) / n,
                 "only_a": exact["only_a"],
                 "only_b": exact["only_b"],
-                "p": exact["p"],
-                "p_holm": None,
+                "p_mcnemar": exact["p"],
+                "p_mcnemar_holm": None,
                 "cohens_g": exact["cohens_g"],
                 "odds_ratio": exact["odds_ratio"],
                 "minimum_detectable": least,
@@ -48,8 +49,9 @@ def pairs(found: Mapping[Key, Scored], tukeys: Mapping, task: str, split: str, l
                 "note": " ".join(filter(None, (gap["note"], exact["note"], note))),
             }
         )
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = p
+    for name in ("p", "p_mcnemar"):
+        for row, p in zip(rows, holm([row[name] for row in rows]), strict=True):
+            row[f"{name}_holm"] = p
     return sorted(rows, key=lambda row: -row["difference"])
 
 
@@ -71,11 +73,12 @@ def pairs_table(
     alike = [row if leading[frozenset((row["a"], row["b"]))]["a"] == row["a"] else turned(row) for row in first]
     notes = [
         f"Shown: {tasks[0] if tasks else 'nothing'}; pairs.csv has all tasks, odds ratios, unadjusted and Tukey's p.",
-        f"Difference: of accuracies, mean over runs [{level:.0%} interval over images, paired: images are drawn, each "
-        "with all runs of both; not widened for the number of pairs].",
+        f"Difference: of balanced accuracies, mean over runs [{level:.0%} interval over images, paired: images are "
+        "drawn within each class, with all runs of both; not widened for the number of pairs]. p: of no difference, "
+        "from the same samples as the interval, adjusted for all pairs of the task and split (Holm).",
         "Only A, only B: images that one model's ensemble (mean probability over runs) gets right and the other's "
-        "wrong. p: exact McNemar test on them, adjusted for all pairs of the task and split (Holm). g: Cohen's g, the "
-        "share of these images that A gets right minus 1/2. Ensembles can differ otherwise than the means of runs do.",
+        "wrong, whatever their class. McNemar: p of the exact test on them (Holm), which counts a class by its number "
+        "of images. Ensembles can differ otherwise than the means of runs do.",
         f"Detectable: the least difference in accuracy that this test (unadjusted, α = {1 - level:.2g}) finds with "
         f"power {POWER:.0%} at this n and share of discordant images, by exact binomial sums (Connor 1987 "
         f"approximates it); {NONE}: none, even if every discordant image favoured one model.",
@@ -84,12 +87,12 @@ def pairs_table(
         notes = ["A single model: there is no pair to compare."]
     if any(row["difference_low"] == row["difference_high"] for row in first):
         notes.append("An interval that is a point: every resample shows the same difference.")
-    if any(row["cohens_g"] is None for row in first):
-        notes.append(f"g is {NONE} where both ensembles get the same images right; p is 1 then.")
     columns = [
         Column(("a", "b"), "Pair", lambda a, b: f"{model_name(a)} − {model_name(b)}"),
-        *map(Column, ("task", "split", "n", *triple("difference"), "ensemble_difference", "only_a", "only_b")),
+        *map(Column, ("task", "split", "n", *triple("difference"))),
         *(Column(name, format=p_value) for name in ("p", "p_holm")),
+        *map(Column, ("ensemble_difference", "only_a", "only_b")),
+        *(Column(name, format=p_value) for name in ("p_mcnemar", "p_mcnemar_holm")),
         *map(Column, ("cohens_g", "odds_ratio", "minimum_detectable")),
         Column("p_tukey", format=p_value),
         Column("note"),
@@ -101,17 +104,18 @@ def pairs_table(
 
 def _shown(split: str) -> list[Column]:
     """What people read of a pair on `split`."""
+    name = split_name(split)
     return [
         Column(
-            tuple(f"{name}_{split}" for name in triple("difference")),
-            f"{split.capitalize()}: difference",
+            tuple(f"{key}_{split}" for key in triple("difference")),
+            f"{name.capitalize()}: difference",
             signed_estimate,
             csv=False,
         ),
-        Column((f"only_a_{split}", f"only_b_{split}"), f"Only A / only B, {split}", "{} / {}".format, csv=False),
-        Column(f"p_holm_{split}", f"p (Holm), {split}", p_value, csv=False),
-        Column(f"cohens_g_{split}", f"g, {split}", partial(number, digits=2, sign=True), csv=False),
-        Column(f"minimum_detectable_{split}", f"Detectable, {split}", number, csv=False),
+        Column(f"p_holm_{split}", f"p (Holm), {name}", p_value, csv=False),
+        Column((f"only_a_{split}", f"only_b_{split}"), f"Only A / only B, {name}", "{} / {}".format, csv=False),
+        Column(f"p_mcnemar_holm_{split}", f"McNemar, {name}", p_value, csv=False),
+        Column(f"minimum_detectable_{split}", f"Detectable, {name}", number, csv=False),
     ]
 
 

@@ -15,10 +15,12 @@ from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.ensemble import is_blind, is_reference
 from har.evaluation.mcnemar import difference
-from har.evaluation.predictions import collapsed_runs
+from har.evaluation.metrics import cells
+from har.evaluation.predictions import HELD_OUT, collapsed_runs, in_split
+from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import summarise, tolerance
 from har.reporting import paper
-from har.reporting.names import class_name, model_name, policy_name
+from har.reporting.names import class_name, model_name, policy_name, split_name
 from har.reporting.table import (
     Column,
     Table,
@@ -31,10 +33,10 @@ from har.reporting.table import (
     printed_score,
     signed,
 )
-from har.reporting.tables.columns import MODEL, RUNS, N
+from har.reporting.tables.columns import MODEL, RUNS, SPLIT, N, class_mix
 
 BASELINE = "cnn_base"
-SPLITS = ("test", "extended")  # the paper's first
+SPLITS = ("test", HELD_OUT)  # the paper's first
 Predictions = Mapping[tuple[str, str], pd.DataFrame]
 Summaries = Mapping[str, Mapping]  # model or policy to `summarise`
 
@@ -58,7 +60,7 @@ class Plan(NamedTuple):
         name, title: of the table.
         keys: the paper's rows, in its order.
         others: which rows follow those: the "majority" class, every "reference", or "all" other models.
-        ranked: by accuracy instead.
+        ranked: by balanced accuracy instead.
         note: what there is to say of the paper's own figures.
     """
 
@@ -125,6 +127,8 @@ def build_tables(
     seed: int = 0,
     level: float = 0.95,
     processor: str = "",
+    out_of_fold: Mapping[str, Mapping] | None = None,
+    protocol: str = "",
 ) -> dict[str, Table]:
     """Every table by name: table2 to table7, differences, summary. A table of which no row was trained is left out, a
     row that is missing is named below its table.
@@ -137,6 +141,8 @@ def build_tables(
         header: what made the tables.
         resamples, seed, level: of the intervals.
         processor: on which the predictions were made, said below the summary; empty: not said.
+        out_of_fold: as in `summary_table`.
+        protocol: whether the settings are those of docs/protocol.md, in words.
     """
     options = {"resamples": resamples, "seed": seed, "level": level}
     every = {key: summarise(frame, SPLITS, **options) for key, frame in predictions.items()}
@@ -160,16 +166,34 @@ def build_tables(
         tables.append(differences_table(gaps, header, level))
     found = {table.name: table for table in tables}
     if "table7" in found:
-        table, rows = summary_table(found["table7"].rows, gaps, header, papers), found["table7"].rows
-        notes = [*table.notes, found["table7"].notes[-1], _processor_note(processor, rows) if processor else ""]
-        found["summary"] = replace(table, notes=notes)
+        rows = found["table7"].rows
+        frame = next(frame for (task, _), frame in predictions.items() if task == "activity")
+        notes = [
+            _held_out_note(frame),
+            OUT_OF_FOLD if out_of_fold else "",
+            found["table7"].notes[-1],
+            _processor_note(processor, rows) if processor else "",
+            protocol,
+        ]
+        found["summary"] = summary_table(rows, gaps, header, papers, out_of_fold, notes)
     return found
 
 
+OUT_OF_FOLD = (
+    "Out of fold: all drawn images, test among them, each predicted by models that were fitted without it (stage "
+    "cross_validation); the interval holds no variance of training sets."
+)
+
+
+def _held_out_note(predictions: pd.DataFrame) -> str:
+    one = cells(predictions, HELD_OUT)
+    return f"Held-out images: {class_mix(one.truth, one.classes)}."
+
+
 def _collapsed(predictions: pd.DataFrame) -> dict[int, str]:
-    """The collapsed runs on the largest test set."""
-    extended = predictions[predictions["split"] == SPLITS[-1]]
-    return collapsed_runs(extended if len(extended) else predictions)
+    """The collapsed runs on the held-out images."""
+    held_out = predictions[in_split(predictions, HELD_OUT)]
+    return collapsed_runs(held_out if len(held_out) else predictions)
 
 
 def _collapse_note(runs: Mapping[str, Mapping[int, str]], rows: Sequence[Mapping]) -> str:
@@ -190,9 +214,9 @@ def _processor_note(processor: str, rows: Sequence[Mapping]) -> str:
     for split in SPLITS:
         limits = {r["model"]: tolerance(r["n"], r["runs"], r["accuracy_sd"]) for r in rows if r["split"] == split}
         if limits:
-            most = max(limits, key=limits.get)
+            most, where = max(limits, key=limits.get), split_name(split)
             parts.append(
-                f"{number(min(limits.values()), 2)} to {number(limits[most], 2)} ({model_name(most)}) on {split}"
+                f"{number(min(limits.values()), 2)} to {number(limits[most], 2)} ({model_name(most)}) on {where}"
             )
     return (
         f"Made on {processor}. Another processor rounds sums differently, and a mean over runs may then move by "
@@ -227,7 +251,7 @@ def score_table(
     for split in plan.splits:
         present = [key for key in _keys(plan, summaries) if split in summaries.get(key, {})]
         if plan.ranked:
-            present.sort(key=lambda key: -summaries[key][split]["accuracy"]["mean"])
+            present.sort(key=lambda key: -summaries[key][split]["balanced_accuracy"]["mean"])
         for key in present:
             row = {by: key, "parameters": (parameters or {}).get(key), "split": split, **_scores(summaries[key][split])}
             if papers:
@@ -239,12 +263,12 @@ def score_table(
     columns = [
         Column(by, by.capitalize(), naming),
         *([Column("parameters", "Parameters", count)] if parameters is not None else []),
-        Column("split", "Split"),
+        SPLIT,
         N,
         RUNS,
         Column(("accuracy", "accuracy_sd"), "Accuracy", _with_sd),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", interval),
-        Column("balanced_accuracy"),
+        Column(("balanced_accuracy", "balanced_low", "balanced_high"), "Balanced accuracy", estimate),
         Column("precision", "Precision", number),
         Column("recall", "Recall", number),
         Column("f1", "F1", number),
@@ -252,7 +276,8 @@ def score_table(
     ]
     notes = [
         f"Accuracy: mean ± sd over runs. {level:.0%} interval: over images, of the mean of these runs (bootstrap "
-        "of images, each with all its runs; Wilson for a single run). Precision, recall, F1: macro, 0 where "
+        "of images, each with all its runs; Wilson for a single run). Balanced accuracy: mean recall of the classes, "
+        "with its interval. Held out: test and extended images together. Precision, recall, F1: macro, 0 where "
         "undefined."
     ]
     if papers:
@@ -283,6 +308,10 @@ def _scores(found: Mapping) -> dict:
     row = {"n": found["n"], "runs": found["runs"], "accuracy": accuracy["mean"], "accuracy_sd": accuracy.get("sd")}
     row |= {end: accuracy[end] for end in ("ci_low", "ci_high")}
     row |= {metric: found[metric]["mean"] for metric in ("balanced_accuracy", "precision", "recall", "f1")}
+    row |= {
+        "balanced_low": found["balanced_accuracy"]["ci_low"],
+        "balanced_high": found["balanced_accuracy"]["ci_high"],
+    }
     return row | {f"f1_{end}": found["f1"][end] for end in ("ci_low", "ci_high")}
 
 
@@ -318,9 +347,9 @@ def differences(predictions: Predictions, level: float = 0.95, resamples: int = 
             base = predictions.get((task, BASELINE))
             block = []
             for (of, model), frame in predictions.items():
-                both = base is not None and all((one["split"] == split).any() for one in (base, frame))
+                both = base is not None and all(in_split(one, split).any() for one in (base, frame))
                 if of == task and model != BASELINE and both:
-                    gap = difference(frame, base, split, "accuracy", resamples, seed, level)
+                    gap = difference(frame, base, split, HEADLINE, resamples, seed, level)
                     block.append({"task": task, "model": model, "split": split, **gap})
             rows += sorted(block, key=lambda row: -row["difference"])
     return rows
@@ -331,7 +360,7 @@ def differences_table(rows: Sequence[Mapping], header: str, level: float = 0.95)
     columns = [
         MODEL,
         Column("task", "Task"),
-        Column("split", "Split"),
+        SPLIT,
         N,
         Column("difference", "Minus CNN_base", signed),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", lambda low, high: interval(low, high, sign=True)),
@@ -339,45 +368,65 @@ def differences_table(rows: Sequence[Mapping], header: str, level: float = 0.95)
         *map(Column, ("runs_a", "runs_b", "note")),
     ]
     notes = (
-        "Accuracy, mean over runs, on the same images; interval over images (paired bootstrap: images are drawn, "
-        "each with all runs of both). The intervals are not widened for the number of comparisons.",
+        "Balanced accuracy, mean over runs, on the same images; interval over images (paired bootstrap: images are "
+        "drawn within each class, with all runs of both). The intervals are not widened for the number of comparisons.",
         *sorted({row["note"] for row in rows if row["note"]}),
     )
     return Table("differences", "How far is each model from CNN_base?", header, rows, columns, notes)
 
 
-def summary_table(scores: Sequence[Mapping], gaps: Sequence[Mapping], header: str, papers: bool = True) -> Table:
-    """The result table of the README: all models on all activities, best first on the larger test set.
+def summary_table(
+    scores: Sequence[Mapping],
+    gaps: Sequence[Mapping],
+    header: str,
+    papers: bool = True,
+    out_of_fold: Mapping[str, Mapping] | None = None,
+    notes: Sequence[str] = (),
+) -> Table:
+    """The result table of the README: all models on all activities, best first on the held-out images.
 
     Args:
         scores: rows of table 7.
         gaps: rows of `differences`.
         header: what made the table.
         papers: whether the paper's values stand beside ours.
+        out_of_fold: model to fold_images, fold_balanced, fold_low, fold_high of its cross-validation, where it has one.
+        notes: further ones.
     """
-    splits = [split for split in SPLITS if any(row["split"] == split for row in scores)]
-    largest, rows = splits[-1], {}
+    rows, out_of_fold = {}, out_of_fold or {}
     for line in pivoted(scores, ["model"], "split"):
-        rows[line["model"]] = line | {"paper": None}
+        row = rows[line["model"]] = line | out_of_fold.get(line["model"], {}) | {"paper": None}
         if papers:
             printed, _ = paper.activity_score(line["model"])
-            rows[line["model"]]["paper"] = printed.text or (printed.accuracy and printed_score(printed.accuracy))
+            row["paper"] = printed.text or (printed.accuracy and printed_score(printed.accuracy))
     for gap in gaps:
-        if (gap["task"], gap["split"]) == ("activity", largest) and gap["model"] in rows:
+        if (gap["task"], gap["split"]) == ("activity", HELD_OUT) and gap["model"] in rows:
             rows[gap["model"]] |= {f"minus_{key}": gap[key] for key in ("difference", "ci_low", "ci_high")}
-    columns = [MODEL]
-    for split in splits:
-        images = max(row["n"] for row in scores if row["split"] == split)
-        names = tuple(f"{key}_{split}" for key in ("accuracy", "ci_low", "ci_high"))
-        columns.append(Column(names, f"Accuracy, {split} (n = {images:,})", partial(estimate, digits=2)))
-    gap_names = tuple(f"minus_{key}" for key in ("difference", "ci_low", "ci_high"))
-    columns += [
-        Column(f"f1_{largest}", "F1", partial(number, digits=2)),
-        Column(gap_names, "Minus CNN_base", partial(estimate, sign=True, digits=2)),
+
+    def column(title: str, *names: str, **options) -> Column:
+        return Column(names, title, partial(estimate, digits=2, **options))
+
+    images = {split: max((row["n"] for row in scores if row["split"] == split), default=0) for split in SPLITS}
+    columns = [
+        MODEL,
+        column(
+            f"Balanced accuracy, held out (n = {images[HELD_OUT]:,})",
+            *(f"balanced_{key}_{HELD_OUT}" for key in ("accuracy", "low", "high")),
+        ),
+        column("Minus CNN_base", "minus_difference", "minus_ci_low", "minus_ci_high", sign=True),
     ]
+    if out_of_fold:
+        drawn = next(iter(out_of_fold.values()))["fold_images"]
+        columns.append(column(f"Out of fold (n = {drawn:,})", "fold_balanced", "fold_low", "fold_high"))
+    columns.append(Column(f"accuracy_{HELD_OUT}", "Accuracy, held out", partial(number, digits=2)))
+    if images["test"]:
+        names = (f"{key}_test" for key in ("accuracy", "ci_low", "ci_high"))
+        columns.append(column(f"Accuracy, test (n = {images['test']:,})", *names))
     if papers:
         columns.append(Column("paper", f"Paper ({paper.TEST_IMAGES} images)"))
-    where = "extended test set" if largest == "extended" else "test set"
-    note = f"Accuracy: mean over runs [interval over images]. F1 and the difference from CNN_base: on the {where}."
-    ordered = sorted(rows.values(), key=lambda row: -row.get(f"accuracy_{largest}", -1))
-    return Table("summary", "All models", header, ordered, columns, [note])
+    note = (
+        "Mean over runs [interval over images]. Balanced accuracy: mean recall of the classes, each of which counts "
+        "the same however many images it has. Held out: test and extended images together."
+    )
+    ordered = sorted(rows.values(), key=lambda row: -row.get(f"balanced_accuracy_{HELD_OUT}", -1))
+    return Table("summary", "All models", header, ordered, columns, [note, *notes])

@@ -10,14 +10,18 @@ from har.core.errors import HarError
 from har.evaluation import calibration
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells
-from har.evaluation.scored import SPLITS, Key, Scored
+from har.evaluation.predictions import HELD_OUT, in_split
+from har.evaluation.scored import Key, Scored
+from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
 from har.reporting.tables.columns import FIRST, every_scored, figures, first_values, triple
 
 
-def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, int], header: str) -> Table:
-    """Expected calibration error, and what a temperature fitted on `validated` images makes of it."""
+def calibration_table(
+    scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, Estimate], header: str
+) -> Table:
+    """Expected calibration error, and what a temperature fitted on the images of `validated` makes of it."""
     rows, notes = [], []
     for split, key, one in every_scored(scored):
         what = f"{model_name(key[1])}, {key[0]}"
@@ -27,7 +31,7 @@ def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Map
             "ece": found.ece,
             "ece_of_calibrated": found.ece_of_calibrated,
             "nll": one.estimates["nll"].mean,
-            "validation_n": validated.get(key),
+            "validation_n": validated[key].n if key in validated else None,
             "scaled_nll": found.scaled_nll,
             "scaled_ece": found.scaled_ece,
         }
@@ -39,7 +43,7 @@ def calibration_table(scored: Mapping[str, Mapping[Key, Scored]], validated: Map
                 low, high = calibration.TEMPERATURES
                 notes.append(f"{what}: the best temperature lies beyond {low:g} to {high:g}, the limit is taken.")
         rows.append(row)
-    sizes = sorted(set(validated.values()))
+    sizes = sorted({one.n for one in validated.values()})
     fixed = [
         "ECE: expected calibration error of the predicted class's probability, in bins of equally many images, mean "
         "over runs. It is biased upwards, the more so the fewer images: “if calibrated” is what it would be on average "
@@ -76,31 +80,30 @@ def reliability_figure(
     seed: int = 0,
     level: float = 0.95,
 ) -> None:
-    """Accuracy against confidence, a panel for each model on its larger test set; HarError if no model has
-    one."""
+    """Accuracy against confidence, a panel for each model on the held-out images; HarError if no model has
+    any."""
     from har.reporting.style import BLUE, GREY, drawing
 
     shown = {}
     for key in sorted(predictions, key=lambda key: key[0]):  # task by task
         frame = predictions[key]
-        split = next((split for split in SPLITS if (frame["split"] == split).any()), None)
-        if split:
-            one = cells(frame, split)
+        if in_split(frame, HELD_OUT).any():
+            one = cells(frame, HELD_OUT)
             del frame  # before the next one is read
-            shown[key] = split, len(one.truth), calibration.reliability(one, resamples, seed)
+            shown[key] = len(one.truth), calibration.reliability(one, resamples, seed)
             del one
     if not shown:
-        raise HarError(f"reliability: no model has predictions on {' or '.join(SPLITS)}")
+        raise HarError("reliability: no model has predictions on test or extended")
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     with drawing(path, 1.9 * columns + 0.5, 1.95 * rows + 0.7) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for place, (axis, ((task, model), (split, n, found))) in enumerate(zip(axes, shown.items(), strict=False)):
+        for place, (axis, ((task, model), (n, found))) in enumerate(zip(axes, shown.items(), strict=False)):
             low, high = np.nanquantile(found["resampled"], [(1 - level) / 2, (1 + level) / 2], axis=0)
             axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
             axis.vlines(found["confidence"], low, high, color=BLUE, linewidth=1.2, clip_on=False)
             axis.plot(found["confidence"], found["accuracy"], "o", color=BLUE, markersize=3, clip_on=False)
-            axis.set_title(f"{model_name(model)}\n{task}, {split}, n = {n:,}", fontsize=7.5)
+            axis.set_title(f"{model_name(model)}\n{task}, held out, n = {n:,}", fontsize=7.5)
             axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
             axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
             axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from har.evaluation.metrics import EPSILON
+from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import Key, Scored, Shares
-from har.reporting.names import class_name, model_name
+from har.reporting.names import class_name, model_name, split_name
 from har.reporting.table import Column, Table, count
 from har.reporting.tables.columns import (
     FIRST,
     RUNS,
     class_text,
+    counts,
     estimated,
     every_scored,
     figure_column,
@@ -18,8 +20,8 @@ from har.reporting.tables.columns import (
 )
 
 SCORES = {
+    "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced",
     "weighted_accuracy": "Weighted",
     "f1": "Macro F1",
     "nll": "NLL",
@@ -37,8 +39,8 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
         rows.append(row)
         absent = set(range(len(one.classes))) - set(one.truth)
         absences += [
-            f"{key[0]}, {split}: no image of {one.classes[place]}; balanced and weighted accuracy are over the other "
-            "classes, macro F1 counts it as 0."
+            f"{key[0]}, {split_name(split)}: no image of {one.classes[place]}; balanced and weighted accuracy are "
+            "over the other classes, macro F1 counts it as 0."
             for place in sorted(absent)
         ]
     weights = "; ".join(
@@ -47,15 +49,16 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
     )
     notes = [
         f"{over_images(level)} Wilson's for the accuracy of a single run.",
-        "Balanced accuracy: mean recall of the classes. Weighted: recalls weighted by the classes' shares among all "
+        f"Held out: test and extended images together ({counts(scored[HELD_OUT])}).",
+        "Balanced accuracy: mean recall of the classes, each of which counts the same however many images it has; its "
+        "samples are drawn within classes. Weighted: recalls weighted by the classes' shares among all "
         f"images that satisfy the caption rule ({weights}). Macro F1: 0 for a class without hits.",
         f"NLL: mean −ln of the true class's probability, clipped to {EPSILON:.1e}. Brier: sum of squared errors over "
         "classes, 0 to 2. Of both less is better.",
     ]
     if any(row[f"{metric}_low"] == row[f"{metric}_high"] for row in rows for metric in SCORES):
         notes.append(
-            "An interval that is a point: every resample gives the same figure, as of the balanced accuracy of a "
-            "constant prediction; it says nothing about other images."
+            "An interval that is a point: every resample gives the same figure; it says nothing about other images."
         )
     columns = [*FIRST, RUNS, *(figure_column(metric, title) for metric, title in SCORES.items())]
     return Table("scores", "Scores of all models", header, rows, columns, notes + absences)
@@ -68,9 +71,10 @@ def per_class_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, lev
     for split, key, one in every_scored(scored):
         for found in one.per_class:
             rows.append(first_values(key, split, one) | found)
-            what = f"{model_name(key[1])}, {key[0]}, {split}"
+            what = f"{model_name(key[1])}, {key[0]}, {split_name(split)}"
             if not found["support"]:
-                notes.append(f"{key[0]}, {split}: no image of {found['class']}; its recall and F1 are not defined.")
+                where = f"{key[0]}, {split_name(split)}"
+                notes.append(f"{where}: no image of {found['class']}; its recall and F1 are not defined.")
             if not found["runs_predicting"]:
                 notes.append(f"{what}: {found['class']} is never predicted; its precision is not defined.")
     columns = [

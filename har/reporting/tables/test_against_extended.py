@@ -2,28 +2,28 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from har.evaluation.mcnemar import estimated_difference
-from har.evaluation.scored import Key, Scored
+from har.evaluation.predictions import HELD_OUT
+from har.evaluation.scored import PARTS, Key, Scored
 from har.reporting.table import Column, Table
-from har.reporting.tables.columns import MODEL, estimated, figure_column, figures, ranked, tasks_in
+from har.reporting.tables.columns import MODEL, class_mix, estimated, figure_column, figures, ranked, tasks_in
 
 
 def small_test_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float) -> Table:
     """How far each model's accuracy on the small test set lies from that on the larger one."""
     rows, mixes = [], {}
     for task in tasks_in(scored):
-        for key, small in ranked(scored["test"], task).items():
-            if key not in scored["extended"]:
+        for key, one in ranked(scored[HELD_OUT], task).items():
+            if len(one.parts) < len(PARTS):
                 continue
-            large, row = scored["extended"][key], {"task": task, "model": key[1], "runs": len(small.seeds)}
-            for split, of in (("test", small), ("extended", large)):
-                row |= {f"{split}_n": len(of.truth), f"{split}_classes": _class_mix(of)}
-                row |= estimated(f"{split}_accuracy", of.estimates["accuracy"], level)
+            row = {"task": task, "model": key[1], "runs": len(one.seeds)}
+            for split, part in one.parts.items():
+                row |= {f"{split}_n": len(part.truth), f"{split}_classes": class_mix(part.truth, one.classes)}
+                row |= estimated(f"{split}_accuracy", part.estimates["accuracy"], level)
                 mixes.setdefault((task, split), row[f"{split}_classes"])
+            small, large = (one.parts[split].estimates for split in PARTS)
             for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
-                gap = estimated_difference(small.redrawn[metric], large.estimates[metric], level)
+                gap = estimated_difference(small[metric], large[metric], level)
                 row |= figures(name, gap["difference"], gap["ci_low"], gap["ci_high"])
             rows.append(row)
     notes = [
@@ -50,9 +50,3 @@ def small_test_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, le
     ]
     title = "How far does the small test set lie from the larger one?"
     return Table("small_test", title, header, rows, columns, notes)
-
-
-def _class_mix(one: Scored) -> str:
-    """walking_running 10, sitting 10, standing 9"""
-    counts = np.bincount(one.truth, minlength=len(one.classes))
-    return ", ".join(f"{name} {count}" for name, count in zip(one.classes, counts, strict=True))

@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.evaluation.metrics import per_seed
+from har.evaluation.metrics import cells, per_seed
 from har.evaluation.multiple import holm
 from har.evaluation.predictions import classes_of
+from har.evaluation.scored import HEADLINE
+from har.evaluation.summary import estimates
 from har.reporting.names import class_name, model_name
-from har.reporting.table import Column, Table, interval, number, p_value, signed
+from har.reporting.table import Column, Table, estimate, interval, number, p_value, signed
 from har.reporting.tables.columns import MODEL, RUNS
 from har.studies.cross_validation.fit import (
     KEYS,
@@ -101,6 +103,10 @@ def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) 
         for label, count in small.items()
         if count < folds
     ]
+    # over all folds of a repeat at once, as F1: a mean of folds' figures is biased (Forman & Scholz 2010)
+    whole = as_predictions(frame)
+    balanced = estimates(cells(whole, "test"))[HEADLINE]
+    low, high = balanced.interval(level)
     return {
         "images": int(frame["image_id"].nunique()),
         "folds": folds,
@@ -111,8 +117,10 @@ def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) 
         # an accuracy lies between 0 and 1, whatever t says
         "ci_low": None if found["ci_low"] is None else max(0.0, found["ci_low"]),
         "ci_high": None if found["ci_high"] is None else min(1.0, found["ci_high"]),
-        # over all folds of a repeat at once: a mean of folds' F1 is biased (Forman & Scholz 2010)
-        "f1": float(per_seed(as_predictions(frame))["f1"].mean()),
+        "balanced_accuracy": balanced.mean,
+        "balanced_low": low,
+        "balanced_high": high,
+        "f1": float(per_seed(whole)["f1"].mean()),
         **parts,
         "note": " ".join(note for note in notes if note),
     }
@@ -161,7 +169,8 @@ def cross_validation_tables(
         "predicted by models fitted on the others. Accuracy: mean over folds and repeats (and runs).",
         f"{level:.0%} interval: Nadeau & Bengio's corrected resampled t, since folds share training images. It speaks "
         "of training sets of this size, drawn as these images were.",
-        "F1: macro, over all folds of a repeat at once.",
+        "Balanced accuracy, mean recall of the classes, and macro F1: over all folds of a repeat at once; its interval "
+        "is over images, drawn within classes, each with all its predictions, and holds no variance of training sets.",
         "Seed sd and split sd: of one fit's accuracy on one fold, between runs on the same fold and between folds "
         "(one-way random effects, method of moments). The split's part holds the luck of a small test fold too.",
         *_row_notes([{**row, "model": model_name(row["model"])} for row in rows], "model"),
@@ -173,6 +182,7 @@ def cross_validation_tables(
         Column("accuracy", "Accuracy", number),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", interval),
         Column("sd_repeats", "Sd over repeats", number),
+        Column(("balanced_accuracy", "balanced_low", "balanced_high"), "Balanced accuracy", estimate),
         Column("f1", "F1", number),
         Column("seed_variance", "Seed sd", lambda variance: number(math.sqrt(variance))),
         Column("split_variance", "Split sd", lambda variance: number(math.sqrt(variance))),

@@ -1,0 +1,54 @@
+"""The settings of profile coco that docs/protocol.md fixes before anybody runs it, and how a run's differ from them.
+
+`python -m har.config.protocol` writes docs/protocol.json from params.yaml: to be done before the first run, never after
+a look at its results.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from har.config.overrides import leaves
+from har.config.profile import load_params
+from har.config.resolved import resolved
+from har.core.errors import exit_with_message
+from har.core.files import write_json
+from har.core.readers import read_json
+
+PROFILE, SETTINGS = "coco", Path("docs/protocol.json")
+# Of data/params.json: what the machine decides, what other profiles read, studies beside the protocol's question, and
+# what is derived from other keys.
+LEFT_OUT = (
+    "profile", "training.jobs", "training.backend", "training.ray.*", "training.device", "store.jobs", "page.*",
+    "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
+    "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative", "policies.*",
+    "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*",
+    "fitted.*", "sources.*", "already",
+)  # fmt: skip
+
+
+def settings(whole: Mapping) -> dict[str, object]:
+    """What the protocol fixes of data/params.json, by dotted key."""
+    found = {".".join(path): value for path, value in leaves(whole).items()}
+    return {key: found[key] for key in sorted(found) if not any(fnmatchcase(key, one) for one in LEFT_OUT)}
+
+
+def state(whole: Mapping, fixed: Path = SETTINGS) -> str:
+    """In one sentence, whether the settings of data/params.json are those in `fixed`, and which are not; empty for a
+    user's own images."""
+    if whole["data"]["source"] in ("folder", "csv"):
+        return ""
+    if whole["profile"] != PROFILE:
+        return f"docs/protocol.md is for profile {PROFILE}; this is another one."
+    now, then = settings(whole), read_json(fixed, "the settings of docs/protocol.md")
+    if differing := sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key)):
+        return f"Settings differ from docs/protocol.md in: {', '.join(differing)}."
+    digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
+    return f"Settings are those of docs/protocol.md (sha256 {digest[:12]})."
+
+
+if __name__ == "__main__":
+    with exit_with_message("protocol"):
+        write_json(SETTINGS, settings(resolved(load_params().model_copy(update={"profile": PROFILE}))))
