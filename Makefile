@@ -9,7 +9,7 @@ export MALLOC_MMAP_THRESHOLD_ := 33554432
 export MALLOC_TRIM_THRESHOLD_ := 1073741824
 export MALLOC_TOP_PAD_ := 67108864
 
-.PHONY: repro test test-all bench scaling faults fuzz audit gate readme lint lock
+.PHONY: repro test test-all bench scaling faults fuzz audit gate readme protocol lint lock
 
 repro: $(VENV)/.installed
 	@dvc repro
@@ -60,6 +60,10 @@ scaling: $(VENV)/.installed
 # the result table of the committed sample into README.md
 readme: $(VENV)/.installed
 	@python -m har.dev.readme
+
+# the settings of profile coco beside docs/protocol.md, before its first run
+protocol: $(VENV)/.installed
+	@python -m har.dev.protocol
 
 lint: $(VENV)/.installed
 	@ruff check . && ruff format --check . && lint-imports

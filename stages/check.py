@@ -4,7 +4,6 @@ import shutil
 
 from har.config.overrides import leaves
 from har.config.profile import Params, load_params
-from har.config.protocol import state
 from har.config.resolved import resolved
 from har.core import ray as cluster
 from har.core.errors import exit_with_message
@@ -27,7 +26,6 @@ def check() -> None:
         print(f"ablation.variants.{name} is left out: {reason}")
     check_fine_tuned(params)
     whole = resolved(params)
-    whole["protocol"] = state(whole)
     print(whole["protocol"])
     write_json(PARAMS, whole)
     tidy(params)

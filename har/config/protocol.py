@@ -1,7 +1,6 @@
 """The settings of profile coco that docs/protocol.md fixes before anybody runs it, and how a run's differ from them.
 
-`python -m har.config.protocol` writes docs/protocol.json from params.yaml: to be done before the first run, never after
-a look at its results.
+`make protocol` (har.dev.protocol) writes them from params.yaml: before the first run, never after a look at results.
 """
 
 import hashlib
@@ -11,10 +10,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from har.config.overrides import leaves
-from har.config.profile import load_params
-from har.config.resolved import resolved
-from har.core.errors import exit_with_message
-from har.core.files import write_json
 from har.core.readers import read_json
 
 PROFILE, SETTINGS = "coco", Path("docs/protocol.json")
@@ -25,7 +20,7 @@ LEFT_OUT = (
     "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
     "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative", "policies.*",
     "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*",
-    "fitted.*", "sources.*", "already",
+    "fitted.*", "sources.*", "already", "protocol",
 )  # fmt: skip
 
 
@@ -47,8 +42,3 @@ def state(whole: Mapping, fixed: Path = SETTINGS) -> str:
         return f"Settings differ from docs/protocol.md in: {', '.join(differing)}."
     digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
     return f"Settings are those of docs/protocol.md (sha256 {digest[:12]})."
-
-
-if __name__ == "__main__":
-    with exit_with_message("protocol"):
-        write_json(SETTINGS, settings(resolved(load_params().model_copy(update={"profile": PROFILE}))))

@@ -1,5 +1,6 @@
 """params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
 
+from har.config import protocol
 from har.config.profile import Params
 from har.config.rows import views_of
 
@@ -13,7 +14,8 @@ def resolved(params: Params) -> dict:
     profile does not have holds no classes. Some keys are taken together for stages that would otherwise depend on all
     models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
     `already`, the policies under which `run` trains CNN_base anyhow; `views`, what of an image each encoder sees.
-    `rows` holds those of this run, also the ones that every encoder has.
+    `rows` holds those of this run, also the ones that every encoder has. `protocol`: in
+    words, whether the settings are those of docs/protocol.md.
     """
     profile, run, rows = params.active, params.run, params.rows[0]
     own = profile.models["cnn_base"].augmentation
@@ -22,7 +24,7 @@ def resolved(params: Params) -> dict:
         "learning_curve": profile.learning_curve.models,
         "ablate": [profile.ablation.variants[name].model for name in profile.variants()[0]],
     }
-    return {
+    whole = {
         "profile": params.profile,
         "run": run.model_dump() | {"train": list(run.train)},
         "fitted": {
@@ -38,3 +40,4 @@ def resolved(params: Params) -> dict:
         "pretrain": params.pretrain.model_dump(),
         "simulation": params.simulation.model_dump(),
     }
+    return whole | {"protocol": protocol.state(whole)}

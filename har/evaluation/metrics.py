@@ -199,9 +199,9 @@ def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def seed_scores(predictions: pd.DataFrame, split: str = "test", metric: str = "accuracy") -> pd.Series:
-    """One metric of each run on `split`, indexed by seed."""
-    frame = per_seed(predictions[predictions["split"] == split])
-    return frame.set_index("seed")[metric]
+    """One metric of each run on `split` (or HELD_OUT), indexed by seed."""
+    one = cells(predictions, split)
+    return pd.Series(metrics_from_confusion(one.confusions())[metric][0], index=one.seeds)
 
 
 def confusion(predictions: pd.DataFrame, split: str) -> pd.DataFrame:

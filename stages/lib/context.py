@@ -103,7 +103,8 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]
         run["train"] = {f"{task}-{model}": {"task": task, "model": model} for task, model in runs}
-    others, name = {key: found.pop(key, None) for key in ("sources", "views", "already", "protocol")}, found.pop("profile")
+    others = {key: found.pop(key, None) for key in ("sources", "views", "already", "protocol")}
+    name = found.pop("profile")
     blocks = {key: _as(field.annotation, found.pop(key)) for key, field in Params.model_fields.items() if key in found}
     return Params.model_construct(profile=name, **blocks), _as(Profile, found), others
 

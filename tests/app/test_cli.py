@@ -158,5 +158,5 @@ def test_models_lists_what_is_trained(har):
     assert clip["bytes"] > 1000
     table = har("models")[1]
     score = clip["metrics"]["test"]
-    assert f"{score['accuracy']:.3f} [{score['ci_low']:.3f}, {score['ci_high']:.3f}]" in table
+    assert f"{score['balanced_accuracy']:.3f} [{score['balanced_low']:.3f}, {score['balanced_high']:.3f}]" in table
     assert har("models", "--profile", "coco")[0] == 2

@@ -81,7 +81,8 @@ def test_the_default_is_the_best_on_validation_and_test_plays_no_part(project, t
         (tmp_path / "data/sample/models" / name / "config.json").write_text("{}")
         path = tmp_path / "reports/sample/metrics" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        scores = {"validation": {"accuracy": validation, "f1": 0.5}, "test": {"accuracy": test, "f1": 0.5}}
+        balanced = {"validation": validation, "test": test}
+        scores = {split: {"accuracy": 0.5, "balanced_accuracy": one, "f1": 0.5} for split, one in balanced.items()}
         path.write_text(json.dumps(scores))
 
     write("activity-a", 0.5, 0.9)

@@ -20,9 +20,12 @@ def metrics(**changes) -> dict:
         "sd": 0.02,
         "ci_low": 0.6,
         "ci_high": 0.8,
+        "balanced_accuracy": 0.69,
+        "balanced_sd": 0.02,
         "f1": 0.68,
         "f1_sd": 0.03,
         "n": 1000,
+        "balanced_n": 900,
         "runs": 5,
     }
     return {"test": split | changes, "parameters": 1000, "kept_seed": 3, "epochs": 15.0}
@@ -37,6 +40,14 @@ def test_the_tolerance_is_the_stated_formula():
     assert tolerance(1000, 5, 0.0) == 0.01
     assert tolerance(29, 5, None) == 1 / 29
     assert tolerance(1000, 5, 0.1) > 0.1
+
+
+def test_the_rarest_class_says_how_far_balanced_accuracy_may_move():
+    few = {"balanced_n": 36, "balanced_sd": 0.0}
+    assert not breaches(metrics(**few), metrics(**few, balanced_accuracy=0.69 + 1 / 37))
+    assert breaches(metrics(**few), metrics(**few, balanced_accuracy=0.69 + 1 / 35)) == [
+        ("test balanced_accuracy", "higher")
+    ]
 
 
 def test_equal_metrics_pass():
@@ -91,7 +102,7 @@ def test_what_is_no_number_is_named(value):
 def test_the_table_reads_well():
     rows = gate.compare({"m/clip.json": metrics()}, {"m/clip.json": metrics(accuracy=0.5, n=999)})
     lines = gate.markdown(rows, "HEAD").splitlines()
-    assert lines[0] == "## Metrics against HEAD: 2 of 5 comparisons breached"
+    assert lines[0] == "## Metrics against HEAD: 2 of 7 comparisons breached"
     assert "| clip | test accuracy | 0.700 | 0.500 | -0.200 | 0.038 | **lower** |" in lines
     assert "| clip | test n | 1000 | 999 | -1 | 0.000 | **lower** |" in lines
     assert "| clip | test f1 | 0.680 | 0.680 | +0.000 | 0.057 | ok |" in lines

@@ -205,7 +205,7 @@ def test_splits_keep_their_order_and_train_is_not_summarised():
     parts = [simulate(9, split=split) for split in ("extended", "train", "test", "validation")]
     frame = pd.concat([part.assign(image_id=part.image_id + 9 * place) for place, part in enumerate(parts)])
     found = summarise(frame)
-    assert list(found) == ["validation", "test", "extended", HELD_OUT]
+    assert list(found) == ["validation", "test", HELD_OUT]
     assert found[HELD_OUT]["n"] == 18
 
 

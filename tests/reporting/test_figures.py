@@ -17,14 +17,15 @@ from har.reporting.style import drawing
 CLASSES = ("sitting", "standing")
 
 
-def simulate(skill, n=30, runs=2, split="test", seed=0):
+def simulate(skill, n=30, runs=2, split="test", seed=0, first=0):
     random = np.random.default_rng(seed)
     truth = np.arange(n) % 2
     frames = []
     for run in range(runs):
         weights = random.gamma(1, 1, (n, 2)) + skill * np.eye(2)[truth]
         shares = weights / weights.sum(1, keepdims=True)
-        frames.append(predictions_frame(range(n), np.array(CLASSES)[truth], [split] * n, shares, CLASSES, run))
+        ids = range(first, first + n)
+        frames.append(predictions_frame(ids, np.array(CLASSES)[truth], [split] * n, shares, CLASSES, run))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -36,7 +37,7 @@ def curves(runs=2):
 
 def summaries():
     both = {
-        name: pd.concat([simulate(skill, split=split, seed=skill) for split in ("test", "extended")])
+        name: pd.concat([simulate(skill, split="test", seed=skill), simulate(skill, split="extended", first=30)])
         for name, skill in (("cnn_base", 0), ("clip", 3), ("majority", 1))
     }
     return {name: summarise(frame, resamples=100) for name, frame in both.items()}

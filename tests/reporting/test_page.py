@@ -272,7 +272,7 @@ class TestCharts:
         told = charts.accuracy(reports(tmp_path / "r") / "tables/table7.csv", "activity", 3, "Accuracy")
         names = re.findall(r'class="name" aria-hidden="true">([^<]+)', told)
         assert names == ["CLIP", "ViT"]
-        assert "CLIP: 0.620 [0.590, 0.650] on 1,000 extended images, 5 runs; 0.710 [0.530, 0.840] on 29 test" in told
+        assert "CLIP: 0.620 [0.590, 0.650] on 1,000 held out images, 5 runs; 0.710 [0.530, 0.840] on 29 test" in told
         assert "paper 0.759" in told
         assert '<circle cx="62.00%"' in told
 

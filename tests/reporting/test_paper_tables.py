@@ -92,7 +92,7 @@ def test_the_csv_is_the_frame(built, tmp_path):
 def test_rows_recompute_from_their_predictions(built, inputs):
     for name, task in (("table2", "activity"), ("table5", "posture"), ("table7", "activity")):
         for row in built[name].frame.to_dict("records"):
-            for metric in ("accuracy", "precision", "recall", "f1"):
+            for metric in ("accuracy", "balanced_accuracy", "precision", "recall", "f1"):
                 scores = seed_scores(inputs["predictions"][task, row["model"]], row["split"], metric)
                 assert row[metric] == pytest.approx(scores.mean(), abs=1e-6)
             assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
@@ -101,7 +101,7 @@ def test_rows_recompute_from_their_predictions(built, inputs):
 def test_the_papers_values_stand_on_its_own_split_only(built):
     for name in ("table2", "table4", "table5", "table6", "table7"):
         frame = built[name].frame
-        assert frame.loc[frame["split"] == "extended", "paper_accuracy"].isna().all()
+        assert frame.loc[frame["split"] == "held_out", "paper_accuracy"].isna().all()
     test = built["table4"].frame.query("split == 'test'").set_index("model")
     assert test.loc["cnn_base", "paper_accuracy"] == 0.3793
     assert test.loc["cnn_base", "difference"] == pytest.approx(test.loc["cnn_base", "accuracy"] - 0.3793, abs=1e-6)
@@ -110,9 +110,9 @@ def test_the_papers_values_stand_on_its_own_split_only(built):
 
 
 def test_order_of_rows(built):
-    for split in ("test", "extended"):
+    for split in ("test", "held_out"):
         frame = built["table7"].frame
-        scores = frame.loc[frame["split"] == split, "accuracy"].tolist()
+        scores = frame.loc[frame["split"] == split, "balanced_accuracy"].tolist()
         assert scores == sorted(scores, reverse=True)
     policies = built["table3"].frame
     assert set(policies["split"]) == {"validation"}
@@ -129,11 +129,10 @@ def test_table_2_counts_parameters(built):
 
 def test_differences_are_those_of_the_statistics(built, inputs):
     frame = built["differences"].frame
-    row = frame.query("model == 'clip' and task == 'activity' and split == 'extended'").iloc[0]
+    row = frame.query("model == 'clip' and task == 'activity' and split == 'held_out'").iloc[0]
     predictions = inputs["predictions"]
-    expected = difference(
-        predictions["activity", "clip"], predictions["activity", "cnn_base"], "extended", resamples=200
-    )
+    both = predictions["activity", "clip"], predictions["activity", "cnn_base"]
+    expected = difference(*both, "held_out", "balanced_accuracy", resamples=200)
     assert row["difference"] == pytest.approx(expected["difference"], abs=1e-6)
     assert row["ci_low"] == pytest.approx(expected["ci_low"], abs=1e-6)
     assert set(frame["task"]) == {"activity"}  # no CNN_base was trained for posture
@@ -150,15 +149,25 @@ def test_markdown_is_a_table_under_its_profile(built):
         assert len({line.count("|") for line in grid}) == 1
 
 
-def test_summary_ranks_by_the_larger_test_set(built):
+def test_summary_ranks_by_balanced_accuracy_on_the_held_out_images(built):
     text = built["summary"].markdown()
     assert f"*{HEADER}*" in text
-    assert "Accuracy, extended (n = 90)" in text
-    extended = built["table7"].frame.query("split == 'extended'")
-    ranked = [model_name(name) for name in extended["model"]]
+    assert "Balanced accuracy, held out (n = 119)" in text
+    assert "Held-out images: walking / running " in text
+    held_out = built["table7"].frame.query("split == 'held_out'")
+    ranked = [model_name(name) for name in held_out["model"]]
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")][2:]
     assert rows == ranked
     assert "nan" not in text.lower()
+
+
+def test_out_of_fold_scores_stand_beside_the_held_out_ones(inputs):
+    folds = {"clip": {"fold_images": 285, "fold_balanced": 0.5, "fold_low": 0.4, "fold_high": 0.6}}
+    summary = paper_tables.build_tables(**inputs, out_of_fold=folds, protocol="As fixed.")["summary"]
+    cells = summary.text.set_index("Model")["Out of fold (n = 285)"]
+    assert cells["CLIP"] == "0.50 [0.40, 0.60]"
+    assert set(cells.drop("CLIP")) == {"–"}
+    assert "As fixed." in summary.notes
 
 
 def test_a_collapsed_run_and_the_processor_are_named(inputs):
@@ -177,10 +186,10 @@ def test_a_collapsed_run_and_the_processor_are_named(inputs):
     assert "Made on A Processor. Another processor rounds sums differently" in text
     limits = {}
     for row in built["table7"].rows:
-        if row["split"] == "extended":
+        if row["split"] == "held_out":
             limits[row["model"]] = max(0.01, 1 / row["n"], 3 * (row["accuracy_sd"] or 0) * (2 / row["runs"]) ** 0.5)
     most = max(limits, key=limits.get)
-    assert f"{min(limits.values()):.2f} to {limits[most]:.2f} ({model_name(most)}) on extended" in text
+    assert f"{min(limits.values()):.2f} to {limits[most]:.2f} ({model_name(most)}) on held out" in text
 
 
 def test_a_run_of_two_models_has_what_it_can(inputs):

@@ -69,10 +69,10 @@ def test_the_images_that_a_model_gets_wrong(shown):
         rows = unpacked(record["rows"], "u4")
         wrong = tested[rows] & (unpacked(record["says"], "u2") != np.array(images["label"])[rows])
         assert np.array(images["id"])[rows[wrong]].tolist() == sorted(mine.image_id[mine.predicted != mine.label])
-    pair = pairs.query("task == 'activity' and split == 'extended'").iloc[0]
-    hits = [cells(given.predictions["activity", pair[side]], "extended").ensemble_hits() for side in "ab"]
+    pair = pairs.query("task == 'activity' and split == 'held_out'").iloc[0]
+    hits = [cells(given.predictions["activity", pair[side]], "held_out").ensemble_hits() for side in "ab"]
     assert (hits[0] & ~hits[1]).sum() == pair.only_a
-    clip = outcomes.query("task == 'activity' and model == @pair.a and split == 'extended'")
+    clip = outcomes.query("task == 'activity' and model == @pair.a")  # of test and extended
     assert (clip.predicted == clip.label).sum() == hits[0].sum()
 
 
@@ -82,9 +82,12 @@ def test_accuracy(shown):
     table = pd.read_csv(root / "tables/table7.csv").set_index(["model", "split"])
     assert table.accuracy.to_dict() == scores.accuracy.to_dict()
     assert table.ci_low.to_dict() == scores.accuracy_low.to_dict()
+    assert table.balanced_accuracy.to_dict() == scores.balanced_accuracy.to_dict()
+    assert table.balanced_low.to_dict() == scores.balanced_accuracy_low.to_dict()
     for name, digits in (("tables/summary", 2), ("tables/table7", 3), ("significance/scores", 3)):
         for suffix in ("md", "html"):
-            assert f"{scores.accuracy['clip', 'extended']:.{digits}f}" in (root / f"{name}.{suffix}").read_text()
+            figure = f"{scores.balanced_accuracy['clip', 'held_out']:.{digits}f}"
+            assert figure in (root / f"{name}.{suffix}").read_text()
 
 
 def test_no_p_value_is_zero(shown):

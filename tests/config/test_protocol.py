@@ -1,0 +1,41 @@
+"""A run says whether its settings are those that docs/protocol.md fixes, and names what differs."""
+
+import copy
+
+import parameters
+
+from har.config.protocol import settings, state
+from har.config.resolved import resolved
+from har.core.files import write_json
+
+COCO = resolved(parameters.params().model_copy(update={"profile": "coco"}))
+
+
+def test_the_same_settings_are_told_with_their_hash(tmp_path):
+    write_json(tmp_path / "p.json", settings(COCO))
+    assert state(COCO, tmp_path / "p.json").startswith("Settings are those of docs/protocol.md (sha256 ")
+
+
+def test_what_differs_is_named(tmp_path):
+    write_json(tmp_path / "p.json", settings(COCO))
+    other = copy.deepcopy(COCO)
+    other["models"]["clip"]["epochs"] += 1
+    other["probe"]["c"] = [1.0]
+    del other["backbones"]["vit"]["id"]
+    told = state(other, tmp_path / "p.json")
+    assert told == "Settings differ from docs/protocol.md in: backbones.vit.id, models.clip.epochs, probe.c."
+
+
+def test_the_machine_and_further_studies_play_no_part(tmp_path):
+    write_json(tmp_path / "p.json", settings(COCO))
+    other = copy.deepcopy(COCO)
+    other["training"] |= {"jobs": 64, "device": "cuda"}
+    other["data"]["server"]["url"] = "file:///mirror"
+    other["masking"]["images"] = 3
+    assert "are those" in state(other, tmp_path / "p.json")
+    assert not any(key.startswith(("page", "store.jobs", "training.jobs", "masking")) for key in settings(COCO))
+
+
+def test_another_profile_is_not_the_protocols():
+    assert "is for profile coco" in state(resolved(parameters.params()))
+    assert state(COCO | {"profile": "mine", "data": {"source": "folder"}}) == ""
