@@ -14,8 +14,8 @@ def resolved(params: Params) -> dict:
     profile does not have holds no classes. Some keys are taken together for stages that would otherwise depend on all
     models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
     `already`, the policies under which `run` trains CNN_base anyhow; `views`, what of an image each encoder sees.
-    `rows` holds those of this run, also the ones that every encoder has. `protocol`: in
-    words, whether the settings are those of docs/protocol.md.
+    `rows` holds those of this run, also the ones that every encoder has. `protocol`: in words, whether the
+    settings are those of docs/protocol.md.
     """
     profile, run, rows = params.active, params.run, params.rows[0]
     own = profile.models["cnn_base"].augmentation
