@@ -67,7 +67,7 @@ def _fill(one: Trained, folder: Path) -> None:
         return
     encoder = network.encoder
     shutil.copytree(encoder.folder, folder / ENCODER, copy_function=shutil.copyfile)
-    if not list(encoder.folder.glob("model.safetensors*")):  # source: random, drawn anew at each load
+    if not list(encoder.folder.glob("*.safetensors*")):  # source: random, drawn anew at each load
         encoder.model.save_pretrained(folder / ENCODER)
     if network.texts is not None:
         from safetensors.torch import save_file
