@@ -277,7 +277,7 @@ def test_networks_from_scratch_save_their_weights_and_configuration(tmp_path):
 @pytest.mark.slow
 def test_a_full_size_clip_fine_tunes_saves_and_opens(tmp_path, strength):
     """ViT-B/32 as CLIP has it, random weights: two steps, 88 M parameters, about 2 GB of memory."""
-    from transformers import AutoModelForImageClassification, CLIPConfig
+    from transformers import CLIPConfig
 
     from har.training.loop import Inputs, train
 
@@ -296,7 +296,7 @@ def test_a_full_size_clip_fine_tunes_saves_and_opens(tmp_path, strength):
         config, CLASSES, inputs, 0, strength=strength, backbone=folder, checkpoint=tmp_path / "saved", device="cpu"
     )
     assert 80e6 < outcome.parameters < 95e6
-    model = AutoModelForImageClassification.from_pretrained(tmp_path / "saved").eval()
+    model = classifier.finetuned(tmp_path / "saved")
     pixels = (torch.from_numpy(x).float() / 255 - 0.5) / 0.5
     with torch.inference_mode():
         probabilities = torch.softmax(model(pixels).logits.double(), 1)
