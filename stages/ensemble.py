@@ -1,25 +1,34 @@
 """Rows that are the mean of log-probabilities of others, from their predictions alone, for each task of these."""
 
+from har.config.rows import needs_boxes
 from har.core.files import write_json
 from har.evaluation.ensemble import combined
-from har.evaluation.predictions import write_predictions
+from har.evaluation.predictions import log_loss, read_predictions, write_predictions
 from stages.lib.context import Context, stage
 from stages.lib.results import trained
 
 
 def ensemble(context: Context) -> None:
-    predictions, out = trained(context), context.data / "ensembles"
+    predictions, out, rows = trained(context), context.data / "ensembles", context.profile.rows
     out.mkdir(parents=True, exist_ok=True)
     for task in context.params.run.tasks:
-        for name, row in context.profile.rows.items():
+        for name, row in rows.items():
             if row.kind != "ensemble":
                 continue
             if lacking := [member for member in row.members if (task, member) not in predictions]:
                 print(f"{task} {name} is left out: {lacking[0]} is not predicted there")
                 continue
+            about, classes = {"members": row.members}, context.profile.tasks[task]
+            # out of fold on train and validation, where every member is predicted so
+            dev = [context.data / "baselines/dev" / f"{task}-{member}.parquet" for member in row.members]
+            if all(path.exists() for path in dev):
+                about["dev"] = log_loss(combined([read_predictions(path, classes) for path in dev]))
             frame = combined([predictions[task, member] for member in row.members])
             write_predictions(out / f"{task}-{name}.parquet", frame)
-            write_json(out / f"{task}-{name}.json", {"members": row.members})
+            write_json(out / f"{task}-{name}.json", about)
+            if not needs_boxes(row, rows):  # har predict can make it
+                write_json(out / f"{task}-{name}/config.json", {"classes": classes, "config": row.model_dump()})
+            print(f"{task} {name}: {about}")
 
 
 if __name__ == "__main__":

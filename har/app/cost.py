@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from har.config.models import Miniature
 from har.config.profile import Params
+from har.config.rows import views_of
 from har.core.readers import is_whole, read_json
 
 CHECKPOINT = 0.85e9  # bytes, where neither the file nor the hub says: base-sized ones have 0.35 (ViT) to 1.5 (SigLIP 2)
@@ -106,6 +107,12 @@ def cost(params: Params, encoders: Mapping[str, Encoder], images: int, foreign: 
     return Cost(checkpoints + foreign, disk, disk + unfinished, memory, _flops(params, encoders, tuned, shown, images))
 
 
+def windows(params: Params, encoder: str) -> int:
+    """How many pictures of each image `encoder` embeds for the rows of this run."""
+    crops = sum(one.number**2 for one in params.active.embed.crops)
+    return sum(crops if view == "crops" else 1 for view in views_of(params.rows[0].values(), encoder))
+
+
 def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: list, images: int) -> dict[str, float]:
     """Operations of the encoders by kind of work; a training step costs three forward passes."""
     profile = params.active
@@ -134,7 +141,7 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
     taught = 3 * noise.epochs * train + conditions * (noise.checks * validation + test + extended)
     noisy = [encoders[m.backbone].flops for m in named([params.run.noise]) if m.kind == "finetune"]
     found = {
-        "embeddings": images * sum(one.flops for one in encoders.values()),
+        "embeddings": images * sum(one.flops * windows(params, name) for name, one in encoders.items()),
         "training": fits([model for _, model in tuned], seeds, train, images),
         "ablation": fits(profile.variants()[0].values(), len(profile.ablation.seeds), train, images),
         "learning curve": sum(fits(named(curve.models), curve.runs, size, images) for size in curve.sizes),

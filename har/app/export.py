@@ -48,6 +48,8 @@ def described(one: Trained, profile, root: Path, made_by: str = "") -> str:
     """The model card of `one`, from its metrics and predictions in the project at `root`."""
     if not one.metrics:
         raise HarError(f"reports/{one.profile}/metrics/{one.name}.json is missing; run `dvc repro train@{one.name}`")
+    if one.folder.parent.name != "models":
+        raise HarError(f"{one.name} is a row, which is not exported; har predict --model {one.name} uses it from here")
     if one.model not in profile.models:
         raise HarError(f"{one.folder}: models of profile {one.profile} in params.yaml has no {one.model} any more")
     classes = profile.tasks.get(one.task)

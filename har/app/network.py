@@ -1,5 +1,5 @@
-"""Trained models from their folders: image classifiers in the hub's format, the project's own small networks, and
-MLPs on frozen embeddings together with their encoder.
+"""Trained models from their folders: image classifiers in the hub's format, the project's own small networks, MLPs on
+frozen embeddings together with their encoder, and rows of har.config.rows.
 
 An exported folder is complete: `har.json` keeps what a checkpoint of the pipeline leaves to its neighbours (the short
 side to which photographs are decoded first), `encoder/` and `texts.safetensors` what an MLP looks through.
@@ -8,27 +8,32 @@ side to which photographs are decoded first), `encoder/` and `texts.safetensors`
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import Field
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn.functional import normalize
 
-from har.config.models import Mlp, Model
+from har.config.load import Block, validate
+from har.config.models import Crops, Mlp, Model
+from har.config.rows import ProbeRow, Row
 from har.core.errors import HarError
 from har.core.readers import is_whole, read_json
+from har.data.crops import cuts
 from har.data.store import read_index
 from har.models.build import logits
 from har.models.checkpoint import labels_of, load_own
 from har.models.checks import check_answers, opening
 from har.models.hub_files import check_safetensors
 from har.models.preprocess import Preprocess, from_folder, hub_config
-from har.models.registry import own_settings, read_config
+from har.models.registry import KINDS, own_settings, read_config
 from har.training import embeddings
 
-SETTINGS, ENCODER, TEXTS = "har.json", "encoder", "texts.safetensors"
+SETTINGS, ENCODER, TEXTS, WEIGHTS = "har.json", "encoder", "texts.safetensors", "model.safetensors"
 
 
 class Network:
@@ -40,9 +45,11 @@ class Network:
         self.model = model.eval()
         self.classes = list(classes)
         self.preprocess = preprocess
+        self.device = "cpu"
         self._processor = None
 
     def to(self, device: str) -> None:
+        self.device = device
         self.model.to(device)
 
     def read_as_hub(self) -> None:
@@ -65,6 +72,10 @@ class Network:
         if self._processor is None:
             return self.preprocess.square(image)
         return np.asarray(self._processor(images=image, return_tensors="np")["pixel_values"][0])
+
+    def stack(self, images: Sequence[np.ndarray]) -> torch.Tensor:
+        """What `square` gives of several photographs, as `logits` takes it."""
+        return torch.from_numpy(np.stack(images)).to(self.device)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         return logits(self.model, self.preprocess.normalise(images))
@@ -90,14 +101,67 @@ class OnEmbeddings(Network):
         return self.model(unit if self.texts is None else unit @ self.texts.T)
 
 
+class OnViews(Network):
+    """A row of har.config.rows behind a frozen encoder: `square` gives its windows, uint8 [windows, 3, size, size]."""
+
+    def __init__(self, folder: Path, row: ProbeRow, classes: Sequence[str], encoder, crops: Sequence[tuple]):
+        views = [cuts(view, crops) for view in row.views]
+        self.encoder, self.windows, self.sizes = encoder, [cut for view in views for cut in view], list(map(len, views))
+        self.side_by_side = row.kind == "probe"
+        with opening(folder / WEIGHTS, "the weights of a row"):
+            check_safetensors(folder / WEIGHTS)
+            state = load_file(folder / WEIGHTS)
+            model = nn.Linear(*reversed(state["weight"].shape))
+            model.load_state_dict(state)
+        super().__init__(folder, model, classes, encoder.preprocess)
+
+    def to(self, device: str) -> None:
+        super().to(device)
+        self.encoder.device = device
+        self.encoder.model.to(device)
+
+    def square(self, image: Image.Image) -> np.ndarray:
+        whole = np.asarray(image)
+        return np.stack([super(OnViews, self).square(Image.fromarray(cut(whole))) for cut in self.windows])
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        units = normalize(self.encoder.images(images.flatten(0, 1)), dim=-1).unflatten(0, images.shape[:2])
+        views = [view.mean(1) for view in units.split(self.sizes, dim=1)]
+        if self.side_by_side:
+            return self.model(torch.cat([normalize(view, dim=-1) for view in views], dim=-1))
+        return self.model(torch.stack(views).mean(0))
+
+
+class Together(Network):
+    """The mean of the log-probabilities of `members`; `square` gives what each of them sees."""
+
+    def __init__(self, folder: Path, members: Sequence[Network], classes: Sequence[str]):
+        super().__init__(folder, nn.ModuleList(member.model for member in members), classes, members[0].preprocess)
+        self.members = members
+
+    def to(self, device: str) -> None:
+        for member in self.members:
+            member.to(device)
+
+    def square(self, image: Image.Image) -> list[np.ndarray]:
+        return [member.square(image) for member in self.members]
+
+    def stack(self, images: Sequence[list[np.ndarray]]) -> list[torch.Tensor]:
+        return [member.stack(one) for member, one in zip(self.members, zip(*images, strict=True), strict=True)]
+
+    def logits(self, images: list[torch.Tensor]) -> torch.Tensor:
+        scores = [member.logits(one).log_softmax(1) for member, one in zip(self.members, images, strict=True)]
+        return torch.stack(scores).mean(0)
+
+
 def open_checkpoint(folder: str | Path) -> Network:
     """The trained model in `folder`; HarError says what is missing or not understood, or that it does not compute."""
     folder = Path(folder)
     own = own_settings(folder)
     network = _hub(folder, read_config(folder)) if own is None else _own(folder, *own)
     with opening(folder, "a model that works"), torch.inference_mode():
-        grey = torch.full((1, 3, network.preprocess.size, network.preprocess.size), 128, dtype=torch.uint8)
-        check_answers(network.logits(grey), (1, len(network.classes)))
+        grey = network.square(Image.new("RGB", (64, 64), "grey"))
+        check_answers(network.logits(network.stack([grey])), (1, len(network.classes)))
     return network
 
 
@@ -112,7 +176,16 @@ def _hub(folder: Path, config: dict) -> Network:
     return Network(folder, model, labels_of(model, folder), from_folder(folder))
 
 
-def _own(folder: Path, config: Model, classes: Sequence[str]) -> Network:
+def _own(folder: Path, config: Model | Row, classes: Sequence[str]) -> Network:
+    if config.kind == "ensemble":
+        return Together(folder, [_member(folder, name, classes) for name in config.members], classes)
+    if config.kind in ("probe", "zero_shot"):
+        from har.models.encoder import Encoder
+
+        crops = validate(Seen, {"crops": read_config(folder).get("crops")}, f"{folder}/config.json").crops
+        torch.manual_seed(0)  # as below
+        encoder = Encoder(encoder_folder(folder, config))
+        return OnViews(folder, config, classes, encoder, [(one.share, one.number) for one in crops])
     model, preprocess = load_own(folder, config, classes)
     if config.kind != "mlp":
         return Network(folder, model, classes, preprocess)
@@ -123,7 +196,26 @@ def _own(folder: Path, config: Model, classes: Sequence[str]) -> Network:
     return OnEmbeddings(folder, model, classes, encoder, _texts(folder, config, classes))
 
 
-def encoder_folder(folder: Path, config: Mlp) -> Path:
+class Seen(Block):
+    """What config.json of a row holds beside its settings and classes."""
+
+    crops: Annotated[list[Crops], Field(min_length=1, max_length=16)]
+
+
+def _member(folder: Path, name: str, classes: Sequence[str]) -> Network:
+    """The member `name` of the ensemble in `folder`, of the same profile and task."""
+    task = folder.resolve().name.split("-")[0]
+    places = [folder.resolve().parent.parent / kind / f"{task}-{name}" for kind in ("models", "baselines")]
+    found = [place for place in places if re.fullmatch(r"\w+", name) and (place / "config.json").exists()]
+    if not found:
+        raise HarError(f"{folder}: its member {name} is missing, expected it in {places[0]} or {places[1]}")
+    member = open_checkpoint(found[0])
+    if member.classes != list(classes):
+        raise HarError(f"{found[0]}: its classes differ from those of {folder}, of which it is a member")
+    return member
+
+
+def encoder_folder(folder: Path, config: Mlp | ProbeRow) -> Path:
     """Where the frozen encoder of an MLP's checkpoint lies: within it, or in its profile's backbones."""
     if not re.fullmatch(r"\w[\w.-]*", config.backbone):
         raise HarError(f"{folder}/config.json: backbone {config.backbone!r:.60} is no name of a folder")
@@ -157,7 +249,7 @@ def stored_short_side(folder: str | Path) -> int | None:
         return side
     index = folder.resolve().parent.parent / "store" / "index.csv"
     if not index.exists():
-        if folder.resolve().parent.name == "models":  # a guess would give slightly other numbers and not say so
+        if folder.resolve().parent.name in KINDS:  # a guess would give slightly other numbers and not say so
             raise HarError(
                 f"{index}: missing; it tells how the training images were decoded: dvc pull images"
             ) from None

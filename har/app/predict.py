@@ -12,7 +12,7 @@ then resized to what the network wants) that the model's training images took.
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -76,9 +76,9 @@ class Classifier:
         return photograph.read(self.short_side)
 
     @torch.inference_mode()
-    def probabilities(self, images: torch.Tensor | np.ndarray) -> np.ndarray:
-        """What `read` gives, stacked [n, 3, size, size], to float64 [n, classes]."""
-        scores = self.network.logits(torch.as_tensor(images).to(self.device))
+    def probabilities(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """What `read` gives of several photographs to float64 [n, classes]."""
+        scores = self.network.logits(self.network.stack(images))
         return torch.softmax(scores.float().cpu().double(), dim=1).numpy()
 
     def predict(self, paths: Iterable[Photograph | str | Path], batch_size: int = BATCH) -> list[Prediction]:
@@ -122,9 +122,8 @@ class Classifier:
                 found.append(Prediction(name, self.name, error=str(error)))
         if not images:
             return found
-        pixels = np.stack(images)
         with alone:
-            rows = iter(self.probabilities(pixels))
+            rows = iter(self.probabilities(images))
         for place, item in enumerate(batch):
             if found[place] is None:
                 name = item.name if isinstance(item, Photograph) else str(item)
@@ -156,8 +155,9 @@ def load(
 ) -> Classifier:
     """A trained model, ready for photographs.
 
-    model: the name of a trained one (`har models` lists them), or the folder of a checkpoint, the project's own, an
-    exported one or any image classifier in the hub's format; empty takes the best of the profile by validation.
+    model: the name of a trained one or of a row (`har models` lists them), or the folder of a checkpoint, the project's
+    own, an exported one or any image classifier in the hub's format; empty takes the profile's best that needs nothing
+    but the photograph (har.models.registry.best).
     profile: empty for the active one of params.yaml. root: the project's folder. as_hub: read photographs at full
     size with the checkpoint's own image processor, as transformers' pipeline does, and not as the training did.
 

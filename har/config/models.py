@@ -55,12 +55,12 @@ class Crops(Block):
     """number x number windows of a share of width and height."""
 
     share: Fraction
-    number: PositiveInt
+    number: Annotated[int, Field(ge=1, le=16)]  # saved rows bring it from elsewhere
 
 
 class Embed(Block):
     batch_size: PositiveInt
-    crops: Annotated[list[Crops], Field(min_length=1)]
+    crops: Annotated[list[Crops], Field(min_length=1, max_length=16)]
     person_margin: NonNegativeFloat
     prompts: dict[str, Words]
 

@@ -108,19 +108,24 @@ class PersonStore(View):
         super().__init__(folder, person)
 
 
-def view(store: Store, name: str, crops: Sequence[tuple[float, int]], margin: float) -> list[Store]:
-    """The view `name` of a store: one store, or one for each window of `crops`. margin: around a person."""
+def cuts(name: str, crops: Sequence[tuple[float, int]]) -> list[Callable[[np.ndarray], np.ndarray]]:
+    """What makes the view `name` (but person) of an image [height, width, 3]: one function, or one a window."""
 
-    def window(share: float, x: float, y: float) -> Store:
-        def cut(_, whole: np.ndarray) -> np.ndarray:
+    def window(share: float, x: float, y: float) -> Callable[[np.ndarray], np.ndarray]:
+        def cut(whole: np.ndarray) -> np.ndarray:
             height, width = (max(1, round(share * side)) for side in whole.shape[:2])
             top, left = (round(place * (side - size)) for place, side, size in zip((y, x), whole.shape, (height, width)))
             return whole[top : top + height, left : left + width]
 
-        return View(store.folder, cut)
+        return cut
 
+    if name == "flip":
+        return [lambda whole: whole[:, ::-1]]
+    return [window(*one) for one in windows(crops)] if name == "crops" else [lambda whole: whole]
+
+
+def view(store: Store, name: str, crops: Sequence[tuple[float, int]], margin: float) -> list[Store]:
+    """The view `name` of a store: one store, or one for each window of `crops`. margin: around a person."""
     if name == "person":
         return [PersonStore(store.folder, margin)]
-    if name == "flip":
-        return [View(store.folder, lambda _, whole: whole[:, ::-1])]
-    return [window(*one) for one in windows(crops)] if name == "crops" else [store]
+    return [View(store.folder, lambda _, whole, cut=cut: cut(whole)) for cut in cuts(name, crops)]

@@ -154,6 +154,16 @@ def collapsed_runs(predictions: pd.DataFrame) -> dict[int, str]:
     return {int(seed): row["first"] for seed, row in found.iterrows() if several and row["nunique"] == 1}
 
 
+def log_loss(predictions: pd.DataFrame) -> dict:
+    """n, accuracy and log_loss of one run of predictions, and the standard errors of the two over images."""
+    chances = predictions[[f"p_{name}" for name in classes_of(predictions)]].to_numpy()
+    truth = pd.Index(classes_of(predictions)).get_indexer(predictions["label"])
+    hits, losses = chances.argmax(1) == truth, -np.log(chances[np.arange(len(truth)), truth].clip(min=1e-12))
+    found = {"accuracy": hits, "log_loss": losses}
+    errors = {f"{name}_se": float(each.std() / len(truth) ** 0.5) for name, each in found.items()}
+    return {"n": len(truth)} | {name: float(each.mean()) for name, each in found.items()} | errors
+
+
 def majority_predictions(split: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     """Predictions that know only how often each class occurs in train (`split`: image_id, label, split).
 

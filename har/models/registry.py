@@ -4,18 +4,23 @@ import difflib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from har.config.load import Block, validate
 from har.config.models import Model
+from har.config.rows import Row
 from har.core.errors import HarError
 from har.core.readers import is_number, is_text, is_whole, read_json
 
 SPLITS = ("validation", "test", "held_out")  # held out: test and extended images together
 SCORES, ENDS = ("accuracy", "balanced_accuracy", "f1"), ("balanced_low", "balanced_high")
+KINDS = ("models", "baselines", "ensembles")  # folders of a profile's data that hold trained models and rows
 
 
 class Settings(Block):
-    config: Model
+    config: Annotated[Model | Row, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,10 @@ def own_settings(folder: Path) -> tuple[Model, list[str]] | None:
 
 
 def trained(profile: str, root: str | Path = ".") -> list[Trained]:
-    """The trained models of `profile` in the project at `root`, by name."""
+    """The trained models and rows of `profile` in the project at `root`, each kind by name."""
     root = Path(root)
-    folders = sorted(path.parent for path in (root / "data" / profile / "models").glob("*/config.json"))
+    data = root / "data" / profile
+    folders = [path.parent for kind in KINDS for path in sorted((data / kind).glob("*/config.json"))]
     return [Trained(profile, path.name, path, metrics_of(root / "reports" / profile, path.name)) for path in folders]
 
 
@@ -97,6 +103,8 @@ def metrics_of(reports: Path, name: str) -> dict:
     them is no score."""
     path = reports / "metrics" / f"{name}.json"
     if not path.exists():
+        path = reports / "metrics/baselines" / path.name
+    if not path.exists():
         return {}
     metrics = read_json(path, "the metrics of a model")
     for split in SPLITS:
@@ -104,6 +112,8 @@ def metrics_of(reports: Path, name: str) -> dict:
         for key in (*SCORES, *ENDS):
             if not isinstance(scores, dict) or not is_number(scores.get(key, 0 if key in ENDS else None), 1):
                 raise HarError(f"{path}: {split}.{key} is no number of 0 to 1")
+    if "dev" in metrics and not (isinstance(metrics["dev"], dict) and is_number(metrics["dev"].get("log_loss"))):
+        raise HarError(f"{path}: dev.log_loss is no number")
     for key in ("parameters", "kept_seed"):
         if key in metrics and not is_whole(metrics[key]):
             raise HarError(f"{path}: {key} is no whole number of 0 or more")
@@ -122,9 +132,12 @@ def named(name: str, profile: str, root: str | Path = ".") -> Trained:
 
 
 def best(profile: str, root: str | Path = ".", task: str = "activity") -> Trained:
-    """The model of `task` with the best balanced accuracy on validation (F1, then the name, at a tie). Test plays no
-    part."""
-    found = [one for one in trained(profile, root) if one.task == task and "validation" in one.metrics]
+    """The row of `task` with the lowest log loss out of fold on train and validation; where no row has that, the model
+    with the best balanced accuracy on validation (F1, then the name, at a tie). Test plays no part."""
+    found = [one for one in trained(profile, root) if one.task == task and one.metrics]
+    if rows := [one for one in found if "dev" in one.metrics]:
+        return min(rows, key=lambda one: (one.metrics["dev"]["log_loss"], one.name))
+    found = [one for one in found if "validation" in one.metrics]
     if not found:
         raise HarError(f"profile {profile} has no trained {task} model: run `dvc repro` or `dvc pull` first")
     scores = {one.name: one.metrics["validation"] for one in found}

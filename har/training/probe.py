@@ -68,6 +68,20 @@ class Fitted:
         out[:, self.pipeline.classes_] = self.pipeline.predict_proba(x)
         return out
 
+    def linear(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights [classes, width] and biases [classes], of whose scores `probabilities` are the softmax."""
+        scaler, model = self.pipeline[0], self.pipeline[-1]
+        if not hasattr(model, "coef_"):  # one class alone
+            coefficients, intercepts = np.zeros((1, len(scaler.scale_))), np.zeros(1)
+        elif len(model.coef_) == 1:  # of two classes: scores of the second against the first
+            coefficients, intercepts = np.vstack([0 * model.coef_, model.coef_]), np.append(0, model.intercept_)
+        else:
+            coefficients, intercepts = model.coef_, model.intercept_
+        weights, biases = np.zeros((self.classes, len(scaler.scale_))), np.full(self.classes, -1e4)
+        weights[self.pipeline.classes_] = coefficients / scaler.scale_
+        biases[self.pipeline.classes_] = intercepts - coefficients @ (scaler.mean_ / scaler.scale_)
+        return weights, biases
+
 
 def _log_likelihood(model, x: np.ndarray, y: np.ndarray) -> float:
     """Mean log probability of the true class: scikit-learn's "neg_log_loss", without the checks that cost as much

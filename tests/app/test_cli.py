@@ -70,10 +70,10 @@ def test_csv_has_a_row_for_each_model_and_photograph(har, photo):
         assert sum(float(row[f"p_{name}"] or 0) for name in CLASSES) == pytest.approx(1)
 
 
-def test_without_a_model_it_takes_the_best_on_validation_and_says_so(har, photo):
+def test_without_a_model_it_takes_the_best_and_says_so(har, photo):
     code, out, err = har("predict", photo)
     assert code == 0
-    assert "best on validation" in err
+    assert "the best on train and validation images" in err
     assert len(err.splitlines()) == 1
     assert photo in out.splitlines()[1]
 

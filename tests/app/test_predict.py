@@ -1,17 +1,26 @@
 """A prediction is the pipeline's own number for the photograph, whatever the model, the batch and the company."""
 
 import json
+import shutil
 
 import numpy as np
+import pandas as pd
+import parameters
 import pytest
 import torch
 from projects import IMAGES, KEPT, MODELS
 
 from har.app.network import open_checkpoint, stored_short_side
 from har.app.predict import load
+from har.config.rows import ProbeRow, ZeroShotRow
 from har.core.errors import HarError
+from har.core.files import write_json
+from har.data.store import Store
+from har.evaluation.ensemble import combined
 from har.evaluation.predictions import read_predictions
 from har.models import registry
+from har.training import rows
+from har.training.embed import embed
 
 
 @pytest.fixture
@@ -90,6 +99,72 @@ def test_the_default_is_the_best_on_validation_and_test_plays_no_part(project, t
     write("posture-c", 0.9, 0.9)
     assert registry.best("sample", tmp_path).name == "activity-b"
     assert load(root=project).name == registry.best("sample", project).name
+
+
+def test_a_row_with_a_lower_log_loss_out_of_fold_goes_first(project, tmp_path):
+    for folder, name, about in (("models", "a", {}), ("baselines", "probe", 0.8), ("ensembles", "ensemble", 0.7)):
+        place = tmp_path / "data/sample" / folder / f"activity-{name}"
+        place.mkdir(parents=True)
+        (place / "config.json").write_text("{}")
+        kind = "" if folder == "models" else "baselines"
+        path = tmp_path / "reports/sample/metrics" / kind / f"activity-{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dev = {"dev": {"log_loss": about}} if about else {"validation": {"accuracy": 0.9, "f1": 0.9}}
+        path.write_text(json.dumps(dev))
+    assert registry.best("sample", tmp_path).name == "activity-ensemble"
+
+
+class TestRows:
+    """Rows that train no network predict a file as stages baselines and ensemble did."""
+
+    @pytest.fixture(scope="class")
+    def made(self, project, checkpoints, tmp_path_factory):
+        """A copy of the project with rows, and their predictions of its images."""
+        root = tmp_path_factory.mktemp("rows")
+        shutil.copytree(project, root, dirs_exist_ok=True)
+        data, profile = root / "data/sample", parameters.profile()
+        views, classes = ["image", "flip", "crops"], profile.tasks["activity"]
+        prompts = {name: [f"a person {name}", "a person"] for name in classes}
+        options = {"views": views, "jobs": 1, "device": "cpu"}
+        images = Store(data / "store")
+        embed(data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", profile.embed, **options)
+        labels = [classes[i % 3] for i in IMAGES]
+        split = pd.DataFrame({"image_id": IMAGES, "label": labels, "split": ["train"] * 9 + ["test"] * 3})
+        frames = {}
+        for name, row in (
+            ("probe_clip_views", ProbeRow(kind="probe", backbone="clip", views=views)),
+            ("zero_shot_clip_views", ZeroShotRow(kind="zero_shot", backbone="clip", views=views)),
+        ):
+            told = rows.predict(row, data / "embeddings", split, classes, profile.probe)
+            assert told.dev is None or row.kind == "zero_shot"  # three images of a class are too few for folds
+            rows.save(data / f"baselines/activity-{name}", row, classes, profile.embed.crops, told.linear)
+            frames[name] = told.frame
+        members = [*frames, "clip"]
+        whole = {"classes": classes, "config": {"kind": "ensemble", "members": members}}
+        write_json(data / "ensembles/activity-ensemble_views/config.json", whole)
+        kept = read_predictions(data / "predictions/activity-clip.parquet")
+        kept = kept[kept.seed == KEPT].merge(split[["image_id"]]).assign(split=split.split)
+        frames["ensemble_views"] = combined([*frames.values(), kept])
+        return root, frames
+
+    @pytest.mark.parametrize("name", ["probe_clip_views", "zero_shot_clip_views", "ensemble_views"])
+    def test_predictions_are_those_of_the_stage(self, made, name):
+        root, frames = made
+        files = [root / f"data/sample/images/{i:012d}.jpg" for i in IMAGES]
+        found = load(f"activity-{name}", root=root).predict(files, batch_size=5)
+        assert [one.error for one in found] == [None] * len(files)
+        told = [list(one.probabilities.values()) for one in found]
+        np.testing.assert_allclose(told, frames[name].filter(like="p_").to_numpy(), atol=1e-4)
+
+    def test_a_lost_member_or_weight_is_named(self, made, tmp_path):
+        data = tmp_path / "data/sample"
+        shutil.copytree(made[0] / "data/sample", data)
+        shutil.rmtree(data / "models/activity-clip")
+        with pytest.raises(HarError, match="its member clip is missing, expected it in"):
+            open_checkpoint(data / "ensembles/activity-ensemble_views")
+        (data / "baselines/activity-probe_clip_views/model.safetensors").write_bytes(b"no weights")
+        with pytest.raises(HarError, match="activity-probe_clip_views"):
+            open_checkpoint(data / "baselines/activity-probe_clip_views")
 
 
 def test_an_unknown_model_is_answered_with_the_nearest(project):

@@ -11,7 +11,7 @@ from har.config.models import Probe
 from har.config.report import Report
 from har.core.errors import HarError
 from har.training import probe
-from stages.baselines import fitted_row
+from har.training.rows import fitted_row
 
 CONFIG = Probe(c=[1.0, 0.01, 0.1], folds=4)
 CLASSES = ["walking_running", "sitting", "standing"]
@@ -107,6 +107,15 @@ class TestFewImages:
         x, y = data()
         fitted = probe.fit(x, y, 3, Probe(c=[0.5], folds=4))
         assert (fitted.c, fitted.note) == (0.5, "")
+
+
+@pytest.mark.parametrize("counts", [(20, 15, 12), (0, 15, 12), (0, 15, 0)])
+def test_its_weights_alone_give_its_probabilities(counts):
+    x, y = data(counts)
+    fitted = probe.fit(x, y, 3, CONFIG)
+    weights, biases = fitted.linear()
+    scores = np.exp((scores := x @ weights.T + biases) - scores.max(1, keepdims=True))
+    np.testing.assert_allclose(scores / scores.sum(1, keepdims=True), fitted.probabilities(x), atol=1e-9)
 
 
 class TestMetadata:

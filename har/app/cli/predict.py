@@ -25,8 +25,8 @@ def add(verbs):
         action="append",
         default=[],
         metavar="NAME|FOLDER",
-        help="a trained model (`har models` lists them) or a checkpoint's folder; may be given several times; "
-        "default: the activity model with the best validation accuracy",
+        help="a trained model or row (`har models` lists them) or a checkpoint's folder; may be given several times; "
+        "default: the best for activities, chosen on train and validation images",
     )
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -91,7 +91,7 @@ def _models(options) -> Iterator:
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     for name in options.model or [""]:
         model = load(name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub)
-        chosen = "" if name else ", the best on validation; --model takes another"
+        chosen = "" if name else ", the best on train and validation images; --model takes another"
         _tell(f"model: {model.name} ({', '.join(model.classes)}){chosen}")
         yield model
 
