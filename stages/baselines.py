@@ -26,6 +26,8 @@ def baselines(context: Context) -> None:
             if told is None:  # only an encoder with text knows classes that it was not shown
                 continue
             found[name] = told.frame, about(told.fitted)
+            note = "" if told.fitted is None else told.fitted.note
+            print(f"{task} {name}: {found[name][1]} {note}".rstrip())
             if told.dev is not None:
                 found[name][1]["dev"] = log_loss(told.dev)
                 write_predictions(out / "dev" / f"{task}-{name}.parquet", with_groups(told.dev, images))
@@ -34,13 +36,11 @@ def baselines(context: Context) -> None:
             predictions = with_groups(predictions[predictions.split != "train"], images)
             write_predictions(out / f"{task}-{name}.parquet", predictions)
             write_json(out / f"{task}-{name}.json", said)
-            print(f"{task} {name}: {said}")
 
 
 def about(fitted: probe.Fitted | None) -> dict:
-    if fitted is None or fitted.c is None:
-        return {}
-    return {"c": fitted.c} | ({"note": fitted.note} if fitted.note else {})
+    """What stands in the metrics of a row: the strength that was chosen, where one was."""
+    return {} if fitted is None or fitted.c is None else {"c": fitted.c}
 
 
 if __name__ == "__main__":

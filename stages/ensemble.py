@@ -18,7 +18,7 @@ def ensemble(context: Context) -> None:
             if lacking := [member for member in row.members if (task, member) not in predictions]:
                 print(f"{task} {name} is left out: {lacking[0]} is not predicted there")
                 continue
-            about, classes = {"members": row.members}, context.profile.tasks[task]
+            about, classes = {}, context.profile.tasks[task]
             # out of fold on train and validation, where every member is predicted so
             dev = [context.data / "baselines/dev" / f"{task}-{member}.parquet" for member in row.members]
             if all(path.exists() for path in dev):
