@@ -109,7 +109,7 @@ def test_a_row_with_a_lower_log_loss_out_of_fold_goes_first(project, tmp_path):
         kind = "" if folder == "models" else "baselines"
         path = tmp_path / "reports/sample/metrics" / kind / f"activity-{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        dev = {"dev": {"log_loss": about}} if about else {"validation": {"accuracy": 0.9, "f1": 0.9}}
+        dev = {"dev": {"log_loss": about}} if about else {"validation": dict.fromkeys(registry.SCORES, 0.9)}
         path.write_text(json.dumps(dev))
     assert registry.best("sample", tmp_path).name == "activity-ensemble"
 
