@@ -31,7 +31,7 @@ def shown() -> list[tuple[str, str, bool]]:
         text, name = file.read_text(encoding="utf-8"), file.relative_to(ROOT).as_posix()
         for language, block in BLOCK.findall(text):
             if language == "sh":
-                found += [(name, line, True) for line in block.splitlines() if line.strip()]
+                found += [(name, line, True) for line in block.replace("\\\n", "").splitlines() if line.strip()]
         for span in re.findall(r"`([^`\n]+)`", BLOCK.sub("", text)):
             if span.split(" ")[0] in (*PROGRAMS, "-S"):
                 found.append((name, span, False))
