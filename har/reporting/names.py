@@ -52,8 +52,8 @@ def model_name(key: str) -> str:
     added = rest.removeprefix(encoder).strip("_").replace("_", " + ")
     if not encoder and kind != "ensemble_":
         encoder, added = rest, ""
-    title = ", ".join(filter(None, [ROWS[kind].format(MODEL_NAMES.get(encoder, encoder)).strip(), added]))
-    return f"{title} (needs person boxes)" if "person" in key.split("_") else title
+    added = added.replace("person", "person boxes")
+    return ", ".join(filter(None, [ROWS[kind].format(MODEL_NAMES.get(encoder, encoder)).strip(), added]))
 
 
 def split_name(key: str) -> str:

@@ -23,8 +23,7 @@ from har.core.errors import HarError
 FILE = Path(__file__).parents[2] / "params.yaml"
 SHIPPED = ("sample", "coco")
 TRAINED = {
-    "activity": ("cnn_base", "fnn_base", "cnn_gen", "vit", "clip", "clip_patches", "siglip2", "multimodal",
-                 "feature"),
+    "activity": ("cnn_base", "fnn_base", "cnn_gen", "vit", "clip", "clip_patches", "siglip2", "multimodal", "feature"),
     "posture": ("vit", "clip", "siglip2"),
 }
 POLICIES = ("none", "horizontal_flip", "vertical_flip", "rotation", "color_jitter", "grayscale", "gaussian_blur",

@@ -171,6 +171,7 @@ def build_tables(
         notes = [
             _held_out_note(frame),
             OUT_OF_FOLD if out_of_fold else "",
+            BOXES if any("person" in row["model"].split("_") for row in rows) else "",
             found["table7"].notes[-1],
             _processor_note(processor, rows) if processor else "",
             protocol,
@@ -183,6 +184,7 @@ OUT_OF_FOLD = (
     "Out of fold: all drawn images, test among them, each predicted by models that were fitted without it (stage "
     "cross_validation); the interval holds no variance of training sets."
 )
+BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new photograph has no boxes."
 
 
 def _held_out_note(predictions: pd.DataFrame) -> str:

@@ -171,7 +171,8 @@ def _matrix(
     """Numbers from -limit to limit as coloured cells with their values; – where one is not defined."""
     from matplotlib.patches import Rectangle
 
-    with drawing(path, 7.2, 0.3 * max(len(rows), 1) + (2.2 if turned else 1.6)) as figure:
+    width = max(7.2, 3.4 + 0.36 * len(columns)) if turned else 7.2
+    with drawing(path, width, 0.3 * max(len(rows), 1) + (2.2 if turned else 1.6)) as figure:
         axis = figure.subplots()
         figure.suptitle(title, x=0.01, ha="left")
         if not values.size:
@@ -182,7 +183,7 @@ def _matrix(
         for (row, column), value in np.ndenumerate(values):
             if hidden is not None and hidden[row, column]:
                 continue
-            text = number(value, 2, sign=True)
+            text = number(value, 2, sign=not turned)  # many columns leave little room
             colour = "white" if abs(value) > 0.65 * limit else INK
             axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
             if marked is not None and marked[row, column]:
