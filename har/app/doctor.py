@@ -16,7 +16,7 @@ from har.core.errors import HarError
 PACKAGES = ("torch", "torchvision", "transformers", "dvc", "scikit-learn", "pandas", "matplotlib")
 PYTHON = ((3, 11), (3, 13))
 TIMEOUT = 5.0  # seconds to wait for a server
-SAMPLE_MINUTES, SAMPLE_CORES = 9, 2  # measured, without a GPU (README)
+SAMPLE_MINUTES, SAMPLE_CORES = 15, 2  # measured, without a GPU (README)
 
 
 class Finding(NamedTuple):
