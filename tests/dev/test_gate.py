@@ -139,7 +139,7 @@ class TestCommand:
     def test_an_unchanged_checkout_passes(self, checkout):
         done = run(checkout, "metrics", "baselines")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("## Metrics against HEAD: all 15 comparisons hold")
+        assert done.stdout.startswith("## Metrics against HEAD: all 21 comparisons hold")
 
     def test_a_breach_exits_with_one_and_tells_the_summary(self, checkout):
         (checkout / "metrics" / "cnn.json").write_text(json.dumps(metrics(accuracy=0.2)))
@@ -148,7 +148,7 @@ class TestCommand:
         done = run(checkout, "metrics", "baselines", GITHUB_STEP_SUMMARY=str(summary))
         assert done.returncode == 1
         assert "| cnn | test accuracy | 0.700 | 0.200 | -0.500 | 0.038 | **lower** |" in done.stdout
-        assert summary.read_text().startswith("before\n## Metrics against HEAD: 1 of 15")
+        assert summary.read_text().startswith("before\n## Metrics against HEAD: 1 of 21")
 
     def test_a_file_that_was_not_rebuilt_fails(self, checkout):
         (checkout / "baselines" / "majority.json").unlink()

@@ -149,5 +149,5 @@ def test_probe_rows_stand_in_the_metrics_as_one_run():
     told, _ = fitted_row(x, images, CLASSES, CONFIG)
     found = scalars(told[told["split"] != "train"], Report(confidence=0.95, resamples=100, seed=0))
     assert {split: (part["n"], part["runs"]) for split, part in found.items()} == {
-        "test": (20, 1), "extended": (20, 1)
+        "test": (20, 1), "held_out": (40, 1)
     }  # fmt: skip
