@@ -43,7 +43,7 @@ def check_fine_tuned(params: Params) -> None:
             from har.models import open_clip_door  # costs seconds: only where it is used
 
             models = (used | profile.variants()[0]).items()
-            users = [key for key, one in models if one.kind == "finetune" and one.backbone == name]
+            users = [key for key, one in models if one.fine_tuned and one.backbone == name]
             open_clip_door.check_fine_tuned(backbone, users)
 
 

@@ -60,7 +60,7 @@ def tables(context: Context, predictions: dict[str, pd.DataFrame], drawing: Draw
 def trained(context: Context) -> list[Trained]:
     """The trained models that see pixels."""
     kept = [Trained(run.model, context.data / "models" / name) for name, run in activity(context).items()]
-    return [model for model in kept if settings(model.folder).kind != "mlp"]
+    return [model for model in kept if settings(model.folder).sees_images]
 
 
 def activity(context: Context) -> dict[str, TrainRun]:
@@ -85,7 +85,7 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
             )
         for name, run in activity(context).items():
             model = settings(data / "models" / name)
-            if model.kind == "mlp" and model.backbone == encoder:
+            if not model.sees_images and model.backbone == encoder:
                 readers[run.model] = Head(data / "models" / name, texts if model.features == "similarity" else None)
         found.append(Frozen(encoder, data / "backbones" / encoder, readers))
     return found

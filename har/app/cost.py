@@ -87,7 +87,7 @@ def cost(params: Params, encoders: Mapping[str, Encoder], images: int, foreign: 
     downloaded = [encoders[name] for name in encoders if name in fetched]
     checkpoints = sum(one.checkpoint for one in downloaded)
     models = {name: profile.models[run.model] for name, run in params.run.train.items()}
-    tuned = [(encoders[model.backbone], model) for model in models.values() if model.kind == "finetune"]
+    tuned = [(encoders[model.backbone], model) for model in models.values() if model.fine_tuned]
     shown = [encoders[models[name].backbone] for name in profile.explain.models]
     weights = [4 * one.parameters for one, _ in tuned]
     jobs = 1 if profile.training.backend == "sequential" else profile.training.jobs
@@ -125,7 +125,7 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
     conditions = 1 + len(profile.masking.kinds) * len(profile.masking.shares)
 
     def fits(models, runs: int, size: float, asked: float) -> float:
-        found = (encoders[m.backbone].flops * (3 * m.epochs * size + asked) for m in models if m.kind == "finetune")
+        found = (encoders[m.backbone].flops * (3 * m.epochs * size + asked) for m in models if m.fine_tuned)
         return runs * sum(found)
 
     def named(names) -> list:
@@ -139,7 +139,7 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
     masked = min(test + extended, profile.masking.images) * (conditions + 3)  # and regions: cues, the person, the rest
     tries = len(noise.variants) * len(noise.bounds) + len(noise.erasing) + 1
     taught = 3 * noise.epochs * train + conditions * (noise.checks * validation + test + extended)
-    noisy = [encoders[m.backbone].flops for m in named([params.run.noise]) if m.kind == "finetune"]
+    noisy = [encoders[m.backbone].flops for m in named([params.run.noise]) if m.fine_tuned]
     found = {
         "embeddings": images * sum(one.flops * windows(params, name) for name, one in encoders.items()),
         "training": fits([model for _, model in tuned], seeds, train, images),

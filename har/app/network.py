@@ -186,7 +186,7 @@ def _own(folder: Path, config: Model | Row, classes: Sequence[str]) -> Network:
         encoder = Encoder(encoder_folder(folder, config))
         return OnViews(folder, config, classes, encoder, [(one.share, one.number) for one in crops])
     model, preprocess = load_own(folder, config, classes)
-    if config.kind != "mlp":
+    if config.sees_images:
         return Network(folder, model, classes, preprocess)
     from har.models.encoder import Encoder
 

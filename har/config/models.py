@@ -1,7 +1,7 @@
 """The blocks of params.yaml that describe backbones, models, probes and pre-training."""
 
 import shlex
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
     Field,
@@ -66,7 +66,18 @@ class Embed(Block):
 
 
 class Fit(Block):
-    """What every model trained by gradient descent has."""
+    """What every model trained by gradient descent has. A further architecture is a class here, in `Model` below, and a
+    function in har.models.build.ARCHITECTURES; what others need to know of it are the class variables.
+
+    Attributes:
+        sees_images: whether it reads images; otherwise embeddings of `backbone`.
+        fine_tuned: whether it starts from the checkpoint of `backbone` and is kept in the hub's format.
+        about: what it is, for model cards.
+    """
+
+    sees_images: ClassVar[bool] = True
+    fine_tuned: ClassVar[bool] = False
+    about: ClassVar[str]
 
     epochs: PositiveInt
     patience: NonNegativeInt
@@ -79,6 +90,7 @@ class Fit(Block):
 
 
 class Cnn(Fit):
+    about = "a small convolutional network, trained from scratch"
     kind: Literal["cnn"]
     input_size: Side
     fit: Literal["crop", "squash"]
@@ -103,6 +115,7 @@ class Cnn(Fit):
 
 
 class Dense(Fit):
+    about = "a small dense network on pixels, trained from scratch"
     kind: Literal["dense"]
     input_size: Side
     fit: Literal["crop", "squash"]
@@ -111,6 +124,8 @@ class Dense(Fit):
 
 
 class Finetune(Fit):
+    fine_tuned = True
+    about = "a pretrained image encoder with a new linear head, all of it fine-tuned"
     kind: Literal["finetune"]
     backbone: str
     pretrained: bool
@@ -142,6 +157,8 @@ class Finetune(Fit):
 
 
 class Mlp(Fit):
+    sees_images = False
+    about = "a small MLP on the frozen embeddings of a pretrained image encoder"
     kind: Literal["mlp"]
     backbone: str
     features: Literal["image", "similarity"]

@@ -196,7 +196,7 @@ class Params(Block):
             model = active.models[run.model]
             backbone = getattr(model, "backbone", "")
             # embeddings come from the backbone, so that both are there; a text head reads both
-            fine_tuned = model.kind == "finetune" and not model.of_texts
+            fine_tuned = model.fine_tuned and not model.of_texts
             fitting = [f"backbones/{backbone}"] * fine_tuned + [f"embeddings/{backbone}"] if backbone else ["store"]
             if run.input not in fitting:
                 expected = " or ".join(fitting)
@@ -217,7 +217,7 @@ class Params(Block):
                         f"{key}.models names {name}, which needs {encoder}: add {encoder} to run.encoders or take "
                         f"{name} out"
                     )
-        fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].kind == "finetune"]
+        fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].fine_tuned]
         for name in active.explain.models:
             if name not in fine_tuned:
                 raise ValueError(
@@ -225,7 +225,7 @@ class Params(Block):
                     f"{', '.join(fine_tuned) or 'none there'}"
                 )
         trained = [run.model for run in self.run.train.values() if run.task == "activity"]
-        _known("run.noise", [self.run.noise], [name for name in trained if active.models[name].kind != "mlp"])
+        _known("run.noise", [self.run.noise], [name for name in trained if active.models[name].sees_images])
         for name, model in active.variants()[0].items():
             _known(
                 f"run.encoders lacks what ablation.variants.{name} needs; its backbone",

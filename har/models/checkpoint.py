@@ -47,7 +47,7 @@ def load_own(folder: Path, config: Model, classes: Sequence[str]) -> tuple[nn.Mo
             raise ValueError(f"{path.name} {error}") from None
         weights = load_file(path)
         # the width of an MLP's input is that of its standardisation
-        width = weights["0.mean"].numel() if config.kind == "mlp" else 0
+        width = weights["0.mean"].numel() if not config.sees_images else 0
         try:
             check_shapes(lambda: build(config, classes, features=width)[0], weights)
         except ValueError as error:

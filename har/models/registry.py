@@ -85,7 +85,7 @@ def own_settings(folder: Path) -> tuple[Model, list[str]] | None:
     found, classes = settings(folder), config["classes"]
     if not isinstance(classes, list) or not all(map(is_text, classes)) or not 2 <= len(set(classes)) == len(classes):
         raise HarError(f"{folder}/config.json: classes must be a list of two or more different names")
-    if found.kind == "finetune":
+    if getattr(found, "fine_tuned", False):
         raise HarError(f"{folder}/config.json: kind finetune is kept in the hub's format")
     return found, classes
 

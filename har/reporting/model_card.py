@@ -12,12 +12,6 @@ from har.models.registry import Trained
 
 PAPER = "arXiv 2506.13458"
 SPLIT_NAMES = {"validation": "validation", "test": "test", HELD_OUT: "test and extended"}
-KINDS = {
-    "cnn": "a small convolutional network, trained from scratch",
-    "dense": "a small dense network on pixels, trained from scratch",
-    "finetune": "a pretrained image encoder with a new linear head, all of it fine-tuned",
-    "mlp": "a small MLP on the frozen embeddings of a pretrained image encoder",
-}
 
 ON_EMBEDDING = (
     "transformers has no class for this head. Its CLIPVisionModelWithProjection or SiglipVisionModel opens the encoder "
@@ -102,8 +96,8 @@ def _about(one: Trained, profile: Profile, classes: tuple[str, ...]) -> str:
     backbone = _backbone(one, profile)
     text = (
         f"Tells from one photograph which of {len(classes)} activities its people show: {', '.join(classes)}. It is "
-        f"{KINDS[one.settings.kind]}, {one.metrics['parameters']:,} trained "
-        f"parameters, made by har-still, a reproducible pipeline of {PAPER}."
+        f"{one.settings.about}, {one.metrics['parameters']:,} trained parameters, made by har-still, a reproducible "
+        f"pipeline of {PAPER}."
     )
     if backbone is None:
         return text

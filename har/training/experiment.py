@@ -34,7 +34,7 @@ def images(config: Model, store: Store, image_ids: Sequence[int], backbone: Path
     """The store's images as the model of `config` wants them: uint8 [n, 3, size, size]."""
     if getattr(config, "view", "image") == "person":
         store = PersonStore(store.folder, config.person_margin)
-    preprocess = from_folder(backbone) if config.kind == "finetune" else Preprocess(config.input_size, config.fit)
+    preprocess = from_folder(backbone) if config.fine_tuned else Preprocess(config.input_size, config.fit)
     return preprocess.load(store, image_ids)
 
 

@@ -176,9 +176,9 @@ def record(
 
 def _prepare_parameters(model, config: Model, prepare, x, y, rows, backbone, texts) -> list[dict]:
     """Start values that depend on the training images, and the optimiser's parameter groups."""
-    if config.kind == "mlp":
+    if not config.sees_images:
         model[0].fit(x[rows])
-    if config.kind == "finetune":
+    if config.fine_tuned:
         from har.models.classifier import layer_groups
         from har.models.lora import adapt
 
@@ -260,7 +260,7 @@ def save(model, config: Model, classes: list[str], folder: Path, backbone: Path 
     pipelines open the folder; with the text tower where the head is of texts), else state dict and classes.
     config.json holds `config` as well."""
     folder.mkdir(parents=True, exist_ok=True)
-    if config.kind == "finetune":
+    if config.fine_tuned:
         from har.models.lora import merge
 
         merge(model)

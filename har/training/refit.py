@@ -110,7 +110,7 @@ def _fit(
         fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)
         return Fitted(fitted.probabilities(recipe.x[fit.predict_rows]))
     missing = set(range(len(classes))) - set(y[fit.train].tolist())
-    if missing and recipe.config.kind == "finetune":  # its head starts as a regression on all classes
+    if missing and recipe.config.fine_tuned:  # its head starts as a regression on all classes
         raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
     from har.training.loop import train  # torch takes seconds to load: in the process that trains, not before
 

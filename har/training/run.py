@@ -41,9 +41,8 @@ def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
     """The modules that training or fitting `configs` imports: what takes a fresh process seconds."""
     modules = set()
     for config in configs:
-        kind = getattr(config, "kind", "probe")
-        modules |= {"sklearn.linear_model"} if kind == "probe" else {"har.training.loop", "torch._dynamo"}
-        if kind == "finetune":
+        modules |= {"sklearn.linear_model"} if isinstance(config, Probe) else {"har.training.loop", "torch._dynamo"}
+        if getattr(config, "fine_tuned", False):
             modules |= {"har.models.classifier", "transformers.modeling_utils"}
             if config.head == "probe":
                 modules.add("sklearn.linear_model")

@@ -25,11 +25,11 @@ class Given(NamedTuple):
 
 def inputs(context: Context, config: Model, images: pd.DataFrame, classes: Sequence[str]) -> Given:
     """What `config` is given of `images` (image_id)."""
-    if config.kind == "mlp":
+    if not config.sees_images:
         found = embeddings.read(context.data / "embeddings" / config.backbone)
         return Given(found.rows(images.image_id, config.features, classes), None, None)
     store, backbone, texts = Store(context.data / "store"), None, None
-    if config.kind == "finetune":
+    if config.fine_tuned:
         backbone = context.data / "backbones" / config.backbone
         if config.of_texts:
             embedded = embeddings.read(context.data / "embeddings" / config.backbone)

@@ -41,7 +41,7 @@ class Trained:
     @property
     def preprocess(self) -> Preprocess:
         config = settings(self.folder)
-        if config.kind == "finetune":
+        if config.fine_tuned:
             return from_folder(self.folder)
         return Preprocess(config.input_size, config.fit)
 
