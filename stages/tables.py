@@ -30,6 +30,7 @@ def tables(context: Context) -> None:
         processor=processor(),
         out_of_fold=out_of_fold(read_csv(folds, "a table of the reports", text=False)),
         protocol=context.protocol,
+        seen=context.seen,
     )
     write_tables(built, context.reports / "tables")
     if "summary" in built:

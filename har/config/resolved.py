@@ -13,7 +13,8 @@ def resolved(params: Params) -> dict:
     run.train lists names alone, since a name says task and model. A task that an entry of `run` asks for and the
     profile does not have holds no classes. Some keys are taken together for stages that would otherwise depend on all
     models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
-    `already`, the policies under which `run` trains CNN_base anyhow; `views`, what of an image each encoder sees.
+    `seen`, the scenes that each miniature saw in pre-training; `already`, the policies under which `run` trains
+    CNN_base anyhow; `views`, what of an image each encoder sees.
     `rows` holds those of this run, also the ones that every encoder has. `protocol`: in words, whether the
     settings are those of docs/protocol.md.
     """
@@ -33,6 +34,11 @@ def resolved(params: Params) -> dict:
         },
         "already": [name for name in run.policies if CNN_BASE in run.train and profile.policies[name] == own],
         "sources": {name: profile.backbones[name].source for name in run.encoders},
+        "seen": {
+            name: sum(params.pretrain.models[name].samples)
+            for name in run.encoders
+            if profile.backbones[name].source == "pretrain"
+        },
         "views": {name: views_of(rows.values(), name) for name in run.encoders},
         **profile.model_dump(),
         "rows": {name: row.model_dump() for name, row in rows.items()},

@@ -28,9 +28,10 @@ ALWAYS = ("profile", "training.jobs", "training.backend", "training.ray", "store
 class Context:
     """params and profile hold what dvc.yaml lists under the stage's params, and ALWAYS; no more.
 
-    sources: where each encoder of the run comes from. views: what of an image each sees. already: policies of
-    augmentation under which `run` trains CNN_base anyhow, as a model of its own. protocol: whether the settings are
-    those of docs/protocol.md, in words. reports: what publish copies to `published`, which is in git.
+    sources: where each encoder of the run comes from. seen: scenes that each miniature saw in pre-training. views: what
+    of an image each encoder sees. already: policies of augmentation under which `run` trains CNN_base anyhow, as a
+    model of its own. protocol: whether the settings are those of docs/protocol.md, in words. reports: what publish
+    copies to `published`, which is in git.
     """
 
     params: Params
@@ -39,6 +40,7 @@ class Context:
     reports: Path
     published: Path
     sources: dict[str, str]
+    seen: dict[str, int]
     views: dict[str, list[str]]
     already: list[str]
     protocol: str
@@ -103,7 +105,7 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]
         run["train"] = {f"{task}-{model}": {"task": task, "model": model} for task, model in runs}
-    others = {key: found.pop(key, None) for key in ("sources", "views", "already", "protocol")}
+    others = {key: found.pop(key, None) for key in ("sources", "seen", "views", "already", "protocol")}
     name = found.pop("profile")
     blocks = {key: _as(field.annotation, found.pop(key)) for key, field in Params.model_fields.items() if key in found}
     return Params.model_construct(profile=name, **blocks), _as(Profile, found), others

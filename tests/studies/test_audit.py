@@ -431,7 +431,9 @@ def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
         checks = profile.audit.model_copy(update={"vcoco": pin})
         changed = profile.model_copy(update={"data": server, "audit": checks})
         sources = {checks.encoder: "pretrain"}
-        stage.audit(Context(params, changed, data, tmp_path / "reports", tmp_path / "published", sources, {}, [], ""))
+        stage.audit(
+            Context(params, changed, data, tmp_path / "reports", tmp_path / "published", sources, {}, {}, [], "")
+        )
     out = tmp_path / "reports" / "audit"
     names = ("leakage", "pairs", "labels", "label_confusion")
     kinds = ("csv", "html", "md")

@@ -129,6 +129,7 @@ def build_tables(
     processor: str = "",
     out_of_fold: Mapping[str, Mapping] | None = None,
     protocol: str = "",
+    seen: Mapping[str, int] | None = None,
 ) -> dict[str, Table]:
     """Every table by name: table2 to table7, differences, summary. A table of which no row was trained is left out, a
     row that is missing is named below its table.
@@ -143,6 +144,7 @@ def build_tables(
         processor: on which the predictions were made, said below the summary; empty: not said.
         out_of_fold: as in `summary_table`.
         protocol: whether the settings are those of docs/protocol.md, in words.
+        seen: scenes that each miniature saw in pre-training.
     """
     options = {"resamples": resamples, "seed": seed, "level": level}
     every = {key: summarise(frame, SPLITS, **options) for key, frame in predictions.items()}
@@ -173,6 +175,7 @@ def build_tables(
             OUT_OF_FOLD if out_of_fold else "",
             BOXES if any("person" in row["model"].split("_") for row in rows) else "",
             found["table7"].notes[-1],
+            _seen_note(seen or {}),
             _processor_note(processor, rows) if processor else "",
             protocol,
         ]
@@ -185,6 +188,18 @@ OUT_OF_FOLD = (
     "cross_validation); the interval holds no variance of training sets."
 )
 BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new photograph has no boxes."
+
+
+def _seen_note(seen: Mapping[str, int]) -> str:
+    """What pre-training showed each miniature (har.training.pretrain), so that nobody takes them for alike."""
+    texts = [f"{model_name(name)} {count / 1e6:.2f} million" for name, count in seen.items() if name != "vit"]
+    said = [f"{' and '.join(texts)} scenes with captions, which often name the activity"] if texts else []
+    if "vit" in seen:
+        said.append(
+            f"ViT {seen['vit'] / 1e6:.2f} million scenes with the place, light, things and animals in them, never an "
+            "activity"
+        )
+    return f"Pre-training saw unequal things: {'; '.join(said)}." if said else ""
 
 
 def _held_out_note(predictions: pd.DataFrame) -> str:
