@@ -110,7 +110,7 @@ def _bytes(folder: Path) -> int:
 def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) -> Iterator[Finding]:
     """The two doors, data and backbones: what is already here needs no server. Weights' bytes go to `sizes`."""
     profile, data = params.active, root / "data" / params.profile
-    needed = []
+    needed, hub = [], os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     if profile.data.source == "server":
         server = profile.data.server
         url = f"{server.url.rstrip('/')}/{server.annotations}"
@@ -121,7 +121,6 @@ def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) ->
         backbone = profile.backbones[name]
         here = _place(params, root, name) is not None
         if backbone.source == "hub":
-            hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
             url = f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
             needed.append((f"hub, {name}", name, url, here))
         elif backbone.source == "open_clip" and not backbone.local:
@@ -132,7 +131,6 @@ def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) ->
             except HarError as error:
                 yield Finding(f"open_clip, {name}", str(error), blocks=True)
                 continue
-            hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
             url = f"{hub}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
             needed.append((f"hub, {name}", name, url, here))
         elif backbone.source == "folder":

@@ -101,23 +101,18 @@ class OnEmbeddings(Network):
         return self.model(unit if self.texts is None else unit @ self.texts.T)
 
 
-class OnViews(Network):
+class OnViews(OnEmbeddings):
     """A row of har.config.rows behind a frozen encoder: `square` gives its windows, uint8 [windows, 3, size, size]."""
 
     def __init__(self, folder: Path, row: ProbeRow, classes: Sequence[str], encoder, crops: Sequence[tuple]):
         views = [cuts(view, crops) for view in row.views]
-        self.encoder, self.windows, self.sizes = encoder, [cut for view in views for cut in view], list(map(len, views))
+        self.windows, self.sizes = [cut for view in views for cut in view], list(map(len, views))
         self.side_by_side = row.kind == "probe"
         with opening(folder / WEIGHTS, "the weights of a row"):
             state = load_file(folder / WEIGHTS)
             model = nn.Linear(*reversed(state["weight"].shape))
             model.load_state_dict(state)
-        super().__init__(folder, model, classes, encoder.preprocess)
-
-    def to(self, device: str) -> None:
-        super().to(device)
-        self.encoder.device = device
-        self.encoder.model.to(device)
+        super().__init__(folder, model, classes, encoder, None)
 
     def square(self, image: Image.Image) -> np.ndarray:
         whole = np.asarray(image)
@@ -179,20 +174,19 @@ def _own(folder: Path, config: Model | Row, classes: Sequence[str]) -> Network:
     if config.kind == "ensemble":
         return Together(folder, [_member(folder, name, classes) for name in config.members], classes)
     if config.kind in ("probe", "zero_shot"):
-        from har.models.encoder import Encoder
-
         crops = validate(Seen, {"crops": read_config(folder).get("crops")}, f"{folder}/config.json").crops
-        torch.manual_seed(0)  # as below
-        encoder = Encoder(encoder_folder(folder, config))
-        return OnViews(folder, config, classes, encoder, [(one.share, one.number) for one in crops])
+        return OnViews(folder, config, classes, _encoder(folder, config), [(one.share, one.number) for one in crops])
     model, preprocess = load_own(folder, config, classes)
     if config.sees_images:
         return Network(folder, model, classes, preprocess)
+    return OnEmbeddings(folder, model, classes, _encoder(folder, config), _texts(folder, config, classes))
+
+
+def _encoder(folder: Path, config: Mlp | ProbeRow):
     from har.models.encoder import Encoder
 
     torch.manual_seed(0)  # a backbone without weights (source: random) gets the ones that har.training.embed drew
-    encoder = Encoder(encoder_folder(folder, config))
-    return OnEmbeddings(folder, model, classes, encoder, _texts(folder, config, classes))
+    return Encoder(encoder_folder(folder, config))
 
 
 class Seen(Block):

@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words
+from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words, _distinct
 
 
 class Backbone(Block):
@@ -187,8 +187,7 @@ class Lora(Block):
 
     @model_validator(mode="after")
     def _seeds_differ(self):
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds repeats a number, expected different ones")
+        _distinct("seeds", self.seeds, "number")
         try:
             shlex.split(self.launch)
         except ValueError as error:

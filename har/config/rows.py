@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from har.config.load import Block
-from har.config.types import View, _known
+from har.config.types import View, _distinct, _known
 
 
 class ProbeRow(Block):
@@ -18,8 +18,7 @@ class ProbeRow(Block):
 
     @model_validator(mode="after")
     def _views_differ(self):
-        if len(set(self.views)) < len(self.views):
-            raise ValueError("views repeats a view, expected different ones")
+        _distinct("views", self.views, "view")
         return self
 
 
@@ -37,8 +36,7 @@ class EnsembleRow(Block):
 
     @model_validator(mode="after")
     def _members_differ(self):
-        if len(set(self.members)) < len(self.members):
-            raise ValueError("members repeats a name, expected different ones")
+        _distinct("members", self.members, "name")
         return self
 
 

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, MaskKind, Seed, _known
+from har.config.types import Fraction, Hex64, MaskKind, Seed, _distinct, _known
 
 
 class CrossValidation(Block):
@@ -51,8 +51,7 @@ class Ablation(Block):
 
     @model_validator(mode="after")
     def _fits(self):
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds repeats a number, expected different ones")
+        _distinct("seeds", self.seeds, "number")
         _known("reference", [self.reference], self.variants)
         return self
 
@@ -143,8 +142,7 @@ class Masking(Block):
         if sorted(set(self.shares)) != self.shares:
             raise ValueError("shares must rise, expected each larger than the one before")
         for key in ("kinds", "fills"):
-            if len(set(getattr(self, key))) < len(getattr(self, key)):
-                raise ValueError(f"{key} repeats a mask, expected different ones")
+            _distinct(key, getattr(self, key), "mask")
         if self.fills[0] != "black":
             raise ValueError("fills must begin with black, which drawn masks and those of things are filled with")
         return self

@@ -11,7 +11,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Probability, Seed, Share
+from har.config.types import Fraction, Probability, Seed, Share, _distinct
 
 
 class TrainRun(Block):
@@ -47,8 +47,7 @@ class Training(Block):
 
     @model_validator(mode="after")
     def _seeds_differ(self):
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds repeats a number, expected different ones")
+        _distinct("seeds", self.seeds, "number")
         return self
 
 

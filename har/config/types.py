@@ -46,6 +46,11 @@ def check_labels(labels: Iterable[str]) -> None:
             raise ValueError(f"{other} and {label} differ only in case or the form of characters; rename one of them")
 
 
+def _distinct(key: str, values: list, noun: str) -> None:
+    if len(set(values)) < len(values):
+        raise ValueError(f"{key} repeats a {noun}, expected different ones")
+
+
 def _known(key: str, names: list[str], valid) -> None:
     unknown = [n for n in names if n not in valid]
     if unknown:

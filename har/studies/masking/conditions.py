@@ -25,7 +25,7 @@ import numpy as np
 
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
-from har.studies.masking.regions import FILLS, hide, relevant, seen
+from har.studies.masking.regions import FILLS, relevant, seen
 from har.studies.masking.shapes import GRID, STRIPES, drawn_mask
 
 NONE = "none"
@@ -161,15 +161,15 @@ def masked(
                     kind, share, size, size, seed=drawing.seed, image_id=int(image_id), grid=drawing.grid,
                     stripes=drawing.stripes,
                 )  # fmt: skip
-            yield drawn_name(kind, share), every, *_black(images, masks)
+            yield drawn_name(kind, share), every, *_filled(images, masks)
     for name, region in regions.items():
         masks = region.unpack()
-        yield f"hide_{name}", region.rows, *_black(images[region.rows], masks)
+        yield f"hide_{name}", region.rows, *_filled(images[region.rows], masks)
         if name != "things":
-            yield f"keep_{name}", region.rows, *_black(images[region.rows], ~masks)
+            yield f"keep_{name}", region.rows, *_filled(images[region.rows], ~masks)
         for fill in drawing.fills[1:] if name in (BOX, ELSEWHERE) else ():
-            yield filled_name(name, fill), region.rows, FILLS[fill](images[region.rows], masks), masks.mean((1, 2))
+            yield filled_name(name, fill), region.rows, *_filled(images[region.rows], masks, fill)
 
 
-def _black(images: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return hide(images, masks), masks.mean((1, 2))
+def _filled(images: np.ndarray, masks: np.ndarray, fill: str = "black") -> tuple[np.ndarray, np.ndarray]:
+    return FILLS[fill](images, masks), masks.mean((1, 2))
