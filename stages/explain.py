@@ -1,5 +1,6 @@
 """Where the fine-tuned models look: maps of every class, their scores beside those of simpler maps, Figure 4."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from har.core.parallel import side_by_side
 from har.data.coco.annotations import read_records
 from har.data.split import read_split
 from har.data.store import Store
+from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.explain import explain as run
 from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
 from har.studies.explain.report import build_tables
+from har.training import embeddings
 from stages.lib.context import Context, stage
 from stages.lib.header import header
 from stages.lib.resumed import resumed
@@ -23,22 +26,23 @@ from stages.lib.resumed import resumed
 @resumed
 def explain(context: Context, *, keep: Path) -> None:
     profile, data, name = context.profile, context.data, context.params.profile
-    settings, out = profile.explain, context.reports / "explain"
+    config, out = profile.explain, context.reports / "explain"
     split = read_split(data / "split.csv")
     records = read_records(data / "annotations/captions.json", data / "annotations/instances.json")
     records = {image_id: records[image_id] for image_id in split.image_id if image_id in records}
     boxes = {image_id: np.vstack([record.boxes, record.crowds]) for image_id, record in records.items()}
     sizes = {image_id: (record.width, record.height) for image_id, record in records.items()}
-    runs = {key: context.params.run.train[key] for key in settings.models}
+    runs = {key: context.params.run.train[key] for key in config.models}
     work = (
         delayed(run.explain)(
             data / "models" / key,
             data / "store",
-            run.choose(split[split.label.isin(profile.tasks[one.task])], settings),
+            run.choose(split[split.label.isin(profile.tasks[one.task])], config),
             boxes,
             sizes,
-            settings,
+            config,
             profile.training.device,
+            prompts(data, key, profile.tasks[one.task]),
         )
         for key, one in runs.items()
     )
@@ -60,10 +64,19 @@ def explain(context: Context, *, keep: Path) -> None:
     tables = build_tables(found, header(context), **options)
     write_tables(tables, out)
     figure_curves(found, out / "curves.png", f"Deletion and insertion, profile {name}")
-    if examples := choose_examples(found, settings.examples, settings.seed):
+    if examples := choose_examples(found, config.examples, config.seed):
         store = Store(data / "store")
         figure_maps(found, examples, store.image, out / "figure4.png", f"What speaks for each class, profile {name}")
     print(tables["differences"].markdown())
+
+
+def prompts(data: Path, key: str, classes: Sequence[str]) -> np.ndarray | None:
+    """The classes' prompts in the space of the model's embedding, where it sees one that was trained with texts."""
+    model = settings(data / "models" / key)
+    folder = data / "embeddings" / model.backbone
+    if model.pool != "embedding" or not (folder / "texts.npy").exists():
+        return None
+    return embeddings.texts(folder, classes)
 
 
 if __name__ == "__main__":

@@ -132,9 +132,9 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
         return [profile.models[name] for name in names if name in profile.models]
 
     curve, folds, explain, noise = profile.learning_curve, profile.cross_validation, profile.explain, profile.noise
-    asked = validation + test + min(extended, explain.extended)
-    # forward, rollout and a backward pass a class; then two curves for each of four maps
-    each = 2 + 2 * len(profile.curate.classes)
+    asked = curated + min(extended, explain.extended)
+    # forward, rollout and a backward pass a class and head; then two curves for each of four maps
+    each = 2 + 2 * len(profile.curate.classes) * len(explain.heads)
     passes = each * asked + 8 * (explain.steps + 1) * sum(min(n, explain.curves) for n in (validation, test, extended))
     masked = min(test + extended, profile.masking.images) * (conditions + 3)  # and regions: cues, the person, the rest
     tries = len(noise.variants) * len(noise.bounds) + len(noise.erasing) + 1

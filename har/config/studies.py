@@ -108,7 +108,7 @@ class Explain(Block):
     """Which models are explained on which images, and how."""
 
     models: list[str]
-    blocks: NonNegativeInt
+    heads: Annotated[list[Literal["own", "text"]], Field(min_length=1)]
     extended: NonNegativeInt
     curves: NonNegativeInt
     steps: PositiveInt

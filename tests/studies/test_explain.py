@@ -12,27 +12,30 @@ import torch
 from conftest import CLASSES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
 
 from har.config.studies import Explain
 from har.core.errors import HarError
 from har.models.classifier import classifier, finetuned, head_of
 from har.models.preprocess import from_folder
+from har.reporting.tables.columns import figures
 from har.studies.explain.explain import SCORES, Explanation, choose, explain, write
+from har.studies.explain.faithfulness import patch_auc
 from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
-from har.studies.explain.legrad import METHODS, legrad
+from har.studies.explain.legrad import METHODS, min_max, relevance
 from har.studies.explain.report import build_tables, verdicts
 
-SETTINGS = Explain(models=[], blocks=0, extended=9, curves=9, steps=4, batch_size=3, examples=2, seed=0)
+SETTINGS = Explain(models=[], heads=["own", "text"], extended=9, curves=9, steps=4, batch_size=3, examples=2, seed=0)
 IMAGES = pd.DataFrame(
     {
         "image_id": [3, 5, 7, 12],
         "label": ["walking", "sitting", "standing", "walking"],
-        "split": ["validation", "test", "test", "extended"],
+        "split": ["train", "test", "test", "extended"],
     }
 )
 SIZES = {3: (50, 80), 5: (48, 48), 7: (90, 60), 12: (64, 64)}
 # image 7 is cropped to its columns 15 to 75: its person stands in the strip that a crop loses
-BOXES = {3: [[0, 0, 50, 80]], 5: [[12, 12, 24, 36], [0, 0, 12, 12]], 7: [[0, 0, 12, 60]], 12: [[0, 32, 64, 32]]}
+BOXES = {3: [[0, 0, 25, 80]], 5: [[12, 12, 24, 36], [0, 0, 12, 12]], 7: [[0, 0, 12, 60]], 12: [[0, 32, 64, 32]]}
 BOXES = {key: np.array(value, float) for key, value in BOXES.items()}
 
 
@@ -81,11 +84,11 @@ class TestChoice:
         change = {"extended": extended, "curves": curves, "seed": seed}
         found = choose(split, SETTINGS.model_copy(update=change))
         counts = found["split"].value_counts()
-        assert counts.get("train", 0) == 0
-        assert (counts["validation"], counts["test"], counts.get("extended", 0)) == (4, 4, min(n, extended))
+        assert (counts["train"], counts["validation"], counts["test"]) == (4, 4, 4)
+        assert counts.get("extended", 0) == min(n, extended)
         assert found["image_id"].is_monotonic_increasing
         told = found.groupby("split")["curves"].sum()
-        assert told["validation"] == 0
+        assert told["train"] == told["validation"] == 0
         assert told["test"] == min(4, curves)
         assert told.get("extended", 0) == min(n, extended, curves)
         again = choose(split.sample(frac=1, random_state=1), SETTINGS.model_copy(update=change))
@@ -108,14 +111,14 @@ class TestExplanation:
             assert index.to_dict("list") == {"image_id": [3, 5, 7, 12]}
             assert json.loads((tmp_path / name / "about.json").read_text()) == {
                 "classes": CLASSES, "side": 4, "fit": "crop" if name == "clip" else "squash", "crop_pct": 1.0,
-                "method": "legrad", "blocks": 0,
+                "method": "legrad", "head": "own", "blocks": one.about["blocks"],
             }  # fmt: skip
 
     def test_row_for_row_the_maps_and_probabilities_are_the_models_own(self, explained, trained, store):
         for (_, name), one in explained.items():
             model, preprocess = finetuned(trained[name]), from_folder(trained[name])
             x = preprocess.normalise(torch.from_numpy(preprocess.load(store, [12, 7])))
-            expected = legrad(model, x).numpy()
+            expected = min_max(relevance(model, x)[:, -one.about["blocks"] :].sum(1)).numpy()
             np.testing.assert_allclose(one.maps[[3, 2]], expected, atol=2e-3)  # of half precision
             with torch.no_grad():
                 own = model(x).logits.double().softmax(1).numpy()
@@ -127,24 +130,41 @@ class TestExplanation:
             assert set(one.scores["image_id"]) == {5, 7, 12}
             assert (one.scores.groupby("image_id")["method"].agg(list).map(tuple) == tuple(METHODS)).all()
             assert one.scores[["deletion", "insertion"]].notna().all(axis=None)
-            values = one.scores[["area", *SCORES]].astype(float)
+            values = one.scores[list(SCORES)].astype(float)
             assert ((values >= 0) & (values <= 1) | values.isna()).all(axis=None)
             half = one.scores[one.scores["image_id"] == 12]
-            assert half["area"].tolist() == pytest.approx([0.5] * 4)
             # of the lower half of a Gaussian in the centre
-            assert half.set_index("method").loc["centre", "inside"] == pytest.approx(0.5)
+            assert half.set_index("method").loc["centre", "auc"] == pytest.approx(0.5)
 
     def test_legrad_is_scored_with_the_map_of_the_predicted_class(self, explained):
         for one in explained.values():
             half = one.scores[(one.scores["image_id"] == 12) & (one.scores["method"] == "legrad")]
             values = one.maps[3, one.probabilities[3].argmax()].astype(float)
-            assert half["inside"].item() == pytest.approx(values[2:].sum() / values.sum(), abs=2e-3)
+            assert half["auc"].item() == pytest.approx(roc_auc_score(np.repeat([0, 1], 8), values.ravel()), abs=0.02)
+
+    def test_head_and_blocks_are_those_that_find_persons_best_on_images_to_choose_on(self, trained, store_folder):
+        texts = np.eye(3, head_of(finetuned(trained["clip"])).in_features, dtype=np.float32)
+        one = explain(trained["clip"], store_folder, choose(IMAGES, SETTINGS), BOXES, SIZES, SETTINGS, texts=texts)
+        assert one.candidates[["head", "blocks"]].values.tolist() == [["own", 2], ["own", 1], ["text", 2], ["text", 1]]
+        best = one.candidates.loc[one.candidates["auc"].idxmax()]
+        assert (one.about["head"], one.about["blocks"]) == (best["head"], best["blocks"])
+        person = np.zeros((1, 4, 4), bool)
+        person[0, :, :2] = True  # image 3, the only one to choose on
+        auc = patch_auc(one.maps[0, one.probabilities[0].argmax()][None].astype(float), person)
+        assert auc == pytest.approx(best["auc"], abs=0.02)
+        table = build_tables({("activity", "clip"): one}, "header", resamples=100)["candidates"]
+        assert table.frame["chosen"].tolist() == [place == best.name for place in range(4)]
+        for heads in (["own"], ["text"]):
+            few = explain(
+                trained["clip"], store_folder, choose(IMAGES, SETTINGS), BOXES, SIZES,
+                SETTINGS.model_copy(update={"heads": heads}), texts=texts,
+            )  # fmt: skip
+            assert few.candidates["head"].unique().tolist() == [few.about["head"]] == heads
 
     def test_a_person_outside_the_crop_has_no_place_in_box_scores(self, explained):
         for (_, name), one in explained.items():
             outside = one.scores[one.scores["image_id"] == 7]
-            assert outside[["inside", "pointing"]].isna().all(axis=None) == (name == "clip")
-            assert (outside["area"] == 0).all() == (name == "clip")
+            assert outside["auc"].isna().all() == (name == "clip")
             assert outside["deletion"].notna().all()
 
     def test_curves_start_and_end_with_the_prediction(self, explained):
@@ -201,91 +221,86 @@ class TestFinetuned:
             finetuned(checkpoints["clip"])
 
 
-def scored(inside_legrad, inside_centre, n=40, split="extended"):
+def scored(auc_legrad, auc_centre, n=40, split="extended"):
     """An Explanation with nothing but scores, random ones about these means."""
     random = np.random.default_rng(0)
     rows = []
     for i in range(n):
         for method in METHODS:
-            mean = {"legrad": inside_legrad, "centre": inside_centre}.get(method, 0.3)
-            row = {"image_id": i, "split": split, "method": method, "area": 0.2 if i else 0.0, "pointing": 1.0}
-            row |= {"inside": mean + random.normal(0, 0.02), "deletion": 0.4, "insertion": 0.6}
-            rows.append(row if i else row | {"inside": None, "pointing": None})
-    frame = pd.DataFrame(rows)
-    return Explanation(pd.DataFrame(), np.zeros((0, 3)), np.zeros((0, 3, 4, 4)), frame, pd.DataFrame(), {})
+            mean = {"legrad": auc_legrad, "centre": auc_centre}.get(method, 0.5)
+            row = {"image_id": i, "split": split, "method": method, "deletion": 0.4, "insertion": 0.6}
+            rows.append(row | {"auc": mean + random.normal(0, 0.02) if i else None})
+    frame, none = pd.DataFrame(rows), pd.DataFrame(columns=["head", "blocks", "auc"])
+    return Explanation(pd.DataFrame(), np.zeros((0, 3)), np.zeros((0, 3, 4, 4)), frame, pd.DataFrame(), none, {})
 
 
 class TestTables:
     @pytest.mark.parametrize(
-        ("legrad_share", "said"),
+        ("auc", "said"),
         [
-            (0.5, "so it beats the centre bias."),
-            (0.1, "so it does not beat the centre bias, it stays below it."),
-            (0.3, "so it does not beat the centre bias: the interval holds 0."),
+            (0.8, "above attention rollout ("),
+            (0.3, "below attention rollout ("),
+            (0.5, "not told apart from attention rollout ("),
+            (0.9, "and above centre bias ("),
+            (0.6, "and below centre bias ("),
+            (0.7, "and not told apart from centre bias ("),
         ],
     )
-    def test_the_verdict_follows_from_the_interval(self, legrad_share, said):
-        tables = build_tables({("activity", "clip"): scored(legrad_share, 0.3)}, "header", resamples=500)
+    def test_the_verdict_follows_from_the_intervals(self, auc, said):
+        tables = build_tables({("activity", "clip"): scored(auc, 0.7)}, "header", resamples=500)
         row = tables["differences"].frame.set_index("rival").loc["centre"]
-        assert row["inside_low"] <= row["inside"] <= row["inside_high"]
-        (sentence,) = [note for note in tables["differences"].notes if "centre bias =" in note]
-        assert sentence.startswith(
-            "CLIP (activity, extended, n = 39): inside the person boxes, LeGrad − centre bias = "
-        )
-        assert f"{said} Deletion: it is open whether" in sentence  # all alike in `scored`
-        assert sentence in tables["differences"].markdown()
+        assert row["auc_low"] <= row["auc"] <= row["auc_high"]
+        sentence = tables["differences"].notes[0]
+        assert sentence.startswith("CLIP (activity, extended, n = 39): LeGrad ranks persons with patch AUC 0.")
+        assert said in sentence
+        assert "the prediction falls, not shown to be faster or slower than attention rollout" in sentence  # all alike
 
     @pytest.mark.parametrize(
         ("gap", "said"),
         [
-            (
-                (-0.1, -0.2, -0.05),
-                "Deletion: the prediction depends on LeGrad's patches more than on those in the centre (",
-            ),
-            ((0.1, 0.05, 0.2), "Deletion: the prediction depends on the patches in the centre more than on LeGrad's ("),
-            ((None, None, None), "it beats the centre bias."),
+            ((-0.1, -0.2, -0.05), "falls, faster than attention rollout"),
+            ((0.1, 0.05, 0.2), "falls, slower than attention rollout"),
         ],
     )
     def test_the_verdict_tells_looking_elsewhere_from_a_poor_map(self, gap, said):
-        row = {"task": "activity", "model": "clip", "split": "test", "rival": "centre", "inside_n": 9, "deletion_n": 9}
-        row |= {"inside": 0.2, "inside_low": 0.1, "inside_high": 0.3}
-        row |= dict(zip(("deletion", "deletion_low", "deletion_high"), gap, strict=True))
-        (sentence,) = verdicts([row, row | {"rival": "random"}])
-        assert said in sentence
-        assert ("Deletion" in sentence) == (gap[0] is not None)
+        place = {"task": "activity", "model": "clip", "split": "test"}
+        row = place | figures("auc", 0.7, 0.6, 0.8) | {"method": "legrad", "n": 9}
+        gaps = [place | {"rival": "centre"} | figures("auc", 0.2, 0.1, 0.3) | figures("deletion", *gap)]
+        gaps.append(gaps[0] | {"rival": "rollout"})
+        assert said in verdicts([row | {"deletion": 0.4}], gaps)[0]
+        assert "deleted" not in verdicts([row | {"deletion": None}], gaps)[0]
 
     def test_the_verdict_takes_the_larger_split(self):
-        small, large = scored(0.5, 0.3, 12, "test"), scored(0.1, 0.3)
+        small, large = scored(0.8, 0.7, 12, "test"), scored(0.6, 0.7)
         both = replace(small, scores=pd.concat([small.scores, large.scores]))
         notes = build_tables({("activity", "vit"): both}, "header", resamples=200)["differences"].notes
-        (sentence,) = [note for note in notes if "so it" in note]
+        (sentence,) = [note for note in notes if "patch AUC 0" in note]
         assert "extended, n = 39" in sentence
-        assert "stays below" in sentence
+        assert "below centre bias" in sentence
 
     def test_means_intervals_and_the_images_left_out(self):
-        one = scored(0.5, 0.3)
+        one = scored(0.8, 0.7)
         table = build_tables({("activity", "clip"): one}, "header", resamples=200)["scores"]
         row = table.frame.set_index("method").loc["legrad"]
         mine = one.scores[one.scores["method"] == "legrad"]
-        assert row["inside"] == pytest.approx(mine["inside"].astype(float).mean(), abs=1e-6)
-        assert row["inside_low"] <= row["inside"] <= row["inside_high"]
-        assert (row["n"], row["without_person"], row["curves_n"], row["area"]) == (39, 1, 40, 0.2)
-        assert "Up to 1 image of a model and split show no person within its crop" in table.markdown()
+        assert row["auc"] == pytest.approx(mine["auc"].astype(float).mean(), abs=1e-6)
+        assert row["auc_low"] <= row["auc"] <= row["auc_high"]
+        assert (row["n"], row["curves_n"]) == (39, 40)
 
     def test_differences_pair_images_and_vanish_against_itself(self):
         one = scored(0.3, 0.3)
         rows = one.scores["method"].isin(["legrad", "centre"])
-        one.scores.loc[rows, "inside"] = one.scores.loc[rows].groupby("image_id")["inside"].transform("first")
+        one.scores.loc[rows, "auc"] = one.scores.loc[rows].groupby("image_id")["auc"].transform("first")
         table = build_tables({("activity", "clip"): one}, "header", resamples=200)["differences"]
         row = table.frame.set_index("rival").loc["centre"]
-        assert (row["inside"], row["deletion"], row["inside_n"], row["deletion_n"]) == (0, 0, 39, 40)
-        assert row["inside_low"] <= 0 <= row["inside_high"]
+        assert (row["auc"], row["deletion"], row["auc_n"], row["deletion_n"]) == (0, 0, 39, 40)
+        assert row["auc_low"] <= 0 <= row["auc_high"]
 
     def test_nothing_explained_gives_tables_without_rows(self):
         for table in build_tables({}, "header").values():
             assert table.frame.empty
             assert table.markdown().startswith("### ")
-        assert verdicts([]) == []
+        assert verdicts([], []) == []
 
 
 class TestFigures:
@@ -300,7 +315,7 @@ class TestFigures:
 
     def test_examples_go_through_the_classes_by_turns(self, explained):
         images = pd.DataFrame({"image_id": range(30), "split": "test", "label": np.repeat(CLASSES, 10)})
-        one = Explanation(images, None, None, None, None, {})
+        one = Explanation(images, None, None, None, None, None, {})
         ids = choose_examples({("activity", "vit"): one}, 6, seed=3)
         assert sorted(images.label[ids[:3]]) == sorted(images.label[ids[3:]]) == sorted(CLASSES)
         assert (

@@ -1,4 +1,4 @@
-"""What a relevance map is scored by: person boxes on the network's grid, pointing, deletion and insertion."""
+"""What a relevance map is scored by: person boxes on the network's grid, patch AUC, deletion and insertion."""
 
 import numpy as np
 import pytest
@@ -7,11 +7,12 @@ from conftest import CLASSES, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from har.data.store import Store
 from har.data.store import build as build_store
 from har.models.preprocess import Preprocess
-from har.studies.explain.faithfulness import area, curve, inside, pointing
+from har.studies.explain.faithfulness import area, curve, patch_auc
 from har.studies.explain.legrad import legrad
 from har.studies.explain.overlay import boxes_in_view, overlay, person_cover, window
 
@@ -77,31 +78,21 @@ class TestBoxes:
         assert half.sum() == pytest.approx(0.5)
 
 
-class TestInside:
-    @given(st.integers(0, 99), BOXES)
+class TestPatchAuc:
+    @given(st.integers(0, 99), st.integers(2, 5), st.booleans())
     @settings(deadline=None)
-    def test_is_a_share_and_of_a_flat_map_the_covered_area(self, seed, boxes):
-        cover = person_cover(boxes, 5)
-        share = inside(np.random.default_rng(seed).random((5, 5)), cover)
-        if not cover.any():
-            assert share is None
-            return
-        assert 0 <= share <= 1
-        assert inside(np.ones((5, 5)), cover) == pytest.approx(cover.mean())
-
-    def test_counts_what_lies_on_the_people(self):
-        cover = person_cover(np.array([[0, 0, 0.5, 1]]), 2)
-        assert inside(np.array([[3.0, 1.0], [0.0, 0.0]]), cover) == pytest.approx(0.75)
-        assert inside(np.zeros((2, 2)), cover) is None
-
-    def test_pointing_asks_for_the_centre_of_the_greatest(self):
-        values = np.zeros((4, 4))
-        values[0, 3] = 1
-        assert pointing(values, np.array([[0.75, 0, 1, 0.25]])) == 1
-        assert pointing(values, np.array([[0.9, 0, 1, 0.25]])) == 0  # touches the patch, misses its centre
-        assert pointing(values, np.array([[0, 0.5, 1, 1], [0.8, 0, 0.9, 0.2]])) == 1  # any person will do
-        assert pointing(values, np.zeros((0, 4))) is None
-        assert pointing(np.zeros((4, 4)), np.array([[0, 0, 0.5, 1]])) == 0.5  # a constant map: as a random patch
+    def test_is_the_area_under_the_roc_curve_and_knows_no_scale(self, seed, side, tied):
+        random = np.random.default_rng(seed)
+        maps, person = random.random((3, side, side)), random.random((3, side, side)) < 0.4
+        maps = maps.round(1) if tied else maps
+        found = patch_auc(maps, person)
+        for value, scores, inside in zip(found, maps, person, strict=True):
+            if inside.all() or not inside.any():
+                assert np.isnan(value)
+            else:
+                assert value == pytest.approx(roc_auc_score(inside.ravel(), scores.ravel()))
+        np.testing.assert_allclose(patch_auc(3 * maps**3, person), found)
+        np.testing.assert_allclose(patch_auc(np.ones_like(maps), person), np.where(np.isnan(found), np.nan, 0.5))
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip2", "vit"])

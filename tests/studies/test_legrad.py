@@ -15,7 +15,16 @@ from torchvision.models import VisionTransformer
 
 from har.core.errors import HarError
 from har.models.classifier import classifier, head_of
-from har.studies.explain.legrad import CENTRE_WIDTH, anatomy, centre_map, legrad, min_max, random_maps, rollout
+from har.studies.explain.legrad import (
+    CENTRE_WIDTH,
+    anatomy,
+    centre_map,
+    legrad,
+    min_max,
+    random_maps,
+    relevance,
+    rollout,
+)
 
 NAMES = ("clip", "clip patches", "siglip2", "siglip2 patches", "vit")
 
@@ -207,7 +216,7 @@ def torchvision_vit(p):
 class TestLeGrad:
     @pytest.mark.parametrize("blocks", [0, 1])
     def test_equals_finite_differences_of_the_block_scores(self, model, pixels, blocks):
-        found = legrad(model, pixels, blocks, scaled=False)
+        found = relevance(model, pixels)[:, -blocks:].sum(1)
         for place in (0, 2):
             expected = by_finite_differences(model, pixels[place], blocks)
             torch.testing.assert_close(found[place].flatten(1).double(), expected, rtol=1e-4, atol=1e-6)
@@ -240,18 +249,27 @@ class TestLeGrad:
                 expected = extract(label, other(pixels.double()))[0].float()
                 torch.testing.assert_close(found[:, label], expected, rtol=1e-4, atol=1e-4)
 
-    def test_shape_range_and_what_the_options_say(self, model, pixels):
+    def test_shape_range_and_what_the_blocks_add(self, model, pixels):
         maps = legrad(model, pixels)
         assert maps.shape == (4, len(CLASSES), 4, 4)
         assert maps.dtype == torch.float32
         assert (maps.amin((-2, -1)) == 0).all()
         assert torch.allclose(maps.amax((-2, -1)), torch.ones(4, len(CLASSES)))
-        raw = legrad(model, pixels, scaled=False)
+        raw = relevance(model, pixels)
+        assert raw.shape == (4, 2, len(CLASSES), 4, 4)
         assert (raw >= 0).all()
-        assert (raw.sum((-2, -1)) > 0).all()
-        torch.testing.assert_close(min_max(raw), maps)
-        torch.testing.assert_close(legrad(model, pixels, 2, scaled=False), raw)  # of two blocks, two are all
-        assert (legrad(model, pixels, 1, scaled=False) <= raw + 1e-7).all()
+        assert (raw.sum((1, -2, -1)) > 0).all()
+        torch.testing.assert_close(min_max(raw.sum(1)), maps)
+
+    def test_prompts_are_further_classes_of_a_head_without_bias(self, model, pixels):
+        texts = torch.nn.functional.normalize(torch.randn(2, head_of(model).in_features), dim=1)
+        found = relevance(model, pixels, texts)
+        torch.testing.assert_close(found[:, :, : len(CLASSES)], relevance(model, pixels))
+        other = copy.deepcopy(model)
+        head = head_of(other)
+        with torch.no_grad():
+            head.weight[:2], head.bias[:] = texts, 0
+        torch.testing.assert_close(found[:, :, len(CLASSES) :], relevance(other, pixels)[:, :, :2])
 
     def test_an_image_has_the_same_map_alone_and_in_company(self, model, pixels):
         alone = torch.cat([legrad(model, pixels[i : i + 1]) for i in range(4)])
@@ -294,10 +312,6 @@ class TestLeGrad:
             features, shares = body.read(out.hidden_states[-1])
             torch.testing.assert_close(head_of(eager)(features), out.logits)
             torch.testing.assert_close(shares.sum(-1), torch.ones_like(shares[..., 0]))
-
-    def test_too_many_blocks_are_told(self, model, pixels):
-        with pytest.raises(HarError, match=r"explain.blocks is 3, this model has 2"):
-            legrad(model, pixels, 3)
 
     def test_a_head_that_pools_otherwise_stops_the_run(self, model, pixels, monkeypatch):
         own = anatomy(model)

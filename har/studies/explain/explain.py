@@ -3,7 +3,7 @@
 This module starts no torch of its own; the process that explains does.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from har.core.files import replacing, write_csv, write_json
 from har.data.store import Store
 from har.models.preprocess import from_folder
 from har.studies.explain import faithfulness
-from har.studies.explain.legrad import METHODS, centre_map, legrad, min_max, random_maps, rollout
+from har.studies.explain.faithfulness import patch_auc
+from har.studies.explain.legrad import METHODS, centre_map, min_max, random_maps, relevance, rollout
 from har.studies.explain.overlay import boxes_in_view, person_cover
 
 TOLD = ("test", "extended")  # splits whose maps are scored; extended carries the claims
-SCORES = ("inside", "pointing", "deletion", "insertion")
+CHOSEN_ON = ("train", "validation")  # splits on which the maps to show are chosen
+PERSON = 0.5  # share of a patch that person boxes cover, from which on it is a person's
+SCORES = ("auc", "deletion", "insertion")
 KINDS = ("deletion", "insertion")
 
 
@@ -30,9 +33,10 @@ class Explanation:
 
     images: image_id, split, label, prediction, probability (of the prediction), curves (whether it has them), in
     the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16 [n, classes, side, side], each from
-    0 to 1. scores: a row for each image of TOLD and method: image_id, split, method, area (share of the view that the
-    boxes cover), then SCORES, empty where not measured. curves: mean probability of the prediction by split, method,
-    kind and share of patches. about: classes, side, fit, crop_pct, method, blocks.
+    0 to 1. scores: a row for each image of TOLD and method: image_id, split, method, then SCORES, empty where not
+    measured. curves: mean probability of the prediction by split, method, kind and share of patches. candidates: the
+    patch AUC on each image of CHOSEN_ON by each head and number of last blocks that the maps could come from: head,
+    blocks, auc. about: classes, side, fit, crop_pct, method, and the chosen head and blocks.
     """
 
     images: pd.DataFrame
@@ -40,18 +44,19 @@ class Explanation:
     maps: np.ndarray
     scores: pd.DataFrame
     curves: pd.DataFrame
+    candidates: pd.DataFrame
     about: dict
 
 
 def choose(split: pd.DataFrame, settings: Explain) -> pd.DataFrame:
-    """The images to explain (image_id, label, split, curves): validation, test and at most `settings.extended`
-    extended ones drawn at random; `curves`: whether an image is among the at most `settings.curves` of its split
+    """The images to explain (image_id, label, split, curves): all that were drawn and at most `settings.extended`
+    extended ones, drawn at random; `curves`: whether an image is among the at most `settings.curves` of its split
     that get deletion and insertion curves. The draw depends on ids and seed alone, and a larger number keeps the
     images of a smaller one."""
     split = split.sort_values("image_id", ignore_index=True)
     split = split.assign(draw=np.random.default_rng(settings.seed).permutation(len(split)), curves=False)
     parts = []
-    for name, most in (("validation", None), ("test", None), ("extended", settings.extended)):
+    for name, most in (("train", None), ("validation", None), ("test", None), ("extended", settings.extended)):
         part = split[split["split"] == name].sort_values("draw")[:most]
         part["curves"] = (np.arange(len(part)) < settings.curves) & (name in TOLD)
         parts.append(part)
@@ -78,12 +83,26 @@ def explain(
     sizes: Mapping[int, tuple[int, int]],
     settings: Explain,
     device: str = "cpu",
+    texts: np.ndarray | None = None,
 ) -> Explanation:
-    """Explain the classifier in the folder `checkpoint` on `images` (of `choose`), whose pixels are in the folder
-    `store`. boxes: image_id to its persons, [k, 4] (x, y, width, height in pixels of the annotated image); sizes:
-    image_id to its annotated width and height.
+    """Explain the classifier in the folder `checkpoint`.
 
-    Maps other than LeGrad's speak of no class; LeGrad is scored with the map of the predicted class.
+    Maps other than LeGrad's speak of no class; LeGrad is scored with the map of the class that the classifier
+    predicts. Of `settings.heads`, and of all numbers of last blocks, those whose maps rank persons best on CHOSEN_ON
+    give the maps.
+
+    Args:
+        checkpoint: the folder of the fine-tuned classifier.
+        store: the folder with the images' pixels.
+        images: of `choose`.
+        boxes: image_id to its persons, [k, 4] (x, y, width, height in pixels of the annotated image).
+        sizes: image_id to its annotated width and height.
+        settings: the block explain of params.yaml.
+        device: as training.device.
+        texts: unit vectors [classes, width] of the classes' prompts, where the classifier's embedding is compared
+            with such; without them there is no head `text`, and the own one stands in.
+    Raises:
+        HarError: for an image without annotations, or a classifier that cannot be explained.
     """
     import torch
 
@@ -110,8 +129,21 @@ def explain(
     first = np.arange(len(guess))
     told = images.assign(prediction=np.array(classes)[guess], probability=probabilities[first, guess])
     told = told.reset_index(drop=True)
-    maps = every(lambda x: legrad(model, x, settings.blocks))  # [n, classes, side, side]
-    side = maps.shape[-1]
+    prompts = torch.from_numpy(texts).to(device) if texts is not None and "text" in settings.heads else None
+    found = every(lambda x: relevance(model, x, prompts))  # [n, blocks, classes of each head, side, side]
+    heads = {"own": found[:, :, : len(classes)]}
+    if prompts is not None:
+        heads["text"] = found[:, :, len(classes) :]
+        heads = {head: heads[head] for head in settings.heads}
+    side = found.shape[-1]
+    person = [
+        person_cover(one, side) for one in visible(boxes, sizes, told.image_id, preprocess.fit, preprocess.crop_pct)
+    ]
+    person = np.array(person) >= PERSON
+    dev = np.flatnonzero(told["split"].isin(CHOSEN_ON))
+    candidates = _candidates(heads, guess, person, dev)
+    head, blocks = candidates.groupby(["head", "blocks"], sort=False)["auc"].mean().fillna(0).idxmax()
+    maps = min_max(torch.from_numpy(heads[head][:, -blocks:].sum(1))).numpy()  # [n, classes, side, side]
     rivals = {
         "legrad": maps[first, guess],
         "rollout": every(lambda x: rollout(model, x)),
@@ -129,34 +161,37 @@ def explain(
             found.append(faithfulness.curve(of, x, rivals[method][part], settings.steps, insert))
         return np.concatenate(found)
 
-    seen = visible(boxes, sizes, told.image_id, preprocess.fit, preprocess.crop_pct)
     areas, curves = _curves(told, follow)
-    found = _box_scores(told, rivals, seen).merge(areas, how="left", on=["image_id", "method"])
+    scored = told["split"].isin(TOLD)
+    aucs = [
+        told.loc[scored, ["image_id", "split"]].assign(method=method, auc=patch_auc(rivals[method], person)[scored])
+        for method in METHODS
+    ]
+    scores = pd.concat(aucs, ignore_index=True).merge(areas, how="left", on=["image_id", "method"])
     about = {
         "classes": classes,
         "side": side,
         "fit": preprocess.fit,
         "crop_pct": preprocess.crop_pct,
         "method": "legrad",
-        "blocks": settings.blocks,
+        "head": head,
+        "blocks": int(blocks),
     }
-    return Explanation(told, probabilities, maps.astype(np.float16), found, curves, about)
+    return Explanation(told, probabilities, maps.astype(np.float16), scores, curves, candidates, about)
 
 
-def _box_scores(told: pd.DataFrame, rivals: Mapping[str, np.ndarray], seen: Sequence[np.ndarray]) -> pd.DataFrame:
-    """image_id, split, method, area, inside, pointing for the images of TOLD; seen: each image's boxes in view."""
-    rows = []
-    for split in TOLD:
-        for i in np.flatnonzero(told["split"] == split):
-            cover = person_cover(seen[i], rivals["legrad"].shape[-1])
-            for method in METHODS:
-                values = rivals[method][i]
-                row = {"image_id": told["image_id"][i], "split": split, "method": method, "area": cover.mean()}
-                rows.append(
-                    row
-                    | {"inside": faithfulness.inside(values, cover), "pointing": faithfulness.pointing(values, seen[i])}
-                )
-    return pd.DataFrame(rows, columns=["image_id", "split", "method", "area", "inside", "pointing"])
+def _candidates(
+    heads: Mapping[str, np.ndarray], guess: np.ndarray, person: np.ndarray, dev: np.ndarray
+) -> pd.DataFrame:
+    """head, blocks and auc on each of the images `dev`; heads: of each, what blocks add to the maps (`relevance`). All
+    blocks, as LeGrad's paper takes, come first and win a tie."""
+    parts = []
+    for head, found in heads.items():
+        predicted = found[dev, :, guess[dev]]  # [n, blocks, side, side]
+        for blocks in range(predicted.shape[1], 0, -1):
+            auc = patch_auc(predicted[:, -blocks:].sum(1), person[dev])
+            parts.append(pd.DataFrame({"head": head, "blocks": blocks, "auc": auc}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _curves(

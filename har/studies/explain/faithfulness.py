@@ -4,30 +4,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def inside(values: np.ndarray, cover: np.ndarray) -> float | None:
-    """Share of a map's relevance [side, side] (not negative) that lies inside the person boxes; a patch counts by
-    the share of it that they `cover`. None: no relevance at all, or no person in view."""
-    total = float(values.sum(dtype=float))
-    if total <= 0 or not cover.any():
-        return None
-    return min(float((values * cover).sum(dtype=float)) / total, 1.0)
-
-
-def pointing(values: np.ndarray, boxes: np.ndarray) -> float | None:
-    """Pointing game (Zhang et al. 2018): does the centre of the most relevant patch lie in a person box (in view,
-    [m, 4])? 0 or 1; equal maxima share the point, so a constant map scores as a random patch. None: no person in
-    view."""
-    if not len(boxes):
-        return None
-    rows, columns = np.nonzero(values == values.max())
-    y, x = (rows + 0.5) / len(values), (columns + 0.5) / len(values)
-    left, top, right, bottom = np.asarray(boxes).T[..., None]  # each [m, 1]
-    return float(((left <= x) & (x <= right) & (top <= y) & (y <= bottom)).any(0).mean())
+def patch_auc(maps: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """How well maps [n, side, side] rank the patches of persons (bool, of the same shape) before the others: area
+    under the ROC curve, [n]; 0.5 is chance. No scale of a map counts, the order alone. NaN where all patches are of
+    persons, or none."""
+    maps, person = maps.reshape(len(maps), -1), person.reshape(len(maps), -1)
+    ranks, inside = rankdata(maps, axis=1), person.sum(1)
+    pairs = inside * (~person).sum(1)
+    pairs = np.where(pairs, pairs, np.nan)
+    return ((ranks * person).sum(1) - inside * (inside + 1) / 2) / pairs
 
 
 def curve(

@@ -84,16 +84,21 @@ def _attended(head: "nn.Module", tokens: "Tensor") -> "tuple[Tensor, Tensor]":
     return (pooled + head.mlp(head.layernorm(pooled)))[:, 0], shares
 
 
-def legrad(model: "nn.Module", pixels: "Tensor", blocks: int = 0, scaled: bool = True) -> "Tensor":
-    """LeGrad maps of all classes, float32 [n, classes, side, side].
+def legrad(model: "nn.Module", pixels: "Tensor") -> "Tensor":
+    """LeGrad maps of all classes by the model's own head and all blocks, as the paper has it: float32
+    [n, classes, side, side], each from 0 to 1."""
+    return min_max(relevance(model, pixels).sum(1))
 
-    pixels: normalised images [n, 3, size, size]. For each of the last `blocks` blocks (0: all, as the paper does)
-    that block's tokens are pooled and scored as if it were the last; the gradient of a class's score with respect
-    to that block's attention probabilities, its positive part, is averaged over heads and queries; blocks add up.
-    Where a head of attention pools (SigLIP's embedding) it is that head's attention to the block's tokens.
-    scaled: each map from 0 to 1 (`min_max`), otherwise the sums themselves, never negative. Weights may be frozen
-    and the model in any mode; it is left as it was. Raises HarError for an architecture without `anatomy`, more
-    `blocks` than the model has, or patches that form no square.
+
+def relevance(model: "nn.Module", pixels: "Tensor", texts: "Tensor | None" = None) -> "Tensor":
+    """What each block adds to LeGrad's maps, float32 [n, blocks, classes, side, side], never negative.
+
+    pixels: normalised images [n, 3, size, size]. A block's tokens are pooled and scored as if it were the last; the
+    gradient of a class's score with respect to that block's attention probabilities, its positive part, is averaged
+    over heads and queries. Where a head of attention pools (SigLIP's embedding) it is that head's attention to the
+    block's tokens. texts: unit vectors [classes, width] of prompts; the similarities with them are further classes,
+    after those of the model's own head. Weights may be frozen and the model in any mode; it is left as it was. Raises
+    HarError for an architecture without `anatomy`, or patches that form no square.
     """
     import torch
 
@@ -103,25 +108,22 @@ def legrad(model: "nn.Module", pixels: "Tensor", blocks: int = 0, scaled: bool =
     with _attentive(model), torch.inference_mode(False), torch.enable_grad():
         x = pixels.detach().clone().requires_grad_()  # a graph even where all weights are frozen
         out = model(pixel_values=x, output_attentions=True, output_hidden_states=True)
-        depth = len(out.attentions)
-        if not 0 <= blocks <= depth:
-            raise HarError(f"explain.blocks is {blocks}, this model has {depth} (0 uses all)")
-        scores = head(body.read(out.hidden_states[depth])[0])
+        scores = head(body.read(out.hidden_states[-1])[0])
         if not torch.allclose(scores, out.logits, rtol=1e-3, atol=1e-4):
             raise HarError(
                 "explain: the last block's scores are not the model's own logits, this version pools otherwise"
             )
-        total = torch.zeros(())
-        for block in range(depth - blocks if blocks else 0, depth):
-            features, shares = body.read(out.hidden_states[block + 1])
-            attention = shares if body.attends else out.attentions[block]
-            maps = [_relevance(scores, attention) for scores in head(features).unbind(1)]
-            total = total.to(features) + torch.stack(maps, 1)
-    maps = _grid(total[..., body.prefix :].detach())
-    return min_max(maps) if scaled else maps
+        blocks = []
+        for tokens, attention in zip(out.hidden_states[1:], out.attentions, strict=True):
+            features, shares = body.read(tokens)
+            scores = [head(features), *(features @ text[:, None] for text in (() if texts is None else texts))]
+            attention = shares if body.attends else attention
+            maps = [_gradient(score, attention) for score in torch.cat(scores, 1).unbind(1)]
+            blocks.append(torch.stack(maps, 1))
+    return _grid(torch.stack(blocks, 1)[..., body.prefix :].detach())
 
 
-def _relevance(scores: "Tensor", attention: "Tensor") -> "Tensor":
+def _gradient(scores: "Tensor", attention: "Tensor") -> "Tensor":
     """One class's scores [n] and a block's attention [n, heads, queries, keys] to the relevance of keys [n, keys]."""
     import torch
 

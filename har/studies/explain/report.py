@@ -9,12 +9,14 @@ from har.evaluation.bootstrap import RESAMPLES, resample_counts
 from har.evaluation.mcnemar import estimated_difference
 from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
-from har.reporting.table import Column, Table, count, number, signed_estimate
+from har.reporting.table import Column, Table, count, signed_estimate
+from har.reporting.table import estimate as estimate_text
 from har.reporting.tables.columns import FIRST, N, figure_column, figures, triple
-from har.studies.explain.explain import SCORES, TOLD, Explanation
+from har.studies.explain.explain import PERSON, SCORES, TOLD, Explanation
 from har.studies.explain.legrad import CENTRE_WIDTH, METHODS
 
-SHOWN = {"inside": "Inside the boxes", "pointing": "Pointing game", "deletion": "Deletion", "insertion": "Insertion"}
+SHOWN = {"auc": "Patch AUC", "deletion": "Deletion", "insertion": "Insertion"}
+HEADS = {"own": "its own", "text": "the prompts"}
 RIVALS = tuple(method for method in METHODS if method != "legrad")
 Key = tuple[str, str]  # task and model
 
@@ -29,16 +31,14 @@ def estimate(values: pd.Series, name: str, resamples: int = RESAMPLES, seed: int
 
 
 def measured(explanations: Mapping[Key, Explanation], resamples: int, seed: int, level: float) -> list[dict]:
-    """A row for each model, split and method: n (images with a person in view), area, curves_n and for each of
-    SCORES mean, <score>_low and <score>_high over images."""
+    """A row for each model, split and method: n (images with patches of persons and others), curves_n and for each
+    of SCORES mean, <score>_low and <score>_high over images."""
     rows = []
     for (task, model), split, frame in _parts(explanations):
         for method in METHODS:
             mine = frame[frame["method"] == method]
             row = {"task": task, "model": model, "split": split, "method": method}
-            seen = mine[mine["area"] > 0]
-            row |= {"n": len(seen), "without_person": len(mine) - len(seen)}
-            row |= {"area": float(seen["area"].mean()) if len(seen) else None, "curves_n": mine["deletion"].count()}
+            row |= {"n": mine["auc"].count(), "curves_n": mine["deletion"].count()}
             for score in SCORES:
                 found = estimate(mine[score], score, resamples, seed)
                 row |= figures(score, *((found.mean, *found.interval(level)) if found else (None,)))
@@ -71,46 +71,51 @@ def build_tables(
     seed: int = 0,
     level: float = 0.95,
 ) -> dict[str, Table]:
-    """The tables "scores" and "differences"."""
-    rows, gaps = measured(explanations, resamples, seed, level), compared(explanations, resamples, seed, level)
-    return {"scores": _scores_table(rows, header, level), "differences": _differences_table(gaps, header, level)}
+    """The tables "scores", "differences" and "candidates"."""
+    options = resamples, seed, level
+    rows, gaps = measured(explanations, *options), compared(explanations, *options)
+    return {
+        "scores": _scores_table(rows, header, level),
+        "differences": _differences_table(rows, gaps, header, level),
+        "candidates": _candidates_table(explanations, header, *options),
+    }
 
 
-def verdicts(gaps: Sequence[Mapping]) -> list[str]:
-    """For each model, on the split with most images, what the intervals of LeGrad minus centre bias allow to say:
-    whether it lies on people more than a map that knows only the centre, and whether predictions hang on it more."""
+def verdicts(rows: Sequence[Mapping], gaps: Sequence[Mapping]) -> list[str]:
+    """For each model, on the split with most images, what the intervals allow to say of LeGrad beside attention rollout
+    and a map that knows only the centre: whether it ranks persons better, and whether predictions depend more on what
+    it ranks first. rows: of `measured`; gaps: of `compared`."""
     chosen: dict[Key, Mapping] = {}
-    for row in gaps:
+    for row in rows:
         key = row["task"], row["model"]
-        measured = row["rival"] == "centre" and row["inside"] is not None
-        if measured and (key not in chosen or row["inside_n"] > chosen[key]["inside_n"]):
+        if row["method"] == "legrad" and row["n"] > chosen.get(key, {"n": 0})["n"]:
             chosen[key] = row
-    return [_verdict(row) for row in chosen.values()]
+    beside = {(gap["task"], gap["model"], gap["split"], gap["rival"]): gap for gap in gaps}
+    return [
+        _verdict(row, [beside[*key, row["split"], rival] for rival in ("rollout", "centre")])
+        for key, row in chosen.items()
+    ]
 
 
-def _verdict(row: Mapping) -> str:
-    if row["inside_low"] > 0:
-        said = "it beats the centre bias"
-    elif row["inside_high"] < 0:
-        said = "it does not beat the centre bias, it stays below it"
-    else:
-        said = "it does not beat the centre bias: the interval holds 0"
-    name = f"{model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['inside_n']:,})"
-    sentence = f"{name}: inside the person boxes, LeGrad − centre bias = {_cell(row, 'inside')}, so {said}."
+def _verdict(row: Mapping, gaps: Sequence[Mapping]) -> str:
+    name = f"{model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['n']:,})"
+    auc = estimate_text(*(row[key] for key in triple("auc")))
+    words = "above", "below", "not told apart from"
+    said = f"{name}: LeGrad ranks persons with patch AUC {auc}, {_beside(gaps, 'auc', words)}."
     if row["deletion"] is None:
-        return sentence
-    if row["deletion_high"] < 0:
-        said = "the prediction depends on LeGrad's patches more than on those in the centre"
-    elif row["deletion_low"] > 0:
-        said = "the prediction depends on the patches in the centre more than on LeGrad's"
-    else:
-        said = "it is open whether the prediction depends on LeGrad's patches more than on those in the centre"
-    gap = f"{_cell(row, 'deletion')}, n = {row['deletion_n']:,}"
-    return f"{sentence} Deletion: {said} ({gap})."
+        return said
+    words = "slower than", "faster than", "not shown to be faster or slower than"
+    return f"{said} With its patches deleted the prediction falls, {_beside(gaps, 'deletion', words)}."
 
 
-def _cell(row: Mapping, name: str) -> str:
-    return signed_estimate(*(row[key] for key in triple(name)))
+def _beside(gaps: Sequence[Mapping], score: str, words: tuple[str, str, str]) -> str:
+    """LeGrad against each rival, in the words for more, less and not decided."""
+    said = []
+    for gap in gaps:
+        value, low, high = (gap[key] for key in triple(score))
+        word = words[0] if low > 0 else words[1] if high < 0 else words[2]
+        said.append(f"{word} {METHODS[gap['rival']].lower()} ({signed_estimate(value, low, high)})")
+    return " and ".join(said)
 
 
 def _parts(explanations: Mapping[Key, Explanation]):
@@ -127,45 +132,65 @@ def _scores_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
         *FIRST[:3],
         Column("method", "Map", METHODS.get),
         N,
-        Column("without_person"),
-        Column("area", "Box area", number),
-        *(figure_column(score, SHOWN[score]) for score in ("inside", "pointing")),
+        figure_column("auc", SHOWN["auc"]),
         Column("curves_n", "n (curves)", count),
         *(figure_column(score, SHOWN[score]) for score in ("deletion", "insertion")),
     ]
     notes = [
         f"Mean over images [{level:.0%} interval over images, bootstrap]. The kept run of each model, so no variance "
-        "of training. LeGrad: the map of the predicted class, every map scaled from 0 to 1 as it is shown.",
-        "Inside the boxes: share of a map's relevance that lies inside the boxes of annotated persons and crowds, as "
-        "the network sees them after crop and scaling. Box area: what a uniform map gets.",
-        "Pointing game: share of images whose most relevant patch has its centre in a person box (Zhang et al. 2018).",
+        "of training. LeGrad: the map of the predicted class, from the head and blocks that table candidates names.",
+        "Patch AUC: area under the ROC curve of a map as a ranking of an image's patches, those that boxes of "
+        f"annotated persons and crowds cover by {PERSON:.0%} or more against the others, as the network sees them "
+        "after crop and scaling; 0.5 is chance. Images that have both count.",
         "Deletion and insertion (Petsiuk et al. 2018): mean probability of the predicted class while patches, the most "
         "relevant first, are replaced by the image's mean colour (lower is better), or return onto it (higher is "
         "better).",
         f"Centre bias: a Gaussian whose standard deviation is {CENTRE_WIDTH:g} of each side. Random map: noise.",
     ]
-    lost = max((row["without_person"] for row in rows), default=0)
-    if lost:
-        notes.append(
-            f"Up to {lost} image{'s' if lost > 1 else ''} of a model and split show no person within its crop; they "
-            "have no place in the boxes' figures and are not counted in n."
-        )
-    title = "Do relevance maps lie on the people, and do predictions depend on what they highlight?"
+    title = "Do relevance maps find the people, and do predictions depend on what they highlight?"
     return Table("scores", title, header, rows, columns, notes)
 
 
-def _differences_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
+def _differences_table(rows: Sequence[Mapping], gaps: Sequence[Mapping], header: str, level: float) -> Table:
     columns = [
         *FIRST[:3],
         Column("rival", "LeGrad minus", METHODS.get),
-        Column("inside_n", "n", count),
+        Column("auc_n", "n", count),
         *(figure_column(score, SHOWN[score], sign=True) for score in SCORES),
-        *(Column(f"{score}_n") for score in SCORES if score != "inside"),
+        *(Column(f"{score}_n") for score in SCORES if score != "auc"),
     ]
     notes = [
-        *verdicts(rows),
+        *verdicts(rows, gaps),
         f"Difference of means on the same images [{level:.0%} interval over images, paired bootstrap; not corrected "
-        "for the number of comparisons]. Good are differences above 0, for deletion below 0. n: of the boxes' figures.",
+        "for the number of comparisons]. Good are differences above 0, for deletion below 0. n: of the patch AUC.",
     ]
     title = "LeGrad compared with maps that ignore the class, or the image"
-    return Table("differences", title, header, rows, columns, notes)
+    return Table("differences", title, header, gaps, columns, notes)
+
+
+def _candidates_table(
+    explanations: Mapping[Key, Explanation], header: str, resamples: int, seed: int, level: float
+) -> Table:
+    """What LeGrad's map could come from, and what it comes from."""
+    rows = []
+    for (task, model), one in explanations.items():
+        for (head, blocks), part in one.candidates.groupby(["head", "blocks"], sort=False):
+            found = estimate(part["auc"], "auc", resamples, seed)
+            row = {"model": model, "task": task, "head": head, "blocks": blocks, "n": part["auc"].count()}
+            row |= figures("auc", *((found.mean, *found.interval(level)) if found else (None,)))
+            rows.append(row | {"chosen": (head, blocks) == (one.about["head"], one.about["blocks"])})
+    columns = [
+        *FIRST[:2],
+        Column("head", "Head", HEADS.get),
+        Column("blocks", "Last blocks"),
+        N,
+        figure_column("auc", SHOWN["auc"]),
+        Column("chosen", "Chosen", lambda chosen: "yes" if chosen else ""),
+    ]
+    notes = (
+        "Train and validation images alone; the tables scores and differences are of others. The best mean is chosen.",
+        "Its own head tells the classes apart: what they have in common, as that there are people, cancels. The "
+        "prompts: the score of a class is the embedding's similarity with its prompts, as in zero-shot classification, so "
+        "that what all prompts name counts too, and the maps of the classes are more alike.",
+    )
+    return Table("candidates", "Which head and blocks give the maps?", header, rows, columns, notes)
