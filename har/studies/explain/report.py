@@ -190,7 +190,7 @@ def _candidates_table(
     notes = (
         "Train and validation images alone; the tables scores and differences are of others. The best mean is chosen.",
         "Its own head tells the classes apart: what they have in common, as that there are people, cancels. The "
-        "prompts: the score of a class is the embedding's similarity with its prompts, as in zero-shot classification, so "
-        "that what all prompts name counts too, and the maps of the classes are more alike.",
+        "prompts: the score of a class is the embedding's similarity with its prompts, as in zero-shot classification: "
+        "what all prompts name counts too, and the maps of the classes are more alike.",
     )
     return Table("candidates", "Which head and blocks give the maps?", header, rows, columns, notes)
