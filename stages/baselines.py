@@ -22,7 +22,7 @@ def baselines(context: Context) -> None:
         for name, row in profile.rows.items():
             if row.kind == "ensemble":
                 continue
-            told = rows.predict(row, data / "embeddings", images, classes, profile.probe)
+            told = rows.predict(row, data / "embeddings", images, classes, profile.probe, profile.tune)
             if told is None:  # only an encoder with text knows classes that it was not shown
                 continue
             found[name] = told.frame, about(told.fitted)

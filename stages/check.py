@@ -1,13 +1,15 @@
 """Check params.yaml before any work; write the active profile filled in. Every other stage waits for this one."""
 
 import shutil
+from pathlib import Path
 
-from har.config.overrides import leaves
+from har.config.overrides import described, leaves
 from har.config.profile import Params, load_params
 from har.config.resolved import resolved
 from har.core import ray as cluster
 from har.core.errors import exit_with_message
 from har.core.files import write_json
+from har.core.readers import read_csv
 from stages.lib.context import PARAMS
 from stages.lib.guard import guard
 
@@ -25,6 +27,7 @@ def check() -> None:
     for name, reason in params.active.variants()[1].items():
         print(f"ablation.variants.{name} is left out: {reason}")
     check_fine_tuned(params)
+    check_tuned(params)
     whole = resolved(params)
     print(whole["protocol"])
     write_json(PARAMS, whole)
@@ -45,6 +48,20 @@ def check_fine_tuned(params: Params) -> None:
             models = (used | profile.variants()[0]).items()
             users = [key for key, one in models if one.fine_tuned and one.backbone == name]
             open_clip_door.check_fine_tuned(backbone, users)
+
+
+def check_tuned(params: Params) -> None:
+    """Say which models have other settings than stage tune chose."""
+    for name, candidates in params.active.tune.models.items():
+        path = Path("reports") / params.profile / "tune" / f"{name}.csv"
+        if path.exists():
+            table = read_csv(path, "what stage tune found").set_index("settings")
+            now = described({key: getattr(params.active.models[name], key) for key in candidates[0]})
+            if now != (chosen := table.index[0]):
+                gap = "".join(
+                    f" by {one.difference} ± {one.difference_se}" for one in table[table.index == now].itertuples()
+                )
+                print(f"models.{name}: {now}; {chosen} has a log loss lower{gap} out of fold ({path})")
 
 
 def tidy(params: Params) -> None:

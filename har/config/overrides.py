@@ -76,6 +76,19 @@ def alike(block: object, where: str) -> object:
     return out
 
 
+def described(values: Mapping) -> str:
+    """Settings for people: "learning_rate 0.0003, head text"."""
+    return ", ".join(f"{key} {shown(value)}" for key, value in values.items())
+
+
+def shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def place(path: Sequence[str], base: Mapping, over: Mapping, profile: str) -> str:
     """The key under which the user wrote what `path` names: below `profile`, or at the top of the file."""
 

@@ -15,7 +15,7 @@ from pydantic import (
 from har.config.data import Curate, Data, Split, Store
 from har.config.load import Block, explain, read_yaml, validate
 from har.config.models import Backbone, Embed, Generative, Model, Pretrain, Probe
-from har.config.overrides import ALIKE, alike, merged, place, repeated
+from har.config.overrides import ALIKE, alike, described, merged, place, repeated
 from har.config.report import Page, Report
 from har.config.rows import KINDS, Row, check_rows, kept, of_encoders
 from har.config.studies import (
@@ -28,6 +28,7 @@ from har.config.studies import (
     Masking,
     Noise,
     Simulation,
+    Tune,
 )
 from har.config.training import Augmentation, Run, Training
 from har.config.types import Op, _known, check_labels
@@ -48,6 +49,7 @@ class Profile(Block):
     policies: dict[str, list[Op]]
     probe: Probe
     rows: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Row]
+    tune: Tune
     cross_validation: CrossValidation
     learning_curve: LearningCurve
     ablation: Ablation
@@ -112,6 +114,8 @@ class Profile(Block):
             _known(f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers)
         for name, model in self.variants()[0].items():
             _known(f"ablation.variants.{name}.set.backbone", [getattr(model, "backbone", "")], ["", *self.backbones])
+        for name in self.tune.models:
+            self.candidates(name)
         return self
 
     def _without_texts(self, model: Model) -> bool:
@@ -127,24 +131,43 @@ class Profile(Block):
         for name in sorted(settings.variants, key=lambda name: name != settings.reference):
             one, where = settings.variants[name], f"ablation.variants.{name}"
             _known(f"{where}.model", [one.model], self.models)
-            base, same = self.models[one.model], settings.variants[settings.reference].model == one.model
-            if "kind" in one.set:
-                raise ValueError(f"{where}.set.kind: a variant keeps its model's kind, {base.kind}")
-            try:
-                model = type(base).model_validate(base.model_dump() | one.set)
-            except ValidationError as error:
-                together = all(part["type"] == "value_error" and not part["loc"] for part in error.errors())
-                if not together or name == settings.reference:
-                    raise ValueError(f"{where}.set: {explain(type(base), error)}") from None
-                left_out[name] = explain(type(base), error)
-                continue
-            if name != settings.reference and same and model == kept[settings.reference]:
-                left_out[name] = f"the same as {settings.reference}"
-            elif self._without_texts(model):
-                left_out[name] = f"backbones.{model.backbone}.source is random: its texts say nothing"
+            same = settings.variants[settings.reference].model == one.model
+            model, reason = self._changed(one.model, one.set, f"{where}.set")
+            if reason and name == settings.reference:
+                raise ValueError(f"{where}.set: {reason}")
+            if not reason and name != settings.reference and same and model == kept[settings.reference]:
+                reason = f"the same as {settings.reference}"
+            if reason:
+                left_out[name] = reason
             else:
                 kept[name] = model
         return {name: kept[name] for name in settings.variants if name in kept}, left_out
+
+    def candidates(self, name: str) -> dict[str, Model]:
+        """The candidates of `tune.models` for model `name` by what they set, those left out that fit no model beside
+        what else is said. ValueError, naming the key, for what is wrong by itself."""
+        _known("tune.models", [name], self.models)
+        found = {}
+        for values in self.tune.models[name]:
+            model, reason = self._changed(name, values, f"tune.models.{name}")
+            if not reason:
+                found[described(values)] = model
+        return found
+
+    def _changed(self, name: str, values: dict, where: str) -> tuple[Model, str]:
+        """Model `name` with `values` in the place of its own, or itself and the reason why together they fit no model.
+        ValueError, naming the key, for what is wrong by itself."""
+        base = self.models[name]
+        if "kind" in values:
+            raise ValueError(f"{where}.kind: a model keeps its kind, {base.kind}")
+        try:
+            model = type(base).model_validate(base.model_dump() | values)
+        except ValidationError as error:
+            if all(part["type"] == "value_error" and not part["loc"] for part in error.errors()):
+                return base, explain(type(base), error)
+            raise ValueError(f"{where}: {explain(type(base), error)}") from None
+        without = self._without_texts(model)
+        return model, f"backbones.{model.backbone}.source is random: its texts say nothing" if without else ""
 
 
 class Params(Block):
@@ -187,6 +210,7 @@ class Params(Block):
         _known("run.encoders", self.run.encoders, active.backbones)
         _known("run.policies", self.run.policies, active.policies)
         _known("run.generative", self.run.generative, active.generative)
+        _known("run.tune", self.run.tune, active.tune.models)
         for key, run in self.run.train.items():
             where = f"run.train.{key}"
             _known(f"{where}.task", [run.task], active.tasks)

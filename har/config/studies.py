@@ -34,7 +34,26 @@ class LearningCurve(Block):
     seed: Seed
 
 
-Setting = bool | int | float | str | list[str]
+Setting = bool | int | float | str | list[str] | list[int]
+
+
+class Tune(Block):
+    """Candidates of models' settings, compared out of fold on train and validation; rows that fit a probe on frozen
+    features are compared on the same folds."""
+
+    folds: Annotated[int, Field(ge=2)]
+    seed: Seed
+    runs: PositiveInt
+    models: dict[str, Annotated[list[dict[str, Setting]], Field(min_length=2)]]
+
+    @model_validator(mode="after")
+    def _is_fair(self):
+        if len({len(candidates) for candidates in self.models.values()}) > 1:
+            raise ValueError("models: expected as many candidates for each model")
+        for name, candidates in self.models.items():
+            if any(one.keys() != candidates[0].keys() or candidates.count(one) > 1 for one in candidates):
+                raise ValueError(f"models.{name}: expected different candidates that all set the same keys")
+        return self
 
 
 class Variant(Block):

@@ -26,6 +26,7 @@ class Run(Block):
     generative: list[str]
     policies: list[str]
     noise: str
+    tune: list[str]
 
     @property
     def tasks(self) -> list[str]:

@@ -94,17 +94,24 @@ def _seed_classes(counts, order, share, of, put, parts) -> None:
                 put(free[0], int(part))
 
 
-def assign_folds(labels: Sequence[str], groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold in which each image is tested, int [n], groups whole and labels as even as they allow.
+def assign_folds(labels: Sequence[str], groups: np.ndarray | None, folds: int, seed: int) -> np.ndarray:
+    """The fold in which each image is tested, int [n], groups (None: each image stands alone) whole and labels as even
+    as they allow.
 
-    Raises HarError where there are fewer groups than folds.
+    Raises HarError where there are fewer groups than folds, or without groups fewer images of a class.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    labels = np.asarray(labels)
+    labels, out = np.asarray(labels), np.empty(len(labels), int)
+    if groups is None:
+        names, counts = np.unique(labels, return_counts=True)
+        if counts.min() < folds:
+            raise HarError(f"{folds} folds, but only {counts.min()} images of class {names[counts.argmin()]}")
+        for fold, (_, test) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)):
+            out[test] = fold
+        return out
     if (count := len(np.unique(groups))) < folds:
         raise HarError(f"{folds} folds, but only {count} groups of images")
-    out = np.empty(len(labels), int)
     drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
     for fold, (_, test) in enumerate(drawn):
         if not len(test):

@@ -3,6 +3,7 @@
 This module loads no torch of its own; the processes that train do, once for all their fits.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from har.config.training import Augmentation, Training
 from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
 from har.core.parallel import side_by_side
+from har.data.groups import assign_folds
 from har.training import probe
 from har.training.run import Inputs, loaded_by
 
@@ -97,6 +99,23 @@ def fit_all(
             by_place[place] = fitted
             progress.update()
     return [by_place[place] for place in range(len(fits))]
+
+
+def hold_out(
+    rows: np.ndarray, labels: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Training rows cut into (train, validation), stratified; validation as large as a test fold of `folds`,
+    as in the paper's split. labels, groups: of all rows."""
+    from sklearn.model_selection import StratifiedKFold
+
+    if groups is not None:
+        inner = assign_folds(labels[rows], groups[rows], max(2, folds - 1), seed)
+        return rows[inner != 0], rows[inner == 0]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        cut = StratifiedKFold(max(2, folds - 1), shuffle=True, random_state=seed)
+        train, validation = next(cut.split(rows, labels[rows]))
+    return rows[train], rows[validation]
 
 
 def _fit(

@@ -9,15 +9,14 @@ import pandas as pd
 
 from har.config.models import Crops, Probe
 from har.config.rows import PERSON, ProbeRow
+from har.config.studies import Tune
 from har.core.errors import HarError
 from har.core.files import write_bytes, write_json
 from har.data.groups import assign_folds, group_codes
 from har.evaluation.predictions import predictions_frame
 from har.training import embeddings, probe
 
-DEV = ("train", "validation")  # the splits on which rows are chosen, by folds of them
-FOLDS = 5
-
+DEV = ("train", "validation")  # the splits on which rows and settings are chosen, by folds of them
 
 Linear = tuple[np.ndarray, np.ndarray]  # weights [classes, width] and biases [classes]
 
@@ -32,13 +31,16 @@ class Predicted(NamedTuple):
     fitted: probe.Fitted | None
 
 
-def predict(row: ProbeRow, folder: Path, images: pd.DataFrame, classes: list[str], config: Probe) -> Predicted | None:
+def predict(
+    row: ProbeRow, folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune
+) -> Predicted | None:
     """What `row` says of `images` (image_id, label, split, and group where there are any), a probe fitted on those in
-    train. folder: one folder of embeddings an encoder. None for zero-shot by an encoder without text tower."""
+    train. folder: one folder of embeddings an encoder; tune: the folds of DEV. None for zero-shot by an encoder without
+    text tower."""
     if row.kind == "probe":
         x = probe.features(row, folder, images.image_id)
         frame, fitted = fitted_row(x, images, classes, config)
-        return Predicted(frame, out_of_fold(x, images, classes, config), fitted.linear(), fitted)
+        return Predicted(frame, out_of_fold(x, images, classes, config, tune), fitted.linear(), fitted)
     found = embeddings.read(folder / row.backbone, row.views)
     if found.texts is None:
         return None
@@ -58,27 +60,24 @@ def fitted_row(
     return told, fitted
 
 
-def out_of_fold(x: np.ndarray, images: pd.DataFrame, classes: list[str], config: Probe) -> pd.DataFrame | None:
-    """Predictions of the images of DEV, each by a regression on four fifths of these that it is not of (whole groups);
-    None where some class has fewer images, or there are fewer groups, than the five folds."""
-    from sklearn.model_selection import StratifiedKFold
-
+def out_of_fold(
+    x: np.ndarray, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune
+) -> pd.DataFrame | None:
+    """Predictions of the images of DEV, each by a regression on the other folds of these (whole groups); None where
+    some class has fewer images, or there are fewer groups, than folds."""
     rows = np.flatnonzero(images.split.isin(DEV))
     images, x = images.iloc[rows], x[rows]
     y, groups = pd.Index(classes).get_indexer(images.label), group_codes(images)
     units = images if groups is None else images.assign(unit=groups).drop_duplicates(["unit", "label"])
-    if units.label.value_counts().reindex(classes, fill_value=0).min() < FOLDS:
+    if units.label.value_counts().reindex(classes, fill_value=0).min() < tune.folds:
         return None
-    if groups is None:
-        cut = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(x, y)
-    else:
-        try:
-            fold = assign_folds(images.label, groups, FOLDS, 0)
-        except HarError:  # groups too few or too uneven
-            return None
-        cut = ((np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in range(FOLDS))
+    try:
+        fold = assign_folds(images.label, groups, tune.folds, tune.seed)
+    except HarError:  # groups too few or too uneven
+        return None
     chances = np.empty((len(rows), len(classes)))
-    for train, test in cut:
+    for one in range(tune.folds):
+        train, test = fold != one, fold == one
         inner = None if groups is None else groups[train]
         chances[test] = probe.fit(x[train], y[train], len(classes), config, inner).probabilities(x[test])
     return predictions_frame(images.image_id, images.label, images.split, chances, classes)

@@ -18,7 +18,7 @@ from har.evaluation.metrics import cells
 from har.evaluation.predictions import read_predictions, write_predictions
 from har.evaluation.summary import summarise
 from har.studies.cross_validation.fit import assign_folds as repeated
-from har.studies.cross_validation.fit import hold_out
+from har.training.refit import hold_out
 from har.training import probe
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,7 +24,7 @@ from stages.lib import context
 GRAPH = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
 STAGES = {name: stage.get("do", stage) for name, stage in GRAPH.items()}
 # What is in git and so not in DVC's run cache; publish comes last but for the page.
-IN_GIT = {"check", "pretrain", "simulate", "publish"}
+IN_GIT = {"check", "pretrain", "tune", "simulate", "publish"}
 
 
 def module_files(name: str) -> list[Path]:

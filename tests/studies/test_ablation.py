@@ -40,7 +40,7 @@ class TestSettings:
             ("lora.set.adpt", "lora", "ablation.variants.lora.set: unknown key adpt; the nearest valid key is adapt"),
             ("lora.set.adapt", "laura",
              "ablation.variants.lora.set: adapt: input should be 'full', 'lora' or 'head', got 'laura'"),
-            ("lora.set.kind", "mlp", "ablation.variants.lora.set.kind: a variant keeps"),
+            ("lora.set.kind", "mlp", "ablation.variants.lora.set.kind: a model keeps"),
             ("lora.model", "clap", "ablation.variants.lora.model names 'clap', expected one of"),
             ("lora.set.backbone", "vti", "ablation.variants.lora.set.backbone names 'vti'"),
             ("full.set", {"pretrained": False, "head": "text"},

@@ -39,7 +39,7 @@ def _run(models: Mapping[str, dict]) -> dict:
                 "task": task, "model": name, "input": f"embeddings/{backbone}" if backbone else "store",
             }  # fmt: skip
     run = {"encoders": ["vit", "clip", "siglip2"], "train": train, "generative": [], "policies": list(POLICIES)}
-    return run | {"noise": "clip"}
+    return run | {"noise": "clip", "tune": []}
 
 
 def _settled(found: dict) -> dict:

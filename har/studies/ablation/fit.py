@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from har.config.overrides import shown
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
 from har.data.split import require_classes
@@ -51,15 +52,5 @@ def changes(model: str, base: Mapping[str, object], variant: Mapping[str, object
     """What a variant replaces in the settings `base` of `model`, for people: "clip; head text (not probe)"."""
     if base.keys() != variant.keys():
         raise HarError(f"ablation: a variant of {model} has other settings than it")
-    changes = [
-        f"{key} {_shown(value)} (not {_shown(base[key])})" for key, value in variant.items() if value != base[key]
-    ]
+    changes = [f"{key} {shown(value)} (not {shown(base[key])})" for key, value in variant.items() if value != base[key]]
     return "; ".join([model, *(changes or (["as in models"] if reference else ["nothing changed"]))])
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -23,7 +23,7 @@ from har.core.files import write_parquet
 from har.data.groups import assign_folds as whole_folds
 from har.data.groups import group_codes
 from har.evaluation.predictions import majority_predictions, require, validate_predictions
-from har.training.refit import Fit, Recipe, fit_all
+from har.training.refit import Fit, Recipe, fit_all, hold_out
 
 KEYS = ["repeat", "fold", "seed"]
 MAJORITY = "majority"
@@ -88,23 +88,6 @@ def assign_folds(
         for drawn_before, (_, test) in enumerate(drawn.split(labels, labels)):
             out[drawn_before // folds, test] = drawn_before % folds
     return out
-
-
-def hold_out(
-    rows: np.ndarray, labels: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Training rows cut into (train, validation), stratified; validation as large as a test fold, as in the
-    paper's split. labels, groups: of all rows."""
-    from sklearn.model_selection import StratifiedKFold
-
-    if groups is not None:
-        inner = whole_folds(labels[rows], groups[rows], max(2, folds - 1), seed)
-        return rows[inner != 0], rows[inner == 0]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
-        cut = StratifiedKFold(max(2, folds - 1), shuffle=True, random_state=seed)
-        train, validation = next(cut.split(rows, labels[rows]))
-    return rows[train], rows[validation]
 
 
 def plan(

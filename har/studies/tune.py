@@ -1,0 +1,110 @@
+"""Candidates of a model's settings, compared on images that they did not learn from, none of them held out: folds of
+train and validation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.config.studies import Tune
+from har.config.training import Augmentation, Training
+from har.data.groups import assign_folds, group_codes
+from har.evaluation.metrics import negative_log_likelihood
+from har.reporting.names import model_name
+from har.reporting.table import Column, Table, number
+from har.training.refit import Fit, Recipe, fit_all, hold_out
+
+STOPPING = 10  # early stopping looks at a share of 1 / 9 of the other folds, about as much as in the paper's split
+
+
+def out_of_fold(
+    recipes: Mapping[str, Recipe],
+    images: pd.DataFrame,
+    classes: Sequence[str],
+    settings: Tune,
+    *,
+    training: Training,
+    strength: Augmentation,
+    keep: Path | None = None,
+) -> dict[str, np.ndarray]:
+    """What each candidate says of each image without its fold, probabilities [n, runs, classes].
+
+    Args:
+        recipes: candidates by what they set.
+        images: image_id and label (and group where there are any) of the rows of each recipe's `x`.
+        classes: in the order of the probabilities.
+        settings: folds, runs and seed.
+        training, strength, keep: see har.training.refit.fit_all.
+    Raises:
+        HarError: a class has fewer images, or there are fewer groups, than folds.
+    """
+    y, labels, groups = pd.Index(classes).get_indexer(images.label), images.label.to_numpy(), group_codes(images)
+    fold = assign_folds(labels, groups, settings.folds, settings.seed)
+    fits = []
+    for name, recipe in recipes.items():
+        for one, run in np.ndindex(settings.folds, settings.runs):
+            train, validation, seed = np.flatnonzero(fold != one), np.empty(0, int), settings.seed + run
+            if recipe.config.patience:
+                train, validation = hold_out(train, labels, STOPPING, seed, groups)
+            fits.append(Fit(name, train, validation, np.flatnonzero(fold == one), seed))
+    fitted = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="tune", keep=keep)
+    found = {name: np.empty((len(y), settings.runs, len(classes))) for name in recipes}
+    for fit, outcome in zip(fits, fitted, strict=True):
+        found[fit.model][fit.predict_rows, fit.seed - settings.seed] = outcome.probabilities
+    return found
+
+
+def scores(probabilities: Mapping[str, np.ndarray], y: np.ndarray) -> list[dict]:
+    """A row for each candidate, the lowest log loss first, which is the one that is chosen: log_loss,
+    balanced_accuracy, and the paired difference in log loss from the first, each a mean over runs, with standard errors
+    over images (`_se`).
+
+    y: class index of each image [n].
+    """
+    truth = y[:, None].repeat(next(iter(probabilities.values())).shape[1], axis=1)
+    losses = {name: negative_log_likelihood(one, truth).mean(1) for name, one in probabilities.items()}
+    order, rows = sorted(losses, key=lambda name: losses[name].mean()), []
+    for name in order:
+        hits, gap = (probabilities[name].argmax(-1) == truth).mean(1), losses[name] - losses[order[0]]
+        of_class = [hits[y == label] for label in np.unique(y)]
+        variance = sum(one.var() / len(one) for one in of_class) / len(of_class) ** 2
+        rows.append(
+            {
+                "settings": name,
+                "n": len(y),
+                "log_loss": losses[name].mean(),
+                "log_loss_se": _error(losses[name]),
+                "difference": gap.mean() if name != order[0] else None,
+                "difference_se": _error(gap),
+                "balanced_accuracy": np.mean([one.mean() for one in of_class]),
+                "balanced_accuracy_se": variance**0.5,
+            }
+        )
+    return rows
+
+
+def _error(values: np.ndarray) -> float:
+    """The standard error of the mean."""
+    return values.std() / len(values) ** 0.5
+
+
+def tune_table(model: str, rows: Sequence[Mapping], settings: Tune, header: str) -> Table:
+    """The rows of `scores`."""
+
+    def with_error(value: float, error: float) -> str:
+        return f"{number(value)} ± {number(error)}"
+
+    columns = [
+        Column("settings", "Settings"),
+        Column("n"),
+        Column(("log_loss", "log_loss_se"), "Log loss", with_error),
+        Column(("difference", "difference_se"), "Minus the first", with_error),
+        Column(("balanced_accuracy", "balanced_accuracy_se"), "Balanced accuracy", with_error),
+    ]
+    notes = [
+        f"Out of fold: {rows[0]['n']} images of train and validation in {settings.folds} folds, each predicted by "
+        f"{settings.runs} {'run' if settings.runs == 1 else 'runs'} on the others. Mean ± standard error over images; "
+        "differences are paired. No held-out image is looked at. The lowest log loss is chosen."
+    ]
+    return Table(model, f"Settings of {model_name(model)}, out of fold", header, rows, columns, notes)

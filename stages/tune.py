@@ -1,0 +1,33 @@
+"""The candidates of params.yaml for one model, out of fold on train and validation: `python -m stages tune clip`."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from har.data.split import read_split
+from har.reporting.table import write_tables
+from har.studies.tune import out_of_fold, scores, tune_table
+from har.training.rows import DEV
+from stages.lib.context import Context, stage
+from stages.lib.header import header
+from stages.lib.recipes import variants
+from stages.lib.resumed import resumed
+
+
+@resumed
+def tune(context: Context, name: str, *, keep: Path) -> None:
+    profile, classes = context.profile, context.profile.tasks["activity"]
+    split = read_split(context.data / "split.csv")
+    images = split[split.split.isin(DEV) & split.label.isin(classes)].sort_values("image_id", ignore_index=True)
+    recipes = variants(context, profile.candidates(name), images, classes)
+    options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
+    found = out_of_fold(recipes, images, classes, profile.tune, **options)
+    rows = scores(found, pd.Index(classes).get_indexer(images.label))
+    table = tune_table(name, rows, profile.tune, header(context))
+    write_tables({name: table}, context.published / "tune", html=False)
+    print(table.markdown())
+
+
+if __name__ == "__main__":
+    stage(tune, *sys.argv[1:])

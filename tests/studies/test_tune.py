@@ -1,0 +1,90 @@
+"""Candidates of settings: each predicted without its fold, the lowest log loss first, others in force named."""
+
+import numpy as np
+import parameters
+import pytest
+from conftest import CLASSES, one_by_one
+from parameters import error
+from test_learning_curve import images
+from test_models import MLP
+
+from har.config.profile import load_params
+from har.config.studies import Tune
+from har.core.files import write_text
+from har.studies import tune
+from har.training.refit import Recipe
+from stages.check import check_tuned
+
+SETTINGS = Tune(folds=3, seed=4, runs=2, models={})
+
+
+def test_no_image_is_predicted_by_a_fit_that_saw_it(monkeypatch, strength):
+    split, x = images()
+    fits = []
+    real = tune.fit_all
+    monkeypatch.setattr(tune, "fit_all", lambda plan, *rest, **more: fits.extend(plan) or real(plan, *rest, **more))
+    monkeypatch.setattr(tune, "STOPPING", 4)
+    recipes = {"a": Recipe(MLP, x), "b": Recipe(MLP.model_copy(update={"patience": 1}), x)}
+    found = tune.out_of_fold(recipes, split, CLASSES, SETTINGS, training=one_by_one(), strength=strength)
+    assert [fit.seed for fit in fits[:2]] == [4, 5]
+    for fit in fits:
+        parts = (fit.train, fit.validation, fit.predict_rows)
+        assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts)) == len(split)
+        assert (len(fit.validation) > 0) == (fit.model == "b")
+    for probabilities in found.values():
+        assert probabilities.shape == (36, 2, 3)
+        np.testing.assert_allclose(probabilities.sum(-1), 1)
+
+
+def test_the_lowest_log_loss_comes_first_with_standard_errors():
+    y = np.arange(60) % 3
+    sure = np.full((60, 1, 3), 0.1)
+    sure[np.arange(60), 0, y] = 0.8
+    sure[:6] = 1 / 3
+    rows = tune.scores({"flat": np.full((60, 1, 3), 1 / 3), "sure": sure}, y)
+    assert [row["settings"] for row in rows] == ["sure", "flat"]
+    losses = np.r_[np.full(6, np.log(3)), np.full(54, -np.log(0.8))]
+    assert rows[0]["log_loss"] == pytest.approx(losses.mean())
+    assert rows[0]["log_loss_se"] == pytest.approx(losses.std() / 60**0.5)
+    assert rows[1]["difference"] == pytest.approx(np.log(3) - losses.mean())
+    assert rows[0]["balanced_accuracy"] == pytest.approx((20 + 18 + 18) / 60)
+    variance = 2 * (18 / 20 * 2 / 20 / 20) / 9  # classes 1 and 2; of class 0 all are right
+    assert rows[0]["balanced_accuracy_se"] == pytest.approx(variance**0.5)
+    text = tune.tune_table("clip", rows, SETTINGS, "profile sample").markdown()
+    assert "60 images of train and validation in 3 folds, each predicted by 2 runs" in text
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ({"clip": [{"head": "probe"}, {"head": "text"}], "vit": [{"epochs": 1}, {"epochs": 2}, {"epochs": 3}]},
+         "tune: models: expected as many candidates for each model"),
+        ({"clip": [{"head": "probe"}, {"epochs": 1}]}, "tune: models.clip: expected different candidates that all set"),
+        ({"clip": [{"head": "probe"}, {"head": "prob"}]}, "tune.models.clip: head: input should be"),
+        ({"clap": [{"epochs": 1}, {"epochs": 2}]}, "tune.models names 'clap', expected one of"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named(tmp_path, models, said):
+    assert said in error(tmp_path, {"tune.models": models})
+
+
+def test_candidates_that_do_not_fit_the_rest_are_left_out(tmp_path):
+    heads = {"tune.models": {"clip": [{"head": "probe"}, {"head": "text"}]}}
+    assert list(parameters.profile().candidates("clip")) != []
+    file = parameters.write(tmp_path, heads | {"models.clip.pretrained": False, "models.clip.head": "probe"})
+    assert list(load_params(file).active.candidates("clip")) == ["head probe"]
+
+
+def test_check_says_where_other_settings_are_in_force(tmp_path, monkeypatch, capsys):
+    params = load_params(
+        parameters.write(tmp_path, {"tune.models": {"clip": [{"epochs": 3}, {"epochs": 5}]}, "models.clip.epochs": 3})
+    )
+    monkeypatch.chdir(tmp_path)
+    check_tuned(params)
+    header = "settings,difference,difference_se"
+    write_text("reports/sample/tune/clip.csv", f"{header}\nepochs 3,,0\nepochs 5,0.1,0.02\n")
+    check_tuned(params)
+    assert not capsys.readouterr().out
+    write_text("reports/sample/tune/clip.csv", f"{header}\nepochs 5,,0\nepochs 3,0.1,0.02\n")
+    check_tuned(params)
+    assert capsys.readouterr().out.startswith("models.clip: epochs 3; epochs 5 has a log loss lower by 0.1 ± 0.02 out")
