@@ -1,6 +1,7 @@
 """The graph: stages name the packages that they run and the parameters that they read, and stay thin."""
 
 import ast
+import functools
 import json
 import re
 from pathlib import Path
@@ -39,6 +40,7 @@ def module_files(name: str) -> list[Path]:
     return found
 
 
+@functools.cache
 def imports(file: Path) -> set[Path]:
     """Project files that `file` imports anywhere, also inside functions."""
     found = set()
@@ -72,9 +74,10 @@ def test_deps_cover_the_import_closure(name):
     deps = [Path(dep) for dep in STAGES[name]["deps"]]
     script = Path("stages", f"{name}.py")
     assert STAGES[name]["cmd"].split()[:4] == ["python", "-m", "stages", name]
-    missing = [file for file in closure(script) - {Path("stages/__init__.py")} if not {file, *file.parents} & set(deps)]
+    files = closure(script)
+    missing = [file for file in files - {Path("stages/__init__.py")} if not {file, *file.parents} & set(deps)]
     assert not missing, f"dvc.yaml, stage {name}: deps lack {', '.join(map(str, sorted(missing)))}"
-    reached = {path for file in closure(script) for path in (file, *file.parents)}
+    reached = {path for file in files for path in (file, *file.parents)}
     spare = [dep for dep in deps if dep.parts[0] in ("har", "stages") and dep not in reached]
     assert name == "check" or not spare, f"dvc.yaml, stage {name} does not run {', '.join(map(str, spare))}"
 
