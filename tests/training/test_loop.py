@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,16 +12,12 @@ from conftest import CLASSES, one_by_one, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import CNN, DENSE, FINETUNE, MLP
-from torch import nn
 
-from har.config.models import Fit
 from har.core.errors import HarError
 from har.evaluation.predictions import collapsed_runs
-from har.models.build import ARCHITECTURES, build, logits
-from har.models.preprocess import Preprocess
+from har.models.build import build, logits
 from har.training import experiment, loop
 from har.training.loop import Inputs, train
-from har.training.run import loaded_by
 
 PROBE = FINETUNE.model_copy(update={"head": "probe"})
 
@@ -50,28 +45,6 @@ AUGMENTED = CNN.model_copy(
     update={"batch_norm": True, "conv_dropout": 0.1, "dropout": 0.3, "patience": 5, "epochs": 3,
             "augmentation": ["vertical_flip", "perspective", "random_resized_crop", "gaussian_blur"]}
 )  # fmt: skip
-
-
-class Straight(Fit):
-    """An architecture that the project does not have."""
-
-    about = "a linear model on pixels"
-    kind: Literal["straight"] = "straight"
-    input_size: int = 16
-    fit: Literal["squash"] = "squash"
-
-
-def test_a_further_architecture_is_a_class_and_a_function(strength, monkeypatch, tmp_path):
-    def straight(config, classes, **_):
-        network = nn.Sequential(nn.Flatten(), nn.Linear(3 * config.input_size**2, len(classes)))
-        return network, Preprocess(config.input_size, config.fit)
-
-    monkeypatch.setitem(ARCHITECTURES, "straight", straight)
-    shared = {name: getattr(CNN, name) for name in Fit.model_fields}
-    outcome = run(Straight(**shared), images(), strength, checkpoint=tmp_path)
-    assert outcome.parameters == 3 * (3 * 16**2 + 1)
-    assert {file.name for file in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
-    assert loaded_by([Straight(**shared)]) == loaded_by([CNN])
 
 
 class TestSeeds:

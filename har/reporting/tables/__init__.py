@@ -4,13 +4,15 @@ far the small test set lies from the larger one. Each is a `har.reporting.table.
 Everything derives from predictions frames. Where a figure is not defined its cell is empty and a note says why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.scored import Key, scored
+from har.evaluation.scored import Key, Scored, scored
+from har.evaluation.summary import Estimate
 from har.reporting.table import Table
 from har.reporting.tables.claims import claims_table
 from har.reporting.tables.over_runs import over_runs_table, tukey_differences
@@ -19,7 +21,34 @@ from har.reporting.tables.reliability import calibration_table, reliability_figu
 from har.reporting.tables.scores import per_class_table, scores_table
 from har.reporting.tables.test_against_extended import small_test_table
 
-__all__ = ["reliability_figure", "significance_tables"]
+__all__ = ["TABLES", "Evidence", "reliability_figure", "significance_tables"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a table is made from: the models on each split and on validation, the class shares, Tukey's differences,
+    and what the caller of significance_tables gave."""
+
+    scored: Mapping[str, Mapping[Key, Scored]]
+    shares: Mapping
+    validated: Mapping[Key, Estimate]
+    tukeys: Mapping[tuple[str, str], Mapping]
+    header: str
+    level: float
+    papers: bool
+    protocol: str
+
+
+# One more table is one more entry; har.reporting.contents.SECTIONS says where results show it.
+TABLES: list[Callable[[Evidence], Table | None]] = [
+    lambda of: claims_table(of.scored, of.validated, of.header, of.level, of.protocol),
+    lambda of: scores_table(of.scored, of.shares, of.header, of.level),
+    lambda of: per_class_table(of.scored, of.header, of.level),
+    lambda of: calibration_table(of.scored, of.validated, of.header),
+    lambda of: over_runs_table(of.scored, of.tukeys, of.header, of.level, of.papers),
+    lambda of: pairs_table(of.scored, of.tukeys, of.header, of.level),
+    lambda of: small_test_table(of.scored, of.header, of.level),
+]
 
 
 def significance_tables(
@@ -49,14 +78,5 @@ def significance_tables(
     found, shares, validated = scored(predictions, labels, resamples, seed, level)
     if not any(found.values()):
         raise HarError("significance: no model has predictions on test or extended")
-    tukeys = tukey_differences(found)
-    tables = [
-        claims_table(found, validated, header, level, protocol),
-        scores_table(found, shares, header, level),
-        per_class_table(found, header, level),
-        calibration_table(found, validated, header),
-        over_runs_table(found, tukeys, header, level, papers),
-        pairs_table(found, tukeys, header, level),
-        small_test_table(found, header, level),
-    ]
-    return {table.name: table for table in tables if table}
+    of = Evidence(found, shares, validated, tukey_differences(found), header, level, papers, protocol)
+    return {table.name: table for make in TABLES if (table := make(of))}

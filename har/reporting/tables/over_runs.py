@@ -1,6 +1,6 @@
 """The tests over runs: the paper's two, and those that keep to their assumptions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -49,6 +49,7 @@ def _test(
     }
 
 
+Scores = Mapping[str, pd.Series]  # of each model in each run, indexed by seed
 METRICS = {"test": "accuracy"}  # as the paper does; HEADLINE elsewhere
 
 
@@ -69,82 +70,89 @@ def tukey_differences(scored: Mapping[str, Mapping[Key, Scored]]) -> dict[tuple[
     }
 
 
-def _tests_of(scores: Mapping[str, pd.Series], tukeys: Mapping, alpha: float, printed: bool) -> list[dict]:
-    """All tests over runs of one task on one split; `printed`: the paper's values stand beside them."""
-    over, within, ranks = anova(scores), repeated_measures_anova(scores), friedman(scores)
-    spread, normal = levene(scores), shapiro(scores)
-    models, shared = (
-        f"{over['groups']} models, {over['runs']} runs",
-        f"{within['models']} models, {within['runs']} seeds",
+def _anova(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+    found = anova(scores)
+    return _test(
+        paper.ANOVA.name,
+        f"{found['groups']} models, {found['runs']} runs",
+        ("F", found["F"]),
+        f"{found['df_between']}, {found['df_within']}",
+        found["p"],
+        found["note"],
+        ("partial η²", found["partial_eta_squared"]),
+        printed=paper.ANOVA if printed else None,
     )
-    between = f"{over['df_between']}, {over['df_within']}"
-    found = sum(p < alpha for p in tukeys["p"].values())
-    pairs = f"{len(tukeys['p'])} pairs of models"
-    rows = [
-        _test(
-            paper.ANOVA.name,
-            models,
-            ("F", over["F"]),
-            between,
-            over["p"],
-            over["note"],
-            ("partial η²", over["partial_eta_squared"]),
-            printed=paper.ANOVA if printed else None,
-        ),
-        _test(
-            "repeated-measures ANOVA",
-            shared,
-            ("F", within["F"]),
-            f"{within['df_model']}, {within['df_error']}",
-            within["p"],
-            within["note"],
-            ("partial η²", within["partial_eta_squared"]),
-            p_corrected=within["p_corrected"],
-        ),
-        _test(
-            "Friedman",
-            shared,
-            ("χ²", ranks["chi_squared"]),
-            str(ranks["df"]),
-            ranks["p"],
-            ranks["note"],
-            ("Kendall's W", ranks["kendalls_w"]),
-        ),
-        _test(
-            "Tukey HSD",
-            pairs,
-            (f"pairs with p < {alpha:.2g}", float(found) if tukeys["p"] else None),
-            between,
-            min(tukeys["p"].values(), default=None),
-            tukeys["note"],
-        ),
-        _test(
-            "Levene (medians)",
-            models,
-            ("W", spread["W"]),
-            f"{spread['df_between']}, {spread['df_within']}",
-            spread["p"],
-            spread["note"],
-        ),
-        _test("Shapiro–Wilk", f"{normal['n']} residuals", ("W", normal["W"]), "", normal["p"], normal["note"]),
-    ]
-    if {"cnn_base", "fnn_base"} & set(scores):
-        empty = pd.Series(dtype=float)
-        pair = paired_t_test(scores.get("cnn_base", empty), scores.get("fnn_base", empty))
-        effect = None if pair["t"] is None else pair["t"] / pair["runs"] ** 0.5
-        names = " − ".join(map(model_name, ("cnn_base", "fnn_base")))
-        t_test = _test(
-            paper.PAIRED_T.name,
-            f"{names}, {pair['runs']} runs",
-            ("t", pair["t"]),
-            str(pair["df"]),
-            pair["p"],
-            pair["note"],
-            ("Cohen's d of the differences", effect),
-            printed=paper.PAIRED_T if printed else None,
-        )
-        rows.insert(1, t_test)
-    return rows
+
+
+def _paired_t(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict | None:
+    if not {"cnn_base", "fnn_base"} & set(scores):
+        return None
+    empty = pd.Series(dtype=float)
+    pair = paired_t_test(scores.get("cnn_base", empty), scores.get("fnn_base", empty))
+    names = " − ".join(map(model_name, ("cnn_base", "fnn_base")))
+    return _test(
+        paper.PAIRED_T.name,
+        f"{names}, {pair['runs']} runs",
+        ("t", pair["t"]),
+        str(pair["df"]),
+        pair["p"],
+        pair["note"],
+        ("Cohen's d of the differences", None if pair["t"] is None else pair["t"] / pair["runs"] ** 0.5),
+        printed=paper.PAIRED_T if printed else None,
+    )
+
+
+def _within_seeds(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+    found = repeated_measures_anova(scores)
+    return _test(
+        "repeated-measures ANOVA",
+        f"{found['models']} models, {found['runs']} seeds",
+        ("F", found["F"]),
+        f"{found['df_model']}, {found['df_error']}",
+        found["p"],
+        found["note"],
+        ("partial η²", found["partial_eta_squared"]),
+        p_corrected=found["p_corrected"],
+    )
+
+
+def _friedman(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+    found, effect = friedman(scores), "Kendall's W"
+    compares = f"{found['models']} models, {found['runs']} seeds"
+    statistic, df = ("χ²", found["chi_squared"]), str(found["df"])
+    return _test("Friedman", compares, statistic, df, found["p"], found["note"], (effect, found["kendalls_w"]))
+
+
+def _tukey(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+    over, every = anova(scores), tukeys["p"].values()
+    statistic = f"pairs with p < {alpha:.2g}", float(sum(p < alpha for p in every)) if every else None
+    df = f"{over['df_between']}, {over['df_within']}"
+    return _test("Tukey HSD", f"{len(every)} pairs of models", statistic, df, min(every, default=None), tukeys["note"])
+
+
+def _levene(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+    found, over = levene(scores), anova(scores)
+    df = f"{found['df_between']}, {found['df_within']}"
+    compares = f"{over['groups']} models, {over['runs']} runs"
+    return _test("Levene (medians)", compares, ("W", found["W"]), df, found["p"], found["note"])
+
+
+def _shapiro(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+    found = shapiro(scores)
+    return _test("Shapiro–Wilk", f"{found['n']} residuals", ("W", found["W"]), "", found["p"], found["note"])
+
+
+# Of one task on one split, in the order of the table: (scores of runs, `tukey` of them, the level of significance,
+# whether the paper's values stand beside) to a row of `_test`, None where a test has nothing to compare.
+TESTS: list[Callable[[Scores, Mapping, float, bool], dict | None]] = [
+    _anova,
+    _paired_t,
+    _within_seeds,
+    _friedman,
+    _tukey,
+    _levene,
+    _shapiro,
+]
 
 
 def _failed_assumptions(rows: Sequence[Mapping], alpha: float, where: str) -> list[str]:
@@ -192,7 +200,7 @@ def over_runs_table(
             if not scores:
                 continue
             printed = papers and (task, split) == ("activity", "test")
-            block = _tests_of(scores, tukeys[task, split], alpha, printed)
+            block = [row for test in TESTS if (row := test(scores, tukeys[task, split], alpha, printed))]
             rows += [{"task": task, "split": split, **row} for row in block]
             notes += _failed_assumptions(block, alpha, f"{task}, {split_name(split)}")
             for row in block:

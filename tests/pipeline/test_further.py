@@ -1,0 +1,156 @@
+"""A further source, architecture, mask shape, fill, statistical test and table, each registered here alone, go through
+the stages to the page. What params.yaml may name besides is a word in har/config."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+import parameters
+from conftest import one_by_one
+from PIL import Image
+from pydantic import Field
+from torch import nn
+
+from har.config.load import Block
+from har.config.models import Fit, Model
+from har.config.training import TrainRun
+from har.core.files import write_json
+from har.data.sources import SOURCES, Source
+from har.models.build import ARCHITECTURES
+from har.models.preprocess import Preprocess
+from har.reporting import contents, tables
+from har.reporting.table import Column, Table
+from har.reporting.tables import over_runs
+from har.studies.masking import regions, shapes
+from stages import annotations, curate, evaluate, images, masking, page, significance, split, train
+from stages.lib.results import trained
+
+TEXTS = {"walking_running": "a man walking", "sitting": "a man sitting", "standing": "a man standing"}
+EACH, PLACE = 24, [3, 3, 20, 20]  # images of a class; where the man is
+
+
+class Straight(Fit):
+    about = "a linear model on pixels"
+    kind: Literal["straight"]
+    input_size: int
+    fit: Literal["squash"]
+
+
+class Settings(Block):
+    config: Annotated[Straight | Model, Field(discriminator="kind")]
+
+
+def straight(config: Straight, classes, **_):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * config.input_size**2, len(classes)))
+    return network, Preprocess(config.input_size, config.fit)
+
+
+def write_annotations(data, out: Path, jobs: int, cache: Path):
+    about = {"width": 60, "height": 40, "license": 1, "coco_url": "http://x/a.jpg", "flickr_url": "http://x/b"}
+    found = [{"id": i, "file_name": f"{i:012d}.png", **about} for i in range(1, 3 * EACH + 1)]
+    captions = [
+        {"id": 5 * image["id"] + k, "image_id": image["id"], "caption": list(TEXTS.values())[image["id"] % 3]}
+        for image in found
+        for k in range(5)
+    ]
+    x, y, w, h = PLACE
+    outline = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    man = {"category_id": 1, "bbox": PLACE, "area": w * h, "iscrowd": 0, "segmentation": outline}
+    persons = [{"id": image["id"], "image_id": image["id"], **man} for image in found]
+    write_json(out / "captions.json", {"images": found, "annotations": captions})
+    categories = [{"id": 1, "name": "person"}, {"id": 2, "name": "chair"}]
+    write_json(out / "instances.json", {"images": found, "annotations": persons, "categories": categories})
+    return ["one colour each"]
+
+
+def write_photographs(data, manifest: pd.DataFrame, folder: Path, **_):
+    for row in manifest.itertuples():
+        colour = tuple(int(v) for v in np.random.default_rng(row.image_id).integers(0, 256, 3))
+        Image.new("RGB", (row.width, row.height), colour).save(folder / row.file_name)
+        yield {"image_id": row.image_id, "source": "drawn on the spot", "sha256": ""}
+
+
+def diagonal(x, y, rng, share: float, count: int) -> np.ndarray:
+    return x + y
+
+
+def largest_gap(scores, tukeys, alpha: float, printed: bool) -> dict:
+    means = [runs.mean() for runs in scores.values()]
+    return over_runs._test("Largest gap", f"{len(means)} models", ("gap", float(np.ptp(means))), "", None, "")
+
+
+def seeds_table(of: tables.Evidence) -> Table:
+    rows = [{"model": model, "seeds": len(one.seeds)} for (_, model), one in of.scored["test"].items()]
+    return Table("seeds", "Seeds of each model", of.header, rows, [Column("model", "Model"), Column("seeds", "Seeds")])
+
+
+def registered(monkeypatch):
+    monkeypatch.setitem(SOURCES, "colours", Source(write_annotations, write_photographs, "colours", "Nobody's."))
+    monkeypatch.setitem(ARCHITECTURES, "straight", straight)
+    monkeypatch.setattr("har.models.registry.Settings", Settings)
+    monkeypatch.setitem(shapes.SHAPES, "diagonal", (diagonal, 1.0))
+    monkeypatch.setitem(regions.FILLS, "white", lambda images, masks: np.where(masks[:, None], 255, images))
+    monkeypatch.setattr(over_runs, "TESTS", [*over_runs.TESTS, largest_gap])
+    monkeypatch.setattr(tables, "TABLES", [*tables.TABLES, seeds_table])
+    monkeypatch.setitem(contents.SECTIONS, "Further", ("", ["significance/seeds.md", "masking/masking.md"]))
+
+
+def context_of(root: Path) -> SimpleNamespace:
+    whole = parameters.profile()
+    shared = {name: getattr(whole.models["cnn_base"], name) for name in Fit.model_fields}
+    linear = Straight(kind="straight", input_size=16, fit="squash", **shared | {"epochs": 2})
+    classes = {name: one.model_copy(update={"count": EACH - 8}) for name, one in whole.curate.classes.items()}
+    profile = whole.model_copy(
+        update={
+            "data": whole.data.model_copy(update={"source": "colours"}),
+            "curate": whole.curate.model_copy(update={"classes": classes, "extended": 24}),
+            "store": whole.store.model_copy(update={"short_side": 32, "jobs": 1}),
+            "models": {"straight": linear, "further": linear},
+            "training": one_by_one(seeds=[0, 1]),
+            "report": whole.report.model_copy(update={"resamples": 50}),
+            "masking": whole.masking.model_copy(
+                update={"images": 6, "kinds": ["diagonal"], "fills": ["black", "white"]}
+                | {"relevance": whole.masking.relevance.model_copy(update={"models": []})}
+            ),
+            "page": whole.page.model_copy(update={"jobs": 1}),
+        }
+    )
+    runs = {
+        f"activity-{name}": TrainRun.model_construct(task="activity", model=name, input="store")
+        for name in ("straight", "further")
+    }
+    run = SimpleNamespace(train=runs, encoders=[], generative=[], policies=[], tasks=["activity"])
+    data = root / "data"
+    return SimpleNamespace(
+        profile=profile, params=SimpleNamespace(profile="sample", run=run), data=data, reports=data / "reports",
+        published=root / "reports", sources={}, already=[], protocol="",
+    )  # fmt: skip
+
+
+def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, capsys):
+    context = context_of(tmp_path)
+    registered(monkeypatch)
+    for step in (annotations.annotations, curate.curate, images.images, split.split):
+        step(context)
+    assert "one colour each" in capsys.readouterr().out
+    assert set(pd.read_csv(context.data / "provenance.csv").source) == {"drawn on the spot"}
+    for model in context.profile.models:
+        train.train(context, "activity", model)
+    evaluate.evaluate(context)
+    masking.masking(context)
+    options = {"resamples": 50, "seed": 0, "level": 0.95}
+    labels = pd.read_csv(context.data / "manifest.csv").label.tolist()
+    significance.tables(context, trained(context), labels, options)
+    page.page(context)
+
+    found = json.loads((context.reports / "metrics/activity-straight.json").read_text())
+    assert found["parameters"] == 3 * (3 * 16**2 + 1)
+    hidden = pd.read_parquet(context.data / "masking/straight.parquet").condition
+    assert {"diagonal-10", "hide_box-white"} <= set(hidden)
+    assert "Largest gap" in set(pd.read_csv(context.reports / "significance/tests.csv").test)
+    shown = (context.published / "index.html").read_text()
+    assert "Seeds of each model" in shown
+    assert "diagonal" in shown.lower()
