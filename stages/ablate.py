@@ -25,7 +25,7 @@ def ablate(context: Context, *, keep: Path) -> None:
         variants(context, models, split, classes),
         split,
         classes,
-        settings.seeds,
+        settings,
         training=profile.training,
         strength=profile.augmentation,
         keep=keep,
@@ -39,7 +39,7 @@ def ablate(context: Context, *, keep: Path) -> None:
     rows = scores(
         predictions, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level
     )
-    table = ablation_table(rows, settings.reference, len(profile.training.seeds), header(context), level, left_out)
+    table = ablation_table(rows, settings.reference, header(context), level, left_out)
     write_tables({table.name: table}, out)
     forest(rows, settings.reference, out / "forest.png", f"Ablations, profile {name}", level)
     print(table.markdown())

@@ -64,13 +64,13 @@ class Variant(Block):
 
 
 class Ablation(Block):
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    folds: Annotated[int, Field(ge=2)]
+    seed: Seed
     reference: str
     variants: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Variant]
 
     @model_validator(mode="after")
     def _fits(self):
-        _distinct("seeds", self.seeds, "number")
         _known("reference", [self.reference], self.variants)
         return self
 

@@ -21,6 +21,7 @@ from har.core.files import write_parquet
 from har.core.readers import one_line, read_parquet
 
 SPLITS = ("train", "validation", "test", "extended")
+OUT_OF_FOLD = "out_of_fold"  # train and validation together, each predicted by a fit without its fold
 HELD_OUT = "held_out"  # test and extended together: all images that no choice was made on
 KEYS = ["seed", "image_id", "split", "label"]
 PREDICTIONS = "a Parquet file of predictions"
@@ -33,8 +34,9 @@ def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
 
 
 def in_split(predictions: pd.DataFrame, split: str) -> np.ndarray:
-    """Which rows are of `split`, one of SPLITS or HELD_OUT, bool [rows]."""
-    return predictions["split"].isin(("test", "extended") if split == HELD_OUT else (split,)).to_numpy()
+    """Which rows are of `split`, one of SPLITS, OUT_OF_FOLD or HELD_OUT, bool [rows]."""
+    several = {OUT_OF_FOLD: ("train", "validation"), HELD_OUT: ("test", "extended")}
+    return predictions["split"].isin(several.get(split, (split,))).to_numpy()
 
 
 def predictions_frame(

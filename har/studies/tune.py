@@ -13,9 +13,7 @@ from har.data.groups import assign_folds, group_codes
 from har.evaluation.metrics import negative_log_likelihood
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
-from har.training.refit import Fit, Recipe, fit_all, hold_out
-
-STOPPING = 10  # early stopping looks at a share of 1 / 9 of the other folds, about as much as in the paper's split
+from har.training.refit import Recipe, fit_all, fold_fits
 
 
 def out_of_fold(
@@ -41,13 +39,13 @@ def out_of_fold(
     """
     y, labels, groups = pd.Index(classes).get_indexer(images.label), images.label.to_numpy(), group_codes(images)
     fold = assign_folds(labels, groups, settings.folds, settings.seed)
-    fits = []
-    for name, recipe in recipes.items():
-        for one, run in np.ndindex(settings.folds, settings.runs):
-            train, validation, seed = np.flatnonzero(fold != one), np.empty(0, int), settings.seed + run
-            if recipe.config.patience:
-                train, validation = hold_out(train, labels, STOPPING, seed, groups)
-            fits.append(Fit(name, train, validation, np.flatnonzero(fold == one), seed))
+    seeds = range(settings.seed, settings.seed + settings.runs)
+    fits = [
+        fit
+        for name, recipe in recipes.items()
+        for seed in seeds
+        for fit in fold_fits(name, recipe.config, labels, fold, seed, groups)
+    ]
     fitted = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="tune", keep=keep)
     found = {name: np.empty((len(y), settings.runs, len(classes))) for name in recipes}
     for fit, outcome in zip(fits, fitted, strict=True):

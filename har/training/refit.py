@@ -21,6 +21,8 @@ from har.data.groups import assign_folds
 from har.training import probe
 from har.training.run import Inputs, loaded_by
 
+STOPPING = 10  # early stopping looks at a share of 1 / 9 of the other folds, about as much as in the paper's split
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -99,6 +101,26 @@ def fit_all(
             by_place[place] = fitted
             progress.update()
     return [by_place[place] for place in range(len(fits))]
+
+
+def fold_fits(
+    model: str, config: Model, labels: np.ndarray, fold: np.ndarray, seed: int, groups: np.ndarray | None = None
+) -> list[Fit]:
+    """A fit for each fold on the images of the others, which predicts its own and those of no fold.
+
+    Args:
+        model, config: the recipe's name and settings; where these stop early, a part of the other folds is for that.
+        labels, groups: of all images [n].
+        fold: of each image [n], -1 for one of none.
+        seed: of every fit.
+    """
+    fits = []
+    for one in range(fold.max() + 1):
+        train, validation = np.flatnonzero((fold != one) & (fold >= 0)), np.empty(0, int)
+        if getattr(config, "patience", 0):
+            train, validation = hold_out(train, labels, STOPPING, seed, groups)
+        fits.append(Fit(model, train, validation, np.flatnonzero((fold == one) | (fold < 0)), seed))
+    return fits
 
 
 def hold_out(

@@ -131,7 +131,7 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
         "cross_validation": {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1}
         | {"runs": 1},
         "learning_curve": {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "runs": 1},
-        "ablation": {"seeds": [0]},
+        "ablation": {"folds": 2},
         "explain": {"models": []},  # a ConvNeXt has no attention
         "masking": {"images": 20},
         "noise": {"epochs": 1, "checks": 1},

@@ -55,7 +55,7 @@ def changed_values(tree: Path) -> None:
         "curate.min_captions": 3, "split.mode": "unstratified", "split.seed": 7, "training.seeds": [1, 2],
         "training.device": "cpu", "explain.steps": 5, "masking.kinds": ["stripes", "patches"], "page.image": 700,
         "report.resamples": 500, "simulation.experiments": 500, "backbones.clip.source": "random",
-        "noise.checks": 2, "ablation.seeds": [3],
+        "noise.checks": 2, "ablation.seed": 3,
     }  # fmt: skip
     parameters.override(tree, changes)
 

@@ -12,13 +12,17 @@ from test_learning_curve import ALONE, images
 from test_models import FINETUNE, MLP
 
 from har.config.profile import load_params
+from har.config.studies import Ablation
 from har.core.errors import HarError
+from har.data.groups import assign_folds
+from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.studies.ablation.fit import ablate, changes
 from har.studies.ablation.report import ablation_table, forest, scores
 from har.training.loop import train
 from har.training.refit import Recipe
 from har.training.run import Inputs
 
+SETTINGS = Ablation(folds=3, seed=4, reference="full", variants={"full": {"model": "clip", "set": {}}})
 CHANGED = {"full": "m", "wide": "m; hidden 32 (not 16, 8)", "still": "m; dropout 0 (not 0.2)"}
 
 
@@ -30,7 +34,7 @@ def fitted(strength):
         "wide": Recipe(MLP.model_copy(update={"hidden": [32]}), x),
         "still": Recipe(MLP.model_copy(update={"learning_rate": 1e-12}), x),
     }
-    return ablate(recipes, split, CLASSES, [0, 4], training=ALONE, strength=strength)
+    return ablate(recipes, split, CLASSES, SETTINGS, training=ALONE, strength=strength)
 
 
 class TestSettings:
@@ -117,32 +121,33 @@ class TestSettings:
 
 
 class TestPredictions:
-    def test_each_variant_tells_the_same_images_that_it_did_not_learn_from(self, fitted):
+    def test_each_variant_tells_all_images_by_fits_without_them(self, fitted):
         frames, parameters = fitted
         split, _ = images()
         for frame in frames.values():
-            assert set(frame.image_id) == set(split.image_id[split.split != "train"])
-            assert set(frame.seed) == {0, 4}
+            assert sorted(frame[in_split(frame, OUT_OF_FOLD)].image_id) == sorted(
+                split[in_split(split, OUT_OF_FOLD)].image_id
+            )
+            held_out = frame[in_split(frame, HELD_OUT)]
+            assert held_out.groupby("image_id").seed.agg(list).map(sorted).tolist() == [[0, 1, 2]] * 12
         assert parameters["full"] == parameters["still"] != parameters["wide"]
 
-    def test_a_fit_is_the_training_of_its_seed(self, strength):
+    def test_a_fit_is_the_training_on_the_other_folds(self, fitted, strength):
         split, x = images()
-        part = {name: np.flatnonzero(split.split == name) for name in ("train", "validation")}
+        dev = np.flatnonzero(in_split(split, OUT_OF_FOLD))
+        fold = assign_folds(split.label[dev], None, 3, 4)
         y = pd.Index(CLASSES).get_indexer(split.label)
-        outcome = train(
-            MLP, CLASSES, Inputs(x, y, part["train"], part["validation"], np.arange(len(x))), 4, strength=strength
-        )
-        found, _ = ablate({"full": Recipe(MLP, x)}, split, CLASSES, [0, 4], training=ALONE, strength=strength)
-        frame = found["full"]
-        told = frame[frame.seed == 4].set_index("image_id").filter(like="p_")
-        expected = outcome.probabilities[(split.split != "train").to_numpy()]
-        np.testing.assert_array_equal(told.to_numpy(), expected)
+        rows = np.flatnonzero(in_split(split, HELD_OUT))
+        outcome = train(MLP, CLASSES, Inputs(x, y, dev[fold != 1], dev[:1], rows), 4, strength=strength)
+        frame = fitted[0]["full"]
+        told = frame[in_split(frame, HELD_OUT) & (frame.seed == 1)].filter(like="p_")
+        np.testing.assert_array_equal(told.to_numpy(), outcome.probabilities)
 
     def test_a_missing_class_is_told(self, strength):
         split, x = images()
         split.loc[(split.split == "validation") & (split.label == "sitting"), "label"] = "standing"
         with pytest.raises(HarError, match="ablation: no validation image of class sitting"):
-            ablate({"full": Recipe(MLP, x)}, split, CLASSES, [0], training=ALONE, strength=strength)
+            ablate({"full": Recipe(MLP, x)}, split, CLASSES, SETTINGS, training=ALONE, strength=strength)
 
 
 class TestReport:
@@ -153,12 +158,12 @@ class TestReport:
     def test_differences_are_those_of_the_predictions(self, fitted, rows):
         json.dumps(rows, allow_nan=False)
         assert [(row["variant"], row["split"]) for row in rows] == [
-            (name, split) for split in ("extended", "test") for name in ("full", "wide", "still")
+            (name, split) for split in (OUT_OF_FOLD, HELD_OUT) for name in ("full", "wide", "still")
         ]
 
         def accuracy(name, split):
             frame = fitted[0][name]
-            frame = frame[frame.split == split]
+            frame = frame[in_split(frame, split)]
             guess = frame.filter(like="p_").to_numpy().argmax(1)
             return (np.array(CLASSES)[guess] == frame.label.to_numpy()).mean()
 
@@ -179,13 +184,12 @@ class TestReport:
         )[1]  # fmt: skip
         assert (twin["difference"], twin["difference_low"], twin["difference_high"]) == (0, 0, 0)
 
-    def test_the_table_says_how_many_seeds_and_who_made_it(self, rows):
-        text = ablation_table(rows, "full", 5, "profile sample: generated").markdown()
+    def test_the_table_says_how_many_fits_and_who_made_it(self, rows):
+        text = ablation_table(rows, "full", "profile sample: generated").markdown()
         assert "profile sample: generated" in text
-        assert "Runs (seeds) of each variant: 2, fewer than the 5" in text
-        assert "fewer" not in ablation_table(rows, "full", 2, "h").markdown()
+        assert "Each variant is trained 3 times" in text
         assert "hidden 32 (not 16, 8)" in text
-        text = ablation_table(rows, "full", 2, "h", left_out={"text_head": "the same as full"}).markdown()
+        text = ablation_table(rows, "full", "h", left_out={"text_head": "the same as full"}).markdown()
         assert "Left out: text head (the same as full)." in text
 
     def test_the_figure_is_drawn_and_repeats_to_the_byte(self, rows, tmp_path):

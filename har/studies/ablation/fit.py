@@ -7,44 +7,50 @@ import numpy as np
 import pandas as pd
 
 from har.config.overrides import shown
+from har.config.studies import Ablation
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
+from har.data.groups import assign_folds, group_codes, with_groups
 from har.data.split import require_classes
-from har.evaluation.predictions import predictions_frame
-from har.training.refit import Fit, Recipe, fit_all
+from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
+from har.training.refit import Recipe, fit_all, fold_fits
 
 
 def ablate(
     variants: Mapping[str, Recipe],
     split: pd.DataFrame,
     classes: Sequence[str],
-    seeds: Sequence[int],
+    settings: Ablation,
     *,
     training: Training,
     strength: Augmentation,
     keep: Path | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
-    """Predictions of each variant, trained on train with each of `seeds`, on all other images, and the number of
-    parameters that it trained.
+    """Predictions of each variant, and the number of parameters that it trained: of train and validation without an
+    image's fold, one run; of all other images by each of these fits, a run each.
 
-    split: image_id, label and split of the rows of each recipe's `x`. All variants of a seed see the same order of
-    images. keep: see har.training.refit.fit_all. Raises HarError where a class is missing from train or validation.
+    split: image_id, label and split (and group where there are any) of the rows of each recipe's `x`. keep: see
+    har.training.refit.fit_all. Raises HarError where a class is missing from train or validation.
     """
     classes = list(classes)
     require_classes(split, classes, "ablation")
-    rows = {part: np.flatnonzero(split["split"] == part) for part in ("train", "validation")}
-    predict_rows = np.flatnonzero(split["split"] != "train")
-    fits = [Fit(name, rows["train"], rows["validation"], predict_rows, seed) for name in variants for seed in seeds]
-    y = pd.Index(classes).get_indexer(split["label"])
+    labels, groups, dev = split["label"].to_numpy(), group_codes(split), in_split(split, OUT_OF_FOLD)
+    folds = min(settings.folds, *np.unique(labels[dev], return_counts=True)[1])  # few images end no run
+    fold = np.full(len(split), -1)
+    fold[dev] = assign_folds(labels[dev], None if groups is None else groups[dev], folds, settings.seed)
+    fits = [
+        fit
+        for name, recipe in variants.items()
+        for fit in fold_fits(name, recipe.config, labels, fold, settings.seed, groups)
+    ]
+    y = pd.Index(classes).get_indexer(labels)
     found = fit_all(fits, variants, y, classes, training=training, strength=strength, name="ablation", keep=keep)
-    images, frames, parameters = split.iloc[predict_rows], {name: [] for name in variants}, {}
-    for fit, fitted in zip(fits, found, strict=True):
-        parameters[fit.model] = fitted.parameters
-        frames[fit.model].append(
-            predictions_frame(
-                images["image_id"], images["label"], images["split"], fitted.probabilities, classes, seed=fit.seed
-            )
-        )
+    frames, parameters = {name: [] for name in variants}, {}
+    for place, (fit, fitted) in enumerate(zip(fits, found, strict=True)):
+        parameters[fit.model], images = fitted.parameters, split.iloc[fit.predict_rows]
+        frame = predictions_frame(images["image_id"], images["label"], images["split"], fitted.probabilities, classes)
+        run = np.where(fold[fit.predict_rows] < 0, place % folds, 0)
+        frames[fit.model].append(with_groups(frame.assign(seed=run), split))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}, parameters
 
 

@@ -9,7 +9,9 @@ import pandas as pd
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.mcnemar import estimated_difference, same_images
 from har.evaluation.metrics import cells
+from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import estimates
+from har.reporting.names import split_name
 from har.reporting.style import BLUE, GREY, INK, ORANGE, drawing
 from har.reporting.table import Column, Table, count, estimate, number, pivoted, signed_estimate
 from har.reporting.tables.columns import triple
@@ -24,11 +26,11 @@ def scores(
     seed: int = 0,
     level: float = 0.95,
 ) -> list[dict]:
-    """A row for each of extended and test (where there are such images) and each variant: n, runs, accuracy (mean over
-    runs), sd, ci_low, ci_high, f1, and the paired difference in accuracy from `reference` with its interval."""
+    """A row for each of OUT_OF_FOLD and HELD_OUT (where there are such images) and variant: n, runs, accuracy (mean
+    over runs), sd, ci_low, ci_high, f1, and the paired difference in accuracy from `reference` with its interval."""
     rows = []
-    for split in ("extended", "test"):
-        if not (predictions[reference]["split"] == split).any():
+    for split in (OUT_OF_FOLD, HELD_OUT):
+        if not in_split(predictions[reference], split).any():
             continue
         one = {name: cells(frame, split) for name, frame in predictions.items()}
         found = {name: estimates(each, resamples, seed) for name, each in one.items()}
@@ -63,7 +65,6 @@ def scores(
 def ablation_table(
     rows: Sequence[Mapping],
     reference: str,
-    all_seeds: int,
     header: str,
     level: float = 0.95,
     left_out: Mapping[str, str] | None = None,
@@ -73,18 +74,17 @@ def ablation_table(
     Args:
         rows: of `scores`.
         reference: the variant that the others are held against.
-        all_seeds: how many seeds the models' own rows have.
         header: what made the table.
         level: of the intervals.
         left_out: variants without a row, each with the reason.
     """
     sizes = {row["split"]: row["n"] for row in rows}
     first = next(iter(sizes))
-    runs = sorted({row["runs"] for row in rows})
-    fewer = f", fewer than the {all_seeds} of the models' own rows" if max(runs) < all_seeds else ""
+    runs = max(row["runs"] for row in rows)
     notes = [
-        f"Runs (seeds) of each variant: {', '.join(map(str, runs))}{fewer}. Accuracy: mean over runs [{level:.0%} "
-        "interval over images].",
+        f"Each variant is trained {runs} times, each time without another part of train and validation, so on fewer "
+        f"images than the models' own rows. Out of fold: each of these images as the run without it predicts it; held "
+        f"out: mean over the {runs} runs [{level:.0%} interval over images].",
         f"Minus {shown(reference)}: difference of accuracies [{level:.0%} interval over images, paired: images are "
         "drawn, each with all runs of both; not widened for the number of variants].",
         "What a variant does not name is as in its model: weights drawn at random have the same few epochs as "
@@ -109,12 +109,12 @@ def ablation_table(
         Column("parameters", "Parameters trained", count),
         *map(Column, ("split", "n", "runs", *accuracies, "sd", "f1", *triple("difference"))),
         *(
-            Column(names(accuracies, split), f"Accuracy, {split} (n = {n:,})", estimate, csv=False)
+            Column(names(accuracies, split), f"Accuracy, {split_name(split)} (n = {n:,})", estimate, csv=False)
             for split, n in sizes.items()
         ),
         Column(
             ("variant", *names(triple("difference"), first)),
-            f"Minus {shown(reference)}, {first}",
+            f"Minus {shown(reference)}, {split_name(first)}",
             lambda name, *gap: "reference" if name == reference else signed_estimate(*gap),
             csv=False,
         ),
@@ -137,7 +137,7 @@ def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str
         axis = figure.subplots()
         for split, colour, marker, offset in styles:
             whole = at[reference, split]
-            label = f"{split}, {whole['n']:,} images; {shown(reference)} {number(whole['accuracy'])}"
+            label = f"{split_name(split)}, {whole['n']:,} images; {shown(reference)} {number(whole['accuracy'])}"
             mine = [at[name, split] for name in names]
             gaps = np.array([row["difference"] for row in mine], dtype=float)
             ends = np.array([[row["difference_low"], row["difference_high"]] for row in mine], dtype=float)
