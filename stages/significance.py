@@ -3,11 +3,13 @@ accuracy grows with the number of training images."""
 
 from collections.abc import Mapping
 
+import pandas as pd
 from joblib import delayed
 
 from har.core.parallel import side_by_side
 from har.data.manifest import read_manifest
 from har.data.split import read_split
+from har.evaluation.predictions import read_predictions
 from har.reporting.paper import is_the_papers
 from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
@@ -28,12 +30,22 @@ def significance(context: Context) -> None:
     labels = read_manifest(context.data / "manifest.csv").label.tolist()
     title = f"Reliability, profile {context.params.profile}"
     work = [
-        delayed(tables)(context, predictions, labels, options),
+        delayed(tables)(
+            context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels, options
+        ),
         delayed(reliability_figure)(predictions, out / "reliability.png", title, **options),
         delayed(learning_curve)(context, predictions, options),
     ]
     for _ in side_by_side(profile.training, len(work))(work):
         pass
+
+
+def with_folds(context: Context, key: tuple[str, str], frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with train and validation out of fold in the place of validation, where stage baselines has that."""
+    path = context.data / "baselines/dev" / f"{'-'.join(key)}.parquet"
+    if not path.exists():
+        return frame
+    return pd.concat([frame[frame.split != "validation"], read_predictions(path)], ignore_index=True)
 
 
 def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:

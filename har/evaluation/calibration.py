@@ -17,7 +17,11 @@ from har.evaluation.metrics import EPSILON, Cells, negative_log_likelihood
 
 MAX_BINS = 15
 DRAWS = 200  # of outcomes under which confidences are true: their mean error is known to 1 in 100
-TEMPERATURES = (0.05, 20.0)  # where one is looked for: validation images that are all right ask for 0
+TEMPERATURES = (0.05, 20.0)  # where one is looked for
+# Standard deviation of a temperature's logarithm around 0, before an image is seen: few images leave it near 1. Fitted
+# on 28 images of train and validation of the sample and read on 114 others, the NLL of 18 models is .816 on average,
+# unscaled .821, without this .823: there all 13 models with an NLL below 1 get worse. With .5 .817.
+SPREAD = 0.25
 
 
 def bin_count(n: int) -> int:
@@ -104,12 +108,14 @@ def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def fit_temperature(probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature in TEMPERATURES with the least negative log-likelihood on probabilities [n, C] and class
-    indices [n] (Guo et al. 2017). 1 where no other is better, so scaling never raises what it was fitted on."""
+    """The temperature in TEMPERATURES with the largest posterior on probabilities [n, C] and class indices [n] (Guo et
+    al. 2017; its logarithm normal with deviation SPREAD). 1 where no other is better, so scaling never raises the loss
+    that it was fitted on."""
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
-        return negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), truth).mean()
+        prior = (log_temperature / SPREAD) ** 2 / (2 * len(truth))
+        return negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), truth).mean() + prior
 
     found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": 1e-6})
     unscaled = negative_log_likelihood(probabilities, truth).mean()
@@ -120,11 +126,6 @@ def fit_temperatures(validation: Cells) -> dict[int, float]:
     """Each run's own temperature, by seed."""
     runs = zip(validation.seeds, validation.probabilities.swapaxes(0, 1), strict=True)
     return {int(seed): fit_temperature(probabilities, validation.truth) for seed, probabilities in runs}
-
-
-def at_limit(temperature: float) -> bool:
-    """Whether the optimum lies at or beyond the end of TEMPERATURES."""
-    return bool(np.isclose(np.log(temperature), np.log(TEMPERATURES), atol=1e-3).any())
 
 
 def rescaled(one: Cells, temperatures: dict[int, float]) -> Cells:

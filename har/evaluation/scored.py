@@ -9,7 +9,7 @@ import pandas as pd
 
 from har.evaluation import calibration
 from har.evaluation.metrics import Cells, cells
-from har.evaluation.predictions import HELD_OUT, in_split
+from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import Estimate, class_shares, estimates, per_class
 
 SPLITS = (HELD_OUT, "test")  # the first one carries the claims, the second is what the paper has
@@ -54,15 +54,15 @@ def scored(
     predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], resamples: int, seed: int, level: float
 ) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, Estimate]]:
     """Each model on each split that it has predictions on, in their order; each task's class shares among `labels`,
-    those of all images that satisfy the caption rule; and each model's HEADLINE on validation, without samples, where
-    it has such images. Each frame is asked for once."""
+    those of all images that satisfy the caption rule; and each model's HEADLINE on images of train and validation
+    that its fit did not see, without samples, where it has such images. Each frame is asked for once."""
     found, shares, validated = {split: {} for split in SPLITS}, {}, {}
     for key, frame in predictions.items():
-        splits = [split for split in (*SPLITS, *PARTS, "validation") if in_split(frame, split).any()]
+        splits = [split for split in (*SPLITS, *PARTS, OUT_OF_FOLD) if in_split(frame, split).any()]
         outcomes = {split: cells(frame, split) for split in splits}
         del frame  # before the next one is read
         temperatures = {}
-        if validation := outcomes.pop("validation", None):
+        if validation := outcomes.pop(OUT_OF_FOLD, None):
             validated[key] = estimates(validation, 0)[HEADLINE]
             temperatures = calibration.fit_temperatures(validation)
         for split in filter(outcomes.get, SPLITS):

@@ -39,9 +39,6 @@ def calibration_table(
             notes.append(f"{what}: a run has no validation images, so no temperature was fitted.")
         else:
             row |= figures("temperature", float(np.mean(mine)), min(mine), max(mine))
-            if any(map(calibration.at_limit, mine)):
-                low, high = calibration.TEMPERATURES
-                notes.append(f"{what}: the best temperature lies beyond {low:g} to {high:g}, the limit is taken.")
         rows.append(row)
     sizes = sorted({one.n for one in validated.values()})
     fixed = [
@@ -49,9 +46,9 @@ def calibration_table(
         "over runs. It is biased upwards, the more so the fewer images: “if calibrated” is what it would be on average "
         f"with these confidences all true ({calibration.DRAWS} draws); only what exceeds that is miscalibration. "
         "So it has no bootstrap interval, which would be biased likewise.",
-        "Temperature: each run's own, by least NLL on "
-        f"{' or '.join(map(str, sizes)) or 'no'} validation images; mean (least to largest run). Above 1 the model was "
-        "overconfident. So few images leave a temperature uncertain. Scaled: after it; accuracy stays as it is.",
+        f"Temperature: each run's own, by NLL on {' or '.join(map(str, sizes)) or 'no'} images of train and validation "
+        "that its fit did not see, drawn towards 1 the more the fewer they are; mean (least to largest run). Above 1 "
+        "the model was overconfident. Scaled: after it; accuracy stays as it is.",
     ]
     columns = [
         *FIRST,
