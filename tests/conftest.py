@@ -1,5 +1,6 @@
 """What several test files share: tiny checkpoints in the hub's format and a small image store."""
 
+import gc
 import json
 
 import numpy as np
@@ -101,6 +102,11 @@ def project(checkpoints, tmp_path_factory):
     import projects
 
     return projects.make(tmp_path_factory.mktemp("project"), checkpoints)
+
+
+def pytest_collection_finish():
+    """The million objects of imported libraries are not searched for garbage at every collection."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

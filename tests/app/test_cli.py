@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -90,14 +89,11 @@ def test_nothing_to_do_is_exit_code_2(har, photo, tmp_path):
     assert ended.value.code == 2
 
 
-def test_paths_come_from_standard_input_too(project, photo):
-    command = [sys.executable, "-m", "har.app.cli", "--project", str(project)]
-    done = subprocess.run(
-        [*command, "predict", "-", "--csv", "--model", "activity-cnn_base"],
-        input=photo + "\n", capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 2
+def test_paths_come_from_standard_input_too(har, photo, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"{photo}\n".encode())))
+    code, out, err = har("predict", "-", "--csv", "--model", "activity-cnn_base")
+    assert code == 0, err
+    assert len(out.splitlines()) == 2
 
 
 def test_explain_writes_an_overlay_for_each_class(har, photo, tmp_path):
