@@ -1,5 +1,6 @@
 """What the results of a profile consist of, in reading order: its README and its page are both made from this list."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ SECTIONS = {
         ],
     ),
     "What is each setting worth?": (
-        "Fine-tuned CLIP with one setting replaced at a time.",
+        "Fine-tuned CLIP with one setting replaced at a time; then what models' settings were chosen from.",
         [
             "ablation/ablation.md",
             (
@@ -84,6 +85,7 @@ SECTIONS = {
                 "Difference from the reference",
                 "Accuracy of each variant minus the reference's, with intervals; the figures are in the table above.",
             ),
+            "tune/*.md",
         ],
     ),
     "Where do they fail?": (
@@ -231,13 +233,22 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
                 p if isinstance(p, str) else (p[0], p[1].replace("three activities", "all classes"), *p[2:])
                 for p in parts
             ]
-        figures = [part if isinstance(part, str) else figure(*part) for part in parts]
+        figures = [part if isinstance(part, str) else figure(*part) for part in _listed(root, parts)]
         found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
     named = {path_of(part) for section in found for part in section.parts}
     others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.png"))
     rest = [figure(path, caption(path)) for path in others if path not in named]
     found.append(Section("More figures", "", rest))
     return [section for section in found if section.parts]
+
+
+def _listed(root: Path, parts: Iterable) -> Iterator:
+    """`parts`, a pattern replaced by the files that it matches below `root`."""
+    for part in parts:
+        if isinstance(part, str) and "*" in part:
+            yield from sorted(path.relative_to(root).as_posix() for path in root.glob(part))
+        else:
+            yield part
 
 
 def markdown(root: Path, profile: str, papers: bool = True) -> str:
