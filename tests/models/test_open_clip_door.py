@@ -178,18 +178,18 @@ def test_long_texts_end_as_open_clip_ends_them(tmp_path):
 
 @pytest.mark.parametrize("mode", ["shortest", "squash"])
 @pytest.mark.parametrize("way", ["bicubic", "bilinear"])
-@pytest.mark.parametrize("size", [(90, 60), (50, 75), (64, 64)])
-def test_pixels_are_those_of_open_clips_own_transform(tmp_path, mode, way, size):
+def test_pixels_are_those_of_open_clips_own_transform(tmp_path, mode, way):
     """Where its sides come out whole; at others it rounds before it crops, half a pixel from the centre."""
     given = {"resize_mode": mode, "interpolation": way, "mean": [0.1, 0.2, 0.3], "std": [0.9, 0.8, 0.7]}
     folder = write(tmp_path / "theirs", CLIP, **given)
     _, _, transform = library.create_model_and_transforms(f"local-dir:{folder}")
     preprocess = from_folder(provided(folder, tmp_path / "clip"))
-    image = Image.fromarray(picture(3, *size))
-    ours = preprocess.normalise(torch.from_numpy(preprocess.square(image))[None])[0]
-    # two grey values more or less: it rounds once more, before it crops
-    assert float((ours - transform(image)).abs().max()) < 2.01 / 255 / 0.7
-    assert float((ours - transform(image)).abs().mean()) < 1e-3
+    for size in ((90, 60), (50, 75), (64, 64)):
+        image = Image.fromarray(picture(3, *size))
+        ours = preprocess.normalise(torch.from_numpy(preprocess.square(image))[None])[0]
+        # two grey values more or less: it rounds once more, before it crops
+        assert float((ours - transform(image)).abs().max()) < 2.01 / 255 / 0.7
+        assert float((ours - transform(image)).abs().mean()) < 1e-3
 
 
 def test_a_model_by_name_and_a_file(tmp_path, monkeypatch):
