@@ -89,6 +89,11 @@ def source(folder: Path, count: int = 24) -> Source:
     pd.DataFrame({"image_id": told}).to_csv(explain / "index.csv", index=False)
     about = {"classes": TASKS["activity"], "side": 4, "fit": "crop", "crop_pct": 0.5, "method": "legrad", "blocks": 2}
     (explain / "about.json").write_text(json.dumps(about))
+    embeddings = folder / "embeddings/clip"
+    embeddings.mkdir(parents=True, exist_ok=True)
+    np.save(embeddings / "image.npy", random.normal(size=(count, 8)).astype(np.float32))
+    pd.DataFrame({"image_id": ids}).to_csv(embeddings / "index.csv", index=False)
+    size = {"name": "person_size", "title": "Person size", "bins": {"small": "small (≤ 5 %)", "large": "large (> 5 %)"}}
     return Source(
         profile="sample",
         header="profile sample: generated world",
@@ -102,6 +107,8 @@ def source(folder: Path, count: int = 24) -> Source:
         explain=folder / "explain",
         deviations="We leave it.\n\n| | paper | here |\n|---|---|---|\n| a | b | c |\n",
         traits=pd.DataFrame({"image_id": ids[1:], "labelled_joints": 1.0, "hidden_joints": np.nan, "overlap": 0.5}),
+        factors=[size | {"of": pd.Series(np.arange(count) % 3, index=ids)}],  # 2: not annotated
+        embeddings=embeddings,
     )
 
 

@@ -22,7 +22,7 @@ from har.reporting.contents import Figure, Section, anchor, sections_in
 from har.reporting.page import charts, gallery
 from har.reporting.page.html import prose, render
 from har.reporting.page.relevance import read_maps
-from har.reporting.page.scripts import write_script
+from har.reporting.page.scripts import packed, write_script
 from har.reporting.page.thumbnails import write_photographs
 
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
@@ -59,6 +59,8 @@ class Source:
     photographs: Path
     explain: Path
     traits: pd.DataFrame | None = None  # gallery.read_traits
+    factors: Sequence[Mapping] = ()  # har.studies.error_analysis.factors.image_bins
+    embeddings: Path | None = None  # of the encoder whose map of the images is shown
     papers: bool = True  # the classes are the paper's
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
 
@@ -89,6 +91,8 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
         write_script(out / "maps" / f"{model.name}.js", f"maps/{model.name}", found)
         maps[model.name] = {"classes": found["classes"], "method": found["method"]}
     about = {"profile": source.profile, "generated": source.images.drawn, "maps": maps}
+    about["factors"] = [one | {"of": packed(one["of"][images["id"]], "u1")} for one in source.factors]
+    about["plane"] = gallery.plane(source.embeddings, images["id"]) if source.embeddings else None
     write_script(out / "data/images.js", "images", about | images)
     tested = np.isin(np.array(images["splits"])[images["split"]], ("test", "extended"))
     tallies = gallery.tallies(answers, list(source.tasks), tested)

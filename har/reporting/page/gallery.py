@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.core.readers import read_parquet
+from har.core.readers import read_array, read_parquet, read_table
 from har.data.split import SPLITS
 from har.evaluation.ensemble import ensemble, is_blind
 from har.evaluation.predictions import classes_of
@@ -100,6 +100,25 @@ def parts(
 
 def _shares(values: Iterable[float]) -> list[float | None]:
     return [None if value != value else round(float(value), 4) for value in values]
+
+
+def plane(folder: Path, image_ids: Sequence[int]) -> dict:
+    """The images' embeddings (`image.npy` and `index.csv` of `folder`, one encoder's) on their first two principal
+    components: encoder, explained (share of the variance), points (u2 [n, 2], 0 to STEPS, both on one scale).
+    HarError where an image has no embedding."""
+    from sklearn.decomposition import PCA
+
+    index = pd.Index(read_table(folder / "index.csv", {"image_id": "int64"}).image_id)
+    rows = read_array(folder / "image.npy", "an embedding of each image of index.csv", (len(index), None))
+    at = index.get_indexer(image_ids)
+    if (at < 0).any():
+        raise HarError(f"{folder}/index.csv: image {image_ids[int(at.argmin())]} of the manifest is missing")
+    pca = PCA(2, svd_solver="full")
+    points = pca.fit_transform(rows[at].astype(float))
+    points -= points.min(0)
+    points = packed(np.rint(points / max(points.max(), 1e-12) * STEPS), "u2")
+    explained = round(float(pca.explained_variance_ratio_.sum()), 3)
+    return {"encoder": model_name(folder.name), "explained": explained, "points": points}
 
 
 @dataclass(frozen=True)
@@ -196,16 +215,19 @@ def _answers(
 
 
 def tallies(told: Sequence[Answers], tasks: Sequence[str], tested: np.ndarray) -> dict:
-    """For each task how many models that see the picture were asked about each image, and how many are right, u1 [n].
+    """For each task how many models that see the picture were asked about each image, how many are right, and how many
+    predict its most frequent prediction (`alike`), u1 [n].
     Only images that `tested` (bool [n]) marks count, those of test and extended: the tables count the same."""
     counts = {}
     for task in tasks:
-        asked, right = np.zeros(len(tested), dtype=int), np.zeros(len(tested), dtype=int)
-        for one in told:
-            if one.task == task and not is_blind(one.model):
-                asked[one.rows] += 1
-                right[one.rows] += one.right
-        counts[task] = {"asked": packed(asked * tested, "u1"), "right": packed(right * tested, "u1")}
+        seeing = [one for one in told if one.task == task and not is_blind(one.model)]
+        votes = np.zeros((len(tested), max((len(one.classes) for one in seeing), default=1)), dtype=int)
+        right = np.zeros(len(tested), dtype=int)
+        for one in seeing:
+            votes[one.rows, one.says] += 1
+            right[one.rows] += one.right
+        found = {"asked": votes.sum(1), "right": right, "alike": votes.max(1)}
+        counts[task] = {name: packed(count * tested, "u1") for name, count in found.items()}
     return counts
 
 

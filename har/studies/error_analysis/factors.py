@@ -48,6 +48,22 @@ def bounds_text(factor: str, bins: Bins) -> dict[str, str]:
     return texts
 
 
+def image_bins(factors: pd.DataFrame, bins: Mapping[str, Bins]) -> list[dict]:
+    """Each factor that any image of `factors` (outcomes.factor_frame) tells: name, title, bins (name to text), of (by
+    image_id, the place of each image's bin, len(bins) where not annotated)."""
+    values = factors.set_index("image_id")
+    return [
+        {
+            "name": name,
+            "title": FACTORS[name].title,
+            "bins": bounds_text(name, mine),
+            "of": pd.Series(binned(values[name], mine), index=values.index),
+        }
+        for name, mine in bins.items()
+        if values[name].notna().any()
+    ]
+
+
 # --- rates -------------------------------------------------------------------------------------------------
 
 

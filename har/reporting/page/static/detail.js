@@ -129,20 +129,12 @@ har.detail = (() => {
   /* ---- what the models say ---- */
 
   function bar(model, r, images) {
-    const NS = "http://www.w3.org/2000/svg", drawing = document.createElementNS(NS, "svg"), size = model.classes.length;
-    drawing.setAttribute("class", "stack");
-    drawing.setAttribute("height", "8");
-    drawing.setAttribute("aria-hidden", "true");
+    const { svg } = har.gallery, drawing = svg("svg", { class: "stack", height: 8, "aria-hidden": "true" }), size = model.classes.length;
     let from = 0;
     model.classes.forEach((k, c) => {
       let mean = 0;
       for (let s = 0; s < model.runs; s++) mean += model.p[(s * model.n + r) * size + c] / 65535 / model.runs;
-      const part = document.createElementNS(NS, "rect");
-      part.setAttribute("x", `${100 * from}%`);
-      part.setAttribute("width", `${100 * mean}%`);
-      part.setAttribute("height", "8");
-      part.setAttribute("class", `c${k % 6}`);
-      drawing.append(part);
+      drawing.append(svg("rect", { x: `${100 * from}%`, width: `${100 * mean}%`, height: 8, class: `c${k % 6}` }));
       from += mean;
     });
     return drawing;
@@ -163,7 +155,7 @@ har.detail = (() => {
           percent(model.p[at + best] / 65535));
       });
       return el("tr", {},
-        el("th", { scope: "row" }, el("a", { href: har.gallery.link({ model: model.key, task: "", says: "", sort: "" }) }, model.name)),
+        el("th", { scope: "row" }, el("a", { href: har.gallery.link({ model: model.key, task: "", other: "", verdict: "", says: "", othersays: "", sort: "" }) }, model.name)),
         el("td", { class: right ? "right" : "wrong" }, el("span", { class: "sign", "aria-hidden": "true" }, right ? "✓" : "✗"),
           ` ${images.classNames[model.says[r]]}`, bar(model, r, images)),
         el("td", { class: "n" }, percent(model.truth[r])),

@@ -2,7 +2,8 @@
 /* The photographs: filters that live in the address, and a grid that holds only the rows in sight. */
 har.gallery = (() => {
   const { el, load, address } = har;
-  const FILTERS = ["q", "split", "label", "task", "model", "verdict", "says", "sort"];
+  const FILTERS = ["q", "split", "label", "task", "model", "other", "verdict", "says", "othersays", "box", "sort"]; // and the factors
+  const HELD_OUT = ["test", "extended"];
   const byId = (id) => document.getElementById(id);
   const form = byId("filters"), grid = byId("grid");
   let data = null; // what the pipeline packed, and what is derived from it
@@ -88,14 +89,19 @@ har.gallery = (() => {
     await Promise.all([load("page/data/images.js"), load("page/data/models.js")]);
     const images = harData.images, { models, tallies } = harData.models;
     for (const counts of Object.values(tallies)) {
-      for (const name of ["asked", "right"]) counts[name] = unpack(counts[name], Uint8Array);
+      for (const name of ["asked", "right", "alike"]) counts[name] = unpack(counts[name], Uint8Array);
     }
     const runs = (model) => ({ ...model, runs: model.seeds.length });
+    for (const factor of images.factors) {
+      factor.keys = Object.keys(factor.bins);
+      factor.of = unpack(factor.of, Uint8Array);
+    }
+    FILTERS.push(...images.factors.map((factor) => factor.name));
     data = {
-      images, tallies, models: new Map(models.map((model) => [model.key, runs(model)])),
+      images, tallies, points: images.plane && unpack(images.plane.points, Uint16Array), models: new Map(models.map((model) => [model.key, runs(model)])),
       place: new Map(images.id.map((id, i) => [id, i])), text: null,
     };
-    options();
+    factors();
   }
 
   const words = (q) => (/^\d+$/.test(q.trim()) ? [] : q.toLowerCase().split(/\s+/).filter(Boolean));
@@ -103,7 +109,7 @@ har.gallery = (() => {
   /* What these filters look at beyond what is always there. */
   async function needed(wanted) {
     const waits = [];
-    if (wanted.model) waits.push(summary(wanted.model));
+    for (const key of [wanted.model, wanted.other]) if (key) waits.push(summary(key));
     if (words(wanted.q).length && !data.text) {
       const parts = Array.from({ length: Math.ceil(data.images.id.length / data.images.part) }, (_, k) => part(k));
       waits.push(Promise.all(parts).then((all) => { data.text = all.flatMap((one) => one.text); }));
@@ -112,12 +118,13 @@ har.gallery = (() => {
   }
 
   /* How many of the models of a task (the first where none is chosen) that see the picture were asked about image i of
-     test or extended, and how many are right. A model's prediction is that of its mean probability over runs. */
+     test or extended, how many are right, and how many predict the class that most of them predict. A model's prediction is that of its mean probability over runs. */
   function tally(i, task) {
-    const { asked, right } = data.tallies[task || Object.keys(data.images.tasks)[0]];
-    return { asked: asked[i], right: right[i] };
+    const { asked, right, alike } = data.tallies[task || Object.keys(data.images.tasks)[0]];
+    return { asked: asked[i], right: right[i], alike: alike[i] };
   }
 
+  const right = (model, i) => model.says[model.row[i]] === data.images.label[i];
   const unasked = (i) => `in ${data.images.splits[data.images.split[i]]}: not counted`;
 
   /* ---- the address ---- */
@@ -170,10 +177,24 @@ har.gallery = (() => {
     select.disabled = disabled;
   }
 
+  /* What does not change: a field for each factor, and what the map shows. */
+  function factors() {
+    const { images } = data;
+    byId("factors").hidden = !images.factors.length;
+    byId("factors").lastElementChild.replaceChildren(...images.factors.map(({ name, title: text, keys, bins }) =>
+      el("div", { class: "field" }, el("label", { for: `f-${name}` }, text),
+        el("select", { id: `f-${name}`, name }, el("option", { value: "" }, "Any"), keys.map((key) => el("option", { value: key }, title(bins[key])))))));
+    byId("plane").hidden = !images.plane;
+    if (!images.plane) return;
+    byId("map-about").textContent = `Each image's embedding by ${images.plane.encoder}, on the two directions in which all of them differ most (principal components, ${share(images.plane.explained, 1)} of the variance). Images that do not fit the filters are faint.`;
+    byId("map-legend").replaceChildren(...images.classNames.map((name, k) => el("span", {}, el("i", { class: `dot c${k % 6}`, "aria-hidden": "true" }), name)));
+  }
+
   function options() {
-    const { images, models } = data, model = models.get(filters.model), task = filters.task;
-    const present = new Set(images.split);
-    choose("split", [["", "All splits"], ...images.splits.filter((_, k) => present.has(k)).map((s) => [s, title(s)])]);
+    const { images, models } = data, model = models.get(filters.model), other = models.get(filters.other), task = filters.task;
+    const present = new Set(images.split), splits = images.splits.filter((_, k) => present.has(k));
+    choose("split", [["", "All splits"], ...splits.map((s) => [s, title(s)]),
+      ...(HELD_OUT.every((s) => splits.includes(s)) ? [["held_out", "Test and extended"]] : [])]);
     const within = task ? images.tasks[task] : images.classes.map((_, k) => k);
     choose("label", [["", "All labels"], ...within.map((k) => [images.classes[k], title(images.classNames[k])])]);
     choose("task", [["", "All tasks"], ...Object.keys(images.tasks).map((t) => [t, title(t)])]);
@@ -181,16 +202,22 @@ har.gallery = (() => {
       group: title(t), choices: [...models.values()].filter((m) => m.task === t).map((m) => [m.key, m.name]),
     }));
     choose("model", [["", "All models"], ...groups]);
-    choose("verdict", model
+    choose("other", model
+      ? [["", "No other model"], ...[...models.values()].filter((m) => m.task === model.task && m !== model).map((m) => [m.key, m.name])]
+      : [["", "Choose a model first"]], !model);
+    choose("verdict", other
+      ? [["", "Right or wrong"], ["first", `Only ${model.name} right`], ["second", `Only ${other.name} right`], ["both", "Both right"], ["neither", "Both wrong"], ["differ", "They predict different classes"]] : model
       ? [["", "Right or wrong"], ["right", "Right"], ["wrong", "Wrong"], ["mixed", "Runs disagree"]]
       : [["", "Right or wrong"], ["right", "Every model right"], ["mixed", "Some models right"], ["wrong", "No model right"]]);
     choose("says", [["", model ? "Any class" : "Choose a model first"],
       ...(model ? model.classes.map((k) => [images.classes[k], title(images.classNames[k])]) : [])], !model);
-    choose("sort", model
-      ? [["", "Image id"], ["confident", "Most confident first"], ["unsure", "Least confident first"], ["worst", "Least probability of its label first"]]
-      : [["", "Image id"], ["hard", "Fewest models right first"], ["easy", "Most models right first"]]);
+    choose("sort", [["", "Image id"], ...(model
+      ? [["worst", "Largest loss first"], ["confident", "Most confident first"], ["unsure", "Least confident first"],
+        ...(model.runs > 1 ? [["runs", "Runs that disagree first"]] : []), ...(other ? [["gap", "Models that disagree most first"]] : [])]
+      : [["hard", "Fewest models right first"], ["easy", "Most models right first"], ["split", "Models that disagree most first"]])]);
     for (const name of FILTERS) {
       const field = form.elements[name];
+      if (!field) continue; // set by a table or by the map
       if (document.activeElement === field && name === "q") continue;
       field.value = filters[name] ?? "";
       if (field.selectedIndex === -1) field.selectedIndex = 0;
@@ -202,42 +229,58 @@ har.gallery = (() => {
     const { images, models } = data, all = {};
     for (const name of FILTERS) all[name] = query.get(name) ?? "";
     const task = all.task in images.tasks ? all.task : "";
-    const model = models.get(all.model);
+    const model = (!task || models.get(all.model)?.task === task) && models.get(all.model);
+    const other = model && all.other !== all.model && models.get(all.other)?.task === model.task && models.get(all.other);
+    const verdicts = other ? ["first", "second", "both", "neither", "differ"] : ["right", "wrong", "mixed"];
+    const sorts = model ? ["confident", "unsure", "worst", ...(model.runs > 1 ? ["runs"] : []), ...(other ? ["gap"] : [])] : ["hard", "easy", "split"];
     return {
+      ...Object.fromEntries(images.factors.map(({ name, keys }) => [name, keys.includes(all[name]) ? all[name] : ""])),
       q: all.q.slice(0, 200),
       task,
-      split: images.splits.includes(all.split) ? all.split : "",
+      split: [...images.splits, "held_out"].includes(all.split) ? all.split : "",
       label: images.classes.includes(all.label) ? all.label : "",
-      model: model && (!task || model.task === task) ? all.model : "",
-      verdict: ["right", "wrong", "mixed"].includes(all.verdict) ? all.verdict : "",
+      model: model ? all.model : "",
+      other: other ? all.other : "",
+      verdict: verdicts.includes(all.verdict) ? all.verdict : "",
+      othersays: other && images.classes.includes(all.othersays) ? all.othersays : "",
+      box: images.plane && boxOf(all.box) ? all.box : "",
       says: model && images.classes.includes(all.says) ? all.says : "",
-      sort: (model ? ["confident", "unsure", "worst"] : ["hard", "easy"]).includes(all.sort) ? all.sort : "",
+      sort: sorts.includes(all.sort) ? all.sort : "",
     };
+  }
+
+  /* Whether image i has this verdict: of a model, of two, or of all models that see the picture. */
+  function judged(i, verdict, model, other, task) {
+    if (!model) {
+      const { asked, right: hits } = tally(i, task);
+      return asked > 0 && verdict === (hits === asked ? "right" : hits === 0 ? "wrong" : "mixed");
+    }
+    const a = right(model, i);
+    if (!other) return verdict === "mixed" ? model.agree[model.row[i]] < model.runs : a === (verdict === "right");
+    const b = right(other, i), differ = model.says[model.row[i]] !== other.says[other.row[i]];
+    return { first: a && !b, second: !a && b, both: a && b, neither: !a && !b, differ }[verdict];
   }
 
   function fits(without = []) {
     const { images, models, text } = data;
     const f = Object.fromEntries(FILTERS.map((name) => [name, without.includes(name) ? "" : filters[name]]));
-    const model = models.get(f.model), split = images.splits.indexOf(f.split), label = images.classes.indexOf(f.label);
-    const says = images.classes.indexOf(f.says), wanted = words(f.q);
+    const model = models.get(f.model), other = models.get(f.other), label = images.classes.indexOf(f.label);
+    const splits = (f.split === "held_out" ? HELD_OUT : [f.split]).map((name) => images.splits.indexOf(name));
+    const says = images.classes.indexOf(f.says), othersays = images.classes.indexOf(f.othersays), wanted = words(f.q);
+    const bins = images.factors.filter(({ name }) => f[name]).map(({ name, keys, of }) => [of, keys.indexOf(f[name])]);
+    const box = boxOf(f.box), asks = f.verdict || says >= 0 || othersays >= 0;
     const task = f.task && images.tasks[f.task];
     const id = /^\d+$/.test(f.q.trim()) ? String(Number(f.q.trim())) : null;
     const out = [];
     for (let i = 0; i < images.id.length; i++) {
-      if (split >= 0 && images.split[i] !== split) continue;
+      if (f.split && !splits.includes(images.split[i])) continue;
+      if (bins.some(([of, bin]) => of[i] !== bin) || (box && !within(i, box))) continue;
       if (label >= 0 && images.label[i] !== label) continue;
       if (task && !task.includes(images.label[i])) continue;
       if (id !== null ? !String(images.id[i]).startsWith(id) : !wanted.every((word) => text[i].includes(word))) continue;
-      if (model && (f.verdict || says >= 0)) {
-        const r = model.row[i];
-        if (r < 0 || (says >= 0 && model.says[r] !== says)) continue;
-        if (f.verdict === "mixed" ? model.agree[r] === model.runs
-          : f.verdict && (model.says[r] === images.label[i]) !== (f.verdict === "right")) continue;
-      } else if (f.verdict) {
-        const { asked, right } = tally(i, f.task);
-        const verdict = right === asked ? "right" : right === 0 ? "wrong" : "mixed";
-        if (!asked || verdict !== f.verdict) continue;
-      }
+      if (asks && ((model && model.row[i] < 0) || (other && other.row[i] < 0))) continue;
+      if (f.verdict && !judged(i, f.verdict, model, other, f.task)) continue;
+      if ((says >= 0 && model.says[model.row[i]] !== says) || (othersays >= 0 && other.says[other.row[i]] !== othersays)) continue;
       out.push(i);
     }
     return out;
@@ -246,14 +289,15 @@ har.gallery = (() => {
   function ordered(list) {
     const model = data.models.get(filters.model), sort = filters.sort;
     if (!sort) return list;
-    const share = (i) => { const { asked, right } = tally(i, filters.task); return asked ? right / asked : null; };
+    const other = data.models.get(filters.other);
     const value = {
-      confident: (r) => -model.sure[r], unsure: (r) => model.sure[r], worst: (r) => model.truth[r],
+      confident: (r) => -model.sure[r], unsure: (r) => model.sure[r], worst: (r) => model.truth[r], runs: (r) => model.agree[r],
+      gap: (r, s) => -Math.abs(model.truth[r] - other.truth[s]),
+      hard: ({ asked, right: hits }) => hits / asked, easy: ({ asked, right: hits }) => -hits / asked, split: ({ asked, alike }) => alike / asked,
     }[sort];
     const key = (i) => {
-      if (model) return model.row[i] < 0 ? null : value(model.row[i]);
-      const s = share(i);
-      return s === null ? null : sort === "hard" ? s : -s;
+      if (!model) return tally(i, filters.task).asked ? value(tally(i, filters.task)) : null;
+      return model.row[i] < 0 || (sort === "gap" && other.row[i] < 0) ? null : value(model.row[i], other?.row[i]);
     };
     const keyed = list.map((i) => [key(i), i]);
     // images that were not asked about come last
@@ -261,37 +305,180 @@ har.gallery = (() => {
     return keyed.map(([, i]) => i);
   }
 
-  /* ---- confusion: true class against predicted class, each cell a filter ---- */
+  /* ---- tables and charts of the chosen models ---- */
 
-  function confusion() {
-    const box = byId("confusion"), { images, models } = data, model = models.get(filters.model);
-    box.hidden = !model;
-    if (!model) return;
-    const counts = model.classes.map(() => model.classes.map(() => 0));
-    for (const i of fits(["label", "says", "verdict"])) {
-      const r = model.row[i], truth = model.classes.indexOf(images.label[i]);
-      if (r >= 0 && truth >= 0) counts[truth][model.classes.indexOf(model.says[r])]++;
-    }
-    const names = model.classes.map((k) => images.classNames[k]);
-    const head = el("tr", {}, el("td"), names.map((name) => el("th", { scope: "col" }, name)));
-    const rows = counts.map((row, a) => {
+  const share = (count, total) => `${total ? Math.round(100 * count / total) : 0} %`;
+
+  /* A table of counts. cell(a, b) tells the filters that a cell sets, whether it is a good one, and what it counts. */
+  function matrix(caption, rows, columns, counts, cell) {
+    const body = counts.map((row, a) => {
       const total = row.reduce((sum, count) => sum + count, 0);
-      return el("tr", {}, el("th", { scope: "row" }, names[a]), row.map((count, b) => {
-        const label = images.classes[model.classes[a]], says = images.classes[model.classes[b]];
-        const pressed = filters.label === label && filters.says === says;
-        const cell = el("a", {
-          href: pressed ? link({ label: "", says: "", image: "" }) : link({ label, says, verdict: "", image: "" }),
-          class: a === b ? "hit" : "miss", "aria-current": pressed ? "true" : null,
-          "aria-label": `${count} images labelled ${names[a]}, ${model.name} predicts ${names[b]}`,
-        }, el("b", {}, String(count)), el("small", {}, total ? `${Math.round(100 * count / total)} %` : ""));
-        cell.style.setProperty("--share", `${total ? Math.round(70 * count / total) : 0}%`);
-        return el("td", {}, cell);
+      return el("tr", {}, el("th", { scope: "row" }, rows[a]), row.map((count, b) => {
+        const { set, good, what } = cell(a, b), names = Object.keys(set);
+        const pressed = names.every((name) => filters[name] === set[name]);
+        const link_ = el("a", {
+          href: link({ verdict: "", says: "", othersays: "", image: "", ...(pressed ? Object.fromEntries(names.map((name) => [name, ""])) : set) }),
+          class: good ? "hit" : "miss", "aria-current": pressed ? "true" : null, "aria-label": `${count} images: ${what}`,
+        }, el("b", {}, count.toLocaleString("en")), el("small", {}, total ? share(count, total) : ""));
+        link_.style.setProperty("--share", `${total ? Math.round(70 * count / total) : 0}%`);
+        return el("td", {}, link_);
       }));
     });
-    box.replaceChildren(el("table", {},
-      el("caption", {}, `${model.name}, ${model.task}: label (rows) and predicted class (columns), by the mean probability over ${model.runs === 1 ? "one run" : `${model.runs} runs`}`),
-      el("thead", {}, head), el("tbody", {}, rows)));
+    return el("table", {}, el("caption", {}, caption),
+      el("thead", {}, el("tr", {}, el("td"), columns.map((name) => el("th", { scope: "col" }, name)))), el("tbody", {}, body));
   }
+
+  const empty = (rows, columns) => Array.from({ length: rows }, () => new Array(columns).fill(0));
+
+  /* Label against prediction of one model; `says` is the filter of its predictions. */
+  function confusion(model, list, says) {
+    const { classes, classNames, label } = data.images, counts = empty(model.classes.length, model.classes.length);
+    for (const i of list) {
+      const truth = model.classes.indexOf(label[i]);
+      if (model.row[i] >= 0 && truth >= 0) counts[truth][model.classes.indexOf(model.says[model.row[i]])]++;
+    }
+    const names = model.classes.map((k) => classNames[k]), name = (k) => classes[model.classes[k]];
+    return matrix(`${model.name}, ${model.task}: label (rows) and predicted class (columns), by the mean probability over ${model.runs === 1 ? "one run" : `${model.runs} runs`}`,
+      names, names, counts, (a, b) => ({ set: { label: name(a), [says]: name(b) }, good: a === b, what: `labelled ${names[a]}, ${model.name} predicts ${names[b]}` }));
+  }
+
+  /* Which of two models is right, and what the one predicts where the other predicts something. */
+  function compared(model, other, list) {
+    const { classes, classNames } = data.images, size = model.classes.length;
+    const outcomes = empty(2, 2), guesses = empty(size, size);
+    let both = 0, alike = 0;
+    for (const i of list) {
+      const r = model.row[i], s = other.row[i];
+      if (r < 0 || s < 0) continue;
+      both++;
+      alike += model.says[r] === other.says[s];
+      outcomes[right(model, i) ? 0 : 1][right(other, i) ? 0 : 1]++;
+      guesses[model.classes.indexOf(model.says[r])][model.classes.indexOf(other.says[s])]++;
+    }
+    const verdicts = [["both", "first"], ["second", "neither"]], names = model.classes.map((k) => classNames[k]), sides = ["right", "wrong"];
+    return [
+      matrix(`${model.name} (rows) and ${other.name} (columns) on ${both.toLocaleString("en")} images`, sides, sides, outcomes,
+        (a, b) => ({ set: { verdict: verdicts[a][b] }, good: a === b, what: `${model.name} ${sides[a]}, ${other.name} ${sides[b]}` })),
+      matrix(`Predictions of ${model.name} (rows) and ${other.name} (columns): the same class on ${share(alike, both)} of the images`, names, names, guesses,
+        (a, b) => ({ set: { says: classes[model.classes[a]], othersays: classes[model.classes[b]] }, good: a === b, what: `${model.name} predicts ${names[a]}, ${other.name} ${names[b]}` })),
+    ];
+  }
+
+  function svg(tag, attributes, ...children) {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  }
+
+  /* Error among the most confident share of the images, for every share. */
+  function riskAgainstCoverage(models, list) {
+    const curves = models.map((model) => {
+      const asked = list.filter((i) => model.row[i] >= 0).sort((i, j) => model.sure[model.row[j]] - model.sure[model.row[i]]);
+      let wrong = 0;
+      return asked.map((i, k) => (wrong += !right(model, i)) / (k + 1));
+    });
+    const width = 300, height = 190, left = 40, bottom = 150, top = 8;
+    const most = Math.max(0.1, Math.ceil(10 * Math.max(...curves.map((risks) => risks.at(-1) ?? 0)) + 1e-9) / 10);
+    const x = (coverage) => left + coverage * (width - left - 14), y = (risk) => bottom - Math.min(risk / most, 1) * (bottom - top);
+    const drawing = svg("svg", { width, height, role: "img", "aria-label": "Error against coverage; the table of each model beside it counts its errors" });
+    for (const tick of [0, 0.5, 1]) {
+      drawing.append(svg("line", { class: "grid", x1: x(0), x2: x(1), y1: y(tick * most), y2: y(tick * most) }),
+        svg("text", { x: left - 6, y: y(tick * most) + 4, "text-anchor": "end" }, share(tick * most, 1)),
+        svg("text", { x: x(tick), y: bottom + 16, "text-anchor": "middle" }, share(tick, 1)));
+    }
+    drawing.append(svg("text", { x: x(0.5), y: bottom + 34, "text-anchor": "middle" }, "most confident share of the images"));
+    curves.forEach((risks, k) => {
+      const step = Math.max(1, Math.floor(risks.length / 150));
+      const points = risks.flatMap((risk, n) => (n % step === 0 || n === risks.length - 1 ? [`${x((n + 1) / risks.length).toFixed(1)},${y(risk).toFixed(1)}`] : []));
+      drawing.append(svg("polyline", { class: `curve k${k}`, points: points.join(" ") }));
+    });
+    const keys = models.map((model, k) => {
+      const mean = curves[k].reduce((sum, risk) => sum + risk, 0) / (curves[k].length || 1);
+      return el("li", { class: `k${k}` }, `${model.name}: ${share(curves[k].at(-1) ?? 0, 1)} of all, ${share(mean, 1)} on average over shares`);
+    });
+    return el("figure", { class: "risk" }, el("figcaption", {}, "Error among the images that a model is most confident of (lower is better)"), drawing, el("ul", {}, keys));
+  }
+
+  function charts() {
+    const box = byId("confusion"), chosen = [filters.model, filters.other].filter(Boolean).map((key) => data.models.get(key));
+    box.hidden = !chosen.length;
+    if (!chosen.length) return;
+    const list = fits(["label", "says", "othersays", "verdict"]);
+    box.replaceChildren(...(chosen.length > 1 ? compared(...chosen, list) : []),
+      ...chosen.map((model, k) => confusion(model, list, k ? "othersays" : "says")), riskAgainstCoverage(chosen, list));
+  }
+
+  /* ---- the map of the images: their embeddings in the plane, and a box to choose some ---- */
+
+  const map = byId("map"), BOX = /^(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})$/; // left, top, right, bottom in per cent
+  const boxOf = (text) => BOX.exec(text)?.slice(1).map(Number) ?? null;
+  let dragged = null; // the corner where a drag began, and the one where it is
+
+  function within(i, [left, top, right_, bottom]) {
+    const x = data.points[2 * i] / 655.35, y = data.points[2 * i + 1] / 655.35;
+    return x >= left && x <= right_ && y >= top && y <= bottom;
+  }
+
+  function drawMap() {
+    if (!data?.points || !byId("plane").open) return;
+    const { images } = data, size = map.clientWidth, scale = devicePixelRatio || 1, context = map.getContext("2d");
+    map.width = map.height = size * scale;
+    context.scale(scale, scale);
+    const style = getComputedStyle(map), colours = [0, 1, 2, 3, 4, 5].map((k) => style.getPropertyValue(`--c${k}`));
+    const shown = new Set(fits(["box"])), at = (value) => 6 + value / 65535 * (size - 12), r = 3;
+    for (const bright of [false, true]) {
+      context.globalAlpha = bright ? 0.9 : 0.15;
+      for (let i = 0; i < images.id.length; i++) {
+        if (shown.has(i) !== bright) continue;
+        const x = at(data.points[2 * i]), y = at(data.points[2 * i + 1]), k = images.label[i] % 6;
+        context.fillStyle = colours[k];
+        context.beginPath();
+        if (k === 1) context.rect(x - r, y - r, 2 * r, 2 * r);
+        else if (k === 2) { context.moveTo(x, y - 4); context.lineTo(x + 4, y + r); context.lineTo(x - 4, y + r); } else context.arc(x, y, r, 0, 7);
+        context.fill();
+      }
+    }
+    const box = dragged ? corners(dragged) : boxOf(filters.box);
+    if (!box) return;
+    context.globalAlpha = 1;
+    context.lineWidth = 2;
+    context.strokeStyle = style.color;
+    const [left, top, right_, bottom] = box.map((value) => at(value * 655.35));
+    context.strokeRect(left, top, right_ - left, bottom - top);
+  }
+
+  const corners = ([a, b]) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[0], b[0]), Math.max(a[1], b[1])];
+  const percent = (event) => [event.offsetX, event.offsetY].map((value) => Math.round(Math.min(Math.max((value - 6) / (map.clientWidth - 12), 0), 1) * 100));
+
+  map.addEventListener("pointerdown", (event) => {
+    dragged = [percent(event), percent(event)];
+    map.setPointerCapture(event.pointerId);
+  });
+  map.addEventListener("pointermove", (event) => {
+    if (!dragged) return;
+    dragged[1] = percent(event);
+    drawMap();
+  });
+  map.addEventListener("pointerup", () => {
+    if (!dragged) return;
+    const box = corners(dragged);
+    dragged = null;
+    go({ box: box[2] - box[0] > 1 && box[3] - box[1] > 1 ? box.join("-") : "", image: "" });
+    drawMap();
+  });
+  map.addEventListener("pointercancel", () => { dragged = null; drawMap(); });
+  map.addEventListener("keydown", (event) => {
+    const [x, y, grow] = { ArrowLeft: [-5, 0, 0], ArrowRight: [5, 0, 0], ArrowUp: [0, -5, 0], ArrowDown: [0, 5, 0], "+": [0, 0, 5], "-": [0, 0, -5], Escape: [] }[event.key] ?? [null];
+    if (x === null) return;
+    event.preventDefault();
+    const [left, top, right_, bottom] = boxOf(filters.box) ?? [40, 40, 60, 60];
+    const box = [left + x - grow, top + y - grow, right_ + x + grow, bottom + y + grow];
+    if (x === undefined) go({ box: "" }, true);
+    else if (Math.min(...box) >= 0 && Math.max(...box) <= 100 && box[2] - box[0] >= 5) go({ box: box.join("-") }, true);
+  });
+  byId("plane").addEventListener("toggle", drawMap);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawMap);
 
   /* ---- the grid ---- */
 
@@ -308,23 +495,26 @@ har.gallery = (() => {
   }
 
   function verdict(i) {
-    const { images, models } = data, model = models.get(filters.model);
+    const { images, models } = data, model = models.get(filters.model), other = models.get(filters.other);
     if (model) {
       const r = model.row[i];
       if (r < 0) return el("span", { class: "verdict" }, images.splits[images.split[i]] === "train" ? "in train: not asked" : "not asked");
-      const right = model.says[r] === images.label[i], name = images.classNames[model.says[r]];
+      const good = right(model, i), told = (one) => (right(one, i) ? "right" : images.classNames[one.says[one.row[i]]]);
+      const sign = (hit) => el("span", { class: `sign ${hit ? "right" : "wrong"}`, "aria-hidden": "true" }, hit ? "✓" : "✗");
+      if (other && other.row[i] >= 0) {
+        return el("span", { class: "verdict" }, sign(good), ` ${told(model)} ${model.sure[r].toFixed(2)}`,
+          sign(right(other, i)), ` ${told(other)} ${other.sure[other.row[i]].toFixed(2)}`);
+      }
       const runs = model.runs > 1 ? `, ${model.agree[r]}/${model.runs} runs` : "";
-      return el("span", { class: `verdict ${right ? "right" : "wrong"}` },
-        el("span", { class: "sign", "aria-hidden": "true" }, right ? "✓" : "✗"),
-        ` ${right ? "right" : name} ${model.sure[r].toFixed(2)}${runs}`);
+      return el("span", { class: `verdict ${good ? "right" : "wrong"}` }, sign(good), ` ${told(model)} ${model.sure[r].toFixed(2)}${runs}`);
     }
-    const { asked, right } = tally(i, filters.task);
-    return el("span", { class: "verdict" }, asked ? `${right} of ${asked} models right` : unasked(i));
+    const { asked, right: hits } = tally(i, filters.task);
+    return el("span", { class: "verdict" }, asked ? `${hits} of ${asked} models right` : unasked(i));
   }
 
   function cell(position) {
     const { images } = data, i = found[position], label = images.label[i];
-    const image = el("img", { src: `page/thumbnails/${images.id[i]}.jpg`, alt: "", loading: "lazy", decoding: "async" });
+    const image = el("img", { src: `page/thumbnails/${images.id[i]}.jpg`, alt: "", width: 4, height: 3, loading: "lazy", decoding: "async" }); // the frame cuts it to 4 : 3
     about(i).then(({ captions }) => { image.alt = captions[0] ?? ""; }, () => {}); // without its part: no text
     const card = el("a", { class: "card", href: link({ image: String(images.id[i]) }), "data-position": position, "data-image": images.id[i] },
       el("span", { class: "frame" }, image),
@@ -414,7 +604,8 @@ har.gallery = (() => {
       byId("count").textContent = found.length === total ? `${total.toLocaleString("en")} images`
         : `${found.length.toLocaleString("en")} of ${total.toLocaleString("en")} images`;
       byId("none").hidden = found.length > 0;
-      confusion();
+      charts();
+      drawMap();
       redraw();
     }
     const id = Number(query.get("image")), place = data.place.get(id);
@@ -441,7 +632,7 @@ har.gallery = (() => {
     if (!data || !FILTERS.includes(name)) return;
     const changes = { [name]: value.trim() };
     if (name === "task") changes.model = changes.verdict = changes.says = changes.sort = "";
-    if (name === "model") changes.says = changes.sort = "";
+    if (name === "model" || name === "other") changes.says = changes.othersays = changes.sort = "";
     if (name === "task" && filters.label && value && !data.images.tasks[value].includes(data.images.classes.indexOf(filters.label))) changes.label = "";
     clearTimeout(typing);
     if (name === "q") typing = setTimeout(() => go(changes, filters.q !== ""), 120); // one step back for a whole word
@@ -496,6 +687,6 @@ har.gallery = (() => {
     show, hide, go, leave, link, about, asked,
     get data() { return data; },
     get found() { return found; },
-    unpack,
+    unpack, svg,
   };
 })();
