@@ -127,8 +127,17 @@ class TestPacking:
                     right[rows] += tested[rows] & (
                         scripts.unpacked(record["says"], "u2") == np.array(images["label"])[rows]
                     )
+            alike = scripts.unpacked(found["tallies"][task]["alike"], "u1")
+            assert ((alike <= asked) & (2 * alike >= asked)).all()  # two models of activity, one of posture
             assert scripts.unpacked(found["tallies"][task]["asked"], "u1").tolist() == asked.tolist()
             assert scripts.unpacked(found["tallies"][task]["right"], "u1").tolist() == right.tolist()
+
+    def test_the_map_holds_each_image_on_one_scale(self, made):
+        plane = read_script(made[1].parent / "page/data/images.js")["plane"]
+        points = scripts.unpacked(plane["points"], "u2").reshape(24, 2)
+        assert (plane["encoder"], points.min(), points.max()) == ("CLIP", 0, gallery.STEPS)
+        with pytest.raises(HarError, match=r"index\.csv: image 5 of the manifest is missing"):
+            gallery.plane(made[0].embeddings, [1000, 5])
 
     def test_images_carry_captions_licence_and_source(self, made):
         given, index = made

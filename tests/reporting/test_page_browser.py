@@ -225,6 +225,30 @@ class TestFilters:
         assert "label=sitting" in here(driver)
         assert "says=standing" in here(driver)
 
+    def test_two_models_side_by_side(self, driver, small):
+        made, page = small
+        a, b = (ensemble_right(made.predictions["activity", model]) for model in ("clip", "probe_clip"))
+        expected = {
+            "first": sum(a[i] and not b[i] for i in a),
+            "second": sum(b[i] and not a[i] for i in a),
+            "both": sum(a[i] and b[i] for i in a),
+            "neither": sum(not a[i] and not b[i] for i in a),
+        }
+        go(driver, page, "#images?model=activity-clip&other=activity-probe_clip")
+        tables = driver.find_elements(By.CSS_SELECTOR, "#confusion table")
+        cells = [int(cell.text) for cell in tables[0].find_elements(By.TAG_NAME, "b")]
+        assert cells == [expected[name] for name in ("both", "first", "second", "neither")]
+        assert len(driver.find_elements(By.CSS_SELECTOR, ".risk polyline")) == 2
+        for verdict, images in expected.items():
+            choose(driver, "verdict", verdict)
+            leaves(driver, images)
+
+    def test_what_an_image_is_like_and_the_held_out_images(self, driver, small):
+        made, page = small
+        go(driver, page, "#images?split=held_out&person_size=large")
+        held_out = made.split.set_index("image_id").split.isin(["test", "extended"])
+        leaves(driver, (held_out & (made.factors[0]["of"] == 1)).sum())
+
     @pytest.mark.parametrize(("text", "expected"), [("Number 287", 1), ("BENCH  view", 288), ("1007", 1), ("zzz", 0)])
     def test_search_by_caption_and_id(self, driver, small, text, expected):
         go(driver, small[1], "#images")

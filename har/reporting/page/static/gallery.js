@@ -185,6 +185,7 @@ har.gallery = (() => {
       el("div", { class: "field" }, el("label", { for: `f-${name}` }, text),
         el("select", { id: `f-${name}`, name }, el("option", { value: "" }, "Any"), keys.map((key) => el("option", { value: key }, title(bins[key])))))));
     byId("plane").hidden = !images.plane;
+    if (address().query.get("box")) byId("plane").open = true;
     if (!images.plane) return;
     byId("map-about").textContent = `Each image's embedding by ${images.plane.encoder}, on the two directions in which all of them differ most (principal components, ${share(images.plane.explained, 1)} of the variance). Images that do not fit the filters are faint.`;
     byId("map-legend").replaceChildren(...images.classNames.map((name, k) => el("span", {}, el("i", { class: `dot c${k % 6}`, "aria-hidden": "true" }), name)));
@@ -194,7 +195,7 @@ har.gallery = (() => {
     const { images, models } = data, model = models.get(filters.model), other = models.get(filters.other), task = filters.task;
     const present = new Set(images.split), splits = images.splits.filter((_, k) => present.has(k));
     choose("split", [["", "All splits"], ...splits.map((s) => [s, title(s)]),
-      ...(HELD_OUT.every((s) => splits.includes(s)) ? [["held_out", "Test and extended"]] : [])]);
+      ...(HELD_OUT.every((s) => splits.includes(s)) ? [["held_out", "Held out"]] : [])]);
     const within = task ? images.tasks[task] : images.classes.map((_, k) => k);
     choose("label", [["", "All labels"], ...within.map((k) => [images.classes[k], title(images.classNames[k])])]);
     choose("task", [["", "All tasks"], ...Object.keys(images.tasks).map((t) => [t, title(t)])]);
@@ -380,7 +381,7 @@ har.gallery = (() => {
     });
     const width = 300, height = 190, left = 40, bottom = 150, top = 8;
     const most = Math.max(0.1, Math.ceil(10 * Math.max(...curves.map((risks) => risks.at(-1) ?? 0)) + 1e-9) / 10);
-    const x = (coverage) => left + coverage * (width - left - 14), y = (risk) => bottom - Math.min(risk / most, 1) * (bottom - top);
+    const x = (coverage) => left + coverage * (width - left - 22), y = (risk) => bottom - Math.min(risk / most, 1) * (bottom - top);
     const drawing = svg("svg", { width, height, role: "img", "aria-label": "Error against coverage; the table of each model beside it counts its errors" });
     for (const tick of [0, 0.5, 1]) {
       drawing.append(svg("line", { class: "grid", x1: x(0), x2: x(1), y1: y(tick * most), y2: y(tick * most) }),
@@ -401,11 +402,11 @@ har.gallery = (() => {
   }
 
   function charts() {
-    const box = byId("confusion"), chosen = [filters.model, filters.other].filter(Boolean).map((key) => data.models.get(key));
+    const box = byId("models"), chosen = [filters.model, filters.other].filter(Boolean).map((key) => data.models.get(key));
     box.hidden = !chosen.length;
     if (!chosen.length) return;
     const list = fits(["label", "says", "othersays", "verdict"]);
-    box.replaceChildren(...(chosen.length > 1 ? compared(...chosen, list) : []),
+    byId("confusion").replaceChildren(...(chosen.length > 1 ? compared(...chosen, list) : []),
       ...chosen.map((model, k) => confusion(model, list, k ? "othersays" : "says")), riskAgainstCoverage(chosen, list));
   }
 
@@ -416,7 +417,7 @@ har.gallery = (() => {
   let dragged = null; // the corner where a drag began, and the one where it is
 
   function within(i, [left, top, right_, bottom]) {
-    const x = data.points[2 * i] / 655.35, y = data.points[2 * i + 1] / 655.35;
+    const x = 100 * data.points[2 * i] / 65535, y = 100 * data.points[2 * i + 1] / 65535;
     return x >= left && x <= right_ && y >= top && y <= bottom;
   }
 
@@ -472,7 +473,7 @@ har.gallery = (() => {
     const [x, y, grow] = { ArrowLeft: [-5, 0, 0], ArrowRight: [5, 0, 0], ArrowUp: [0, -5, 0], ArrowDown: [0, 5, 0], "+": [0, 0, 5], "-": [0, 0, -5], Escape: [] }[event.key] ?? [null];
     if (x === null) return;
     event.preventDefault();
-    const [left, top, right_, bottom] = boxOf(filters.box) ?? [40, 40, 60, 60];
+    const [left, top, right_, bottom] = boxOf(address().query.get("box")) ?? [40, 40, 60, 60]; // the filters may lag behind
     const box = [left + x - grow, top + y - grow, right_ + x + grow, bottom + y + grow];
     if (x === undefined) go({ box: "" }, true);
     else if (Math.min(...box) >= 0 && Math.max(...box) <= 100 && box[2] - box[0] >= 5) go({ box: box.join("-") }, true);
@@ -681,7 +682,7 @@ har.gallery = (() => {
   new ResizeObserver(() => {
     if (data && !byId("images").hidden && Math.abs(grid.clientWidth - shape.columns * (shape.width + shape.gap) + shape.gap) > 0.5) redraw();
   }).observe(grid);
-  if (innerWidth < 720) document.querySelector(".filter-box").open = false;
+  if (innerWidth < 720) for (const box of document.querySelectorAll(".filter-box")) box.open = false;
 
   return {
     show, hide, go, leave, link, about, asked,
