@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pandas as pd
 
@@ -28,8 +29,24 @@ class Quote(str):
     """A cell that others wrote: no character of it is markup."""
 
 
-class ImageId(str):
-    """A cell that leads to the image in the gallery, in HTML."""
+class Linked(str):
+    """A cell that leads to images in the gallery, in HTML; `query`: their filters, as the page's address holds them."""
+
+    query = ""
+
+    @classmethod
+    def to(cls, text: str, **filters: str) -> "Linked":
+        cell = cls(text)
+        cell.query = urlencode(filters)
+        return cell
+
+
+class ImageId(Linked):
+    """A cell that leads to the image."""
+
+    @property
+    def query(self) -> str:
+        return f"image={self}"
 
 
 # --- formats: values of a row to the cell that people read -------------------------------------------------
@@ -179,7 +196,7 @@ class Table:
             wide=len(columns) >= WIDE,
             columns=columns,
             rows=[("long" if len(row[0]) > LONG else "slim" if slim else "", row) for row in self.text.to_numpy()],
-            kinds={Bold: "bold", ImageId: "image"},
+            kinds={Bold: "bold", Linked: "linked", ImageId: "linked"},
         )
 
 

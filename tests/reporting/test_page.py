@@ -139,6 +139,11 @@ class TestPacking:
         with pytest.raises(HarError, match=r"index\.csv: image 5 of the manifest is missing"):
             gallery.plane(made[0].embeddings, [1000, 5])
 
+    def test_figures_lead_to_their_images(self):
+        assert gallery.address("errors/figure5_activity.png") == "#images?split=held_out&task=activity&verdict=wrong"
+        assert gallery.address("figures/confusion_activity_test.svg") == "#images?split=test&task=activity"
+        assert gallery.address("figures/augmentation.png") == ""
+
     def test_images_carry_captions_licence_and_source(self, made):
         given, index = made
         images = read_script(index.parent / "page/data/images.js")

@@ -249,6 +249,14 @@ class TestFilters:
         held_out = made.split.set_index("image_id").split.isin(["test", "extended"])
         leaves(driver, (held_out & (made.factors[0]["of"] == 1)).sum())
 
+    def test_a_box_on_the_map(self, driver, small):
+        go(driver, small[1], "#images?box=0-0-100-100")
+        leaves(driver, 288)
+        driver.find_element(By.ID, "map").send_keys(Keys.ESCAPE)
+        wait(driver, lambda: here(driver) == "#images")
+        driver.find_element(By.ID, "map").send_keys(Keys.ARROW_LEFT)
+        wait(driver, lambda: "box=35-40-55-60" in here(driver) and shown(driver) < 288)
+
     @pytest.mark.parametrize(("text", "expected"), [("Number 287", 1), ("BENCH  view", 288), ("1007", 1), ("zzz", 0)])
     def test_search_by_caption_and_id(self, driver, small, text, expected):
         go(driver, small[1], "#images")
@@ -412,7 +420,7 @@ class TestTables:
         driver.execute_script("arguments[0].focus()", row)
         assert "0.620 [0.590, 0.650]" in driver.find_element(By.CSS_SELECTOR, "#chart-activity .readout").text
         press(driver, Keys.ENTER)
-        wait(driver, lambda: here(driver) == "#images?model=activity-clip&verdict=wrong")
+        wait(driver, lambda: here(driver) == "#images?model=activity-clip&split=held_out&verdict=wrong")
 
 
 @pytest.mark.parametrize("view", VIEWS)

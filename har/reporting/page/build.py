@@ -164,7 +164,7 @@ def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) ->
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
             return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption)
-    return render("figure.html.jinja", figure=part)
+    return render("figure.html.jinja", figure=part, images=gallery.address(part.path))
 
 
 def _shown(images: Mapping) -> list[int]:

@@ -4,6 +4,7 @@ What filters and the grid need of all images is one record; what is looked at im
 images, of which the browser loads those that it shows: the page opens as fast with 100,000 images as with 285.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,15 @@ def parts(
 
 def _shares(values: Iterable[float]) -> list[float | None]:
     return [None if value != value else round(float(value), 4) for value in values]
+
+
+def address(figure: str) -> str:
+    """Where the page shows the images of a figure, its path in the reports: failures or a confusion; "" for others."""
+    if match := re.fullmatch(r"errors/figure5_(\w+)\.\w+", figure):
+        return f"#images?split=held_out&task={match[1]}&verdict=wrong"
+    if match := re.fullmatch(r"figures/confusion_([a-z]+)_(\w+)\.\w+", figure):
+        return f"#images?split={match[2]}&task={match[1]}"
+    return ""
 
 
 def plane(folder: Path, image_ids: Sequence[int]) -> dict:

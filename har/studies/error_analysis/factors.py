@@ -10,7 +10,7 @@ import pandas as pd
 from har.evaluation.bootstrap import score_interval, wilson
 from har.evaluation.multiple import holm
 from har.reporting.names import model_name
-from har.reporting.table import NONE, Bold, Column, Table, estimate, number, p_value, pivoted
+from har.reporting.table import NONE, Bold, Column, Linked, Table, estimate, number, p_value, pivoted
 from har.reporting.tables.columns import MODEL, equals, triple
 from har.studies.error_analysis.outcomes import FACTORS, models_of
 
@@ -196,9 +196,9 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
         *map(Column, ("task", "bin", "above", "up_to", "n", "runs", *triple("error"))),
         *(
             Column(
-                tuple(f"{key}_{name}" for key in triple("error")),
+                (*(f"{key}_{name}" for key in triple("error")), "model"),
                 f"{titles[name]}, n = {counts[name]:,}",
-                partial(estimate, digits=2),
+                partial(_rate_text, task, factor, name),
                 csv=False,
             )
             for name in titles
@@ -207,6 +207,15 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     ]
     title = f"Errors by {what.title.lower()}"
     return Table(f"by_{factor}", title, header, rows, columns, notes, pivoted(first, ["model"], "bin"))
+
+
+def _rate_text(
+    task: str, factor: str, name: str, error: float, low: float | None, high: float | None, model: str
+) -> str:
+    """A rate that leads to the images of its bin that the model misses."""
+    text = estimate(error, low, high, digits=2)
+    filters = {"model": f"{task}-{model}", "split": "held_out", "verdict": "wrong", factor: name}
+    return text if name == UNKNOWN else Linked.to(text, **filters)
 
 
 def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95) -> Table:
