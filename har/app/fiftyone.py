@@ -1,0 +1,57 @@
+"""The images of a profile with their labels and a model's predictions, as a data set that FiftyOne opens from disk
+(`fiftyone.types.FiftyOneDataset`, the form without a version: metadata.json, samples.json)."""
+
+from pathlib import Path
+
+import numpy as np
+
+from har.config.profile import load_params
+from har.core.errors import HarError
+from har.core.files import write_json
+from har.data.manifest import read_manifest
+from har.data.split import read_split
+from har.evaluation.ensemble import ensemble
+from har.evaluation.metrics import cells
+from har.evaluation.predictions import read_predictions
+
+FOLDERS = ("predictions", "baselines", "ensembles")  # of a profile's data
+
+
+def write_dataset(name: str, folder: Path, *, profile: str = "", root: Path = Path()) -> int:
+    """Write `folder`: every image of the profile, where it lies, with ground_truth and, where `name` (a model or a row)
+    was asked, prediction: the class of the largest mean probability over runs, and that probability. The tag is the
+    split. Returns how many images; HarError where `folder` holds something or `name` has no predictions."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise HarError(f"{folder}: exists and is not empty; name a new folder")
+    params = load_params(root / "params.yaml")
+    profile = profile or params.profile
+    if profile not in params.profiles:
+        raise HarError(f"params.yaml has no profile {profile}; expected one of {', '.join(params.profiles)}")
+    data = root / "data" / profile
+    path = next((p for kind in FOLDERS if (p := data / kind / f"{name}.parquet").is_file()), None)
+    if path is None:
+        raise HarError(f"{name} has no predictions in {data}; `har models` lists the models")
+    frame, predicted = read_predictions(path), {}
+    for split in frame["split"].unique():
+        one = cells(frame, split)
+        guess, mean = ensemble(one.probabilities)
+        for image_id, place, chance in zip(one.image_ids, guess, mean[np.arange(len(guess)), guess], strict=True):
+            predicted[int(image_id)] = _label(one.classes[place], confidence=round(float(chance), 6))
+    images = read_manifest(data / "manifest.csv").merge(read_split(data / "split.csv")[["image_id", "split"]])
+    samples = [
+        {
+            "filepath": str((data / "images" / row.file_name).absolute()),
+            "tags": [row.split],
+            "image_id": int(row.image_id),
+            "ground_truth": _label(row.label),
+        }
+        | ({"prediction": predicted[row.image_id]} if row.image_id in predicted else {})
+        for row in images.itertuples()
+    ]
+    write_json(folder / "samples.json", {"samples": samples})
+    write_json(folder / "metadata.json", {"media_type": "image", "info": {"profile": profile, "model": name}})
+    return len(samples)
+
+
+def _label(label: str, **more: float) -> dict:
+    return {"_cls": "Classification", "label": label, **more}
