@@ -49,9 +49,10 @@ def with_folds(context: Context, key: tuple[str, str], frame: pd.DataFrame) -> p
 
 
 def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
+    margin = context.profile.report.equivalence_margin
     papers = is_the_papers(context.profile.tasks["activity"])
     found = significance_tables(
-        predictions, labels, header(context), **options, papers=papers, protocol=context.protocol
+        predictions, labels, header(context), **options, margin=margin, papers=papers, protocol=context.protocol
     )
     write_tables(found, context.reports / "significance")
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from har.reporting.table import write_tables
-from har.studies.simulation.report import coverage_table, rejection_table, simulation_figure
-from har.studies.simulation.simulate import coverage, rejection
+from har.studies.simulation.report import coverage_table, families_table, rejection_table, simulation_figure
+from har.studies.simulation.simulate import coverage, families, rejection
 from stages.lib.context import Context, stage
 
 REPORTS = Path("reports/simulation")
@@ -14,11 +14,12 @@ def simulate(context: Context) -> None:
     params = context.params.simulation
     covered = coverage(params.experiments, params.resamples, params.seed)
     rejected = rejection(params.experiments, params.resamples, params.seed)
+    together = families(params.experiments, params.resamples, params.seed)
     header = (
         f"simulated predictions, known truth; {params.experiments:,} experiments, {params.resamples:,} bootstrap "
         f"samples in each, seed {params.seed}"
     )
-    tables = (coverage_table(covered, header), rejection_table(rejected, header))
+    tables = (coverage_table(covered, header), rejection_table(rejected, header), families_table(together, header))
     write_tables({table.name: table for table in tables}, REPORTS, html=False)
     simulation_figure(covered, rejected, REPORTS / "simulation.png")
     for table in tables:

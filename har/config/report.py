@@ -15,6 +15,7 @@ from har.config.types import Fraction, Seed
 class Report(Block):
     confidence: Fraction
     resamples: Annotated[int, Field(ge=100)]
+    equivalence_margin: Fraction
     seed: Seed
 
 

@@ -31,6 +31,7 @@ class Estimate(NamedTuple):
     groups: int | None = None  # of these images, where there are any
     parts: tuple["Estimate", ...] = ()  # recalls of the classes, of which this is the mean
     weights: tuple[float, ...] = ()  # of the parts, sum 1
+    noise: float = 0.0  # of a mean over classes: variance by images that only some runs get right
 
     @property
     def units(self) -> float:
@@ -71,10 +72,13 @@ def estimates(
     values = metrics_from_confusion(one.confusions(resamples, seed)) | one.mean_losses(resamples, seed)
     found = {name: Estimate(name, n, each[0], each[1:].mean(1), groups) for name, each in values.items()}
     recalls, images = one.recalls(resamples, seed)
-    occurring, parts = np.flatnonzero(images[0, 0]), []
+    occurring, parts, noises = np.flatnonzero(images[0, 0]), [], []
+    runs, hits = one.probabilities.shape[1], one.guess == one.truth[:, None]
+    unsteady = hits.var(1, ddof=1) / runs if runs > 1 else np.zeros(n)
     for place in occurring:
         mine, each = one.truth == place, recalls[:, :, place]
         of = None if one.groups is None else one.units(mine)
+        noises.append(unsteady[mine].mean() / mine.sum())
         parts.append(Estimate("recall", int(mine.sum()), each[0], each[1:].mean(1), of))
     equal = np.ones(len(one.classes))
     named = {"balanced_accuracy": equal}
@@ -83,7 +87,8 @@ def estimates(
     for name, weights in named.items():
         each, own = mean_recall(recalls, images, weights), weights[occurring]
         own = tuple(own / own.sum()) if own.sum() else (0.0,) * len(own)
-        found[name] = Estimate(name, n, each[0], each[1:].mean(1), groups, tuple(parts), own)
+        noise = float(np.square(own) @ noises)
+        found[name] = Estimate(name, n, each[0], each[1:].mean(1), groups, tuple(parts), own, noise)
     return found
 
 

@@ -1,5 +1,6 @@
 """The paper's tests are scipy's; differences are paired over images; degenerate input is named, never NaN."""
 
+import itertools
 import json
 import math
 
@@ -23,17 +24,12 @@ from har.evaluation.anova import (
     shapiro,
     tukey,
 )
-from har.evaluation.mcnemar import (
-    difference,
-    estimated_difference,
-    mcnemar,
-    mcnemar_power,
-    minimum_detectable_difference,
-)
+from har.evaluation.bootstrap import resample_counts
 from har.evaluation.metrics import cells, seed_scores
-from har.evaluation.multiple import holm
+from har.evaluation.multiple import holm, simultaneous
+from har.evaluation.paired import difference, estimated_difference
 from har.evaluation.predictions import predictions_frame
-from har.evaluation.summary import estimates
+from har.evaluation.summary import Estimate, estimates
 
 CLASSES = ("sitting", "standing")
 
@@ -221,49 +217,53 @@ def test_models_that_move_together_leave_no_error_to_test_with():
 # --- over images
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
-def test_mcnemar_is_the_binomial_test_of_the_discordant_images(pairs):
-    a, b = np.array(pairs).T
-    result, turned = finite(mcnemar(a, b)), mcnemar(b, a)
-    only_a, only_b = (a & ~b).sum(), (b & ~a).sum()
-    assert (result["only_a"], result["only_b"]) == (only_a, only_b)
-    assert result["p"] == turned["p"]
-    if only_a + only_b:
-        assert result["p"] == pytest.approx(stats.binomtest(int(only_a), int(only_a + only_b)).pvalue, abs=1e-9)
-        assert result["cohens_g"] == pytest.approx(-turned["cohens_g"])
-    else:
-        assert (result["p"], result["cohens_g"]) == (1, None)
-    assert (result["odds_ratio"] is None) == (only_b == 0) == bool(result["note"])
+def models(rng, accuracies, n=400, runs=5, effect=0.0, resamples=1000):
+    """Estimates of models on the same images, a share `effect` of each run's luck being its own on all images."""
+    weight, counts = np.full(n, 1 / n), resample_counts(n, resamples, 3) / n
+    found = []
+    for accuracy in accuracies:
+        luck = rng.normal(size=(n, runs)) * (1 - effect) ** 0.5 + rng.normal(size=runs) * effect**0.5
+        hits = (luck < stats.norm.ppf(accuracy)).astype(float)
+        noise = float(weight**2 @ hits.var(1, ddof=1)) / runs if runs > 1 else 0.0
+        found.append(Estimate("accuracy", n, weight @ hits, counts @ hits.mean(1), noise=noise))
+    return found
 
 
-@pytest.mark.parametrize(("discordant", "gap"), [(0.5, 0.3), (0.9, 0.9), (0.3, 0.0)])
-def test_power_is_the_sum_over_all_outcomes(discordant, gap):
-    n, alpha = 14, 0.05
-    shares = [(discordant + gap) / 2, (discordant - gap) / 2, 1 - discordant]
-    expected = 0.0
-    for a in range(n + 1):
-        for b in range(n + 1 - a):
-            if a + b and stats.binomtest(a, a + b).pvalue <= alpha:
-                expected += stats.multinomial.pmf([a, b, n - a - b], n, shares)
-    assert mcnemar_power(n, discordant, gap, alpha) == pytest.approx(expected, abs=1e-9)
+class TestSimultaneous:
+    def test_one_pair_is_the_paired_difference(self):
+        one, two = (each._replace(runs=each.runs[:1]) for each in models(np.random.default_rng(0), (0.6, 0.5), runs=1))
+        told, alone = simultaneous([one, two], [(0, 1)]), estimated_difference(one, two)
+        assert told.difference[0] == pytest.approx(alone["difference"])
+        assert told.p[0] == pytest.approx(alone["p"], abs=0.01)
+        for end, name in ((told.low, "ci_low"), (told.high, "ci_high")):
+            assert end[0] == pytest.approx(alone[name], abs=0.006)  # the quantile is the bootstrap's own
 
+    def test_more_pairs_widen_intervals_and_p_fits_them(self):
+        found = models(np.random.default_rng(1), (0.6, 0.55, 0.55, 0.5, 0.5, 0.4))
+        pairs = list(itertools.combinations(range(6), 2))
+        told, alone = simultaneous(found, pairs), simultaneous(found, pairs[:1])
+        assert told.low[0] < alone.low[0] < alone.high[0] < told.high[0]
+        assert told.p[0] > alone.p[0]
+        outside = (told.low > 0) | (told.high < 0)
+        assert 0 < outside.sum() < len(pairs)
+        assert ((told.p < 0.05) == outside).all()
+        assert (told.detectable > (told.high - told.low) / 2).all()
 
-@pytest.mark.parametrize(("n", "discordant"), [(29, 0.6), (1000, 0.3), (340, 0.2)])
-def test_the_detectable_difference_has_the_power_asked_for(n, discordant):
-    gap, note = minimum_detectable_difference(n, discordant)
-    assert note == ""
-    assert mcnemar_power(n, discordant, gap) == pytest.approx(0.8, abs=1e-5)
-    z, w = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
-    connor = (z * math.sqrt(discordant) + w * math.sqrt(discordant - gap**2)) ** 2 / gap**2  # images (Connor 1987)
-    assert connor == pytest.approx(n, rel=0.25)  # the exact test is conservative, the more so the smaller n
+    def test_runs_that_differ_widen_intervals(self):
+        steady, other = (
+            simultaneous(models(np.random.default_rng(2), (0.6, 0.6), effect=e), [(0, 1)]) for e in (0, 0.1)
+        )
+        assert (other.high - other.low) > 2 * (steady.high - steady.low)
 
+    def test_equal_models_differ_by_nothing(self):
+        (one,) = models(np.random.default_rng(4), (0.6,), runs=1)
+        told = simultaneous([one, one], [(0, 1)])
+        assert (told.difference[0], told.low[0], told.high[0], told.p[0]) == (0, 0, 0, 1)
 
-def test_too_few_discordant_images_detect_nothing():
-    assert minimum_detectable_difference(29, 0.1)[0] is None
-    gap, note = minimum_detectable_difference(29, 0.0)
-    assert gap is None
-    assert "No detectable difference" in note
+    def test_a_single_image_tells_nothing(self):
+        found = [Estimate("accuracy", 1, np.full(1, hit), np.full(9, hit)) for hit in (1.0, 0.0)]
+        told = simultaneous(found, [(0, 1)])
+        assert (told.low[0], told.high[0], told.p[0]) == (-1, 1, 1)
 
 
 def test_holm_steps_down_and_leaves_out_what_is_not_defined():

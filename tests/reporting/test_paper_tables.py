@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from har.core.errors import HarError
-from har.evaluation.mcnemar import difference
 from har.evaluation.metrics import seed_scores
+from har.evaluation.paired import difference
 from har.evaluation.predictions import majority_predictions, predictions_frame, zero_shot_predictions
 from har.reporting import paper
 from har.reporting.names import model_name

@@ -264,15 +264,24 @@ def test_tables_have_a_row_for_each_rate_and_no_nan(covered, rejected):
     assert low["Accuracy 0.4"].endswith(" ↓")
 
 
+@pytest.mark.parametrize(("figure", "right"), [("coverage", 0.95), ("rejection", 0.05)])
+def test_all_pairs_at_once_keep_their_level_with_an_effect_of_runs(figure, right):
+    population = simulation.Population((0.6,) * 4, strength=simulation.STRENGTH - 0.02, run=0.02)
+    rng = np.random.default_rng(11)
+    told = np.concatenate([simulation._family(population, rng, 60, 50, 300, figure) for _ in range(6)])
+    assert abs(told.mean() - right) < 0.02 + spread(0.05, len(told))
+
+
 def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for rates_of in (simulation.coverage, simulation.rejection):
         monkeypatch.setattr(simulate, rates_of.__name__, partial(rates_of, sizes=(29,)))
+    monkeypatch.setattr(simulate, "families", partial(simulation.families, images=(29,)))
     monkeypatch.setattr(simulation, "F1_WORK", 20 * 29)
     small = Simulation(experiments=100, resamples=100, seed=0)
     simulate.simulate(SimpleNamespace(params=SimpleNamespace(simulation=small)))
     folder = tmp_path / "reports" / "simulation"
-    names = {f"{name}.{kind}" for name in ("coverage", "rejection") for kind in ("csv", "md")}
+    names = {f"{name}.{kind}" for name in ("coverage", "rejection", "families") for kind in ("csv", "md")}
     names.add("simulation.png")
     assert {path.name for path in folder.iterdir()} == names
     assert "20 at n = 29" in (folder / "coverage.md").read_text()

@@ -35,18 +35,20 @@ class Evidence:
     tukeys: Mapping[tuple[str, str], Mapping]
     header: str
     level: float
+    margin: float
+    seed: int
     papers: bool
     protocol: str
 
 
 # One more table is one more entry; har.reporting.contents.SECTIONS says where results show it.
 TABLES: list[Callable[[Evidence], Table | None]] = [
-    lambda of: claims_table(of.scored, of.validated, of.header, of.level, of.protocol),
+    lambda of: claims_table(of.scored, of.validated, of.header, of.level, of.margin, of.seed, of.protocol),
     lambda of: scores_table(of.scored, of.shares, of.header, of.level),
     lambda of: per_class_table(of.scored, of.header, of.level),
     lambda of: calibration_table(of.scored, of.validated, of.header),
     lambda of: over_runs_table(of.scored, of.tukeys, of.header, of.level, of.papers),
-    lambda of: pairs_table(of.scored, of.tukeys, of.header, of.level),
+    lambda of: pairs_table(of.scored, of.header, of.level, of.margin, of.seed),
     lambda of: small_test_table(of.scored, of.header, of.level),
 ]
 
@@ -58,6 +60,7 @@ def significance_tables(
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
+    margin: float = 0.05,
     papers: bool = True,
     protocol: str = "",
 ) -> dict[str, Table]:
@@ -69,6 +72,7 @@ def significance_tables(
         labels: those of all images that satisfy the caption rule, drawn or not.
         header: what made the tables.
         resamples, seed, level: of the intervals.
+        margin: a difference below it is of no importance.
         papers: whether the paper's values stand beside its tests.
         protocol: whether the settings are those of docs/protocol.md, in words.
 
@@ -78,5 +82,6 @@ def significance_tables(
     found, shares, validated = scored(predictions, labels, resamples, seed, level)
     if not any(found.values()):
         raise HarError("significance: no model has predictions on test or extended")
-    of = Evidence(found, shares, validated, tukey_differences(found), header, level, papers, protocol)
+    tukeys = tukey_differences(found)
+    of = Evidence(found, shares, validated, tukeys, header, level, margin, seed, papers, protocol)
     return {table.name: table for make in TABLES if (table := make(of))}

@@ -1,135 +1,112 @@
-"""Every pair of models on the same images."""
+"""Pairs of models on the same images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from har.evaluation.mcnemar import estimated_difference, mcnemar, minimum_detectable_difference, same_images
-from har.evaluation.multiple import holm
+import numpy as np
+
+from har.evaluation.multiple import simultaneous
+from har.evaluation.paired import same_images
 from har.evaluation.scored import HEADLINE, Key, Scored
 from har.reporting.names import model_name, split_name
-from har.reporting.table import NONE, Column, Table, number, p_value, pivoted, signed_estimate
-from har.reporting.tables.columns import ranked, tasks_in, triple
+from har.reporting.table import Column, Table, number, p_value, pivoted, signed_estimate
+from har.reporting.tables.columns import figures, ranked, tasks_in, triple
 
 POWER = 0.8
+BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "not shown"
 
 
-def pairs(found: Mapping[Key, Scored], tukeys: Mapping, task: str, split: str, level: float) -> list[dict]:
-    """Every pair of models of `task`, a the better one, largest difference first; Holm over all of them.
-    `tukeys`: Tukey's p-values."""
-    mine = {model: one for (_, model), one in ranked(found, task).items()}
-    hits = {model: one.ensemble_hits for model, one in mine.items()}
+def verdict(low: float, high: float, margin: float) -> str:
+    """What the interval of a difference says of the first model."""
+    if low > 0 or high < 0:
+        return BETTER if low > 0 else WORSE
+    return ALIKE if -margin < low and high < margin else OPEN
+
+
+def compared(
+    found: Mapping[Key, Scored],
+    task: str,
+    split: str,
+    pairs: Sequence[tuple[str, str]],
+    level: float,
+    margin: float,
+    seed: int,
+) -> list[dict]:
+    """A row for each of `pairs`, models of `task`: the difference of their balanced accuracies, with intervals that
+    hold for all of these pairs at once (har.evaluation.multiple.simultaneous)."""
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    mine = {name: found[task, name] for name in names}
+    for one in mine.values():
+        same_images(mine[names[0]], one, split)
+    places = [(names.index(a), names.index(b)) for a, b in pairs]
+    told = simultaneous([one.estimates[HEADLINE] for one in mine.values()], places, level, seed, POWER)
     rows = []
-    for a, b in combinations(mine, 2):
-        same_images(mine[a], mine[b], split)
-        gap = estimated_difference(mine[a].estimates[HEADLINE], mine[b].estimates[HEADLINE], level)
-        exact, n = mcnemar(hits[a], hits[b]), gap["n"]
-        discordant = exact["only_a"] + exact["only_b"]
-        least, note = minimum_detectable_difference(n, discordant / n, 1 - level, POWER)
-        rows.append(
-            {
-                "task": task,
-                "split": split,
-                "a": a,
-                "b": b,
-                "n": n,
-                "difference": gap["difference"],
-                "difference_low": gap["ci_low"],
-                "difference_high": gap["ci_high"],
-                "p": gap["p"],
-                "p_holm": None,
-                "ensemble_difference": (exact["only_a"] - exact["only_b"]) / n,
-                "only_a": exact["only_a"],
-                "only_b": exact["only_b"],
-                "p_mcnemar": exact["p"],
-                "p_mcnemar_holm": None,
-                "cohens_g": exact["cohens_g"],
-                "odds_ratio": exact["odds_ratio"],
-                "minimum_detectable": least,
-                "p_tukey": tukeys.get((a, b)),
-                "note": " ".join(filter(None, (gap["note"], exact["note"], note))),
-            }
-        )
-    for name in ("p", "p_mcnemar"):
-        for row, p in zip(rows, holm([row[name] for row in rows]), strict=True):
-            row[f"{name}_holm"] = p
-    return sorted(rows, key=lambda row: -row["difference"])
+    for (a, b), difference, low, high, p, detectable in zip(pairs, *map(np.ndarray.tolist, told), strict=True):
+        right = mine[a].ensemble_hits, mine[b].ensemble_hits
+        row = {"task": task, "split": split, "a": a, "b": b, "n": len(right[0])}
+        row |= figures("difference", difference, low, high)
+        row |= {"p": p, "verdict": verdict(low, high, margin), "detectable": detectable}
+        rows.append(row | {"only_a": int((right[0] & ~right[1]).sum()), "only_b": int((right[1] & ~right[0]).sum())})
+    return rows
 
 
 def pairs_table(
-    scored: Mapping[str, Mapping[Key, Scored]], tukeys: Mapping[tuple[str, str], Mapping], header: str, level: float
+    scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float, margin: float, seed: int
 ) -> Table:
-    """Every pair of models on the same images. All in the CSV; for people the first task's pairs, a row each with
-    both splits, by the difference on the larger one."""
-    tasks = tasks_in(scored)
-    rows = []
+    """Every pair of models on the same images. All in the CSV, a the better one, largest difference first; for people
+    the best model of the first task, on the larger split, against each other one."""
+    tasks, rows, lines, best = tasks_in(scored), [], [], ""
     for task in tasks:
         for split, found in scored.items():
-            rows += pairs(found, tukeys[task, split]["p"], task, split, level)
-    first = [row for row in rows if row["task"] == tasks[0]] if tasks else []
-    splits = [split for split in scored if any(row["split"] == split for row in first)]
-    leading: dict[frozenset, Mapping] = {}  # of each pair the row on the larger split, which tells which is minus which
-    for row in first:
-        leading.setdefault(frozenset((row["a"], row["b"])), row)
-    alike = [row if leading[frozenset((row["a"], row["b"]))]["a"] == row["a"] else turned(row) for row in first]
-    notes = [
-        f"Shown: {tasks[0] if tasks else 'nothing'}; pairs.csv has all tasks, odds ratios, unadjusted and Tukey's p.",
-        f"Difference: of balanced accuracies, mean over runs [{level:.0%} interval over images, paired: images are "
-        "drawn within each class, with all runs of both; not widened for the number of pairs]. p: of no difference, "
-        "from the same samples as the interval, adjusted for all pairs of the task and split (Holm).",
-        "Only A, only B: images that one model's ensemble (mean probability over runs) gets right and the other's "
-        "wrong, whatever their class. McNemar: p of the exact test on them (Holm), which counts a class by its number "
-        "of images. Ensembles can differ otherwise than the means of runs do.",
-        f"Detectable: the least difference in accuracy that this test (unadjusted, α = {1 - level:.2g}) finds with "
-        f"power {POWER:.0%} at this n and share of discordant images, by exact binomial sums (Connor 1987 "
-        f"approximates it); {NONE}: none, even if every discordant image favoured one model.",
-    ]
-    if not first:
-        notes = ["A single model: there is no pair to compare."]
-    if any(row["difference_low"] == row["difference_high"] for row in first):
-        notes.append("An interval that is a point: every resample shows the same difference.")
+            names = [model for _, model in ranked(found, task)]
+            if len(names) < 2:
+                continue
+            some = compared(found, task, split, list(combinations(names, 2)), level, margin, seed)
+            rows += sorted(some, key=lambda row: -row["difference"])
+            if task == tasks[0]:
+                best = best or names[0]
+                lines += [turned(row) if row["b"] == best else row for row in some if best in (row["a"], row["b"])]
+    notes = ["A single model: there is no pair to compare."]
+    splits = list(dict.fromkeys(row["split"] for row in lines))
+    if lines:
+        notes = [
+            f"Shown: {model_name(best)}, the best on {split_name(splits[0])} images, against each other row of "
+            f"{tasks[0]}; pairs.csv has all pairs of all tasks.",
+            f"Difference of balanced accuracies [{level:.0%} intervals, which hold for all pairs of the task and split "
+            "at once, so that the leader may be chosen after looking]. p: of no difference, from the same samples as "
+            "the interval and adjusted to match (max-t). Both count how scores vary over images, drawn within each "
+            "class with all runs of both, and over training runs.",
+            f"Verdict: {BETTER} or {WORSE} where the interval leaves out 0, {ALIKE} where it lies within ± {margin:g}, "
+            f"else {OPEN}. Detectable: the least difference that this comparison finds with power {POWER:.0%}.",
+            "Only first, only second: images that one model's ensemble (mean probability over runs) gets right and the "
+            "other's wrong.",
+        ]
     columns = [
         Column(("a", "b"), "Pair", lambda a, b: f"{model_name(a)} − {model_name(b)}"),
         *map(Column, ("task", "split", "n", *triple("difference"))),
-        *(Column(name, format=p_value) for name in ("p", "p_holm")),
-        *map(Column, ("ensemble_difference", "only_a", "only_b")),
-        *(Column(name, format=p_value) for name in ("p_mcnemar", "p_mcnemar_holm")),
-        *map(Column, ("cohens_g", "odds_ratio", "minimum_detectable")),
-        Column("p_tukey", format=p_value),
-        Column("note"),
+        Column("p", format=p_value),
+        *map(Column, ("verdict", "detectable", "only_a", "only_b")),
         *(column for split in splits for column in _shown(split)),
     ]
-    lines = pivoted(alike, ("a", "b"), "split")
-    return Table("pairs", "Every pair of models", header, rows, columns, notes, lines)
+    return Table("pairs", "The best model against each other", header, rows, columns, notes,
+                 pivoted(lines, ("a", "b"), "split"))  # fmt: skip
 
 
 def _shown(split: str) -> list[Column]:
     """What people read of a pair on `split`."""
     name = split_name(split)
+    difference = tuple(f"{key}_{split}" for key in triple("difference"))
     return [
-        Column(
-            tuple(f"{key}_{split}" for key in triple("difference")),
-            f"{name.capitalize()}: difference",
-            signed_estimate,
-            csv=False,
-        ),
-        Column(f"p_holm_{split}", f"p (Holm), {name}", p_value, csv=False),
-        Column((f"only_a_{split}", f"only_b_{split}"), f"Only A / only B, {name}", "{} / {}".format, csv=False),
-        Column(f"p_mcnemar_holm_{split}", f"McNemar, {name}", p_value, csv=False),
-        Column(f"minimum_detectable_{split}", f"Detectable, {name}", number, csv=False),
+        Column(difference, f"{name.capitalize()}: difference", signed_estimate, csv=False),
+        Column(f"p_{split}", f"p, {name}", p_value, csv=False),
+        Column(f"verdict_{split}", f"Verdict, {name}", csv=False),
+        Column(f"detectable_{split}", f"Detectable, {name}", number, csv=False),
+        Column((f"only_a_{split}", f"only_b_{split}"), f"Only first / second, {name}", "{} / {}".format, csv=False),
     ]
 
 
 def turned(row: Mapping) -> dict:
-    """The same pair as b minus a."""
-    g = row["cohens_g"]
-    return {
-        **row,
-        "a": row["b"],
-        "b": row["a"],
-        "difference": -row["difference"],
-        "difference_low": -row["difference_high"],
-        "difference_high": -row["difference_low"],
-        "only_a": row["only_b"],
-        "only_b": row["only_a"],
-        "cohens_g": None if g is None else -g,
-    }
+    """The same pair as b minus a: on another split the best model may be the worse one."""
+    ends = figures("difference", -row["difference"], -row["difference_high"], -row["difference_low"])
+    ends |= {"verdict": {BETTER: WORSE, WORSE: BETTER}.get(row["verdict"], row["verdict"])}
+    return {**row, **ends, "a": row["b"], "b": row["a"], "only_a": row["only_b"], "only_b": row["only_a"]}

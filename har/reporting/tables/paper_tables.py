@@ -14,8 +14,8 @@ import pandas as pd
 from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.ensemble import is_blind, is_reference
-from har.evaluation.mcnemar import difference
 from har.evaluation.metrics import cells
+from har.evaluation.paired import difference
 from har.evaluation.predictions import HELD_OUT, collapsed_runs, in_split
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import summarise, tolerance

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from har.evaluation.mcnemar import estimated_difference
+from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import PARTS, Key, Scored
 from har.reporting.table import Column, Table

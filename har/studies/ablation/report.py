@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.mcnemar import estimated_difference, same_images
 from har.evaluation.metrics import cells
+from har.evaluation.paired import estimated_difference, same_images
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import estimates
 from har.reporting.names import split_name

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from har.evaluation.bootstrap import RESAMPLES, resample_counts
-from har.evaluation.mcnemar import estimated_difference
+from har.evaluation.paired import estimated_difference
 from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, count, signed_estimate

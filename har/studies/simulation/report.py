@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from har.reporting import paper
 from har.reporting.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawing
 from har.reporting.table import Column, Table, count, number, pivoted
-from har.studies.simulation.simulate import FOLDS, IMAGES, LEVEL, MODELS, NULL_ACCURACY, REPEATS, RUNS
+from har.studies.simulation.simulate import FAMILY, FOLDS, IMAGES, LEVEL, MODELS, NULL_ACCURACY, REPEATS, RUNS
 
 COVERED, REJECTED = (0.93, 0.97), (0.03, 0.07)  # rates that count as right
 FIGURES = {"accuracy": "accuracy", "difference": "difference of two accuracies", "f1": "macro F1"}
@@ -123,6 +123,28 @@ def rejection_table(rows: Sequence[Mapping], header: str) -> Table:
     )
     title = f"How often a test at the {1 - LEVEL:.0%} level tells equal models apart"
     return Table("rejection", title, header, rows, columns, notes, lines)
+
+
+def families_table(rows: Sequence[Mapping], header: str) -> Table:
+    """The rows of `families`, a number of images to a column."""
+    columns = [
+        Column("run_effect", "Variance of runs", "{:g}".format),
+        *map(Column, ("figure", "images", "experiments", "rate", "standard_error")),
+    ]
+    for n in dict.fromkeys(row["images"] for row in rows):
+        for figure, band in (("coverage", COVERED), ("rejection", REJECTED)):
+            columns.append(
+                _rate_column("rate", f"{figure.capitalize()}, {n:,} images", band, csv=False, at=f"_{figure}_{n}")
+            )
+    notes = (
+        f"% ± Monte-Carlo standard error. ↓ ↑: below or above {COVERED[0]:.0%} to {COVERED[1]:.0%} (coverage), "
+        f"{REJECTED[0]:.0%} to {REJECTED[1]:.0%} (rejection).",
+        f"All pairs of {len(FAMILY)} models of accuracies {', '.join(map(str, sorted(FAMILY)))}, {max(RUNS)} runs "
+        f"each. Coverage: all {LEVEL:.0%} intervals hold at once. Rejection: all accuracies are {FAMILY[0]:g}, and "
+        f"some pair is told apart at {1 - LEVEL:.0%}. Variance of runs: of the latent strength, which is 1 in all.",
+    )
+    lines = pivoted([row | {"at": f"{row['figure']}_{row['images']}"} for row in rows], ("run_effect",), "at")
+    return Table("families", "All pairs of models at once", header, list(rows), columns, notes, lines)
 
 
 SIZE_STYLES = ((ORANGE, "s"), (BLUE, "o"), (GREEN, "^"))  # of the number of images, ascending

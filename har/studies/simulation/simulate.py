@@ -2,7 +2,7 @@
 
 Run s of model m is right on image i where
 
-    difficulty_i + strength_im + noise_ims < probit(accuracy_m)
+    difficulty_i + strength_im + noise_ims + run_ms < probit(accuracy_m)
 
 with independent normal terms whose variances sum to 1. So the accuracy over the population of images is
 `accuracy_m` exactly, however much of the variance the runs of a model share (difficulty and strength) or the
@@ -15,12 +15,15 @@ resamples all experiments at once.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 import scipy
 
 from har.evaluation.bootstrap import resample_counts, score_interval, wilson
 from har.evaluation.metrics import metrics_from_confusion
+from har.evaluation.multiple import simultaneous
+from har.evaluation.summary import Estimate
 from har.reporting import paper
 
 IMAGES = (29, 100, 1000)  # the paper's test set, and larger ones
@@ -35,6 +38,9 @@ LEVEL = 0.95
 BLOCK = 250  # experiments that share one draw of bootstrap samples; bounds the memory
 F1_BLOCK, F1_WORK = 50, 400_000  # macro F1 takes the most time: half the experiments, on at most F1_WORK images
 FOLDS, REPEATS, FEATURES, SEPARATION = 10, 3, 4, 0.7  # repeated cross-validation on 10 folds of 29 images
+FAMILY = (0.6, 0.4, 0.5, 0.7, 0.76, 0.9)  # accuracies of models of which all pairs are compared
+FAMILY_IMAGES, FAMILY_BLOCK = (100, 1000), 50
+RUN_EFFECTS = (0.0, 0.01, 0.03)  # variance of a run: runs' accuracies have a standard deviation of 0, 4 and 7 points
 ROUNDING = 1e-6  # sums in float32; an interval that ends on the truth covers it
 
 
@@ -45,6 +51,7 @@ class Population:
     accuracies: tuple[float, ...]  # [M]
     difficulty: float = DIFFICULTY  # variance shared by all models
     strength: float = STRENGTH  # variance of a model's own strengths and weaknesses, shared by its runs
+    run: float = 0.0  # variance of a run's own strength on all images
     shares: tuple[float, ...] = tuple(
         size.count / paper.TABLE1["all"].count for name, size in paper.TABLE1.items() if name != "all"
     )
@@ -58,7 +65,8 @@ class Population:
 
         latent = normal(self.difficulty, 1, 1) + normal(self.strength, models, 1)
         # shares that sum to 1 may leave -1e-16
-        noise = normal(max(0.0, 1 - self.difficulty - self.strength), models, runs)
+        noise = normal(max(0.0, 1 - self.difficulty - self.strength - self.run), models, runs)
+        noise += rng.standard_normal((1, experiments, models, runs), dtype=drawn) * drawn(np.sqrt(self.run))
         return noise + latent < scipy.stats.norm.ppf(self.accuracies).astype(drawn)[:, None]
 
     def mistakes(self) -> np.ndarray:
@@ -210,6 +218,47 @@ def coverage(experiments: int, resamples: int, seed: int, sizes: tuple[int, ...]
         | {"accuracy": ACCURACIES[place], "experiments": count, "rate": rate, "standard_error": error}
         for key, place, count, rate, error in tally.rates()
     ]
+
+
+def families(experiments: int, resamples: int, seed: int, images: tuple[int, ...] = FAMILY_IMAGES) -> list[dict]:
+    """How often the intervals of all pairs of FAMILY models hold their truths at once ("coverage"), and how often a
+    pair of equal models is told apart ("rejection"), without and with an effect of the training run: a dict for each,
+    number of images and effect, with experiments, rate and its Monte-Carlo standard error.
+
+    Balanced accuracy on the paper's shares of classes (har.evaluation.multiple.simultaneous).
+    """
+    tally, equal = Tally(), FAMILY[:1] * len(FAMILY)
+    for n, effect, (figure, accuracies) in product(images, RUN_EFFECTS, (("coverage", FAMILY), ("rejection", equal))):
+        population = Population(accuracies, strength=STRENGTH - effect, run=effect)
+        rng = np.random.default_rng([seed, n, round(1000 * effect), len(figure)])
+        for size in blocks(experiments, FAMILY_BLOCK):
+            tally.add((figure, n, effect), _family(population, rng, n, size, resamples, figure)[:, None])
+    return [
+        dict(zip(("figure", "images", "run_effect"), key, strict=True))
+        | {"experiments": count, "rate": rate, "standard_error": error}
+        for key, _, count, rate, error in tally.rates()
+    ]
+
+
+def _family(
+    population: Population, rng: np.random.Generator, images: int, experiments: int, resamples: int, figure: str
+) -> np.ndarray:
+    """Whether all intervals hold, or some pair is told apart, bool [E]."""
+    strata, runs = tuple(max(2, round(images * share)) for share in population.shares), max(RUNS)
+    weight = np.concatenate([np.full(n, 1 / (len(strata) * n), np.float32) for n in strata])  # of a balanced accuracy
+    counts = resample_counts(strata, resamples, int(rng.integers(2**32))) * weight
+    pairs, found = list(combinations(range(len(population.accuracies)), 2)), []
+    truth = np.array([population.accuracies[a] - population.accuracies[b] for a, b in pairs])
+    for hits in population.hits(rng, experiments, sum(strata), runs).swapaxes(0, 1):  # [n, M, S]
+        scores, drawn = np.tensordot(weight, hits, 1), counts @ hits.mean(-1, dtype=np.float32)
+        noise = np.square(weight) @ hits.var(-1, ddof=1) / runs
+        models = [
+            Estimate("balanced_accuracy", len(hits), scores[m], drawn[:, m].astype(float), noise=float(noise[m]))
+            for m in range(len(scores))
+        ]
+        told = simultaneous(models, pairs, LEVEL, int(rng.integers(2**32)))
+        found.append(covers(told[1:3], truth).all() if figure == "coverage" else (told.p < 1 - LEVEL).any())
+    return np.array(found)
 
 
 def anova_p(scores: np.ndarray) -> np.ndarray:
