@@ -9,12 +9,13 @@ from har.config.training import TrainRun
 from har.core.parallel import side_by_side
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
+from har.evaluation.ensemble import combined
 from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.masking.conditions import Drawing, region_masks
 from har.studies.masking.figures import draw
-from har.studies.masking.predict import choose_images, read_explanation, study, view_of, write_masking
-from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
+from har.studies.masking.predict import DIGITS, choose_images, read_explanation, study, view_of, write_masking
+from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
 from stages.lib.context import Context, stage
@@ -27,11 +28,11 @@ def masking(context: Context, *, keep: Path) -> None:
     profile, name, data = context.profile, context.params.profile, context.data
     config, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     images = choose_images(split, classes, config.images, config.seed)
-    models = [*trained(context), *frozen(context, split)]
+    drawing = Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes, config.fills)
+    models = [*trained(context), *frozen(context, split, drawing)]
     views = sorted({view_of(model.preprocess) for model in models}, key=str)
     labels = dict(zip(images.image_id.tolist(), images.label, strict=True))
     instances = read_instances(data / "annotations/instances.json", list(labels))
-    drawing = Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes, config.fills)
     predictions = study(
         models, images, classes, data / "store",
         drawing,
@@ -41,6 +42,9 @@ def masking(context: Context, *, keep: Path) -> None:
             model: read_explanation(data / "explain" / f"activity-{model}") for model in config.relevance.models
         },
     )  # fmt: skip
+    if {"probe_clip", "zero_shot"} <= predictions.keys():
+        both = combined([predictions["probe_clip"], predictions["zero_shot"]], ("condition", "image_id"))
+        predictions["ensemble_clip"] = both.drop(columns="seed").round(DIGITS)
     level, out = profile.report.confidence, context.reports / "masking"
     work = [
         delayed(tables)(context, predictions, drawing),
@@ -67,9 +71,9 @@ def activity(context: Context) -> dict[str, TrainRun]:
     return {name: run for name, run in context.params.run.train.items() if run.task == "activity"}
 
 
-def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
-    """Each encoder and what reads its embeddings: a probe, fitted again as in stage baselines, the nearest prompts,
-    and the trained MLPs."""
+def frozen(context: Context, split: pd.DataFrame, drawing: Drawing) -> list[Frozen]:
+    """Each encoder and what reads its embeddings: a probe, fitted again as in stage baselines, one that learns from
+    masked images too, the nearest prompts, and the trained MLPs."""
     profile, data, classes = context.profile, context.data, context.profile.tasks["activity"]
     train = split[(split.split == "train") & split.label.isin(classes)]
     y, found = pd.Index(classes).get_indexer(train.label), []
@@ -78,11 +82,13 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
         embedded, texts = embeddings.read(folder), None
         x = embedded.rows(train.image_id, "image", classes).astype(float)
         readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe)}
+        if copies := profile.masking.train_masks:
+            masks = MaskedProbe(train.image_id.to_numpy(), y, data / "store", drawing, copies, profile.probe)
+            readers[f"{probe.PREFIX}{encoder}_masked"] = masks
         if embedded.texts is not None:
             texts = embedded.text_rows(classes)
-            readers["zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"] = ZeroShot(
-                texts, embedded.logit_scale
-            )
+            name = "zero_shot" if encoder == "clip" else f"zero_shot_{encoder}"
+            readers[name] = ZeroShot(texts, embedded.logit_scale)
         for name, run in activity(context).items():
             model = settings(data / "models" / name)
             if not model.sees_images and model.backbone == encoder:

@@ -6,13 +6,19 @@ import numpy as np
 import pandas as pd
 
 from har.core.files import replacing, write_csv
+from har.data.manifest import read_evidence
 from har.data.split import read_split, require_classes
+from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.masking.conditions import Drawing
 from har.studies.masking.predict import choose_images, write_masking
 from har.studies.masking.predictors import Trained
+from har.studies.noise.labels import mentions
+from har.studies.noise.labels import study as label_study
+from har.studies.noise.labels import table as label_table
 from har.studies.noise.report import build_tables, draw
 from har.studies.noise.select import study
+from har.training import embeddings
 from stages.lib.context import Context, stage
 from stages.lib.header import header
 from stages.lib.resumed import resumed
@@ -48,10 +54,26 @@ def noise(context: Context, *, keep: Path) -> None:
     report = profile.report
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
     tables = build_tables(found, classes, masks.shares, model, header(context), **options)
+    folder = data / "embeddings" / getattr(settings(data / "models" / f"activity-{model}"), "backbone", "")
+    if (folder / "about.json").exists():  # the model has an encoder
+        labels = label_noise(context, folder, split[split.label.isin(classes)])
+        write_csv(out / "labels.csv", labels)
+        tables["labels"] = label_table(labels, folder.name, config.labels.draws, header(context), report.confidence)
     write_tables(tables, reports)
     title = f"Class-specific noise, profile {context.params.profile}"
     draw(found, classes, masks.shares, reports / "noise.png", title, report.confidence)
     print(tables["noise"].markdown())
+
+
+def label_noise(context: Context, folder: Path, images: pd.DataFrame) -> pd.DataFrame:
+    """har.studies.noise.labels.study on the embeddings in `folder`."""
+    profile, classes, embedded = context.profile, context.profile.tasks["activity"], embeddings.read(folder)
+    train, held = images[images.split == "train"], images[images.split.isin(["test", "extended"])]
+    x, others = (embedded.rows(part.image_id, "image", classes).astype(float) for part in (train, held))
+    index = pd.Index(classes)
+    said = mentions(read_evidence(context.data / "evidence.csv"), train.image_id, classes)
+    truth = pd.Series(index.get_indexer(held.label), held.image_id)
+    return label_study(x, index.get_indexer(train.label), said, others, truth, profile.noise.labels, profile.probe)
 
 
 if __name__ == "__main__":

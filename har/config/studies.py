@@ -154,6 +154,7 @@ class Masking(Block):
     fills: Annotated[list[Literal["black", "mean", "blur", "inpaint"]], Field(min_length=1)]
     cues: dict[str, list[str]]
     relevance: Relevance
+    train_masks: NonNegativeInt
     seed: Seed
 
     @model_validator(mode="after")
@@ -183,6 +184,14 @@ class NoiseTerms(Block):
         return self
 
 
+class LabelNoise(Block):
+    """Wrong labels among training images: their shares, and how often each is drawn."""
+
+    shares: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(min_length=1)]
+    draws: PositiveInt
+    seed: Seed
+
+
 class Noise(Block):
     """Class-specific noise and what it is compared with."""
 
@@ -193,6 +202,7 @@ class Noise(Block):
     checks: PositiveInt
     variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], NoiseTerms]
     erasing: Annotated[list[PositiveFloat], Field(min_length=1)]
+    labels: LabelNoise
     seed: Seed
 
     @model_validator(mode="after")

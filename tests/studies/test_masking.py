@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import CNN, FINETUNE, MLP
 
+from har.config.models import Probe
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
 from har.data.crops import BOXES, EDGES, write_boxes
@@ -28,7 +29,7 @@ from har.studies.masking.predict import (
     view_of,
     write_masking,
 )
-from har.studies.masking.predictors import Frozen, Head, Trained, ZeroShot
+from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, ZeroShot
 from har.studies.masking.regions import FILLS
 from har.studies.masking.report import build_tables, verdict
 from har.studies.masking.scores import (
@@ -195,7 +196,10 @@ def world(store, photos, checkpoints, tmp_path_factory):
         Trained("cnn_base", root / "cnn"),
         Trained("vit", root / "vit"),
         Frozen("clip", checkpoints["clip"], {"zero_shot": ZeroShot(texts, 10.0),
-                                             "multimodal": Head(root / "mlp", None)}),
+                                             "multimodal": Head(root / "mlp", None),
+                                             "probe_clip_masked": MaskedProbe(
+                                                 images.image_id.to_numpy(), np.array([0, 1, 2, 1]), folder, DRAWING, 2,
+                                                 Probe(c=[1.0], folds=2))}),
     ]  # fmt: skip
     return models, images, folder, instances
 
@@ -215,7 +219,7 @@ def predictions(world):
 
 class TestStudy:
     def test_every_model_is_told_of_every_condition(self, predictions, world, tmp_path):
-        assert list(predictions) == ["cnn_base", "vit", "zero_shot", "multimodal"]
+        assert list(predictions) == ["cnn_base", "vit", "zero_shot", "multimodal", "probe_clip_masked"]
         for found in predictions.values():
             counts = found.groupby("condition", sort=False).size().to_dict()
             assert counts == {
@@ -235,6 +239,11 @@ class TestStudy:
             expected = torch.softmax(logits(network, preprocess.normalise(x)), 1)
         whole = predictions["vit"][predictions["vit"].condition == "none"].filter(like="p_")
         np.testing.assert_allclose(whole, expected, atol=2e-6)
+
+    def test_a_probe_that_learnt_from_masks_knows_them(self, predictions):
+        found = per_image(predictions["probe_clip_masked"])
+        for condition in ("none", "patches-10", "stripes-10"):
+            assert of_condition(found, condition).mean() == 1  # four images, learnt by heart
 
     def test_a_second_time_and_in_two_processes_nothing_changes(self, predictions, world):
         pool = one_by_one(jobs=2, backend="processes")

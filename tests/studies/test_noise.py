@@ -21,13 +21,13 @@ from har.core.errors import HarError
 from har.data import store as image_store
 from har.models.build import build, logits
 from har.models.classifier import patches_as_products
-from har.studies.masking.conditions import Drawing
+from har.studies.masking.conditions import Drawing, at_random
 from har.studies.masking.predictors import Trained
 from har.studies.masking.scores import per_image
 from har.studies.noise.learn import learn
 from har.studies.noise.objective import noisy, objective, passes, probabilities
 from har.studies.noise.report import build_tables, class_bias, draw, verdict
-from har.studies.noise.runs import ERASING, NOTHING, FittedNoise, Run, at_random, under_masks
+from har.studies.noise.runs import ERASING, NOTHING, FittedNoise, Run, under_masks
 from har.studies.noise.select import Study, study
 from har.training.loop import save
 

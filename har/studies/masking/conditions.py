@@ -25,8 +25,8 @@ import numpy as np
 
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
-from har.studies.masking.regions import FILLS, relevant, seen
-from har.studies.masking.shapes import GRID, STRIPES, drawn_mask
+from har.studies.masking.regions import FILLS, hide, relevant, seen
+from har.studies.masking.shapes import GRID, STRIPES, draw_one, drawn_mask
 
 NONE = "none"
 PERSON = "person"
@@ -145,6 +145,34 @@ def relevance_region(
     return Region.pack(rows, masks, size)
 
 
+def masked_once(
+    x: np.ndarray, image_ids: np.ndarray, drawing: Drawing, kinds: Sequence[str], shares: Sequence[float], seed: int
+) -> np.ndarray:
+    """Each image under one mask, of its own kind; share 0 leaves it whole."""
+    return hide(x, drawn_masks(x.shape[-1], image_ids, drawing, kinds, shares, seed))
+
+
+def drawn_masks(
+    size: int, image_ids: np.ndarray, drawing: Drawing, kinds: Sequence[str], shares: Sequence[float], seed: int
+) -> np.ndarray:
+    """A mask for each image, of its own kind and share: bool [n, size, size]."""
+    masks = [
+        drawn_mask(
+            kind, share, size, size, seed=seed, image_id=int(image_id), grid=drawing.grid, stripes=drawing.stripes
+        )
+        for image_id, kind, share in zip(image_ids, kinds, shares, strict=True)
+    ]
+    return np.array(masks)
+
+
+def at_random(x: np.ndarray, image_ids: np.ndarray, drawing: Drawing, seed: int, epoch: int) -> np.ndarray:
+    """Images for an epoch of training: share drawn from nothing and `drawing.shares`, kind from `drawing.kinds`."""
+    shares = [draw_one([0.0, *drawing.shares], seed, epoch, image_id) for image_id in image_ids.tolist()]
+    kinds = [draw_one(drawing.kinds, seed, epoch, image_id) for image_id in image_ids.tolist()]
+    # masks of another seed than those that the study is measured by
+    return masked_once(x, image_ids, drawing, kinds, shares, drawing.seed + 1 + epoch)
+
+
 def masked(
     images: np.ndarray, image_ids: Sequence[int], drawing: Drawing, regions: Mapping[str, Region]
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
@@ -155,12 +183,7 @@ def masked(
     yield NONE, every, images, np.zeros(len(images))
     for kind in drawing.kinds:
         for share in drawing.shares:
-            masks = np.empty((len(images), size, size), dtype=bool)
-            for row, image_id in enumerate(image_ids):
-                masks[row] = drawn_mask(
-                    kind, share, size, size, seed=drawing.seed, image_id=int(image_id), grid=drawing.grid,
-                    stripes=drawing.stripes,
-                )  # fmt: skip
+            masks = drawn_masks(size, image_ids, drawing, [kind] * len(images), [share] * len(images), drawing.seed)
             yield drawn_name(kind, share), every, *_filled(images, masks)
     for name, region in regions.items():
         masks = region.unpack()

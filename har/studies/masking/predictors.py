@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from har.config.models import Probe
+from har.data.store import Store
 from har.models.preprocess import Preprocess, from_folder
 from har.models.registry import settings
-from har.training.probe import Fitted
+from har.studies.masking.conditions import Drawing, at_random
+from har.training.probe import Fitted, fit
 
 Predict = Callable[[np.ndarray], dict[str, np.ndarray]]  # uint8 [n, 3, size, size] to name -> [n, C]
 BATCH = 100
@@ -29,6 +32,30 @@ class Head:
 
     folder: Path
     texts: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class MaskedProbe:
+    """A probe that learns from each training image whole and under `copies` masks drawn at random, so that it knows
+    masks as the images that it is asked about have them.
+
+    image_ids, y: class indices; store: the folder with their pixels; config: as of any probe.
+    """
+
+    image_ids: np.ndarray
+    y: np.ndarray
+    store: Path
+    drawing: Drawing
+    copies: int
+    config: Probe
+
+    def fit(self, preprocess: Preprocess, embed: Callable[[np.ndarray], np.ndarray], classes: int) -> Fitted:
+        """embed: pixels, uint8 [n, 3, size, size], to unit embeddings [n, width]."""
+        ids, drawing, times = self.image_ids, self.drawing, self.copies + 1
+        whole = preprocess.load(Store(self.store), ids)
+        masked = (at_random(whole, ids, drawing, drawing.seed, copy) for copy in range(self.copies))
+        x = np.concatenate([embed(whole), *map(embed, masked)]).astype(float)
+        return fit(x, np.tile(self.y, times), classes, self.config, groups=np.tile(ids, times))
 
 
 @dataclass(frozen=True)
@@ -71,7 +98,7 @@ class Frozen:
 
     name: str
     folder: Path
-    readers: Mapping[str, Fitted | ZeroShot | Head] = field(default_factory=dict)
+    readers: Mapping[str, Fitted | ZeroShot | Head | MaskedProbe] = field(default_factory=dict)
 
     @property
     def preprocess(self) -> Preprocess:
@@ -88,12 +115,20 @@ class Frozen:
 
         torch.manual_seed(0)  # an architecture without weights: those that the embeddings were made with
         encoder = Encoder(self.folder, device)
-        read = {name: _reader(reader, classes) for name, reader in self.readers.items()}
 
-        def probabilities(images: np.ndarray) -> dict[str, np.ndarray]:
+        def embed(images: np.ndarray) -> np.ndarray:
             parts = torch.as_tensor(images).split(BATCH)
             embedded = torch.cat([encoder.images(part).float().cpu() for part in parts]).numpy()
-            unit = embedded / np.linalg.norm(embedded, axis=1, keepdims=True)
+            return embedded / np.linalg.norm(embedded, axis=1, keepdims=True)
+
+        readers = {
+            name: one.fit(self.preprocess, embed, len(classes)) if isinstance(one, MaskedProbe) else one
+            for name, one in self.readers.items()
+        }
+        read = {name: _reader(reader, classes) for name, reader in readers.items()}
+
+        def probabilities(images: np.ndarray) -> dict[str, np.ndarray]:
+            unit = embed(images)
             return {name: one(unit) for name, one in read.items()}
 
         return probabilities

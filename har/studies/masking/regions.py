@@ -43,9 +43,12 @@ def mean_colour(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
 
 def blurred(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """As `hide`, blurred beyond recognition: by a Gaussian whose standard deviation is an eighth of the side."""
-    sigma = images.shape[-1] / 8
-    soft = [cv2.GaussianBlur(image.transpose(1, 2, 0), (0, 0), sigma).transpose(2, 0, 1) for image in images]
+    """As `hide`, blurred beyond recognition: by a Gaussian whose standard deviation is an eighth of the side (of a
+    quarter of the pixels each way, where it costs a tenth)."""
+    size, soft = images.shape[-1], []
+    for image in images:
+        small = cv2.resize(image.transpose(1, 2, 0), (-(-size // 4),) * 2, interpolation=cv2.INTER_AREA)
+        soft.append(cv2.resize(cv2.GaussianBlur(small, (0, 0), size / 32), (size, size)).transpose(2, 0, 1))
     return np.where(masks[:, None], np.array(soft, np.uint8).reshape(images.shape), images)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from har.evaluation.predictions import classes_of
 from har.reporting.names import model_name
 from har.reporting.table import NONE as DASH
-from har.reporting.table import Column, Table, number, percent
+from har.reporting.table import Column, Table, number, percent, signed_estimate
 from har.reporting.tables.columns import MODEL, N, class_text, figure_column, figures, triple
 from har.studies.masking.conditions import BOX, CROP, ELSEWHERE, NONE, Drawing, filled_name
 from har.studies.masking.scores import (
@@ -25,6 +25,8 @@ from har.studies.masking.scores import (
 
 Images = Mapping[str, pd.DataFrame]  # model to per_image
 FLIPS = "Flips: share of images whose predicted class changes from that with nothing hidden."
+MASKED = "_masked"  # ends the name of a probe that learnt from masked images
+LEARNT = "Probes called masked learnt from black masks on training images too, the others never saw one."
 LABELS = {
     NONE: "nothing hidden",
     "hide_person": "persons hidden, by outline",
@@ -85,13 +87,13 @@ def _note(n: int, options: Mapping) -> str:
 
 def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], header: str, **options: float) -> Table:
     """Accuracy against the share hidden, mean over shapes of masks, with the area under it."""
-    rows = []
+    rows, areas = [], {model: area_under_curve(found, shapes, shares) for model, found in images.items()}
     for model, found in images.items():
         whole = of_condition(found, NONE)
         row = {"model": model, "n": len(whole)}
         for share in (0.0, *shares):
             row |= _figures(f"accuracy_{100 * share:g}", mean_with_interval(by_share(found, shapes, share), **options))
-        area = area_under_curve(found, shapes, shares)
+        area = areas[model]
         row |= _figures("area", mean_with_interval(area, **options))
         row |= _figures("area_minus_whole", difference(area, whole, **options))
         row |= _figures("area_corrected", corrected(area, found, **options))
@@ -100,7 +102,16 @@ def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
             row[f"{measure}_most_hidden"] = float(by_share(found, shapes, shares[-1], measure).mean())
         rows.append(row)
     most = f"{shares[-1]:.0%} hidden"
+    gains = {
+        model: difference(areas[f"{model}{MASKED}"], areas[model], **options)
+        for model in images
+        if f"{model}{MASKED}" in images
+    }
+    told = ", ".join(
+        f"{model_name(m)} {signed_estimate(g['mean'], g['ci_low'], g['ci_high'])}" for m, g in gains.items()
+    )
     notes = (
+        *([f"{LEARNT} Area under the curve that this adds: {told}."] if told else []),
         f"Mean over masks drawn as {', '.join(shapes)}; each covers its share exactly, the same for every model.",
         f"Area: under accuracy against share, 0 to {shares[-1]:.0%}, divided by {number(shares[-1], 2)}. "
         f"Chance-corrected: of balanced accuracy, scaled so that chance is 0 and always right 1; what says the same of "
@@ -159,9 +170,11 @@ def region_table(images: Images, fills: Sequence[str], header: str, **options: f
             gap = difference(alone, at[hidden[fill]], **options) if len(alone) else None
             row |= _figures(f"person_minus_context_{fill}", gap)
         rows.append(row)
+    learnt = [LEARNT] if any(model.endswith(MASKED) for model in images) else []
     covered = pd.concat([found.loc[found.condition == "hide_box", "covered"] for found in images.values()])
     notes = (
         *verdict(rows, fills),
+        *learnt,
         "Person only: the largest person with a margin, scaled to the input, as the photographs that models know. "
         "Context only: the boxes of all persons and crowds filled with black, the image's mean colour, what a strong "
         "blur leaves of them, or what surrounds them (inpainting). Person − context: above 0 the person alone tells "

@@ -18,11 +18,11 @@ from har.models.build import logits
 from har.models.checkpoint import load_kept
 from har.models.classifier import patches_as_products
 from har.models.registry import settings
-from har.studies.masking.conditions import Drawing
+from har.studies.masking.conditions import Drawing, at_random, masked_once
 from har.studies.masking.predict import DIGITS
 from har.studies.masking.predictors import BATCH, Trained
 from har.studies.noise.objective import RULES, objective, passes, probabilities
-from har.studies.noise.runs import NOTHING, FittedNoise, Run, at_random, masked_once, under_masks
+from har.studies.noise.runs import NOTHING, FittedNoise, Run, under_masks
 from har.training.loop import make_reproducible, pick_device
 
 Tell = Callable[[torch.Tensor], dict[str, torch.Tensor]]  # pixels to each rule's probabilities
