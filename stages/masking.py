@@ -34,9 +34,7 @@ def masking(context: Context, *, keep: Path) -> None:
     labels = dict(zip(images.image_id.tolist(), images.label, strict=True))
     instances = read_instances(data / "annotations/instances.json", list(labels))
     predictions = study(
-        models, images, classes, data / "store",
-        drawing,
-        region_masks(instances, labels, config.cues, views),
+        models, images, classes, data / "store", drawing, region_masks(instances, labels, config.cues, views),
         training=profile.training, relevance_share=config.relevance.share, keep=keep,
         explanations={
             model: read_explanation(data / "explain" / f"activity-{model}") for model in config.relevance.models
