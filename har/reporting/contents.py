@@ -13,14 +13,14 @@ SECTIONS = {
     "Results": (
         "",
         [
-            "tables/summary.md",
-            "significance/claims.md",
             (
                 "figures/accuracy_activity.png",
                 "Balanced accuracy, three activities",
                 "Balanced accuracy with its interval for each model on the held-out and the test images; the figures "
                 "are in Table 7.",
             ),
+            "tables/summary.md",
+            "significance/claims.md",
             "tables/differences.md",
         ],
     ),

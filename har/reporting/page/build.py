@@ -14,12 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from PIL import Image
 
 from har.config.report import Page
 from har.core.files import write_bytes, write_text
 from har.data import sources
 from har.reporting.contents import Figure, Section, anchor, sections_in
 from har.reporting.page import charts, gallery
+from har.reporting.page.findings import findings
 from har.reporting.page.html import prose, render
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.scripts import packed, write_script
@@ -63,6 +65,11 @@ class Source:
     embeddings: Path | None = None  # of the encoder whose map of the images is shown
     papers: bool = True  # the classes are the paper's
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
+
+    @property
+    def printed(self) -> bool:
+        """Whether the paper's numbers compare: its classes, on photographs."""
+        return self.papers and not self.images.drawn
 
 
 def build(source: Source, reports: Path, settings: Page, folder: Path | None = None) -> Path:
@@ -141,9 +148,11 @@ def document(
         {"id": images["id"][i], "caption": caption, "label": images["classNames"][images["label"][i]]}
         for i, caption in shown.items()
     ]
+    task = next(iter(source.tasks), "")
     return render(
         "index.html.jinja",
         source=source,
+        findings=findings(reports, task, len(source.tasks[task]), source.printed) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
         facts=[f"{len(images['id']):,} images", *counts, f"{len(source.predictions)} sets of predictions"],
         strip=strip,
@@ -156,6 +165,8 @@ def document(
 def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) -> Markup:
     if isinstance(part, str):
         table = Markup((reports / part).with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
+        if (reports / part).with_suffix(".csv").exists():
+            table += Markup('<p class="take"><a href="{}" download>Numbers as CSV</a></p>').format(part[:-2] + "csv")
         if part == "funnel.md":
             names = dict(zip(images["classes"], images["classNames"], strict=True))
             return charts.funnel(reports / "funnel.csv", names, table)
@@ -163,8 +174,10 @@ def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) ->
     if part.path in CHARTS:
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
-            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption)
-    return render("figure.html.jinja", figure=part, images=gallery.address(part.path))
+            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption, source.printed)
+    with Image.open(reports / part.path) as picture:
+        width, height = picture.size
+    return render("figure.html.jinja", figure=part, images=gallery.address(part.path), width=width, height=height)
 
 
 def _shown(images: Mapping) -> list[int]:
