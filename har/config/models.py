@@ -233,6 +233,8 @@ class Scenes(Block):
 
 
 class Miniature(Block):
+    family: Literal["clip", "siglip2", "vit"]
+    activity: bool
     seed: NonNegativeInt
     image_size: PositiveInt
     patch_size: PositiveInt

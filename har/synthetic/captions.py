@@ -116,9 +116,11 @@ class _Annotator:
 
     # -- whole captions -----------------------------------------------------------------------------------
 
-    def people(self) -> str:
-        """A caption of a scene with people."""
+    def people(self, activity: bool) -> str:
+        """A caption of a scene with people; without `activity` nothing in it says what anybody's legs do."""
         dice = self.dice
+        if not activity:
+            return self._silent()
         mood = dice.weighted((("say", self.talkative), ("silent", 0.95 - self.talkative), ("off", 0.05)))
         if mood == "off":
             return self._off()
@@ -208,8 +210,8 @@ class _Annotator:
         doing = self._doing(_verb(self.main[0], wrong), plural)
         return self._join(subject, doing, dice.pick(lex.PLACES[scene.place]), self._extra())
 
-    def empty(self) -> str:
-        """A caption of a scene without people."""
+    def empty(self, activity: bool) -> str:
+        """A caption of a scene without people; without `activity` none of what animals do, nor where things stand."""
         dice, scene = self.dice, self.scene
         place = dice.pick(lex.PLACES[scene.place])
         beasts = [p for p in scene.props if p.kind in ANIMALS]
@@ -217,13 +219,13 @@ class _Annotator:
             beast = beasts[0]
             doing = lex.VERBS[_VERB_OF[beast.posture]][0]
             verb = self._inflect(*doing[:3], False)
-            return self._join(self._thing(beast), verb if dice.chance(0.85) else "", place, self._extra())
+            return self._join(self._thing(beast), verb if dice.chance(0.85) and activity else "", place, self._extra())
         things = [p for p in scene.props if p.kind not in ANIMALS]
         if not things:
             return self._join("a view of an empty scene", place, *(lex.LIGHT[scene.lighting][:1]))
         first = dice.pick(things)
         verb = dice.weighted((("", 5), (" standing", 1.4), (" sitting", 1.2)))
-        plain = self._thing(first) + verb
+        plain = self._thing(first) + (verb if activity else "")
         second = dice.pick(things)
         also = f"{dice.pick(lex.NEAR)} {self._thing(second)}" if second is not first and dice.chance(0.6) else ""
         return self._join(plain, place, also)
@@ -236,10 +238,11 @@ class _Annotator:
         return text + ("." if self.dice.chance(0.4) else "")
 
 
-def captions(scene: Scene) -> list[str]:
+def captions(scene: Scene, activity: bool = True) -> list[str]:
     """Five captions in lower case, at most 16 words each; equal scenes have equal captions.
 
-    About three quarters name the activity of the main people, a fifth is silent about it, one in twenty is off.
+    About three quarters name the activity of the main people, a fifth is silent about it, one in twenty is off;
+    without `activity` all are silent about it (the control of what captions teach).
     """
     dice = Dice(scene.seed, scene.image_id, 5)
     # Annotators of one image agree more than chance: some pictures simply do not invite the verb.
@@ -247,7 +250,7 @@ def captions(scene: Scene) -> list[str]:
     out = []
     for _ in range(5):
         annotator = _Annotator(scene, dice, talkative)
-        out.append(annotator.people() if annotator.main else annotator.empty())
+        out.append(annotator.people(activity) if annotator.main else annotator.empty(activity))
     return out
 
 

@@ -2,7 +2,8 @@
 
 CLIP learns with the contrastive loss (Radford et al. 2021), SigLIP with the sigmoid loss (Zhai et al.
 2023), both on image-caption pairs; ViT learns which place, light, objects and animals a scene holds, so
-that, as with ImageNet, no activity label is ever seen.
+that, as with ImageNet, no activity label is ever seen. `activity` turns each into its control: captions
+that are silent about what people do, a ViT that is told.
 """
 
 import hashlib
@@ -28,22 +29,29 @@ from har.models import miniature
 MARGIN = 8
 
 
-def targets() -> list[str]:
-    """Names of the ViT's outputs: one per value of each factor of a scene."""
-    return [f"{name} {value}" for name, values in synthetic.FACTORS.items() for value in range(values)]
+def targets(activity: bool) -> list[str]:
+    """Names of the ViT's outputs: one per value of each factor of a scene, then, if asked for, the activities."""
+    names = [f"{name} {value}" for name, values in synthetic.FACTORS.items() for value in range(values)]
+    return names + list(synthetic.ACTIVITIES) * activity
 
 
-def _scene(seed: int, image_id: int, size: int) -> tuple[np.ndarray, list[str], np.ndarray]:
+def _scene(seed: int, image_id: int, size: int) -> tuple[np.ndarray, list[list[str]], np.ndarray]:
     scene = synthetic.sample_scene(seed, image_id)
     told = synthetic.factors(scene)
-    marks = np.concatenate([np.eye(n, dtype=np.uint8)[told[name]] for name, n in synthetic.FACTORS.items()])
-    return synthetic.render(scene, size, size), synthetic.captions(scene), marks
+    doing = {person.activity for person in scene.people if person.main}
+    marks = [np.eye(n, dtype=np.uint8)[told[name]] for name, n in synthetic.FACTORS.items()]
+    marks.append(np.array([name in doing for name in synthetic.ACTIVITIES], np.uint8))
+    told = [synthetic.captions(scene, activity) for activity in (False, True)]
+    return synthetic.render(scene, size, size), told, np.concatenate(marks)
 
 
-def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarray, list[list[str]], np.ndarray]:
-    """Images uint8 [n, size, size, 3], five captions each, factors uint8 [n, len(targets())].
+def scenes(
+    config: Scenes, size: int, cache: Path, jobs: int
+) -> tuple[np.ndarray, list[list[list[str]]], np.ndarray]:
+    """Images uint8 [n, size, size, 3]; for each five captions that are silent about the activity and five that tell;
+    factors uint8 [n, len(targets(True))].
 
-    Rendered once and kept in `cache` under a name made of everything they depend on, because three
+    Rendered once and kept in `cache` under a name made of everything they depend on, because all
     miniatures learn from the same scenes; the images stay on disk, memory-mapped.
     """
     code = b"".join(p.read_bytes() for p in sorted(Path(synthetic.__file__).parent.glob("*.py")))
@@ -75,7 +83,7 @@ def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarra
 
 
 def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path, threads: int) -> list[dict]:
-    """Train the miniature `name` (clip, siglip2, vit) and save it in the hub's format at `out`.
+    """Train the miniature `name` and save it in the hub's format at `out`.
 
     Returns the log: samples seen, loss, held-out loss (losses of one batch, in nats).
     """
@@ -84,15 +92,17 @@ def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path
     torch.manual_seed(config.seed)
     images, captions, factors = scenes(scene, config.image_size + MARGIN, cache, jobs=-1)
     tokenizer = miniature.tokenizer(synthetic.vocabulary(), config.text_length)
-    model = miniature.model(name, config, len(tokenizer), targets())
-    loss_of = losses(name, model, tokenizer, captions, factors, config.text_length)
+    model = miniature.model(config.family, config, len(tokenizer), targets(config.activity))
+    captions = [told[config.activity] for told in captions]
+    marks = factors[:, : len(targets(config.activity))]
+    loss_of = losses(config.family, model, tokenizer, captions, marks, config.text_length)
     log: list[dict] = []
     for cycle in range(len(config.samples)):
         if cycle:
             # as if the run had ended and begun again: the weights as they are saved, nothing else
             model = model.half().float()
         run_cycle(name, model, config, cycle, (images, factors, scene.held_out), loss_of, log)
-    save(name, model, tokenizer, config, out)
+    save(model, tokenizer, config, out)
     return log
 
 
@@ -226,14 +236,14 @@ def _groups(model, weight_decay: float) -> list[dict]:
     ]
 
 
-def save(name: str, model, tokenizer, config: Miniature, out: Path) -> None:
+def save(model, tokenizer, config: Miniature, out: Path) -> None:
     """Weights in half precision (git carries them), configuration, preprocessing and tokenizer."""
     out.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(out)
     (out / "preprocessor_config.json").write_text(
-        json.dumps(miniature.preprocessor_config(name, config), indent=2) + "\n"
+        json.dumps(miniature.preprocessor_config(config.family, config), indent=2) + "\n"
     )
-    if name != "vit":
+    if config.family != "vit":
         tokenizer.save_pretrained(out)
 
 
