@@ -21,6 +21,7 @@ from har.config.rows import KINDS, Row, check_rows, kept, of_encoders
 from har.config.studies import (
     Ablation,
     Audit,
+    Controls,
     CrossValidation,
     Errors,
     Explain,
@@ -52,6 +53,7 @@ class Profile(Block):
     tune: Tune
     cross_validation: CrossValidation
     learning_curve: LearningCurve
+    controls: Controls
     ablation: Ablation
     generative: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Generative]
     audit: Audit
@@ -93,6 +95,9 @@ class Profile(Block):
         _known("cross_validation.models", self.cross_validation.models, resampled)
         _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
         _known("audit.encoder", [self.audit.encoder], self.backbones)
+        _known("controls.encoder", [self.controls.encoder], self.backbones)
+        for name, prompts in self.controls.prompts.items():
+            _known(f"controls.prompts.{name} lacks a class: tasks.activity", self.tasks["activity"], prompts)
         _known("masking.cues", list(self.masking.cues), self.curate.classes)
         _known("masking.relevance.models", self.masking.relevance.models, self.models)
         for name, model in self.models.items():
@@ -256,6 +261,8 @@ class Params(Block):
                 [getattr(model, "backbone", "")],
                 ["", *self.run.encoders],
             )
+        for pair in active.controls.pairs:
+            _known(f"controls.pairs: {pair.shown}: encoders", pair.encoders, self.pretrain.models)
         for name, backbone in active.backbones.items():
             if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
                 _known(f"backbones.{name}.source pretrain", [name], self.pretrain.models)

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, MaskKind, Seed, _distinct, _known
+from har.config.types import Fraction, Hex64, MaskKind, Seed, Words, _distinct, _known
 
 
 class CrossValidation(Block):
@@ -54,6 +54,21 @@ class Tune(Block):
             if any(one.keys() != candidates[0].keys() or candidates.count(one) > 1 for one in candidates):
                 raise ValueError(f"models.{name}: expected different candidates that all set the same keys")
         return self
+
+
+class Pair(Block):
+    """Two of `pretrain.models`, the one that was shown what is asked for first."""
+
+    shown: str
+    encoders: Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+class Controls(Block):
+    """What pre-training taught: pairs of encoders that differ in one thing, and other prompts for zero-shot."""
+
+    pairs: list[Pair]
+    encoder: str
+    prompts: dict[str, dict[str, Words]]
 
 
 class Variant(Block):

@@ -76,6 +76,10 @@ SECTIONS = {
             ),
         ],
     ),
+    "What did pre-training teach?": (
+        "Miniatures that were shown one thing more or less, and how much zero-shot hangs on its prompts.",
+        ["controls/controls.md", "controls/prompts.md"],
+    ),
     "What is each setting worth?": (
         "Fine-tuned CLIP with one setting replaced at a time; then what models' settings were chosen from.",
         [

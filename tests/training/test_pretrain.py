@@ -15,7 +15,7 @@ from har.models.encoder import Encoder
 from har.training import pretrain
 
 SCENES = Scenes(seed=2017, first_id=5_000_001, count=64, held_out=16)
-NAMES = ["vit", "clip", "siglip2"]
+NAMES = ["vit", "clip", "siglip2", "clip_silent", "vit_told"]
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +28,21 @@ def cache(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(tiny):
-    """Two steps of 16, with room for whole captions."""
-    return tiny.model_copy(update={"text_length": parameters.params().pretrain.models["clip"].text_length})
+    """Of each miniature: two steps of 16, with room for whole captions."""
+    models = parameters.params().pretrain.models
+    return {
+        name: tiny.model_copy(
+            update={"family": models[name].family, "activity": models[name].activity}
+            | {"text_length": models["clip"].text_length}
+        )
+        for name in NAMES
+    }
 
 
 @pytest.fixture(scope="module")
 def trained(config, cache, tmp_path_factory):
     root = tmp_path_factory.mktemp("pretrained")
-    logs = {name: pretrain.pretrain(name, config, SCENES, root / name, cache, threads=1) for name in NAMES}
+    logs = {name: pretrain.pretrain(name, config[name], SCENES, root / name, cache, threads=1) for name in NAMES}
     return root, logs
 
 
@@ -43,30 +50,35 @@ def trained(config, cache, tmp_path_factory):
 class TestEachMiniature:
     def test_the_same_weights_come_out_twice(self, trained, config, cache, tmp_path, name):
         torch.manual_seed(77)  # what ran before must not matter
-        pretrain.pretrain(name, config, SCENES, tmp_path, cache, threads=1)
+        pretrain.pretrain(name, config[name], SCENES, tmp_path, cache, threads=1)
         for file in (trained[0] / name).iterdir():
             assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
 
     def test_another_seed_gives_other_weights(self, trained, config, cache, tmp_path, name):
-        pretrain.pretrain(name, config.model_copy(update={"seed": 1}), SCENES, tmp_path, cache, threads=1)
+        pretrain.pretrain(name, config[name].model_copy(update={"seed": 1}), SCENES, tmp_path, cache, threads=1)
         weights = [(folder / "model.safetensors").read_bytes() for folder in (trained[0] / name, tmp_path)]
         assert weights[0] != weights[1]
 
     def test_a_second_cycle_goes_on_from_the_saved_weights(self, trained, config, cache, tmp_path, name):
         """Two cycles in one run give the same bytes as one cycle, saved, opened and gone on with."""
+        config = config[name]
         twice = config.model_copy(update={"samples": [*config.samples, 16]})
         log = pretrain.pretrain(name, twice, SCENES, tmp_path / "both", cache, threads=1)
         assert [row["samples"] for row in log] == [16, 32, 48]
 
         images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, 1)
+        captions = [told[config.activity] for told in captions]
+        names = pretrain.targets(config.activity)
         tokenizer = miniature.tokenizer(synthetic.vocabulary(), config.text_length)
-        model = miniature.model(name, config, len(tokenizer), pretrain.targets()).from_pretrained(
+        model = miniature.model(config.family, config, len(tokenizer), names).from_pretrained(
             trained[0] / name, dtype=torch.float32
         )
-        losses = pretrain.losses(name, model, tokenizer, captions, factors, config.text_length)
+        losses = pretrain.losses(
+            config.family, model, tokenizer, captions, factors[:, : len(names)], config.text_length
+        )
         log = list(trained[1][name])
         pretrain.run_cycle(name, model, twice, 1, (images, factors, SCENES.held_out), losses, log)
-        pretrain.save(name, model, tokenizer, config, tmp_path / "after")
+        pretrain.save(model, tokenizer, config, tmp_path / "after")
         weights = [(tmp_path / part / "model.safetensors").read_bytes() for part in ("both", "after")]
         assert weights[0] == weights[1]
 
@@ -82,12 +94,12 @@ class TestEachMiniature:
 
         folder = trained[0] / name
         assert {p.suffix for p in folder.iterdir()} == {".json", ".safetensors"}
-        kind = {"vit": "ViT", "clip": "CLIP", "siglip2": "Siglip"}[name]
+        kind = {"vit": "ViT", "clip": "CLIP", "siglip2": "Siglip"}[name.split("_")[0]]
         assert type(AutoModel.from_pretrained(folder)).__name__ == f"{kind}Model"
         assert type(AutoModelForImageClassification.from_pretrained(folder)).__name__.startswith(kind)
         pixels = AutoImageProcessor.from_pretrained(folder)(np.zeros((50, 70, 3), np.uint8), return_tensors="pt")
         assert pixels["pixel_values"].shape == (1, 3, 32, 32)
-        if name != "vit":
+        if kind != "ViT":
             text = "a man sitting on a bench"
             tokens = AutoTokenizer.from_pretrained(folder)
             assert tokens.decode(tokens(text)["input_ids"], skip_special_tokens=True) == text
@@ -95,16 +107,28 @@ class TestEachMiniature:
     def test_encoder_and_classifier_open_it_in_full_precision(self, trained, name):
         encoder = Encoder(trained[0] / name)
         assert encoder.images(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).dtype == torch.float32
-        assert encoder.has_text == (name != "vit")
+        assert encoder.has_text == (not name.startswith("vit"))
         assert {p.dtype for p in classifier(trained[0] / name, ["a", "b"]).parameters()} == {torch.float32}
 
 
 ACTIVITY = re.compile(r"walk|run|ran\b|jog|sit|sat\b|seat|stand|stood|activit|pose|postur|action")
 
 
-class TestVitIsBlindToTheActivity:
+class TestTheSilentAreBlindToTheActivity:
+    def test_no_caption_speaks_of_it(self):
+        for i in range(300):
+            told = synthetic.captions(synthetic.sample_scene(11, i + 1), activity=False)
+            assert len(told) == 5 and not [text for text in told if ACTIVITY.search(text.replace("sidewalk", ""))]
+
+    def test_control_hears_nothing_else_changed(self):
+        """One thing tells the controls of a pair apart."""
+        models = parameters.params().pretrain.models
+        for pair in parameters.profile("sample").controls.pairs[:2]:
+            one, other = (models[name].model_dump() for name in pair.encoders)
+            assert {key for key in one if one[key] != other[key]} == {"activity"}
+
     def test_no_target_speaks_of_it(self):
-        targets = pretrain.targets()
+        targets = pretrain.targets(False)
         assert len(targets) == sum(synthetic.FACTORS.values()) == len(set(targets))
         assert not [name for name in targets if ACTIVITY.search(name)]
         for profile in ("sample", "coco"):
@@ -117,32 +141,36 @@ class TestVitIsBlindToTheActivity:
 
     def test_its_loss_uses_no_caption(self, config, cache):
         """Captions do tell the activity: the ViT's loss is the same whatever they say."""
+        config = config["vit"]
         images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)
+        captions, names = [told[True] for told in captions], pretrain.targets(False)
         torch.manual_seed(0)
         tokenizer = miniature.tokenizer(synthetic.vocabulary(), config.text_length)
-        model = miniature.model("vit", config, len(tokenizer), pretrain.targets()).eval()
+        model = miniature.model("vit", config, len(tokenizer), names).eval()
         rows = np.arange(8)
         pixels = pretrain._pixels(images, rows, None, config.image_size)
         losses = []
         for told in (captions, [["a man"] * 5] * len(captions)):
-            loss = pretrain.losses("vit", model, tokenizer, told, factors, config.text_length)
+            loss = pretrain.losses("vit", model, tokenizer, told, factors[:, : len(names)], config.text_length)
             losses.append(float(loss(torch.from_numpy(rows), pixels, None).detach()))
         assert losses[0] == losses[1]
 
 
 def test_scenes_are_those_of_their_ids_however_they_are_made(config, cache, tmp_path):
-    size = config.image_size + pretrain.MARGIN
+    size = config["clip"].image_size + pretrain.MARGIN
     images, captions, factors = pretrain.scenes(SCENES, size, cache, jobs=1)
     assert images.shape == (64, size, size, 3)
-    assert all(len(five) == 5 for five in captions)
+    assert all(len(five) == 5 for told in captions for five in told)
     for i in (0, 63):
         scene = synthetic.sample_scene(SCENES.seed, SCENES.first_id + i)
         np.testing.assert_array_equal(images[i], synthetic.render(scene, size, size))
-        assert captions[i] == list(synthetic.captions(scene))
+        assert captions[i] == [synthetic.captions(scene, activity) for activity in (False, True)]
     start = 0
     for values in synthetic.FACTORS.values():  # one value of each factor holds
         assert (factors[:, start : start + values].sum(1) == 1).all()
         start += values
+    doing = {p.activity for p in synthetic.sample_scene(SCENES.seed, SCENES.first_id).people if p.main}
+    assert {name for name, shown in zip(synthetic.ACTIVITIES, factors[0, start:], strict=True) if shown} == doing
 
 
 def test_the_scenes_of_pretraining_are_never_used_downstream():
@@ -157,7 +185,7 @@ def test_the_scenes_of_pretraining_are_never_used_downstream():
 
 
 def test_crops_and_mirrors_keep_scenes_whole(config, cache):
-    images = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)[0]
+    images = pretrain.scenes(SCENES, config["clip"].image_size + pretrain.MARGIN, cache, jobs=1)[0]
     rows = np.arange(6)
     centre = pretrain._pixels(images, rows, None, 32)
     assert centre.shape == (6, 3, 32, 32)

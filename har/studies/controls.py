@@ -1,0 +1,158 @@
+"""What did pre-training teach? Encoders that differ in one thing that their pre-training showed them, each read by the
+same probe; and how much the captions-only row hangs on its prompts."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch.nn.functional import normalize
+
+from har.config.models import Probe
+from har.config.studies import Pair
+from har.evaluation.mcnemar import estimated_difference
+from har.evaluation.metrics import cells
+from har.evaluation.predictions import HELD_OUT, in_split, zero_shot_predictions
+from har.evaluation.scored import HEADLINE
+from har.evaluation.summary import Estimate, estimates
+from har.models.encoder import Encoder
+from har.reporting.names import split_name
+from har.reporting.table import Column, Table, count, estimate, number, p_value, signed_estimate
+from har.reporting.tables.columns import estimated, figures, triple
+from har.training import embeddings, rows
+
+DEV = "dev"  # out of fold on train and validation
+
+
+def probed(
+    folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, resamples: int, seed: int
+) -> dict[str, Estimate]:
+    """Balanced accuracy of a probe on the embeddings in `folder`: on held-out images, fitted on those in train, and out
+    of fold on train and validation, where each class has enough of them. images: image_id, label, split."""
+    found = embeddings.read(folder)
+    x = found.rows(images.image_id, "image", classes).astype(float)
+    frames = {
+        HELD_OUT: rows.fitted_row(x, images, classes, config)[0],
+        DEV: rows.out_of_fold(x, images, classes, config),
+    }
+    if frames[DEV] is not None:
+        frames[DEV] = frames[DEV].assign(split="validation")
+    return {
+        name: estimates(cells(frame, HELD_OUT if name == HELD_OUT else "validation"), resamples, seed)[HEADLINE]
+        for name, frame in frames.items()
+        if frame is not None
+    }
+
+
+def control_rows(
+    pairs: Sequence[Pair], scores: Mapping[str, Mapping[str, Estimate]], seen: Mapping[str, int], level: float
+) -> list[dict]:
+    """A row for each pair and kind of images: balanced accuracy of both (`scores`, by encoder), and their paired
+    difference with interval and p. seen: scenes in pre-training."""
+    out = []
+    for pair in pairs:
+        a, b = pair.encoders
+        for split in scores[a]:
+            one, other = scores[a][split], scores[b][split]
+            gap = estimated_difference(one, other, level)
+            row = {
+                "shown": pair.shown,
+                "split": split,
+                "n": one.n,
+                "a": a,
+                "b": b,
+                "seen_a": seen[a],
+                "seen_b": seen[b],
+            }
+            row |= {"score_a": one.mean, "score_b": other.mean, "p": gap["p"]}
+            out.append(row | figures("difference", gap["difference"], gap["ci_low"], gap["ci_high"]))
+    return out
+
+
+def controls_table(found: Sequence[Mapping], header: str, level: float) -> Table:
+    """The rows of `control_rows`."""
+    columns = [
+        Column("shown", "Shown to the first"),
+        Column(("a", "b"), "Encoders", lambda a, b: f"{a} − {b}"),
+        Column("split", "Images", lambda split: "out of fold" if split == DEV else split_name(split)),
+        Column("n", "n", count),
+        Column(("seen_a", "seen_b"), "Scenes seen", lambda a, b: f"{count(a)}, {count(b)}"),
+        Column(("score_a", "score_b"), "Balanced accuracy", lambda a, b: f"{number(a)}, {number(b)}"),
+        Column(triple("difference"), "Difference", signed_estimate),
+        Column("p", "p", p_value),
+    ]
+    notes = [
+        "The same probe (logistic regression on frozen embeddings) on each encoder. Both of a pair are of one "
+        "architecture and saw the same scenes as often as the table says; `pretrain.models` in params.yaml tells them "
+        f"apart. Difference: the first minus the second, with its {level:.0%} interval over images, paired. "
+        "Each encoder is a single run of pre-training: how much another seed would move it is not in the interval.",
+    ]
+    return Table("controls", "What pre-training taught", header, list(found), columns, notes)
+
+
+def prompt_rows(
+    encoder: Encoder,
+    images: embeddings.Embeddings,
+    parts: pd.DataFrame,
+    sets: Mapping[str, Mapping[str, Sequence[str]]],
+    resamples: int,
+    seed: int,
+    level: float,
+) -> list[dict]:
+    """Zero-shot by each set of prompts, a row for each kind of images: balanced accuracy of the prompts' mean, and of
+    all ways to take one prompt a class.
+
+    Args:
+        encoder: with a text tower.
+        images: its embeddings.
+        parts: image_id, label and split; zero-shot was fitted on none of these.
+        sets: set to class to its prompts.
+        resamples, seed, level: of the interval.
+    """
+    out = []
+    for name, prompts in sets.items():
+        classes = list(prompts)
+        texts = [normalize(encoder.texts(some), dim=-1).cpu().numpy() for some in prompts.values()]
+        pixels = images.rows(parts.image_id, "image", classes)
+        means = [one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts]
+        ways = [np.stack(way) for way in product(*texts)]
+        for split, chosen in ((HELD_OUT, in_split(parts, HELD_OUT)), (DEV, parts.split.isin(rows.DEV).to_numpy())):
+            mine = parts[chosen].assign(split="test")
+            if mine.empty:
+                continue
+
+            def score(vectors: np.ndarray, resamples: int, x=pixels[chosen], mine=mine, classes=classes) -> Estimate:
+                frame = zero_shot_predictions(
+                    x @ vectors.T, images.logit_scale, mine.image_id, mine.label, mine.split, classes
+                )
+                return estimates(cells(frame, "test"), resamples, seed)[HEADLINE]
+
+            alone = [score(way, 0).mean for way in ways]
+            mean = score(np.stack(means), resamples)
+            out.append({"prompts": name, "split": split, "n": mean.n, **estimated("score", mean, level)})
+            out[-1] |= {
+                "ways": len(alone),
+                "lowest": min(alone),
+                "median": float(np.median(alone)),
+                "highest": max(alone),
+            }
+    return out
+
+
+def prompts_table(found: Sequence[Mapping], header: str, level: float) -> Table:
+    """The rows of `prompt_rows`."""
+    columns = [
+        Column("prompts", "Prompts"),
+        Column("split", "Images", lambda split: "train and validation" if split == DEV else split_name(split)),
+        Column("n", "n", count),
+        Column(triple("score"), "Mean of prompts", estimate),
+        Column("ways", "One prompt a class: ways", count),
+        *(Column(name, name.capitalize(), number) for name in ("lowest", "median", "highest")),
+    ]
+    notes = [
+        f"Balanced accuracy of zero-shot, which knows captions only: by the mean of a class's prompts [{level:.0%} "
+        "interval over images], and by every way to take one prompt a class. Nothing is fitted, so train and "
+        "validation are images like others; prompts are chosen on these.",
+    ]
+    return Table("prompts", "How much captions-only hangs on its prompts", header, list(found), columns, notes)

@@ -1,0 +1,47 @@
+"""What pre-training taught: miniatures that differ in what it showed them, and zero-shot by other prompts."""
+
+from pathlib import Path
+
+from har.data.split import read_split
+from har.data.store import Store
+from har.models.encoder import Encoder
+from har.reporting.table import write_tables
+from har.studies import controls as study
+from har.training import embeddings
+from har.training.embed import embed
+from stages.lib.context import Context, stage
+from stages.lib.header import header
+
+
+def controls(context: Context) -> None:
+    profile, data, settings = context.profile, context.data, context.profile.controls
+    classes, report = profile.tasks["activity"], profile.report
+    images = read_split(data / "split.csv")
+    images = images[images.label.isin(classes)].reset_index(drop=True)
+    prompts = {label: profile.embed.prompts[label] for label in classes}
+    tables, scores = [], {}
+    (data / "controls").mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys(name for pair in settings.pairs for name in pair.encoders):
+        checkpoint, out, store = Path("data/pretrained") / name, data / "controls" / name, Store(data / "store")
+        device, jobs = profile.training.device, profile.training.jobs
+        embed(checkpoint, store, images.image_id, prompts, out, profile.embed, jobs=jobs, device=device)
+        scores[name] = study.probed(out, images, classes, profile.probe, report.resamples, report.seed)
+    if settings.pairs:
+        seen = {name: sum(context.params.pretrain.models[name].samples) for name in scores}
+        rows = study.control_rows(settings.pairs, scores, seen, report.confidence)
+        tables.append(study.controls_table(rows, header(context), report.confidence))
+    folder = data / "embeddings" / settings.encoder
+    if folder.exists() and embeddings.read(folder).texts is not None:
+        encoder = Encoder(data / "backbones" / settings.encoder)
+        sets = {"of the models": prompts, **settings.prompts}
+        rows = study.prompt_rows(
+            encoder, embeddings.read(folder), images, sets, report.resamples, report.seed, report.confidence
+        )
+        tables.append(study.prompts_table(rows, header(context), report.confidence))
+    write_tables({table.name: table for table in tables}, context.reports / "controls")
+    for table in tables:
+        print(table.markdown())
+
+
+if __name__ == "__main__":
+    stage(controls)

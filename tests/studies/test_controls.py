@@ -1,0 +1,70 @@
+"""Controls of pre-training: differences are found where they are, prompts are tried one by one."""
+
+import numpy as np
+import pandas as pd
+import parameters
+import pytest
+import torch
+
+from har.config.studies import Pair
+from har.studies import controls
+from har.training import embeddings
+
+CLASSES = ["walking", "sitting", "standing"]
+
+
+@pytest.fixture
+def images():
+    """60 images a class, a third of each held out."""
+    label = np.repeat(CLASSES, 60)
+    split = np.tile(["train"] * 30 + ["validation"] * 10 + ["extended"] * 20, 3)
+    return pd.DataFrame({"image_id": np.arange(180) + 1, "label": label, "split": split})
+
+
+def embedded(folder, images, strength, seed=0):
+    """Embeddings in which a class shows by `strength` times the noise."""
+    folder.mkdir()
+    place = pd.Index(CLASSES).get_indexer(images.label)
+    x = np.random.default_rng(seed).normal(size=(len(images), 8)) + strength * np.eye(3, 8)[place]
+    np.save(folder / "image.npy", (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))
+    np.save(folder / "texts.npy", np.eye(3, 8, dtype=np.float32))
+    (folder / "index.csv").write_text("image_id\n" + "".join(f"{i}\n" for i in images.image_id))
+    (folder / "about.json").write_text(f'{{"classes": {CLASSES}, "logit_scale": 10.0, "width": 8}}'.replace("'", '"'))
+    return folder
+
+
+def test_a_difference_is_found_where_there_is_one(tmp_path, images):
+    probe = parameters.profile().probe
+    scores = {
+        name: controls.probed(embedded(tmp_path / name, images, strength, seed), images, CLASSES, probe, 200, 0)
+        for name, strength, seed in (("shown", 4, 0), ("silent", 0, 1), ("alike", 4, 2))
+    }
+    pairs = [Pair(shown="all", encoders=["shown", "silent"]), Pair(shown="nothing", encoders=["shown", "alike"])]
+    rows = controls.control_rows(pairs, scores, dict.fromkeys(scores, 1000), 0.95)
+    assert [(row["shown"], row["split"], row["n"]) for row in rows] == [
+        ("all", "held_out", 60), ("all", "dev", 120), ("nothing", "held_out", 60), ("nothing", "dev", 120),
+    ]  # fmt: skip
+    for row in rows:
+        assert row["difference"] == pytest.approx(row["score_a"] - row["score_b"])
+        assert (row["difference_low"] > 0.2) == (row["shown"] == "all")
+    assert "shown − silent" in controls.controls_table(rows, "made here", 0.95).markdown()
+
+
+class Encoder:
+    """Texts to axes of the embeddings' space: "walking", "sitting", "standing", and "noise" to none of these."""
+
+    def texts(self, texts):
+        return torch.eye(8)[[[*CLASSES, "noise"].index(text) for text in texts]]
+
+
+def test_prompts_are_tried_one_by_one(tmp_path, images):
+    found = embeddings.read(embedded(tmp_path / "clip", images, 6))
+    sets = {"good": {name: [name] for name in CLASSES}, "mixed": {name: [name, "noise"] for name in CLASSES}}
+    rows = controls.prompt_rows(Encoder(), found, images, sets, 200, 0, 0.95)
+    assert [(row["prompts"], row["split"], row["n"], row["ways"]) for row in rows] == [
+        ("good", "held_out", 60, 1), ("good", "dev", 120, 1), ("mixed", "held_out", 60, 8), ("mixed", "dev", 120, 8),
+    ]  # fmt: skip
+    good, mixed = rows[0], rows[2]
+    assert good["lowest"] == good["highest"] == good["score"] > 0.9
+    assert mixed["lowest"] == pytest.approx(1 / 3) < mixed["median"] < mixed["highest"] == good["score"]
+    assert "Lowest" in controls.prompts_table(rows, "made here", 0.95).markdown()
