@@ -14,7 +14,7 @@ def simulate(context: Context) -> None:
     params = context.params.simulation
     covered = coverage(params.experiments, params.resamples, params.seed)
     rejected = rejection(params.experiments, params.resamples, params.seed)
-    together = families(params.experiments, params.resamples, params.seed)
+    together = families(params.experiments // 2, params.resamples, params.seed)
     header = (
         f"simulated predictions, known truth; {params.experiments:,} experiments, {params.resamples:,} bootstrap "
         f"samples in each, seed {params.seed}"
