@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 
 from har.config.models import Probe
 from har.config.studies import Pair
-from har.evaluation.mcnemar import estimated_difference
 from har.evaluation.metrics import cells
+from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT, in_split, zero_shot_predictions
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import Estimate, estimates

@@ -45,9 +45,7 @@ def _scene(seed: int, image_id: int, size: int) -> tuple[np.ndarray, list[list[s
     return synthetic.render(scene, size, size), told, np.concatenate(marks)
 
 
-def scenes(
-    config: Scenes, size: int, cache: Path, jobs: int
-) -> tuple[np.ndarray, list[list[list[str]]], np.ndarray]:
+def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarray, list[list[list[str]]], np.ndarray]:
     """Images uint8 [n, size, size, 3]; for each five captions that are silent about the activity and five that tell;
     factors uint8 [n, len(targets(True))].
 
