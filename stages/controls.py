@@ -25,7 +25,7 @@ def controls(context: Context) -> None:
         checkpoint, out, store = Path("data/pretrained") / name, data / "controls" / name, Store(data / "store")
         device, jobs = profile.training.device, profile.training.jobs
         embed(checkpoint, store, images.image_id, prompts, out, profile.embed, jobs=jobs, device=device)
-        scores[name] = study.probed(out, images, classes, profile.probe, report.resamples, report.seed)
+        scores[name] = study.probed(out, images, classes, profile.probe, profile.tune, report.resamples, report.seed)
     if settings.pairs:
         seen = {name: sum(context.params.pretrain.models[name].samples) for name in scores}
         rows = study.control_rows(settings.pairs, scores, seen, report.confidence)

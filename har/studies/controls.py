@@ -10,10 +10,10 @@ import pandas as pd
 from torch.nn.functional import normalize
 
 from har.config.models import Probe
-from har.config.studies import Pair
+from har.config.studies import Pair, Tune
 from har.evaluation.metrics import cells
 from har.evaluation.paired import estimated_difference
-from har.evaluation.predictions import HELD_OUT, in_split, zero_shot_predictions
+from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, zero_shot_predictions
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import Estimate, estimates
 from har.models.encoder import Encoder
@@ -22,11 +22,9 @@ from har.reporting.table import Column, Table, count, estimate, number, p_value,
 from har.reporting.tables.columns import estimated, figures, triple
 from har.training import embeddings, rows
 
-DEV = "dev"  # out of fold on train and validation
-
 
 def probed(
-    folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, resamples: int, seed: int
+    folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune, resamples: int, seed: int
 ) -> dict[str, Estimate]:
     """Balanced accuracy of a probe on the embeddings in `folder`: on held-out images, fitted on those in train, and out
     of fold on train and validation, where each class has enough of them. images: image_id, label, split."""
@@ -34,12 +32,10 @@ def probed(
     x = found.rows(images.image_id, "image", classes).astype(float)
     frames = {
         HELD_OUT: rows.fitted_row(x, images, classes, config)[0],
-        DEV: rows.out_of_fold(x, images, classes, config),
+        OUT_OF_FOLD: rows.out_of_fold(x, images, classes, config, tune),
     }
-    if frames[DEV] is not None:
-        frames[DEV] = frames[DEV].assign(split="validation")
     return {
-        name: estimates(cells(frame, HELD_OUT if name == HELD_OUT else "validation"), resamples, seed)[HEADLINE]
+        name: estimates(cells(frame, name), resamples, seed)[HEADLINE]
         for name, frame in frames.items()
         if frame is not None
     }
@@ -75,7 +71,7 @@ def controls_table(found: Sequence[Mapping], header: str, level: float) -> Table
     columns = [
         Column("shown", "Shown to the first"),
         Column(("a", "b"), "Encoders", lambda a, b: f"{a} − {b}"),
-        Column("split", "Images", lambda split: "out of fold" if split == DEV else split_name(split)),
+        Column("split", "Images", split_name),
         Column("n", "n", count),
         Column(("seen_a", "seen_b"), "Scenes seen", lambda a, b: f"{count(a)}, {count(b)}"),
         Column(("score_a", "score_b"), "Balanced accuracy", lambda a, b: f"{number(a)}, {number(b)}"),
@@ -117,7 +113,8 @@ def prompt_rows(
         pixels = images.rows(parts.image_id, "image", classes)
         means = [one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts]
         ways = [np.stack(way) for way in product(*texts)]
-        for split, chosen in ((HELD_OUT, in_split(parts, HELD_OUT)), (DEV, parts.split.isin(rows.DEV).to_numpy())):
+        for split in (HELD_OUT, OUT_OF_FOLD):
+            chosen = in_split(parts, split)
             mine = parts[chosen].assign(split="test")
             if mine.empty:
                 continue
@@ -144,7 +141,7 @@ def prompts_table(found: Sequence[Mapping], header: str, level: float) -> Table:
     """The rows of `prompt_rows`."""
     columns = [
         Column("prompts", "Prompts"),
-        Column("split", "Images", lambda split: "train and validation" if split == DEV else split_name(split)),
+        Column("split", "Images", lambda split: "train and validation" if split == OUT_OF_FOLD else split_name(split)),
         Column("n", "n", count),
         Column(triple("score"), "Mean of prompts", estimate),
         Column("ways", "One prompt a class: ways", count),

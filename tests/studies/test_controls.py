@@ -34,15 +34,15 @@ def embedded(folder, images, strength, seed=0):
 
 
 def test_a_difference_is_found_where_there_is_one(tmp_path, images):
-    probe = parameters.profile().probe
+    probe, tune = parameters.profile().probe, parameters.profile().tune
     scores = {
-        name: controls.probed(embedded(tmp_path / name, images, strength, seed), images, CLASSES, probe, 200, 0)
+        name: controls.probed(embedded(tmp_path / name, images, strength, seed), images, CLASSES, probe, tune, 200, 0)
         for name, strength, seed in (("shown", 4, 0), ("silent", 0, 1), ("alike", 4, 2))
     }
     pairs = [Pair(shown="all", encoders=["shown", "silent"]), Pair(shown="nothing", encoders=["shown", "alike"])]
     rows = controls.control_rows(pairs, scores, dict.fromkeys(scores, 1000), 0.95)
     assert [(row["shown"], row["split"], row["n"]) for row in rows] == [
-        ("all", "held_out", 60), ("all", "dev", 120), ("nothing", "held_out", 60), ("nothing", "dev", 120),
+        ("all", "held_out", 60), ("all", "out_of_fold", 120), ("nothing", "held_out", 60), ("nothing", "out_of_fold", 120),
     ]  # fmt: skip
     for row in rows:
         assert row["difference"] == pytest.approx(row["score_a"] - row["score_b"])
@@ -62,7 +62,7 @@ def test_prompts_are_tried_one_by_one(tmp_path, images):
     sets = {"good": {name: [name] for name in CLASSES}, "mixed": {name: [name, "noise"] for name in CLASSES}}
     rows = controls.prompt_rows(Encoder(), found, images, sets, 200, 0, 0.95)
     assert [(row["prompts"], row["split"], row["n"], row["ways"]) for row in rows] == [
-        ("good", "held_out", 60, 1), ("good", "dev", 120, 1), ("mixed", "held_out", 60, 8), ("mixed", "dev", 120, 8),
+        ("good", "held_out", 60, 1), ("good", "out_of_fold", 120, 1), ("mixed", "held_out", 60, 8), ("mixed", "out_of_fold", 120, 8),
     ]  # fmt: skip
     good, mixed = rows[0], rows[2]
     assert good["lowest"] == good["highest"] == good["score"] > 0.9
