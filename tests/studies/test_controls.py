@@ -42,8 +42,11 @@ def test_a_difference_is_found_where_there_is_one(tmp_path, images):
     pairs = [Pair(shown="all", encoders=["shown", "silent"]), Pair(shown="nothing", encoders=["shown", "alike"])]
     rows = controls.control_rows(pairs, scores, dict.fromkeys(scores, 1000), 0.95)
     assert [(row["shown"], row["split"], row["n"]) for row in rows] == [
-        ("all", "held_out", 60), ("all", "out_of_fold", 120), ("nothing", "held_out", 60), ("nothing", "out_of_fold", 120),
-    ]  # fmt: skip
+        ("all", "held_out", 60),
+        ("all", "out_of_fold", 120),
+        ("nothing", "held_out", 60),
+        ("nothing", "out_of_fold", 120),
+    ]
     for row in rows:
         assert row["difference"] == pytest.approx(row["score_a"] - row["score_b"])
         assert (row["difference_low"] > 0.2) == (row["shown"] == "all")
@@ -62,8 +65,11 @@ def test_prompts_are_tried_one_by_one(tmp_path, images):
     sets = {"good": {name: [name] for name in CLASSES}, "mixed": {name: [name, "noise"] for name in CLASSES}}
     rows = controls.prompt_rows(Encoder(), found, images, sets, 200, 0, 0.95)
     assert [(row["prompts"], row["split"], row["n"], row["ways"]) for row in rows] == [
-        ("good", "held_out", 60, 1), ("good", "out_of_fold", 120, 1), ("mixed", "held_out", 60, 8), ("mixed", "out_of_fold", 120, 8),
-    ]  # fmt: skip
+        ("good", "held_out", 60, 1),
+        ("good", "out_of_fold", 120, 1),
+        ("mixed", "held_out", 60, 8),
+        ("mixed", "out_of_fold", 120, 8),
+    ]
     good, mixed = rows[0], rows[2]
     assert good["lowest"] == good["highest"] == good["score"] > 0.9
     assert mixed["lowest"] == pytest.approx(1 / 3)
