@@ -56,6 +56,11 @@ def model_name(key: str) -> str:
     return ", ".join(filter(None, [ROWS[kind].format(MODEL_NAMES.get(encoder, encoder)).strip(), added]))
 
 
+def needs_boxes(key: str) -> bool:
+    """Whether a row sees persons by their annotated boxes, which a new photograph has none of (har.config.rows)."""
+    return "person" in key.split("_")
+
+
 def split_name(key: str) -> str:
     return key.replace("_", " ")
 

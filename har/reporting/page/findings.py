@@ -6,7 +6,7 @@ import pandas as pd
 
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import HEADLINE
-from har.reporting.names import class_name, model_name
+from har.reporting.names import class_name, model_name, needs_boxes
 from har.reporting.page.charts import SCORES, read_table
 from har.reporting.table import estimate
 
@@ -18,8 +18,9 @@ SHOWN = 3  # rows named beside the leader
 
 
 def findings(reports: Path, task: str, classes: int, papers: bool) -> list[str]:
-    """The row with the highest balanced accuracy, what it is better than and what it is not told apart from, where it
-    fails and what the paper has: of the held-out images, or of test where there are no others. Empty without Table 7.
+    """The row with the highest balanced accuracy of those that need nothing but the photograph, what it is better than
+    and what it is not told apart from, where it fails, what person boxes add and what the paper has: of the held-out
+    images, or of test where there are no others. Empty without Table 7.
 
     Args:
         reports: the folder of tables.
@@ -33,10 +34,11 @@ def findings(reports: Path, task: str, classes: int, papers: bool) -> list[str]:
     scores = read_table(table, SCORES)
     split = HELD_OUT if (scores.split == HELD_OUT).any() else "test"
     ranked = scores[scores.split == split].sort_values(HEADLINE, ascending=False)
+    boxed = ranked.model.map(needs_boxes).astype(bool)
+    boxes, ranked = ranked[boxed], ranked[~boxed]
     if ranked.empty:
         return []
-    best = ranked.iloc[0]
-    score = estimate(best[HEADLINE], best.balanced_low, best.balanced_high, digits=2)
+    best, score = ranked.iloc[0], _score(ranked.iloc[0])
     told = [
         f"{model_name(best.model)} has the highest balanced accuracy of {len(ranked)} rows: {score} on {best.n:,} "
         f"{split.replace('_', '-')} images, where chance is {1 / classes:.2f}."
@@ -45,14 +47,21 @@ def findings(reports: Path, task: str, classes: int, papers: bool) -> list[str]:
         told.append(line)
     if per_class.exists():
         told += _weakest(read_table(per_class, PER_CLASS), best.model, task, split)
+    if len(boxes):
+        told.append(f"Where a person's box is annotated: {model_name(boxes.iloc[0].model)}, {_score(boxes.iloc[0])}.")
     if papers and "paper_accuracy" in scores and (printed := _printed(scores)):
         told.append(printed)
     return told
 
 
+def _score(row: pd.Series) -> str:
+    return estimate(row[HEADLINE], row.balanced_low, row.balanced_high, digits=2)
+
+
 def _others(pairs: pd.DataFrame, best: str, task: str, split: str) -> str:
     """What the intervals of the differences of `best` and each other row leave."""
     mine = pairs[(pairs.task == task) & (pairs.split == split) & ((pairs.a == best) | (pairs.b == best))]
+    mine = mine[~mine.a.map(needs_boxes).astype(bool) & ~mine.b.map(needs_boxes).astype(bool)]
     mine = mine.dropna(subset=list(DIFFERENCE))
     turned = mine.b == best
     other = mine.a.where(turned, mine.b)

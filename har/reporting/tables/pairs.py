@@ -8,7 +8,7 @@ import numpy as np
 from har.evaluation.multiple import simultaneous
 from har.evaluation.paired import same_images
 from har.evaluation.scored import HEADLINE, Key, Scored
-from har.reporting.names import model_name, split_name
+from har.reporting.names import model_name, needs_boxes, split_name
 from har.reporting.table import Column, Table, number, p_value, pivoted, signed_estimate
 from har.reporting.tables.columns import figures, ranked, tasks_in, triple
 
@@ -64,14 +64,14 @@ def pairs_table(
             some = compared(found, task, split, list(combinations(names, 2)), level, margin, seed)
             rows += sorted(some, key=lambda row: -row["difference"])
             if task == tasks[0]:
-                best = best or names[0]
+                best = best or next((name for name in names if not needs_boxes(name)), names[0])
                 lines += [turned(row) if row["b"] == best else row for row in some if best in (row["a"], row["b"])]
     notes = ["A single model: there is no pair to compare."]
     splits = list(dict.fromkeys(row["split"] for row in lines))
     if lines:
         notes = [
-            f"Shown: {model_name(best)}, the best on {split_name(splits[0])} images, against each other row of "
-            f"{tasks[0]}; pairs.csv has all pairs of all tasks.",
+            f"Shown: {model_name(best)}, the best on {split_name(splits[0])} images without person boxes, against each "
+            f"other row of {tasks[0]}; pairs.csv has all pairs of all tasks.",
             f"Difference of balanced accuracies [{level:.0%} intervals, which hold for all pairs of the task and split "
             "at once, so that the leader may be chosen after looking]. p: of no difference, from the same samples as "
             "the interval and adjusted to match (max-t). Both count how scores vary over images, drawn within each "
