@@ -73,8 +73,8 @@ def controls_table(found: Sequence[Mapping], header: str, level: float) -> Table
         Column(("a", "b"), "Encoders", lambda a, b: f"{a} − {b}"),
         Column("split", "Images", split_name),
         Column("n", "n", count),
-        Column(("seen_a", "seen_b"), "Scenes seen", lambda a, b: f"{count(a)}, {count(b)}"),
-        Column(("score_a", "score_b"), "Balanced accuracy", lambda a, b: f"{number(a)}, {number(b)}"),
+        Column(("seen_a", "seen_b"), "Scenes seen", lambda a, b: f"{count(a)} / {count(b)}"),
+        Column(("score_a", "score_b"), "Balanced accuracy", lambda a, b: f"{number(a)} / {number(b)}"),
         Column(triple("difference"), "Difference", signed_estimate),
         Column("p", "p", p_value),
     ]
