@@ -35,7 +35,8 @@ DRAWING = Drawing(["patches", "ellipse"], [0.1, 0.5], seed=5)
 FULL = NoiseTerms(patterns="class", margin=1.0, gain=1.0, size=0.1, masked=True)
 SHARED = FULL.model_copy(update={"patterns": "shared", "gain": 0.0})
 SETTINGS = Noise(bounds=[8.0], epochs=2, batch_size=4, step=0.3, checks=2,
-                 variants={"class_noise": FULL, "shared_noise": SHARED}, erasing=[0.001], seed=0)  # fmt: skip
+                 variants={"class_noise": FULL, "shared_noise": SHARED}, erasing=[0.001], seed=0,
+                 labels={"shares": [0.2], "draws": 1, "seed": 0})  # fmt: skip
 WEIGHTS = torch.randn(3, 12, generator=torch.Generator().manual_seed(0))
 
 
