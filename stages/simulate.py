@@ -15,11 +15,9 @@ def simulate(context: Context) -> None:
     covered = coverage(params.experiments, params.resamples, params.seed)
     rejected = rejection(params.experiments, params.resamples, params.seed)
     together = families(params.experiments // 2, params.resamples, params.seed)
-    header = (
-        f"simulated predictions, known truth; {params.experiments:,} experiments, {params.resamples:,} bootstrap "
-        f"samples in each, seed {params.seed}"
-    )
-    tables = (coverage_table(covered, header), rejection_table(rejected, header), families_table(together, header))
+    header = f"simulated predictions, known truth; {params.resamples:,} bootstrap samples each, seed {params.seed}; "
+    many, half = (f"{header}{count:,} experiments" for count in (params.experiments, params.experiments // 2))
+    tables = (coverage_table(covered, many), rejection_table(rejected, many), families_table(together, half))
     write_tables({table.name: table for table in tables}, REPORTS, html=False)
     simulation_figure(covered, rejected, REPORTS / "simulation.png")
     for table in tables:
