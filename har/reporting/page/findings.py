@@ -81,7 +81,7 @@ def _others(pairs: pd.DataFrame, best: str, task: str, split: str) -> str:
 
 
 def _by(one) -> str:
-    return f"{model_name(one.other)} by {estimate(one.gap, one.low, one.high, sign=True, digits=2)}"
+    return f"{model_name(one.other)} by {estimate(one.gap, one.low, one.high, sign=True)}"
 
 
 def _weakest(scores: pd.DataFrame, best: str, task: str, split: str) -> list[str]:
