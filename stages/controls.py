@@ -19,21 +19,24 @@ def controls(context: Context) -> None:
     images = read_split(data / "split.csv")
     images = images[images.label.isin(classes)].reset_index(drop=True)
     prompts = {label: profile.embed.prompts[label] for label in classes}
+    pairs = settings.pairs if "pretrain" in context.sources.values() else []  # miniatures have seen no photograph
     tables, scores = [], {}
-    (data / "controls").mkdir(parents=True, exist_ok=True)
-    for name in dict.fromkeys(name for pair in settings.pairs for name in pair.encoders):
+    for folder in (data / "controls", context.reports / "controls"):  # DVC expects both
+        folder.mkdir(parents=True, exist_ok=True)
+    for name in dict.fromkeys(name for pair in pairs for name in pair.encoders):
         checkpoint, out, store = Path("data/pretrained") / name, data / "controls" / name, Store(data / "store")
         device, jobs = profile.training.device, profile.training.jobs
         embed(checkpoint, store, images.image_id, prompts, out, profile.embed, jobs=jobs, device=device)
         scores[name] = study.probed(out, images, classes, profile.probe, profile.tune, report.resamples, report.seed)
-    if settings.pairs:
+    if pairs:
         seen = {name: sum(context.params.pretrain.models[name].samples) for name in scores}
-        rows = study.control_rows(settings.pairs, scores, seen, report.confidence)
+        rows = study.control_rows(pairs, scores, seen, report.confidence)
         tables.append(study.controls_table(rows, header(context), report.confidence))
     folder = data / "embeddings" / settings.encoder
     if folder.exists() and embeddings.read(folder).texts is not None:
         encoder = Encoder(data / "backbones" / settings.encoder)
-        sets = {"of the models": prompts, **settings.prompts}
+        fitting = {name: some for name, some in settings.prompts.items() if set(classes) <= set(some)}
+        sets = {"of the models": prompts} | {name: {c: some[c] for c in classes} for name, some in fitting.items()}
         rows = study.prompt_rows(
             encoder, embeddings.read(folder), images, sets, report.resamples, report.seed, report.confidence
         )

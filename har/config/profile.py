@@ -96,8 +96,6 @@ class Profile(Block):
         _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
         _known("audit.encoder", [self.audit.encoder], self.backbones)
         _known("controls.encoder", [self.controls.encoder], self.backbones)
-        for name, prompts in self.controls.prompts.items():
-            _known(f"controls.prompts.{name} lacks a class: tasks.activity", self.tasks["activity"], prompts)
         _known("masking.cues", list(self.masking.cues), self.curate.classes)
         _known("masking.relevance.models", self.masking.relevance.models, self.models)
         for name, model in self.models.items():

@@ -1,7 +1,8 @@
 """What did pre-training teach? Encoders that differ in one thing that their pre-training showed them, each read by the
 same probe; and how much the captions-only row hangs on its prompts."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from har.reporting.names import split_name
 from har.reporting.table import Column, Table, count, estimate, number, p_value, signed_estimate
 from har.reporting.tables.columns import estimated, figures, triple
 from har.training import embeddings, rows
+
+WAYS = 256  # combinations of prompts that are tried; of more a sample
 
 
 def probed(
@@ -112,7 +115,7 @@ def prompt_rows(
         texts = [normalize(encoder.texts(some), dim=-1).cpu().numpy() for some in prompts.values()]
         pixels = images.rows(parts.image_id, "image", classes)
         means = [one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts]
-        ways = [np.stack(way) for way in product(*texts)]
+        ways = [np.stack(way) for way in _ways(texts, seed)]
         for split in (HELD_OUT, OUT_OF_FOLD):
             chosen = in_split(parts, split)
             mine = parts[chosen].assign(split="test")
@@ -137,6 +140,14 @@ def prompt_rows(
     return out
 
 
+def _ways(texts: Sequence[np.ndarray], seed: int) -> Iterable[tuple[np.ndarray, ...]]:
+    """All ways to take one prompt a class; of more than WAYS as many drawn at random."""
+    if math.prod(map(len, texts)) <= WAYS:
+        return product(*texts)
+    draw = np.random.default_rng(seed)
+    return [tuple(some[draw.integers(len(some))] for some in texts) for _ in range(WAYS)]
+
+
 def prompts_table(found: Sequence[Mapping], header: str, level: float) -> Table:
     """The rows of `prompt_rows`."""
     columns = [
@@ -149,7 +160,7 @@ def prompts_table(found: Sequence[Mapping], header: str, level: float) -> Table:
     ]
     notes = [
         f"Balanced accuracy of zero-shot, which knows captions only: by the mean of a class's prompts [{level:.0%} "
-        "interval over images], and by every way to take one prompt a class. Nothing is fitted, so train and "
-        "validation are images like others; prompts are chosen on these.",
+        f"interval over images], and by every way to take one prompt a class (of more than {WAYS} a sample). Nothing "
+        "is fitted, so train and validation are images like others; on these prompts are to be chosen.",
     ]
     return Table("prompts", "How much captions-only hangs on its prompts", header, list(found), columns, notes)

@@ -135,7 +135,7 @@ class TestRows:
             ("probe_clip_views", ProbeRow(kind="probe", backbone="clip", views=views)),
             ("zero_shot_clip_views", ZeroShotRow(kind="zero_shot", backbone="clip", views=views)),
         ):
-            told = rows.predict(row, data / "embeddings", split, classes, profile.probe)
+            told = rows.predict(row, data / "embeddings", split, classes, profile.probe, profile.tune)
             assert told.dev is None or row.kind == "zero_shot"  # three images of a class are too few for folds
             rows.save(data / f"baselines/activity-{name}", row, classes, profile.embed.crops, told.linear)
             frames[name] = told.frame

@@ -147,7 +147,9 @@ def test_probe_rows_stand_in_the_metrics_as_one_run():
         {"image_id": range(60), "label": np.array(CLASSES)[y], "split": ["train", "test", "extended"] * 20}
     )
     told, _ = fitted_row(x, images, CLASSES, CONFIG)
-    found = scalars(told[told["split"] != "train"], Report(confidence=0.95, resamples=100, seed=0))
+    found = scalars(
+        told[told["split"] != "train"], Report(confidence=0.95, resamples=100, equivalence_margin=0.05, seed=0)
+    )
     assert {split: (part["n"], part["runs"]) for split, part in found.items()} == {
         "test": (20, 1), "held_out": (40, 1)
     }  # fmt: skip
