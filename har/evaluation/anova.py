@@ -1,5 +1,4 @@
-"""Tests between configurations: the paper's two as it describes them, what suits their design better, and
-comparisons over images: the paired interval, McNemar's test and what it can find at all.
+"""Tests of configurations over their runs: the paper's two as it describes them, and what suits their design better.
 
 Each function returns a dict of scalars and a `note`: empty, or one sentence that says which figure is not
 defined on this input and why. An undefined figure is None, never NaN.

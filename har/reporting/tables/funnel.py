@@ -23,8 +23,7 @@ def funnel_table(funnel: pd.DataFrame, own: bool = False, grouped: bool = False)
     if grouped:
         notes.append(
             "Images belong to groups, as frames of a clip: no group straddles a split or a fold, and intervals draw "
-            "whole groups. Exact McNemar tests (every pair of models) take images for independent: there too small a p "
-            "proves little."
+            "whole groups."
         )
     title = f"From {'the images found' if own else 'captions'} to images"
     return Table("funnel", title, "How many images each rule kept, and for which class.", rows, columns, notes)
