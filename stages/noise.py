@@ -8,6 +8,7 @@ import pandas as pd
 from har.core.files import replacing, write_csv
 from har.data.manifest import read_evidence
 from har.data.split import read_split, require_classes
+from har.evaluation.predictions import HELD_OUT, in_split
 from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.masking.conditions import Drawing
@@ -68,7 +69,7 @@ def noise(context: Context, *, keep: Path) -> None:
 def label_noise(context: Context, folder: Path, images: pd.DataFrame) -> pd.DataFrame:
     """har.studies.noise.labels.study on the embeddings in `folder`."""
     profile, classes, embedded = context.profile, context.profile.tasks["activity"], embeddings.read(folder)
-    train, held = images[images.split == "train"], images[images.split.isin(["test", "extended"])]
+    train, held = images[images.split == "train"], images[in_split(images, HELD_OUT)]
     x, others = (embedded.rows(part.image_id, "image", classes).astype(float) for part in (train, held))
     index = pd.Index(classes)
     said = mentions(read_evidence(context.data / "evidence.csv"), train.image_id, classes)

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from har.app.network import ENCODER, SETTINGS, TEXTS, OnEmbeddings, open_checkpoint, stored_short_side
-from har.config.profile import load_params
+from har.config.profile import Params, load_params
 from har.core.errors import HarError
 from har.core.files import write_json, write_text
 from har.evaluation.predictions import read_predictions
@@ -22,12 +22,7 @@ def export(name: str, folder: str | Path, *, profile: str = "", root: str | Path
     Raises HarError where `folder` holds something already, or the model, its predictions or its metrics are missing.
     """
     folder, root = Path(folder), Path(root)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise HarError(f"{folder}: exists and is not empty; name a new folder")
-    params = load_params(root / "params.yaml")
-    profile = profile or params.profile
-    if profile not in params.profiles:
-        raise HarError(f"params.yaml has no profile {profile}; expected one of {', '.join(params.profiles)}")
+    params, profile = asked(folder, profile, root)
     one = named(name, profile, root)
     text = described(one, params.profiles[profile], root, commit(root))
     try:
@@ -42,6 +37,18 @@ def export(name: str, folder: str | Path, *, profile: str = "", root: str | Path
     except OSError as error:
         raise HarError(f"{folder}: cannot be written: {error}") from None
     return sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+
+
+def asked(folder: Path, profile: str, root: Path) -> tuple[Params, str]:
+    """The parameters of the project at `root`, and `profile` or else the active one. HarError where there is none of
+    that name, or `folder` holds something already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise HarError(f"{folder}: exists and is not empty; name a new folder")
+    params = load_params(root / "params.yaml")
+    profile = profile or params.profile
+    if profile not in params.profiles:
+        raise HarError(f"params.yaml has no profile {profile}; expected one of {', '.join(params.profiles)}")
+    return params, profile
 
 
 def described(one: Trained, profile, root: Path, made_by: str = "") -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from har.config.profile import load_params
+from har.app.export import asked
 from har.core.errors import HarError
 from har.core.files import write_json
 from har.data.manifest import read_manifest
@@ -21,12 +21,7 @@ def write_dataset(name: str, folder: Path, *, profile: str = "", root: Path = Pa
     """Write `folder`: every image of the profile, where it lies, with ground_truth and, where `name` (a model or a row)
     was asked, prediction: the class of the largest mean probability over runs, and that probability. The tag is the
     split. Returns how many images; HarError where `folder` holds something or `name` has no predictions."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise HarError(f"{folder}: exists and is not empty; name a new folder")
-    params = load_params(root / "params.yaml")
-    profile = profile or params.profile
-    if profile not in params.profiles:
-        raise HarError(f"params.yaml has no profile {profile}; expected one of {', '.join(params.profiles)}")
+    _, profile = asked(folder, profile, root)
     data = root / "data" / profile
     path = next((p for kind in FOLDERS if (p := data / kind / f"{name}.parquet").is_file()), None)
     if path is None:

@@ -77,7 +77,7 @@ def diagonal(x, y, rng, share: float, count: int) -> np.ndarray:
     return x + y
 
 
-def largest_gap(scores, tukeys, alpha: float, printed: bool) -> dict:
+def largest_gap(scores, alpha: float, printed: bool) -> dict:
     means = [runs.mean() for runs in scores.values()]
     return over_runs._test("Largest gap", f"{len(means)} models", ("gap", float(np.ptp(means))), "", None, "")
 

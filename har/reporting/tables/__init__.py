@@ -15,7 +15,7 @@ from har.evaluation.scored import Key, Scored, scored
 from har.evaluation.summary import Estimate
 from har.reporting.table import Table
 from har.reporting.tables.claims import claims_table
-from har.reporting.tables.over_runs import over_runs_table, tukey_differences
+from har.reporting.tables.over_runs import over_runs_table
 from har.reporting.tables.pairs import pairs_table
 from har.reporting.tables.reliability import calibration_table, reliability_figure
 from har.reporting.tables.scores import per_class_table, scores_table
@@ -26,13 +26,12 @@ __all__ = ["TABLES", "Evidence", "reliability_figure", "significance_tables"]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a table is made from: the models on each split and on validation, the class shares, Tukey's differences,
-    and what the caller of significance_tables gave."""
+    """What a table is made from: the models on each split and on validation, the class shares, and
+    what the caller of significance_tables gave."""
 
     scored: Mapping[str, Mapping[Key, Scored]]
     shares: Mapping
     validated: Mapping[Key, Estimate]
-    tukeys: Mapping[tuple[str, str], Mapping]
     header: str
     level: float
     margin: float
@@ -47,7 +46,7 @@ TABLES: list[Callable[[Evidence], Table | None]] = [
     lambda of: scores_table(of.scored, of.shares, of.header, of.level),
     lambda of: per_class_table(of.scored, of.header, of.level),
     lambda of: calibration_table(of.scored, of.validated, of.header),
-    lambda of: over_runs_table(of.scored, of.tukeys, of.header, of.level, of.papers),
+    lambda of: over_runs_table(of.scored, of.header, of.level, of.papers),
     lambda of: pairs_table(of.scored, of.header, of.level, of.margin, of.seed),
     lambda of: small_test_table(of.scored, of.header, of.level),
 ]
@@ -82,6 +81,5 @@ def significance_tables(
     found, shares, validated = scored(predictions, labels, resamples, seed, level)
     if not any(found.values()):
         raise HarError("significance: no model has predictions on test or extended")
-    tukeys = tukey_differences(found)
-    of = Evidence(found, shares, validated, tukeys, header, level, margin, seed, papers, protocol)
+    of = Evidence(found, shares, validated, header, level, margin, seed, papers, protocol)
     return {table.name: table for make in TABLES if (table := make(of))}

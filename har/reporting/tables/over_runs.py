@@ -61,16 +61,7 @@ def run_scores(found: Mapping[Key, Scored], task: str, split: str) -> dict[str, 
     }
 
 
-def tukey_differences(scored: Mapping[str, Mapping[Key, Scored]]) -> dict[tuple[str, str], dict]:
-    """`tukey` of each task and split; made once, since its integrals are slow and two tables show them."""
-    return {
-        (task, split): tukey(run_scores(found, task, split))
-        for task in tasks_in(scored)
-        for split, found in scored.items()
-    }
-
-
-def _anova(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+def _anova(scores: Scores, alpha: float, printed: bool) -> dict:
     found = anova(scores)
     return _test(
         paper.ANOVA.name,
@@ -84,7 +75,7 @@ def _anova(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict
     )
 
 
-def _paired_t(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict | None:
+def _paired_t(scores: Scores, alpha: float, printed: bool) -> dict | None:
     if not {"cnn_base", "fnn_base"} & set(scores):
         return None
     empty = pd.Series(dtype=float)
@@ -102,7 +93,7 @@ def _paired_t(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> d
     )
 
 
-def _within_seeds(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+def _within_seeds(scores: Scores, alpha: float, printed: bool) -> dict:
     found = repeated_measures_anova(scores)
     return _test(
         "repeated-measures ANOVA",
@@ -116,35 +107,36 @@ def _within_seeds(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) 
     )
 
 
-def _friedman(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+def _friedman(scores: Scores, alpha: float, printed: bool) -> dict:
     found, effect = friedman(scores), "Kendall's W"
     compares = f"{found['models']} models, {found['runs']} seeds"
     statistic, df = ("χ²", found["chi_squared"]), str(found["df"])
     return _test("Friedman", compares, statistic, df, found["p"], found["note"], (effect, found["kendalls_w"]))
 
 
-def _tukey(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
-    over, every = anova(scores), tukeys["p"].values()
+def _tukey(scores: Scores, alpha: float, printed: bool) -> dict:
+    over, found = anova(scores), tukey(scores)
+    every = found["p"].values()
     statistic = f"pairs with p < {alpha:.2g}", float(sum(p < alpha for p in every)) if every else None
     df = f"{over['df_between']}, {over['df_within']}"
-    return _test("Tukey HSD", f"{len(every)} pairs of models", statistic, df, min(every, default=None), tukeys["note"])
+    return _test("Tukey HSD", f"{len(every)} pairs of models", statistic, df, min(every, default=None), found["note"])
 
 
-def _levene(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+def _levene(scores: Scores, alpha: float, printed: bool) -> dict:
     found, over = levene(scores), anova(scores)
     df = f"{found['df_between']}, {found['df_within']}"
     compares = f"{over['groups']} models, {over['runs']} runs"
     return _test("Levene (medians)", compares, ("W", found["W"]), df, found["p"], found["note"])
 
 
-def _shapiro(scores: Scores, tukeys: Mapping, alpha: float, printed: bool) -> dict:
+def _shapiro(scores: Scores, alpha: float, printed: bool) -> dict:
     found = shapiro(scores)
     return _test("Shapiro–Wilk", f"{found['n']} residuals", ("W", found["W"]), "", found["p"], found["note"])
 
 
-# Of one task on one split, in the order of the table: (scores of runs, `tukey` of them, the level of significance,
+# Of one task on one split, in the order of the table: (scores of runs, the level of significance,
 # whether the paper's values stand beside) to a row of `_test`, None where a test has nothing to compare.
-TESTS: list[Callable[[Scores, Mapping, float, bool], dict | None]] = [
+TESTS: list[Callable[[Scores, float, bool], dict | None]] = [
     _anova,
     _paired_t,
     _within_seeds,
@@ -179,7 +171,6 @@ def _told_once(noted: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
 
 def over_runs_table(
     scored: Mapping[str, Mapping[Key, Scored]],
-    tukeys: Mapping[tuple[str, str], Mapping],
     header: str,
     level: float,
     papers: bool = True,
@@ -188,7 +179,6 @@ def over_runs_table(
 
     Args:
         scored: models on each split.
-        tukeys: `tukey_differences`.
         header: what made the table.
         level: of confidence.
         papers: whether the paper's values stand beside its two tests.
@@ -200,7 +190,7 @@ def over_runs_table(
             if not scores:
                 continue
             printed = papers and (task, split) == ("activity", "test")
-            block = [row for test in TESTS if (row := test(scores, tukeys[task, split], alpha, printed))]
+            block = [row for test in TESTS if (row := test(scores, alpha, printed))]
             rows += [{"task": task, "split": split, **row} for row in block]
             notes += _failed_assumptions(block, alpha, f"{task}, {split_name(split)}")
             for row in block:

@@ -20,7 +20,7 @@ from har.evaluation.predictions import HELD_OUT, collapsed_runs, in_split
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import summarise, tolerance
 from har.reporting import paper
-from har.reporting.names import class_name, model_name, policy_name, split_name
+from har.reporting.names import class_name, model_name, needs_boxes, policy_name, split_name
 from har.reporting.table import (
     Column,
     Table,
@@ -173,7 +173,7 @@ def build_tables(
         notes = [
             _held_out_note(frame),
             OUT_OF_FOLD if out_of_fold else "",
-            BOXES if any("person" in row["model"].split("_") for row in rows) else "",
+            BOXES if any(needs_boxes(row["model"]) for row in rows) else "",
             found["table7"].notes[-1],
             _seen_note(seen or {}),
             _processor_note(processor, rows) if processor else "",
