@@ -108,12 +108,14 @@ def standing(dice: Dice) -> Pose:
     )  # fmt: skip
 
 
-def walking(dice: Dice, running: bool) -> Pose:
-    """A stride at a random phase, most often near its widest; running bends elbows and lifts off."""
+def walking(dice: Dice, running: bool, at_phase: float | None = None) -> Pose:
+    """A stride at a random phase (radians), most often near its widest, or at the one given; running bends elbows and
+    lifts off."""
     # Phases near mid-stride look like standing; they are kept, but rare.
     phase = dice.normal(0, 0.62) + (pi if dice.chance(0.5) else 0.0)
     if dice.chance(0.15):
         phase = dice.between(0, 2 * pi)
+    phase = phase if at_phase is None else at_phase
     reach = dice.between(34, 48) if running else dice.between(24, 37)
     flex = dice.between(80, 112) if running else dice.between(34, 58)
 
