@@ -28,14 +28,13 @@ def group_codes(frame: pd.DataFrame) -> np.ndarray | None:
 
 def with_groups(predictions: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """`predictions` with the group of each image where `images` (image_id, and group where there are any) have
-    some: what the bootstrap of har.evaluation.predictions draws."""
+    some, what the bootstrap of har.evaluation.predictions draws, and with the clip of each where they have any."""
     if group_codes(images) is None:
         return predictions
-    group = predictions["image_id"].map(images.set_index("image_id")["group"])
-    if "group" in predictions.columns:
-        return predictions.assign(group=group)
-    out = predictions.copy()
-    out.insert(list(out.columns).index("label") + 1, "group", group)
+    known = images.set_index("image_id")
+    out = predictions.drop(columns=["group", "clip"], errors="ignore")
+    for name in (name for name in ("clip", "group") if name in known.columns):
+        out.insert(list(out.columns).index("label") + 1, name, out["image_id"].map(known[name]))
     return out
 
 

@@ -30,6 +30,8 @@ EVIDENCE_COLUMNS = {"image_id": "int64", "caption_index": "int64", "caption": "s
 OWN_COLUMNS = {
     "group": "str",  # images of one group never straddle a split, as frames of a clip
     "split": "str",  # the split that the images came with; '' for images outside the splits
+    "clip": "str",  # of a frame: its clip's path below the root, quoted; '' for photographs. A clip has one group
+    "second": "float64",  # of a frame: when it is shown, from the clip's first frame on
 }
 PARTS = ("drawn", "extended")
 OWN = "own:"  # how the url of an own image starts; its path below the root follows, quoted

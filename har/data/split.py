@@ -18,7 +18,7 @@ from har.core.readers import read_table
 
 SPLITS = ("train", "validation", "test", "extended")
 SPLIT_COLUMNS = {"image_id": "int64", "label": "str", "split": "str"}
-OWN_COLUMNS = {"group": "str"}  # where images belong together, as frames of a clip
+OWN_COLUMNS = {"group": "str", "clip": "str"}  # where images belong together, or are frames of clips
 MODES = ("stratified", "unstratified")
 
 
@@ -59,14 +59,14 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     fractions as far as groups allow. Where it has a column `split`, images came with theirs and keep it; without a
     validation image among them, validation is drawn from train.
 
-    Returns image_id, label, split (and group where there are any), sorted by image_id. Raises HarError for bad
+    Returns image_id, label, split (and group and clip where there are any), sorted by image_id. Raises HarError for bad
     fractions, an unknown mode or duplicate images.
     """
     if mode not in MODES:
         raise HarError(f"split.mode: {mode!r} is not one of {', '.join(MODES)}")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise HarError(f"split.seed: {seed!r} is not a whole number from 0 to 2**32 - 1")
-    own = [name for name in ("group", "split") if name in manifest.columns and (manifest[name] != "").any()]
+    own = [name for name in ("group", "clip", "split") if name in manifest.columns and (manifest[name] != "").any()]
     named = [name for name in ("url",) if name in manifest.columns]
     frame = manifest[["image_id", "label", "part", *own, *named]].sort_values("image_id", ignore_index=True)
     twice = frame["image_id"][frame["image_id"].duplicated()]
@@ -78,7 +78,7 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
         frame["split"] = "extended"
         frame.loc[drawn.index, "split"] = _own_split(drawn, fractions, mode, seed)
         require_whole(frame, "split")
-        return frame[[*SPLIT_COLUMNS, *(name for name in own if name == "group")]]
+        return frame[[*SPLIT_COLUMNS, *(name for name in own if name in OWN_COLUMNS)]]
     sizes = split_sizes(len(drawn), fractions)
     frame["split"] = "extended"
     frame.loc[drawn.index, "split"] = _cut(drawn, sizes, mode, seed)
@@ -170,7 +170,7 @@ def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> N
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write image_id, label, split, and group where there are any, as CSV, atomically."""
+    """Write image_id, label, split, and group and clip where there are any, as CSV, atomically."""
     write_csv(path, frame[[*SPLIT_COLUMNS, *(name for name in OWN_COLUMNS if name in frame.columns)]])
 
 

@@ -7,7 +7,7 @@ tie).
 Intervals come from the images: the bootstrap draws images, each with all its runs, because runs on the same
 images share their luck with these images and say nothing about others (Field & Welsh 2007, cluster
 bootstrap). Where a further column `group` says that images belong together, as frames of a clip, whole groups are
-drawn, for the same reason.
+drawn, for the same reason. A column `clip` names the clip that an image is a frame of.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def validate_predictions(
     expected = KEYS + [f"p_{name}" for name in (classes or found)]
     if missing := [name for name in expected if name not in frame.columns]:
         refuse(f"column {missing[0]!r} is missing, expected {', '.join(expected)}")
-    if unknown := [name for name in frame.columns if name not in (*expected, "group")]:
+    if unknown := [name for name in frame.columns if name not in (*expected, "group", "clip")]:
         refuse(f"column {unknown[0]!r} is unknown, expected {', '.join(expected)}")
     if classes is not None and found != tuple(classes):
         refuse(f"classes are {', '.join(found)}, expected {', '.join(classes)} in order")

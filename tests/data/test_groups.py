@@ -15,7 +15,7 @@ from har.core.errors import HarError
 from har.data.groups import assign_folds, group_codes, inner_folds, require_whole, split_groups, with_groups
 from har.data.split import read_split, split, write_split
 from har.evaluation.metrics import cells
-from har.evaluation.predictions import read_predictions, write_predictions
+from har.evaluation.predictions import predictions_frame, read_predictions, write_predictions
 from har.evaluation.summary import summarise
 from har.studies.cross_validation.fit import assign_folds as repeated
 from har.training.refit import hold_out
@@ -223,3 +223,17 @@ def test_predictions_carry_groups_through_their_file(tmp_path):
     write_predictions(tmp_path / "p.parquet", found)
     assert cells(read_predictions(tmp_path / "p.parquet"), "test").units() == 2
     assert with_groups(frame, images.assign(group="")) is frame
+
+
+def test_the_clip_of_a_frame_goes_with_its_group_from_manifest_to_predictions(tmp_path):
+    images = frames(2, 8, 3, 0)
+    clips = images.assign(clip=images.group + "_c1", url="own:x")
+    found = split(clips, fractions=SHARES, mode="stratified", seed=0)
+    write_split(found, tmp_path / "split.csv")
+    found = read_split(tmp_path / "split.csv")
+    assert found["clip"].tolist() == clips.sort_values("image_id")["clip"].tolist()
+    frame = predictions_frame(found.image_id, found.label, found.split, np.full((len(found), 2), 0.5), ["c0", "c1"])
+    predictions = with_groups(with_groups(frame, found), found)
+    assert list(predictions.columns) == ["seed", "image_id", "split", "label", "group", "clip", "p_c0", "p_c1"]
+    write_predictions(tmp_path / "p.parquet", predictions)
+    assert read_predictions(tmp_path / "p.parquet")["clip"].tolist() == found["clip"].tolist()

@@ -60,7 +60,7 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
         person_area=0.0,
         **dict.fromkeys(("license", "persons", "captions_for_label", "captions_total"), 0),
     )
-    columns = MANIFEST_COLUMNS | OWN_COLUMNS
+    columns = MANIFEST_COLUMNS | {name: kind for name, kind in OWN_COLUMNS.items() if name in rows.columns}
     manifest, evidence = rows[list(columns)].astype(columns), pd.DataFrame(columns=list(EVIDENCE_COLUMNS))
     return Curation(manifest, evidence, funnel.frame())
 
