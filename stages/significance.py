@@ -1,15 +1,18 @@
 """What the predictions support: scores, classes, calibration, tests, pairs of models, the small test set, and how
 accuracy grows with the number of training images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pandas as pd
 from joblib import delayed
 
 from har.core.parallel import side_by_side
+from har.core.readers import read_json
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.evaluation.predictions import read_predictions
+from har.reporting.names import needs_boxes
 from har.reporting.paper import is_the_papers
 from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
@@ -48,11 +51,30 @@ def with_folds(context: Context, key: tuple[str, str], frame: pd.DataFrame) -> p
     return pd.concat([frame[frame.split != "validation"], read_predictions(path)], ignore_index=True)
 
 
+def recommended(folders: Iterable[Path]) -> str:
+    """The row of activity that `har predict` takes (har.models.registry.best): the lowest log loss out of fold on train
+    and validation, without person boxes; empty where no row has that."""
+    found = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("activity-*.json"))):
+        model, about = path.stem.removeprefix("activity-"), read_json(path, "what was fitted")
+        if "dev" in about and not needs_boxes(model):
+            found[model] = about["dev"]["log_loss"]
+    return min(found, key=found.get, default="")
+
+
 def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
     margin = context.profile.report.equivalence_margin
     papers = is_the_papers(context.profile.tasks["activity"])
+    best = recommended([context.data / "baselines", context.data / "ensembles"])
     found = significance_tables(
-        predictions, labels, header(context), **options, margin=margin, papers=papers, protocol=context.protocol
+        predictions,
+        labels,
+        header(context),
+        **options,
+        margin=margin,
+        papers=papers,
+        protocol=context.protocol,
+        recommended=best,
     )
     write_tables(found, context.reports / "significance")
 

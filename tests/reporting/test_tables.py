@@ -63,9 +63,9 @@ def built(predictions):
     return significance_tables(predictions, LABELS, "profile test", RESAMPLES)
 
 
-def build(predictions):
+def build(predictions, **options):
     """Tables from few or degenerate predictions; each must be free of NaN."""
-    tables = significance_tables(predictions, LABELS, "profile test", 100)
+    tables = significance_tables(predictions, LABELS, "profile test", 100, **options)
     for table in tables.values():
         sound(table)
     return tables
@@ -213,6 +213,14 @@ def test_claims_are_the_protocols_comparisons(built, predictions):
     assert row["difference"] == pytest.approx(row["score_a"] - row["score_b"], abs=2e-6)
     assert row["p"] < 0.05
     assert row["verdict"] == "better"
+
+
+def test_the_recommended_row_is_in_the_family(predictions):
+    found = predictions | {("activity", "probe_clip"): simulate("activity", 1, 5, runs=1),
+                           ("activity", "ensemble_mine"): simulate("activity", 4, 6, runs=1)}  # fmt: skip
+    rows = build(found, recommended="ensemble_mine")["claims"].frame
+    assert list(zip(rows.a, rows.b, strict=True))[::2] == [("clip", "probe_clip"), ("ensemble_mine", "probe_clip")]
+    assert len(build(found, recommended="probe_clip")["claims"].frame) == 2  # no model against itself
 
 
 def test_the_order_of_rows_changes_nothing(few):

@@ -38,11 +38,14 @@ class Evidence:
     seed: int
     papers: bool
     protocol: str
+    recommended: str
 
 
 # One more table is one more entry; har.reporting.contents.SECTIONS says where results show it.
 TABLES: list[Callable[[Evidence], Table | None]] = [
-    lambda of: claims_table(of.scored, of.validated, of.header, of.level, of.margin, of.seed, of.protocol),
+    lambda of: claims_table(
+        of.scored, of.validated, of.header, of.level, of.margin, of.seed, of.protocol, of.recommended
+    ),
     lambda of: scores_table(of.scored, of.shares, of.header, of.level),
     lambda of: per_class_table(of.scored, of.header, of.level),
     lambda of: calibration_table(of.scored, of.validated, of.header),
@@ -62,6 +65,7 @@ def significance_tables(
     margin: float = 0.05,
     papers: bool = True,
     protocol: str = "",
+    recommended: str = "",
 ) -> dict[str, Table]:
     """Every table by name: claims (where its models were made), scores, per_class, calibration, tests, pairs,
     small_test.
@@ -74,6 +78,7 @@ def significance_tables(
         margin: a difference below it is of no importance.
         papers: whether the paper's values stand beside its tests.
         protocol: whether the settings are those of docs/protocol.md, in words.
+        recommended: the row that `har predict` takes.
 
     Raises:
         HarError: no model has predictions on test or extended.
@@ -81,5 +86,5 @@ def significance_tables(
     found, shares, validated = scored(predictions, labels, resamples, seed, level)
     if not any(found.values()):
         raise HarError("significance: no model has predictions on test or extended")
-    of = Evidence(found, shares, validated, header, level, margin, seed, papers, protocol)
+    of = Evidence(found, shares, validated, header, level, margin, seed, papers, protocol, recommended)
     return {table.name: table for make in TABLES if (table := make(of))}
