@@ -9,14 +9,14 @@ from har.studies.ablation.fit import ablate as fit_variants
 from har.studies.ablation.fit import changes
 from har.studies.ablation.report import ablation_table, forest, scores
 from stages.lib.context import Context, stage
-from stages.lib.header import header
+from stages.lib.header import header, titled
 from stages.lib.recipes import variants
 from stages.lib.resumed import resumed
 
 
 @resumed
 def ablate(context: Context, *, keep: Path) -> None:
-    profile, out, name = context.profile, context.reports / "ablation", context.params.profile
+    profile, out = context.profile, context.reports / "ablation"
     settings, classes = profile.ablation, profile.tasks["activity"]
     models, left_out = profile.variants()
     split = read_split(context.data / "split.csv")
@@ -41,7 +41,7 @@ def ablate(context: Context, *, keep: Path) -> None:
     )
     table = ablation_table(rows, settings.reference, header(context), level, left_out)
     write_tables({table.name: table}, out)
-    forest(rows, settings.reference, out / "forest.png", f"Ablations, profile {name}", level)
+    forest(rows, settings.reference, out / "forest.svg", titled(context, "Ablations"), level)
     print(table.markdown())
 
 

@@ -9,6 +9,7 @@ from har.reporting.table import write_tables
 from har.reporting.tables.paper_tables import profile_header
 from har.studies import eda as look
 from stages.lib.context import Context, stage
+from stages.lib.header import titled
 
 
 def eda(context: Context) -> None:
@@ -24,11 +25,11 @@ def eda(context: Context) -> None:
         manifest,
         classes,
         lambda image_id: np.asarray(read(files[image_id], turn=turn)),
-        out / "figure1_examples.png",
-        f"Examples, profile {name}",
+        out / "figure1_examples.svg",
+        titled(context, "Examples, drawn at random"),
         seed=seed,
     )
-    look.figure_sizes(manifest, classes, out / "figure2_sizes.png", f"Image sizes, profile {name}")
+    look.figure_sizes(manifest, classes, out / "figure2_sizes.svg", titled(context, "width, height, aspect"))
     print(tables["table1"].markdown())
 
 

@@ -6,7 +6,6 @@ from har.core.files import write_parquet
 from har.core.parallel import side_by_side
 from har.data.coco.keypoints import read_visibility
 from har.data.manifest import read_evidence, read_manifest
-from har.data.sources import SOURCES
 from har.data.store import Store
 from har.reporting.table import write_tables
 from har.studies.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
@@ -14,12 +13,12 @@ from har.studies.error_analysis.factors import rate_table, trend_table, trends
 from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends
 from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
 from stages.lib.context import Context, stage
-from stages.lib.header import header
+from stages.lib.header import header, titled
 from stages.lib.results import trained
 
 
 def errors(context: Context) -> None:
-    profile, data, out, name = context.profile, context.data, context.reports / "errors", context.params.profile
+    profile, data, out = context.profile, context.data, context.reports / "errors"
     chosen, level, runs = profile.errors, profile.report.confidence, context.params.run.train.values()
     manifest = read_manifest(data / "manifest.csv")
     evidence = read_evidence(data / "evidence.csv")
@@ -39,19 +38,16 @@ def errors(context: Context) -> None:
     write_tables({table.name: table for table in tables}, out)
 
     store = Store(data / "store")
-    # drawn scenes lose little by a palette, and their figure is in git; photographs would, and theirs is not
-    colours = 256 if SOURCES[profile.data.source].drawn else None
     work = []
     for task in outcomes["task"].unique():
         models = [run.model for run in runs if run.task == task]
-        title, path = f"Failures, {task}, profile {name}", out / f"figure5_{task}.png"
-        work.append(
-            delayed(figure_failures)(outcomes, task, models, store.image, path, title, chosen.examples, colours)
-        )
-        title = f"What goes with errors, {task}, profile {name}"
-        work.append(delayed(figure_trends)(tests, task, out / f"factors_{task}.png", title, 1 - level))
-        title = f"Do models miss the same images? {task.capitalize()}, profile {name}"
-        work.append(delayed(figure_overlap)(pairs, task, out / f"overlap_{task}.png", title))
+        title, path = titled(context, f"Failures, {task}"), out / f"figure5_{task}.svg"
+        work.append(delayed(figure_failures)(outcomes, task, models, store.image, path, title, chosen.examples))
+    task = outcomes["task"].iloc[0]
+    title = titled(context, f"What goes with errors, {task}")
+    work.append(delayed(figure_trends)(tests, task, out / f"factors_{task}.svg", title, 1 - level))
+    title = titled(context, f"Do models miss the same images? {task.capitalize()}")
+    work.append(delayed(figure_overlap)(pairs, task, out / f"overlap_{task}.svg", title))
     for _ in side_by_side(profile.training, len(work))(work):
         pass
     for table in tables[len(FACTORS) :]:

@@ -19,13 +19,13 @@ from har.studies.explain.figures import choose_examples, figure_curves, figure_m
 from har.studies.explain.report import build_tables
 from har.training import embeddings
 from stages.lib.context import Context, stage
-from stages.lib.header import header
+from stages.lib.header import header, titled
 from stages.lib.resumed import resumed
 
 
 @resumed
 def explain(context: Context, *, keep: Path) -> None:
-    profile, data, name = context.profile, context.data, context.params.profile
+    profile, data = context.profile, context.data
     config, out = profile.explain, context.reports / "explain"
     split = read_split(data / "split.csv")
     records = read_records(data / "annotations/captions.json", data / "annotations/instances.json")
@@ -63,10 +63,11 @@ def explain(context: Context, *, keep: Path) -> None:
     }
     tables = build_tables(found, header(context), **options)
     write_tables(tables, out)
-    figure_curves(found, out / "curves.png", f"Deletion and insertion, profile {name}")
+    figure_curves(found, out / "curves.svg", titled(context, "Deletion and insertion of patches"))
     if examples := choose_examples(found, config.examples, config.seed):
         store = Store(data / "store")
-        figure_maps(found, examples, store.image, out / "figure4.png", f"What speaks for each class, profile {name}")
+        title = titled(context, "What speaks for each class")
+        figure_maps(found, examples, store.image, out / "figure4.svg", title)
     print(tables["differences"].markdown())
 
 

@@ -16,6 +16,7 @@ from har.reporting.figures import accuracy_overview, augmentation_study, confusi
 from har.reporting.names import model_name, split_name
 from har.reporting.paper import is_the_papers
 from stages.lib.context import Context, stage
+from stages.lib.header import titled
 from stages.lib.results import CURVES, augmented, trained
 
 
@@ -27,31 +28,30 @@ def figures(context: Context) -> None:
 
 def drawings(context: Context, every: dict) -> Iterator:
     """What is to be drawn; the tables beside it are written at once."""
-    profile, out, name = context.profile, context.reports / "figures", context.params.profile
+    profile, out = context.profile, context.reports / "figures"
     report = profile.report
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
     for task in context.params.run.tasks:
         mine = {model: frame for (t, model), frame in every.items() if t == task}
         shown = {model_name(m): f for m, f in mine.items() if m != "majority"}
-        for split in ("test", HELD_OUT):
-            if any(in_split(f, split).any() for f in shown.values()):
-                title = f"Confusion, {task}, {split_name(split)} images, profile {name}"
-                yield delayed(confusion_matrices)(shown, split, out / f"confusion_{task}_{split}.png", title)
+        if any(in_split(f, HELD_OUT).any() for f in shown.values()):
+            title = titled(context, f"Confusion, {task}, {split_name(HELD_OUT)} images")
+            yield delayed(confusion_matrices)(shown, HELD_OUT, out / f"confusion_{task}_{HELD_OUT}.svg", title)
         summaries = {m: summarise(f, ("test", HELD_OUT), **options) for m, f in mine.items()}
         yield delayed(accuracy_overview)(
             summaries,
-            out / f"accuracy_{task}.png",
-            f"Balanced accuracy, {task}, profile {name}",
+            out / f"accuracy_{task}.svg",
+            titled(context, f"Balanced accuracy, {task}"),
             len(profile.tasks[task]),
             report.confidence,
         )
     if ("posture", "vit") in every:
         one = {"ViT": every["posture", "vit"]}
-        title = f"Sitting or standing, test, profile {name}"
-        yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.png", title)
+        title = titled(context, "Sitting or standing, test images")
+        yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.svg", title)
     for run, what in context.params.run.train.items():
         curves = read_csv(context.data / "models" / run / CURVES, "the curves of a training", text=False)
-        yield delayed(learning_curves)(curves, out / f"curves_{run}.png", f"{run}, profile {name}")
+        yield delayed(learning_curves)(curves, out / f"curves_{run}.svg", titled(context, run))
         # for `dvc plots show` and `dvc plots diff`
         losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()
         write_csv(context.data / "plots/losses" / f"{run}.csv", losses)
@@ -59,9 +59,9 @@ def drawings(context: Context, every: dict) -> Iterator:
         write_csv(context.data / "plots/confusion" / f"{run}.csv", guesses)
     if context.params.run.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
-        title = f"Augmentation of CNN_base, profile {name}"
+        title = titled(context, "Augmentation of CNN_base")
         papers = is_the_papers(profile.tasks["activity"])
-        yield delayed(augmentation_study)(policies, out / "augmentation.png", title, report.confidence, papers)
+        yield delayed(augmentation_study)(policies, out / "augmentation.svg", title, report.confidence, papers)
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,13 +19,13 @@ from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, Z
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
 from stages.lib.context import Context, stage
-from stages.lib.header import header
+from stages.lib.header import header, titled
 from stages.lib.resumed import resumed
 
 
 @resumed
 def masking(context: Context, *, keep: Path) -> None:
-    profile, name, data = context.profile, context.params.profile, context.data
+    profile, data = context.profile, context.data
     config, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     images = choose_images(split, classes, config.images, config.seed)
     drawing = Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes, config.fills)
@@ -46,7 +46,7 @@ def masking(context: Context, *, keep: Path) -> None:
     level, out = profile.report.confidence, context.reports / "masking"
     work = [
         delayed(tables)(context, predictions, drawing),
-        delayed(draw)(predictions, drawing, out, name, level=level),
+        delayed(draw)(predictions, drawing, out, titled(context, ""), level=level),
         *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
     for _ in side_by_side(profile.training, len(work))(work):

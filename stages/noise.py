@@ -21,7 +21,7 @@ from har.studies.noise.report import build_tables, draw
 from har.studies.noise.select import study
 from har.training import embeddings
 from stages.lib.context import Context, stage
-from stages.lib.header import header
+from stages.lib.header import header, titled
 from stages.lib.resumed import resumed
 
 
@@ -61,8 +61,8 @@ def noise(context: Context, *, keep: Path) -> None:
         write_csv(out / "labels.csv", labels)
         tables["labels"] = label_table(labels, folder.name, config.labels.draws, header(context), report.confidence)
     write_tables(tables, reports)
-    title = f"Class-specific noise, profile {context.params.profile}"
-    draw(found, classes, masks.shares, reports / "noise.png", title, report.confidence)
+    title = titled(context, "Class-specific noise")
+    draw(found, classes, masks.shares, reports / "noise.svg", title, report.confidence)
     print(tables["noise"].markdown())
 
 

@@ -18,7 +18,7 @@ from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context, stage
-from stages.lib.header import header
+from stages.lib.header import header, titled
 from stages.lib.results import trained
 
 
@@ -31,12 +31,12 @@ def significance(context: Context) -> None:
     }
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     labels = read_manifest(context.data / "manifest.csv").label.tolist()
-    title = f"Reliability, profile {context.params.profile}"
+    title = titled(context, "Reliability: are models right as often as they are sure?")
     work = [
         delayed(tables)(
             context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels, options
         ),
-        delayed(reliability_figure)(predictions, out / "reliability.png", title, **options),
+        delayed(reliability_figure)(predictions, out / "reliability.svg", title, **options),
         delayed(learning_curve)(context, predictions, options),
     ]
     for _ in side_by_side(profile.training, len(work))(work):
@@ -84,9 +84,9 @@ def learning_curve(context: Context, predictions: Mapping, options: dict) -> Non
     curve = read_curve(context.data / "learning_curve.parquet")
     train = int((read_split(context.data / "split.csv").split == "train").sum())
     points = scores(with_all_of_train(curve, predictions, train), **options)
-    title = f"Accuracy against training images, profile {context.params.profile}"
+    title = titled(context, "Accuracy against training images")
     classes = len(context.profile.tasks["activity"])
-    draw_curve(points, context.reports / "significance/learning_curve.png", title, classes, options["level"])
+    draw_curve(points, context.reports / "significance/learning_curve.svg", title, classes, options["level"])
     table = curve_table(points, header(context), options["level"])
     write_tables({table.name: table}, context.reports / "significance")
 

@@ -19,7 +19,7 @@ def simulate(context: Context) -> None:
     many, half = (f"{header}{count:,} experiments" for count in (params.experiments, params.experiments // 2))
     tables = (coverage_table(covered, many), rejection_table(rejected, many), families_table(together, half))
     write_tables({table.name: table for table in tables}, REPORTS, html=False)
-    simulation_figure(covered, rejected, REPORTS / "simulation.png")
+    simulation_figure(covered, rejected, REPORTS / "simulation.svg")
     for table in tables:
         print(table.markdown())
 

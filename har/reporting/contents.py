@@ -14,7 +14,7 @@ SECTIONS = {
         "",
         [
             (
-                "figures/accuracy_activity.png",
+                "figures/accuracy_activity.svg",
                 "Balanced accuracy, three activities",
                 "Balanced accuracy with its interval for each model on the held-out and the test images; the figures "
                 "are in Table 7.",
@@ -30,18 +30,18 @@ SECTIONS = {
             "eda/table1.md",
             *(f"tables/table{i}.md" for i in range(2, 8)),
             (
-                "figures/augmentation.png",
+                "figures/augmentation.svg",
                 "Augmentation of CNN_base",
                 "Validation accuracy of each augmentation policy beside the paper's; the figures are in Table 3.",
             ),
             (
-                "figures/accuracy_posture.png",
+                "figures/accuracy_posture.svg",
                 "Balanced accuracy, sitting or standing",
                 "Balanced accuracy with its interval for each model, sitting against standing; the figures are "
                 "in Table 5.",
             ),
             (
-                "figures/figure3_vit_posture.png",
+                "figures/figure3_vit_posture.svg",
                 "Figure 3. Confusion of the binary ViT",
                 "Confusion matrix of ViT on the test images, sitting against standing.",
             ),
@@ -57,7 +57,7 @@ SECTIONS = {
             "significance/per_class.md",
             "significance/calibration.md",
             (
-                "significance/reliability.png",
+                "significance/reliability.svg",
                 "Reliability",
                 "Accuracy against confidence for each model; the calibration table has the errors as figures.",
             ),
@@ -70,7 +70,7 @@ SECTIONS = {
             "cross_validation/pairs.md",
             "significance/learning_curve.md",
             (
-                "significance/learning_curve.png",
+                "significance/learning_curve.svg",
                 "Accuracy against training images",
                 "A line for each model with its interval; the figures are in the table above.",
             ),
@@ -85,7 +85,7 @@ SECTIONS = {
         [
             "ablation/ablation.md",
             (
-                "ablation/forest.png",
+                "ablation/forest.svg",
                 "Difference from the reference",
                 "Accuracy of each variant minus the reference's, with intervals; the figures are in the table above.",
             ),
@@ -97,13 +97,13 @@ SECTIONS = {
         "[number of people](errors/by_persons.md), [joints labelled](errors/by_labelled_joints.md).",
         [
             (
-                "errors/figure5_activity.png",
+                "errors/figure5_activity.svg",
                 "Figure 5. Failures, three activities",
                 "For each trained model the images that it gets wrong, the most confident first, with the true and the "
                 "predicted class; the gallery shows each of them.",
             ),
             (
-                "errors/factors_activity.png",
+                "errors/factors_activity.svg",
                 "Errors and what an image is like, three activities",
                 "Share of errors of each model by person size, occlusion, overlap and agreement of captions; the "
                 "figures are in the tables below.",
@@ -111,13 +111,13 @@ SECTIONS = {
             *(f"errors/{name}.md" for name in ("factors", "by_person_size", "by_hidden_joints", "by_overlap")),
             *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
             (
-                "errors/overlap_activity.png",
+                "errors/overlap_activity.svg",
                 "Do models miss the same images? Three activities",
                 "Agreement of errors for each pair of models as a heat map; the figures are in the table below.",
             ),
             "errors/error_overlap.md",
             (
-                "errors/figure5_posture.png",
+                "errors/figure5_posture.svg",
                 "Failures, sitting or standing",
                 "As Figure 5, for the models that tell sitting from standing.",
             ),
@@ -129,13 +129,13 @@ SECTIONS = {
             "explain/differences.md",
             "explain/scores.md",
             (
-                "explain/curves.png",
+                "explain/curves.svg",
                 "Deletion and insertion of patches",
                 "Probability of the predicted class while the most relevant patches are removed or shown first; the "
                 "areas under the curves are in the tables above.",
             ),
             (
-                "explain/figure4.png",
+                "explain/figure4.svg",
                 "Figure 4. What speaks for each class, test images drawn at random. The brighter, the more relevant; "
                 "beside each class its probability, framed the predicted one",
                 "Test images, each beside its relevance maps for the three classes; the gallery draws them for every "
@@ -148,7 +148,7 @@ SECTIONS = {
         [
             "masking/masking.md",
             (
-                "masking/curves.png",
+                "masking/curves.svg",
                 "Accuracy against the share that is black",
                 "A curve for each model and kind of mask; the areas under them are in the table above.",
             ),
@@ -156,7 +156,7 @@ SECTIONS = {
             "masking/context.md",
             "masking/elsewhere.md",
             (
-                "masking/context.png",
+                "masking/context.svg",
                 "The person alone, the context alone",
                 "Accuracy of each model on the whole image, on the person alone and on the context alone; the figures "
                 "are in the table above.",
@@ -165,7 +165,7 @@ SECTIONS = {
             "masking/classes.md",
             "noise/noise.md",
             (
-                "noise/noise.png",
+                "noise/noise.svg",
                 "Class-specific noise and what it is compared with",
                 "Accuracy with and without masks for each way to learn the noise; the figures are in the tables.",
             ),
@@ -184,12 +184,12 @@ SECTIONS = {
             "audit/visible.md",
             "eda/size_tests.md",
             (
-                "eda/figure1_examples.png",
+                "eda/figure1_examples.svg",
                 "Figure 1. Examples, drawn at random",
                 "A row of photographs for each class, drawn at random from the training, validation and test images.",
             ),
             (
-                "eda/figure2_sizes.png",
+                "eda/figure2_sizes.svg",
                 "Figure 2. Image sizes",
                 "Width against height, box plots of both and the histogram of aspect ratios, by class; the means are "
                 "in Table 1.",
@@ -240,7 +240,7 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
         figures = [part if isinstance(part, str) else figure(*part) for part in _listed(root, parts)]
         found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
     named = {path_of(part) for section in found for part in section.parts}
-    others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.png"))
+    others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.svg"))
     rest = [figure(path, caption(path)) for path in others if path not in named]
     found.append(Section("More figures", "", rest))
     return [section for section in found if section.parts]

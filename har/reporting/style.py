@@ -1,7 +1,8 @@
-"""How every figure looks."""
+"""How every figure looks: SVG with its text as text, in light and dark, and what a colour means."""
 
+import base64
 import io
-import sys
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,32 +10,54 @@ from functools import cache
 from pathlib import Path
 
 from matplotlib import style
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from PIL import Image
 
-from har.core.files import write_bytes
+from har.core.files import write_text
 
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
-GREY, INK = "#8A8A8A", "#222222"
-CLASS_COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY)
+# Each on paper and, in a reader's dark mode, on black: at least 3 : 1 on both. Hues stand for classes (as in page.css)
+# or, in SERIES, for the methods that a figure compares; ink for held-out images, grey for the smaller split beside
+# them; green for right, red for wrong.
+PAPER, INK, GREY, RULE, RIGHT, WRONG = "#ffffff", "#222222", "#757575", "#e4e4e4", "#1a6b45", "#a4341c"
+CLASS_COLOURS = ("#0072b2", "#b87700", "#00875f", "#d55e00", "#b85f93", "#2b87c3")
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P")
-DPI = 150
+SERIES = ("#332288", "#8a6d00", "#0f7d74", "#882255", "#5c5c8a", "#b3446c")
+DARK = {
+    PAPER: "#1d1f21", INK: "#e8e6e1", GREY: "#9a9a9a", RULE: "#35383b", RIGHT: "#74c99a", WRONG: "#f0937c",
+    **dict(zip(CLASS_COLOURS, ("#4aa8e0", "#e8a53a", "#3cc39a", "#ee8a4a", "#d993bb", "#8ccaf2"), strict=True)),
+    **dict(zip(SERIES, ("#a79df0", "#d6b94a", "#57c4b8", "#e08ab0", "#b9b9dd", "#f08fb4"), strict=True)),
+}  # fmt: skip
+ON_PICTURE = "#f5f5f5"  # the same in both modes, as is black
+FONT = "DejaVu Sans"  # comes with matplotlib, so figures are measured alike everywhere; Verdana is as wide
+MANY = 5_000  # points that are drawn as a picture
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "svg.fonttype": "none",
+    "svg.hashsalt": "har",
     "text.parse_math": False,  # a name may hold dollar signs
-    "font.size": 9,
-    "axes.titlesize": 10,
+    "font.size": 9,  # 12 px where a figure is shown in its own size
+    "axes.titlesize": 9,
     "axes.titlelocation": "left",
-    "figure.titlesize": 11,
+    "figure.titlesize": 10,
+    "legend.fontsize": 9,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": PAPER,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
     "axes.axisbelow": True,
-    "grid.color": "#E4E4E4",
+    "grid.color": RULE,
     "legend.frameon": False,
 }
 
-# Tried in turn for characters that the first font lacks.
+# For the width of characters that the first font lacks; a reader's own fonts draw them.
 FURTHER_FONTS = (
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC",
     "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS",
@@ -45,39 +68,56 @@ FURTHER_FONTS = (
 def _families() -> list[str]:
     """matplotlib's own font, then those of this machine that have what it lacks."""
     names = {font.name for font in fontManager.ttflist}
-    return [STYLE["font.family"], *(name for name in FURTHER_FONTS if name in names)]
+    return [FONT, *(name for name in FURTHER_FONTS if name in names)]
 
 
-@cache
-def _tell_of_boxes() -> None:
-    told = f"figures: no font here has all characters of a name, boxes stand for them; install {FURTHER_FONTS[0]}"
-    print(told, file=sys.stderr)
+def tints(colour: str, below: str | None = None) -> LinearSegmentedColormap:
+    """From nothing to as much of `colour` as ink is read on, in both modes; of `below` where values are negative."""
+    ends = [(below, 0.55), (below, 0.0), (colour, 0.0), (colour, 0.55)] if below else [(colour, 0.0), (colour, 0.55)]
+    places = [0, 0.5, 0.5, 1] if below else [0, 1]
+    return LinearSegmentedColormap.from_list("tints", list(zip(places, ends, strict=True)), N=24)
 
 
 @contextmanager
 def drawing(
-    path: Path | str, width: float, height: float, layout: str | None = "constrained", colours: int | None = None
+    path: Path | str, title: str, width: float, height: float, layout: str | None = "constrained"
 ) -> Iterator[Figure]:
-    """An empty figure of `width` x `height` inches; written to `path`, atomically, when the block ends well. `colours`
-    (at most 256) writes it with a palette, a quarter of the size where it shows many pictures of few colours.
-
-    The user's matplotlibrc has no say, and the file carries no software version.
-    """
-    with style.context(["default", STYLE | {"font.family": _families()}]):
+    """An empty figure of `width` x `height` inches under its title; written to `path`, atomically, when the block ends
+    well. The same data give the same bytes; the user's matplotlibrc has no say."""
+    with style.context(["default", STYLE | {"font.family": _families()}]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*missing from")
         figure = Figure(figsize=(width, height), layout=layout)
+        figure.suptitle(title, x=0.01, ha="left")
         yield figure
-        buffer = io.BytesIO()
-        with warnings.catch_warnings(record=True) as caught:
-            figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    for one in caught:
-        if "missing from" in str(one.message):
-            _tell_of_boxes()
-        else:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    if colours is not None:
-        from PIL import Image
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", dpi=150, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = re.sub(f"'{FONT}'[^;\"]*", f"'{FONT}', Verdana, sans-serif", buffer.getvalue())
+    svg = re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _smaller, svg)
+    write_text(path, svg.replace("<defs>", f"<defs>\n  <style>{_dark()}</style>", 1))
 
-        picture = Image.open(buffer).convert("RGB").quantize(colours)
-        buffer = io.BytesIO()
-        picture.save(buffer, format="PNG", optimize=True)
-    write_bytes(path, buffer.getvalue())
+
+def _smaller(picture: re.Match) -> str:
+    """A picture without transparency as JPEG: a fifth of its size."""
+    image = Image.open(io.BytesIO(base64.b64decode(picture[1])))
+    if image.convert("RGBA").getextrema()[3][0] < 255:
+        return picture[0]
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+@cache
+def _dark() -> str:
+    rules = (
+        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height in CSS pixels of a figure that `drawing` wrote."""
+    with path.open(encoding="utf-8") as file:
+        width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', file.read(2_000)).groups()
+    return round(float(width) * 4 / 3), round(float(height) * 4 / 3)

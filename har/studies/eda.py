@@ -17,7 +17,7 @@ from har.evaluation.anova import kruskal_wallis
 from har.evaluation.multiple import holm
 from har.reporting.names import class_name
 from har.reporting.paper import ClassSize
-from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, drawing
+from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, INK, MANY, ON_PICTURE, PAPER, drawing
 from har.reporting.table import Column, Table, count, number, p_value, percent
 from har.reporting.tables.columns import class_text
 
@@ -150,12 +150,11 @@ def figure_examples(
     for label, row in images.items():  # all of a row as high as makes them fill the width together
         aspects = sum(image.shape[1] / image.shape[0] for image in row)
         heights[label] = min(tallest, (width - gap * (len(row) + 1)) / aspects)
-    total = 0.4 + sum(heights.values()) + header * len(images) + gap
-    with drawing(path, width, total, layout=None) as figure:
-        figure.text(gap / width, 1 - 0.1 / total, title, va="top", fontsize=11)
-        top = total - 0.4
+    top = total = 0.5 + sum(heights.values()) + header * len(images) + gap
+    with drawing(path, title, width, total, layout=None) as figure:
+        top -= 0.5
         for label, row in images.items():
-            figure.text(gap / width, (top - 0.06) / total, class_name(label), va="top", fontsize=9)
+            figure.text(gap / width, (top - 0.06) / total, class_name(label), va="top")
             top -= header + heights[label]
             left = gap
             for image, image_id in zip(row, chosen[label], strict=True):
@@ -173,8 +172,7 @@ def figure_examples(
                     0.03,
                     str(image_id),
                     transform=axis.transAxes,
-                    fontsize=6,
-                    color="white",
+                    color=ON_PICTURE,
                     bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0},
                 )
                 left += across + gap
@@ -184,18 +182,17 @@ def figure_sizes(manifest: pd.DataFrame, classes: Sequence[str], path: Path | st
     """Figure 2: width against height, box plots of both, and the histogram of the aspect ratio, by class."""
     frame = sizes(manifest, classes)
     groups = [frame[frame["label"] == label] for label in classes]
-    with drawing(path, 7.2, 6.0) as figure:
+    with drawing(path, f"{len(frame)} images: {title}", 7.2, 6.4) as figure:
         axes = figure.subplots(2, 2)
-        _scatter(axes[0, 0], groups, classes)
+        _scatter(axes[0, 0], frame, groups, classes)
         _aspect(axes[0, 1], frame, groups, classes)
         for axis, measure in zip(axes[1], ("width", "height"), strict=True):
             _boxes(axis, groups, classes, measure)
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(classes)))
-        figure.suptitle(f"{title} ({len(frame)} images)", x=0.01, ha="left")
+        figure.legend(handles, labels, markerscale=2, loc="outside lower center", ncols=min(3, len(classes)))
 
 
-def _scatter(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
+def _scatter(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
     # most photographs are 640 wide or 640 high and would hide each other: spread them by up to 6 pixels
     random = np.random.default_rng(0)
     for place, (label, group) in enumerate(zip(classes, groups, strict=True)):
@@ -209,6 +206,7 @@ def _scatter(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str]) -> 
             color=CLASS_COLOURS[place % 6],
             marker=CLASS_MARKERS[place % 6],
             label=f"{class_name(label)} ({len(group)})",
+            rasterized=len(frame) > MANY,
         )
     axis.set(title="Size (points spread by up to 6 px)", xlabel="width (px)", ylabel="height (px)")
     axis.grid()
@@ -222,13 +220,13 @@ def _aspect(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes
         bins=edges,
         stacked=True,
         linewidth=0.4,
-        edgecolor="white",
+        edgecolor=PAPER,
         color=[CLASS_COLOURS[place % 6] for place in range(len(classes))],
     )
     for ratio, name in ((3 / 4, "3:4"), (1, "1:1"), (4 / 3, "4:3")):
         if edges[0] <= ratio <= edges[-1]:
-            axis.axvline(ratio, color="#222222", linestyle=":", linewidth=1)
-            axis.text(ratio, 1.0, name, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=7)
+            axis.axvline(ratio, color=INK, linestyle=":", linewidth=1)
+            axis.text(ratio, 1.0, name, transform=axis.get_xaxis_transform(), ha="center", va="bottom")
     axis.set_title("Aspect ratio (classes stacked)", pad=12)
     axis.set(xlabel="width / height", ylabel="images")
     axis.grid(axis="y")
@@ -242,9 +240,9 @@ def _boxes(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str], measu
         patch_artist=True,
         showmeans=True,
         tick_labels=[class_name(label).replace(" / ", "/\n") for label in classes],
-        medianprops={"color": "black", "linewidth": 1.4},
-        flierprops={"markersize": 3, "alpha": 0.5},
-        meanprops={"marker": "D", "markersize": 4, "markerfacecolor": "white", "markeredgecolor": "black"},
+        medianprops={"color": INK, "linewidth": 1.4},
+        flierprops={"markersize": 3, "markeredgecolor": INK, "alpha": 0.5},
+        meanprops={"marker": "D", "markersize": 4, "markerfacecolor": PAPER, "markeredgecolor": INK},
     )
     # names of many classes side by side would cover each other
     axis.tick_params(axis="x", rotation=90 if len(classes) > 4 else 0)

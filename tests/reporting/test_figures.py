@@ -1,18 +1,20 @@
 """Figures: the same data give the same bytes, what is not there is named."""
 
+import re
 import subprocess
 import sys
+from html import escape
+from importlib import resources
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from har.core.errors import HarError
 from har.evaluation.predictions import predictions_frame
 from har.evaluation.summary import summarise
 from har.reporting import figures
-from har.reporting.style import drawing
+from har.reporting.style import CLASS_COLOURS, DARK, PAPER, RIGHT, RULE, WRONG, drawing, size_of
 
 CLASSES = ("sitting", "standing")
 
@@ -63,26 +65,26 @@ DRAW = {
 
 @pytest.mark.parametrize("name", DRAW)
 def test_same_data_same_bytes(name, tmp_path):
-    for copy in ("a.png", "b.png"):
+    for copy in ("a.svg", "b.svg"):
         DRAW[name](tmp_path / copy)
-    data = (tmp_path / "a.png").read_bytes()
-    assert data == (tmp_path / "b.png").read_bytes()
-    assert b"Software" not in data
-    assert 400 <= Image.open(tmp_path / "a.png").width <= 1600
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    data = (tmp_path / "a.svg").read_bytes()
+    assert data == (tmp_path / "b.svg").read_bytes()
+    assert b"matplotlib.org" not in data
+    assert 400 <= size_of(tmp_path / "a.svg")[0] <= 960  # the page's column: text in its own size
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.svg", "b.svg"]
 
 
 def test_a_readers_matplotlibrc_has_no_say(tmp_path):
     import matplotlib
 
-    DRAW["curves"](tmp_path / "a.png")
+    DRAW["curves"](tmp_path / "a.svg")
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black", "savefig.dpi": 10}):
-        DRAW["curves"](tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+        DRAW["curves"](tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
 def test_nothing_to_draw_is_told(tmp_path):
-    path = tmp_path / "x.png"
+    path = tmp_path / "x.svg"
     with pytest.raises(HarError, match="split 'extended'"):
         figures.confusion_matrices({"ViT": simulate(1)}, "extended", path, "")
     with pytest.raises(HarError, match="'validation_loss' is missing"):
@@ -105,13 +107,30 @@ def test_drawing_a_figure_does_not_pay_for_torch():
     assert done.stdout.strip() == "[]"
 
 
-def test_names_of_any_kind_are_drawn_with_one_line_at_most(tmp_path, capsys, recwarn):
-    """Dollar signs are no mathematics, and characters that no font has are told once."""
+def test_names_of_any_kind_are_drawn_as_text(tmp_path, capsys, recwarn):
+    """Dollar signs are no mathematics; a reader's own fonts have what ours lack."""
     names = ["$x$", "$", "坐着", "站立", "🚶", "a_b^c", "\\frac", "<b>"]
     for place in range(2):
-        with drawing(tmp_path / f"{place}.png", 4, 2) as figure:
+        with drawing(tmp_path / f"{place}.svg", "title", 4, 2) as figure:
             axis = figure.subplots()
             axis.set_yticks(range(len(names)), names)
             axis.set_title(" ".join(names))
-    assert not [one for one in recwarn if "missing from" in str(one.message)]
-    assert capsys.readouterr().err.count("\n") <= 1
+    assert not recwarn
+    assert not capsys.readouterr().err
+    assert all(f">{escape(name)}<" in (tmp_path / "0.svg").read_text(encoding="utf-8") for name in names)
+
+
+def _luminance(colour):
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+
+def test_each_colour_is_seen_on_paper_and_in_the_dark_and_is_the_pages():
+    for light, dark in DARK.items():
+        for colour, ground in ((light, PAPER), (dark, DARK[PAPER])):
+            low, high = sorted(_luminance(one) for one in (colour, ground))
+            assert light in (PAPER, RULE) or (high + 0.05) / (low + 0.05) >= 3, (colour, ground)
+    css = (resources.files("har.reporting.page") / "static/page.css").read_text(encoding="utf-8")
+    names = {"raised": PAPER, "right": RIGHT, "wrong": WRONG} | {f"c{i}": one for i, one in enumerate(CLASS_COLOURS)}
+    for name, light in names.items():
+        assert re.findall(rf"--{name}: (#\w+)", css) == [light, DARK[light]], name

@@ -140,9 +140,9 @@ class TestPacking:
             gallery.plane(made[0].embeddings, [1000, 5])
 
     def test_figures_lead_to_their_images(self):
-        assert gallery.address("errors/figure5_activity.png") == "#images?split=held_out&task=activity&verdict=wrong"
+        assert gallery.address("errors/figure5_activity.svg") == "#images?split=held_out&task=activity&verdict=wrong"
         assert gallery.address("figures/confusion_activity_test.svg") == "#images?split=test&task=activity"
-        assert gallery.address("figures/augmentation.png") == ""
+        assert gallery.address("figures/augmentation.svg") == ""
 
     def test_images_carry_captions_licence_and_source(self, made):
         given, index = made
@@ -228,7 +228,7 @@ class TestMarkup:
             "[x](javascript:alert(1))",
         ):
             assert not re.search(r"<(script|img|iframe|a)\b", prose(text))
-        assert "<img" not in prose("![x](http://a.org/x.png)")
+        assert "<img" not in prose("![x](http://a.org/x.svg)")
 
     def test_a_table_in_prose_has_its_region(self):
         assert '<div class="table" role="region" tabindex="0"' in prose("| a | b |\n|---|---|\n| 1 | 2 |\n")
@@ -309,7 +309,7 @@ class TestSections:
     def test_absent_parts_are_left_out(self, tmp_path):
         found = {section.title: section.parts for section in sections_in(reports(tmp_path / "r"))}
         assert list(found) == ["Results", "The paper's tables", "Are the data what they claim?", "More figures"]
-        assert [path_of(part) for part in found["Results"]] == ["figures/accuracy_activity.png", "tables/summary.md"]
+        assert [path_of(part) for part in found["Results"]] == ["figures/accuracy_activity.svg", "tables/summary.md"]
         assert [part.caption for part in found["More figures"]] == [
             "Confusion matrices, activity, test images",
             "Losses and validation accuracy of each epoch, activity, CLIP",

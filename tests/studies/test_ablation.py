@@ -193,7 +193,7 @@ class TestReport:
         assert "Left out: text head (the same as full)." in text
 
     def test_the_figure_is_drawn_and_repeats_to_the_byte(self, rows, tmp_path):
-        for name in ("a.png", "b.png"):
+        for name in ("a.svg", "b.svg"):
             forest(rows, "full", tmp_path / name, "Ablations")
-        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-        forest([row for row in rows if row["variant"] == "full"], "full", tmp_path / "alone.png", "One variant")
+        assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+        forest([row for row in rows if row["variant"] == "full"], "full", tmp_path / "alone.svg", "One variant")

@@ -76,9 +76,9 @@ def test_figures_are_the_same_bytes_each_time(manifest, tmp_path):
         return Image.new("RGB", (int(size["width"]) // 8, int(size["height"]) // 8), (image_id, 90, 200))
 
     for name in ("a", "b"):
-        eda.figure_examples(manifest, CLASSES, load, tmp_path / f"1{name}.png", "Figure 1", per_class=2)
-        eda.figure_sizes(manifest, CLASSES, tmp_path / f"2{name}.png", "Figure 2")
+        eda.figure_examples(manifest, CLASSES, load, tmp_path / f"1{name}.svg", "Figure 1", per_class=2)
+        eda.figure_sizes(manifest, CLASSES, tmp_path / f"2{name}.svg", "Figure 2")
     for figure in "12":
-        assert (tmp_path / f"{figure}a.png").read_bytes() == (tmp_path / f"{figure}b.png").read_bytes()
-    eda.figure_sizes(manifest.assign(width=640, height=480), CLASSES, tmp_path / "one_size.png", "one size")
-    assert Image.open(tmp_path / "1a.png").width == 1080
+        assert (tmp_path / f"{figure}a.svg").read_bytes() == (tmp_path / f"{figure}b.svg").read_bytes()
+    eda.figure_sizes(manifest.assign(width=640, height=480), CLASSES, tmp_path / "one_size.svg", "one size")
+    assert (tmp_path / "1a.svg").read_text().count("data:image/jpeg") == 6

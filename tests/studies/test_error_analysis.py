@@ -389,15 +389,15 @@ class TestFigures:
             asked.append(image_id)
             return np.full((40, 60, 3), image_id, dtype=np.uint8)
 
-        for name in ("a.png", "b.png"):
-            figure_failures(outcomes, "activity", ["cnn_base", "clip"], load, tmp_path / name, "t", 6, colours=32)
-        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+        for name in ("a.svg", "b.svg"):
+            figure_failures(outcomes, "activity", ["cnn_base", "clip"], load, tmp_path / name, "t", 6)
+        assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
         shown = {i for model in ("cnn_base", "clip") for i in failure_cases(outcomes, "activity", model, 6)["image_id"]}
         assert set(asked) == shown
         assert len(asked) == 2 * len(shown)  # once a figure
-        figure_trends(trends(outcomes), "activity", tmp_path / "factors.png", "t")
-        figure_overlap(overlaps(outcomes), "activity", tmp_path / "overlap.png", "t")
-        assert (tmp_path / "overlap.png").read_bytes()[:4] == b"\x89PNG"
+        figure_trends(trends(outcomes), "activity", tmp_path / "factors.svg", "t")
+        figure_overlap(overlaps(outcomes), "activity", tmp_path / "overlap.svg", "t")
+        assert "κ of errors" in (tmp_path / "overlap.svg").read_text(encoding="utf-8")
 
 
 def perfect(predictions):
@@ -437,11 +437,11 @@ def test_degenerate_inputs_give_notes_and_no_nan(degenerate, predictions, tmp_pa
     outcomes = outcome_frame(degenerate(predictions), factors())
     tables = every_table(outcomes)
     sound(tables)
-    figure_trends(trends(outcomes), "activity", tmp_path / "a.png", "t")
-    figure_overlap(overlaps(outcomes), "activity", tmp_path / "b.png", "t")
+    figure_trends(trends(outcomes), "activity", tmp_path / "a.svg", "t")
+    figure_overlap(overlaps(outcomes), "activity", tmp_path / "b.svg", "t")
     models = list(outcomes["model"].unique())
     figure_failures(
-        outcomes, "activity", models[:1], lambda i: np.zeros((4, 4, 3), np.uint8), tmp_path / "c.png", "t", 2
+        outcomes, "activity", models[:1], lambda i: np.zeros((4, 4, 3), np.uint8), tmp_path / "c.svg", "t", 2
     )
     said = " ".join(table.markdown() for table in tables.values())
     expected = {

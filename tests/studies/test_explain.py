@@ -308,10 +308,10 @@ class TestFigures:
         examples = choose_examples(explained, 2)
         assert sorted(examples) == [5, 7]
         for name in ("a", "b"):
-            figure_maps(explained, examples, store.image, tmp_path / f"{name}-maps.png", "Maps")
-            figure_curves(explained, tmp_path / f"{name}-curves.png", "Curves")
+            figure_maps(explained, examples, store.image, tmp_path / f"{name}-maps.svg", "Maps")
+            figure_curves(explained, tmp_path / f"{name}-curves.svg", "Curves")
         for kind in ("maps", "curves"):
-            assert (tmp_path / f"a-{kind}.png").read_bytes() == (tmp_path / f"b-{kind}.png").read_bytes()
+            assert (tmp_path / f"a-{kind}.svg").read_bytes() == (tmp_path / f"b-{kind}.svg").read_bytes()
 
     def test_examples_go_through_the_classes_by_turns(self, explained):
         images = pd.DataFrame({"image_id": range(30), "split": "test", "label": np.repeat(CLASSES, 10)})
@@ -326,5 +326,5 @@ class TestFigures:
         assert choose_examples({}, 2) == []
 
     def test_photographs_of_coco_stay_out_of_git(self):
-        done = subprocess.run(["git", "check-ignore", "-q", "reports/coco/explain/figure4.png"], check=False)
+        done = subprocess.run(["git", "check-ignore", "-q", "reports/coco/explain/figure4.svg"], check=False)
         assert done.returncode == 0

@@ -269,7 +269,7 @@ class TestStudy:
         assert row.person_minus_context_blur == pytest.approx(row.crop_box - row["hide_box-blur"])
         assert set(tables["cues"].frame.condition) == {"hide_cues", "keep_cues", "hide_things"}
         draw(predictions, DRAWING, tmp_path, "test")
-        assert {p.name for p in tmp_path.iterdir()} == {"curves.png", "context.png"}
+        assert {p.name for p in tmp_path.iterdir()} == {"curves.svg", "context.svg"}
 
     def test_without_annotations_the_tables_say_so(self, predictions):
         bare = {name: found[~found.condition.str.contains("_")] for name, found in predictions.items()}

@@ -215,8 +215,8 @@ class TestReport:
         assert frame.chosen.sum() == 1
         for table in tables.values():
             assert "nan" not in table.markdown()
-        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.png", "Noise")
-        assert (tmp_path / "noise.png").stat().st_size > 1000
+        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.svg", "Noise")
+        assert (tmp_path / "noise.svg").stat().st_size > 1000
 
     def test_a_class_without_images_has_no_recall_and_stops_nothing(self, whole):
         few = {

@@ -282,10 +282,10 @@ def test_the_stage_writes_tables_and_the_same_figure_again(tmp_path, monkeypatch
     simulate.simulate(SimpleNamespace(params=SimpleNamespace(simulation=small)))
     folder = tmp_path / "reports" / "simulation"
     names = {f"{name}.{kind}" for name in ("coverage", "rejection", "families") for kind in ("csv", "md")}
-    names.add("simulation.png")
+    names.add("simulation.svg")
     assert {path.name for path in folder.iterdir()} == names
     assert "20 at n = 29" in (folder / "coverage.md").read_text()
-    first = {name: (folder / name).read_bytes() for name in names}
     covered, rejected = (pd.read_csv(folder / f"{name}.csv").to_dict("records") for name in ("coverage", "rejection"))
-    simulation_report.simulation_figure(covered, rejected, folder / "again.png")
-    assert (folder / "again.png").read_bytes() == first["simulation.png"]
+    for name in ("again.svg", "once_more.svg"):
+        simulation_report.simulation_figure(covered, rejected, folder / name)
+    assert (folder / "again.svg").read_bytes() == (folder / "once_more.svg").read_bytes()

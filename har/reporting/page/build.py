@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from PIL import Image
 
 from har.config.report import Page
 from har.core.files import write_bytes, write_text
@@ -26,6 +25,7 @@ from har.reporting.page.html import prose, render
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.scripts import packed, write_script
 from har.reporting.page.thumbnails import write_photographs
+from har.reporting.style import size_of
 
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
 DEVIATIONS = "Where we leave the paper, and why"
@@ -37,8 +37,8 @@ COPIED = (
 STRIP = 4  # images of each class at the top of the page
 # a drawing that tells its numbers takes the place of the picture: figure -> task, table
 CHARTS = {
-    "figures/accuracy_activity.png": ("activity", "tables/table7.csv"),
-    "figures/accuracy_posture.png": ("posture", "tables/table5.csv"),
+    "figures/accuracy_activity.svg": ("activity", "tables/table7.csv"),
+    "figures/accuracy_posture.svg": ("posture", "tables/table5.csv"),
 }
 
 
@@ -175,8 +175,7 @@ def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) ->
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
             return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption, source.printed)
-    with Image.open(reports / part.path) as picture:
-        width, height = picture.size
+    width, height = size_of(reports / part.path)
     return render("figure.html.jinja", figure=part, images=gallery.address(part.path), width=width, height=height)
 
 

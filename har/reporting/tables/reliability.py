@@ -9,13 +9,15 @@ import pandas as pd
 from har.core.errors import HarError
 from har.evaluation import calibration
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.metrics import cells
+from har.evaluation.metrics import cells, metrics_from_confusion
 from har.evaluation.predictions import HELD_OUT, in_split
 from har.evaluation.scored import Key, Scored
 from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
 from har.reporting.tables.columns import FIRST, every_scored, figures, first_values, triple
+
+PANELS = 8  # of the figure; the table has all models
 
 
 def calibration_table(
@@ -77,40 +79,40 @@ def reliability_figure(
     seed: int = 0,
     level: float = 0.95,
 ) -> None:
-    """Accuracy against confidence, a panel for each model on the held-out images; HarError if no model has
-    any."""
-    from har.reporting.style import BLUE, GREY, drawing
+    """Accuracy against confidence on the held-out images: the PANELS models of the first task with the highest
+    balanced accuracy, best first; HarError if no model has any."""
+    from har.reporting.style import GREY, INK, drawing
 
-    shown = {}
-    for key in sorted(predictions, key=lambda key: key[0]):  # task by task
-        frame = predictions[key]
-        if in_split(frame, HELD_OUT).any():
+    first = next(iter(predictions), ("", ""))[0]
+    every = {}
+    for (task, model), frame in predictions.items():
+        if task == first and in_split(frame, HELD_OUT).any():
             one = cells(frame, HELD_OUT)
-            del frame  # before the next one is read
-            shown[key] = len(one.truth), calibration.reliability(one, resamples, seed)
-            del one
-    if not shown:
+            every[model] = one, metrics_from_confusion(one.confusions())["balanced_accuracy"].mean()
+    if not every:
         raise HarError("reliability: no model has predictions on test or extended")
+    shown = sorted(every, key=lambda model: -every[model][1])[:PANELS]
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
-    with drawing(path, 1.9 * columns + 0.5, 1.95 * rows + 0.7) as figure:
+    with drawing(path, title, max(2.1 * columns + 0.5, 4.2), 2.3 * rows + 1.2) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-        for place, (axis, ((task, model), (n, found))) in enumerate(zip(axes, shown.items(), strict=False)):
+        for axis, model in zip(axes, shown, strict=False):
+            one, score = every[model]
+            found = calibration.reliability(one, resamples, seed)
             low, high = np.nanquantile(found["resampled"], [(1 - level) / 2, (1 + level) / 2], axis=0)
             axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
-            axis.vlines(found["confidence"], low, high, color=BLUE, linewidth=1.2, clip_on=False)
-            axis.plot(found["confidence"], found["accuracy"], "o", color=BLUE, markersize=3, clip_on=False)
-            axis.set_title(f"{model_name(model)}\n{task}, held out, n = {n:,}", fontsize=7.5)
+            axis.vlines(found["confidence"], low, high, color=INK, linewidth=1.2, clip_on=False)
+            axis.plot(found["confidence"], found["accuracy"], "o", color=INK, markersize=4, clip_on=False)
+            axis.set_title(f"{model_name(model)}\n{number(score, 2)}, n = {len(one.truth):,}", wrap=True)
             axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-            axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
-            axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"], fontsize=8)
-            if place % columns == 0:
-                axis.set_ylabel("accuracy", fontsize=8)
+            axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
+            axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
         for axis in axes[: len(shown)][-columns:]:  # the lowest of each column
             axis.tick_params(labelbottom=True)
+        figure.supylabel("accuracy")
         figure.supxlabel(
-            f"confidence (bins of equally many images; line: {level:.0%} interval over images)", fontsize=8
+            f"confidence (bins of equally many images; line: {level:.0%} interval over images)\n"
+            "Dotted: as right as it is sure. Above a panel: balanced accuracy, held-out images"
         )
-        figure.suptitle(title, x=0.01, ha="left")

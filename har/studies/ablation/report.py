@@ -12,7 +12,7 @@ from har.evaluation.paired import estimated_difference, same_images
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import estimates
 from har.reporting.names import split_name
-from har.reporting.style import BLUE, GREY, INK, ORANGE, drawing
+from har.reporting.style import GREY, INK, PAPER, drawing
 from har.reporting.table import Column, Table, count, estimate, number, pivoted, signed_estimate
 from har.reporting.tables.columns import triple
 
@@ -132,8 +132,8 @@ def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str
     splits = list(dict.fromkeys(row["split"] for row in rows))
     names = [name for name in dict.fromkeys(row["variant"] for row in rows) if name != reference]
     at = {(row["variant"], row["split"]): row for row in rows}
-    styles = zip(splits, (BLUE, ORANGE), ("o", "s"), (-0.13, 0.13), strict=False)
-    with drawing(path, 7.2, 0.42 * max(1, len(names)) + 1.6) as figure:
+    styles = zip(splits, (INK, GREY), ("o", "s"), (-0.13, 0.13), strict=False)
+    with drawing(path, title, 7.2, 0.42 * max(1, len(names)) + 1.9) as figure:
         axis = figure.subplots()
         for split, colour, marker, offset in styles:
             whole = at[reference, split]
@@ -147,18 +147,19 @@ def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str
                 xerr=np.abs(ends.reshape(-1, 2).T - gaps),
                 color=colour,
                 marker=marker,
-                markerfacecolor=colour if split == splits[0] else "white",
+                markerfacecolor=colour if split == splits[0] else PAPER,
                 markersize=5,
                 linestyle="",
                 elinewidth=1.4,
                 label=label,
             )
         axis.axvline(0, color=INK, linewidth=1, linestyle="--")
-        axis.set_yticks(range(len(names)), [shown(name) for name in names], color=INK)
+        axis.set_yticks(range(len(names)), [shown(name) for name in names])
         axis.set_ylim(max(1, len(names)) - 0.5, -0.5)
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x")
         axis.spines["left"].set_color(GREY)
-        axis.set_xlabel(f"accuracy minus {shown(reference)} (mean over runs; line: {level:.0%} interval, paired)")
-        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-        figure.suptitle(title, x=0.01, ha="left")
+        figure.supxlabel(
+            f"accuracy minus {shown(reference)} (above 0: better; mean over runs; line: {level:.0%} interval, paired)"
+        )
+        figure.legend(loc="outside lower center", ncols=1)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import Colormap
 
 from har.reporting.names import class_name, model_name
-from har.reporting.style import GREY, INK, drawing
+from har.reporting.style import GREY, INK, ON_PICTURE, RIGHT, SERIES, WRONG, drawing, tints
 from har.reporting.table import number
 from har.studies.error_analysis.outcomes import FACTORS, SPLITS
 
@@ -37,35 +38,32 @@ def figure_failures(
     path: Path | str,
     title: str,
     examples: int,
-    colours: int | None = None,
 ) -> None:
-    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3];
-    `colours` as in har.reporting.style.drawing."""
+    """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3]."""
     cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
-    width, cell, tall, caption, header, gap = 7.2, 7.2 / COLUMNS, 1.02, 0.54, 0.23, 0.06  # inches
+    width, cell, tall, caption, header, gap = 8.0, 8.0 / COLUMNS, 1.13, 0.66, 0.23, 0.06  # inches
     lines = {model: max(1, -(-len(found) // COLUMNS)) if len(found) else 0 for model, found in cases.items()}
-    above = 0.66
+    above = 1.0
     total = above + sum(header + n * (tall + caption) + (0 if n else 0.2) for n in lines.values())
     pictures: dict[int, np.ndarray] = {}
-    with drawing(path, width, total, layout=None, colours=colours) as figure:
+    with drawing(path, title, width, total, layout=None) as figure:
 
         def write(x: float, y: float, text: str, **options) -> None:
             figure.text((x + gap) / width, y / total, text, va="top", **options)
 
-        write(0, total - 0.08, title, fontsize=11)
         explained = (
             "Images that most runs and their mean probability get wrong, of test first, the most confident first.\n"
-            "p: mean probability of what is said; runs: those that are wrong. On the right: how many such images."
+            "p: mean probability of the predicted class; runs: those that are wrong; at the right: how many such images"
         )
-        write(0, total - 0.3, explained, fontsize=7, color=GREY)
+        write(0, total - 0.55, explained, color=GREY)
         top = total - above
         for model, found in cases.items():
-            write(0, top, model_name(model), fontsize=9.5, weight="bold", color=INK)
+            write(0, top, model_name(model), weight="bold")
             counts = _wrong_in_most(outcomes, task, model)
-            figure.text((width - gap) / width, top / total, counts, va="top", ha="right", fontsize=7.5, color=INK)
+            figure.text((width - gap) / width, top / total, counts, va="top", ha="right")
             top -= header
             if not len(found):
-                write(0, top, "none", fontsize=8, color=GREY)
+                write(0, top, "none", color=GREY)
                 top -= 0.2
             for place, case in enumerate(found.itertuples()):
                 column = place % COLUMNS
@@ -84,22 +82,14 @@ def figure_failures(
                     0.03,
                     str(case.image_id),
                     transform=axis.transAxes,
-                    fontsize=5,
-                    color="white",
+                    color=ON_PICTURE,
                     bbox={"facecolor": "black", "alpha": 0.55, "pad": 1, "linewidth": 0},
                 )
                 below = top - tall - 0.03
-                write(column * cell, below, f"true: {class_name(case.label)}", fontsize=6.8)
-                write(
-                    column * cell,
-                    below - 0.12,
-                    f"said: {class_name(case.predicted)}",
-                    fontsize=6.8,
-                    weight="bold",
-                )
-                runs = f"{round(case.error * case.runs)} of {case.runs} runs, " if case.runs > 1 else ""
-                where = f"p {case.p_predicted:.2f}, {runs}{case.split}"
-                write(column * cell, below - 0.24, where, fontsize=6, color=GREY)
+                write(column * cell, below, f"{class_name(case.label)}, but")
+                write(column * cell, below - 0.16, f"→ {class_name(case.predicted)}", color=WRONG)
+                runs = f", {round(case.error * case.runs)}/{case.runs} runs" if case.runs > 1 else ""
+                write(column * cell, below - 0.32, f"p {case.p_predicted:.2f}{runs}, {case.split}", color=GREY)
                 if column == COLUMNS - 1 or place == len(found) - 1:
                     top -= tall + caption
 
@@ -130,9 +120,12 @@ def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: s
             values[place], marked[place] = row["rho"], row["p_holm"] < alpha
     limit = max(0.1, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
     names = [FACTORS[name].title.replace(" ", "\n", 1) for name in factors]
-    note = f"Above 0: more errors where it is larger, among images of a class. Framed: Holm's p < {alpha:.2g}"
-    label = "correlation within classes"
-    _matrix(values, [model_name(m) for m in models], names, path, title, note, label, limit, marked)
+    note = (
+        "Correlation of errors within classes: above 0 (red) more errors where it is larger, below 0 (green) fewer.\n"
+        f"Framed: Holm's p < {alpha:.2g}"
+    )
+    colours = tints(WRONG, RIGHT)
+    _matrix(values, [model_name(m) for m in models], names, path, title, note, colours, limit, marked)
 
 
 def figure_overlap(rows: Sequence[Mapping], task: str, path: Path | str, title: str) -> None:
@@ -146,13 +139,13 @@ def figure_overlap(rows: Sequence[Mapping], task: str, path: Path | str, title: 
         values[j, i] = np.nan if row["kappa"] is None else row["kappa"]
     limit = max(0.2, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
     names = [model_name(m) for m in models]
-    note = "Fewest errors first. 1: the same errors; 0: as often together as independent models."
+    note = "κ of errors: 1 the same ones, 0 as often together as if independent. Fewest errors first, with their share"
     rows_named = [f"{name} ({shares[model]:.0%})" for name, model in zip(names, models, strict=True)]
-    label = "κ of errors"
+    colours = tints(SERIES[0], SERIES[1])
     # the first row and the last column of the triangle are empty
     triangle = values[1:, :-1]
     hidden = np.triu(np.ones(triangle.shape, dtype=bool), 1)
-    _matrix(triangle, rows_named[1:], names[:-1], path, title, note, label, limit, hidden=hidden, turned=True)
+    _matrix(triangle, rows_named[1:], names[:-1], path, title, note, colours, limit, hidden=hidden, turned=True)
 
 
 def _matrix(
@@ -162,7 +155,7 @@ def _matrix(
     path: Path | str,
     title: str,
     note: str,
-    label: str,
+    colours: Colormap,
     limit: float,
     marked: np.ndarray | None = None,
     hidden: np.ndarray | None = None,
@@ -171,30 +164,28 @@ def _matrix(
     """Numbers from -limit to limit as coloured cells with their values; – where one is not defined."""
     from matplotlib.patches import Rectangle
 
-    width = max(7.2, 3.4 + 0.36 * len(columns)) if turned else 7.2
-    with drawing(path, width, 0.3 * max(len(rows), 1) + (2.2 if turned else 1.6)) as figure:
+    width = max(7.2, 2.6 + 0.34 * len(columns)) if turned else 7.6
+    with drawing(path, title, width, 0.27 * max(len(rows), 1) + (2.6 if turned else 1.9)) as figure:
         axis = figure.subplots()
-        figure.suptitle(title, x=0.01, ha="left")
         if not values.size:
-            axis.set_title("nothing to show: no such model, or none that errs", fontsize=7.5, color=GREY, x=0)
+            axis.set_title("nothing to show: no such model, or none that errs", color=GREY, x=0)
             axis.set_axis_off()
             return
-        image = axis.imshow(values, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+        edges = (np.arange(count + 1) - 0.5 for count in values.shape[::-1])
+        drawn = np.ma.masked_where(np.isnan(values) if hidden is None else hidden | np.isnan(values), values)
+        axis.pcolormesh(*edges, drawn, cmap=colours, vmin=-limit, vmax=limit)
+        axis.invert_yaxis()
         for (row, column), value in np.ndenumerate(values):
             if hidden is not None and hidden[row, column]:
                 continue
             text = number(value, 2, sign=not turned)  # many columns leave little room
-            colour = "white" if abs(value) > 0.65 * limit else INK
-            axis.text(column, row, text, ha="center", va="center", fontsize=7.5, color=colour)
+            axis.text(column, row, text, ha="center", va="center")
             if marked is not None and marked[row, column]:
                 frame = Rectangle((column - 0.46, row - 0.43), 0.92, 0.86, fill=False, edgecolor=INK, linewidth=1.2)
                 axis.add_patch(frame)
         turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if turned else {}
-        axis.set_xticks(range(len(columns)), columns, fontsize=8, **turn)
-        axis.set_yticks(range(len(rows)), rows, fontsize=8)
+        axis.set_xticks(range(len(columns)), columns, **turn)
+        axis.set_yticks(range(len(rows)), rows)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-        bar = figure.colorbar(image, ax=axis, shrink=0.8, aspect=22, pad=0.02)
-        bar.set_label(label)
-        bar.outline.set_visible(False)
-        axis.set_title(note, fontsize=7.5, color=GREY, x=0, wrap=True)
+        figure.supxlabel(note, x=0.01, ha="left")

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import SubFigure
 
 from har.reporting.names import class_name, model_name
-from har.reporting.style import CLASS_COLOURS, GREY, INK, drawing
+from har.reporting.style import GREY, INK, SERIES, drawing
 from har.studies.explain.explain import KINDS, TOLD, Explanation
 from har.studies.explain.legrad import METHODS
 from har.studies.explain.overlay import overlay
@@ -37,12 +37,11 @@ def figure_maps(
     """Figure 4: for each image a block, the photograph at the left, and at its right a row for each model with the
     map of every class. `load(image_id)`: the whole image, uint8 [height, width, 3]."""
     columns = max(len(one.about["classes"]) for one in explanations.values())
-    block = 1.12 * len(explanations) + 0.25
-    with drawing(path, 2.0 + 1.4 * columns, 0.45 + block * len(image_ids)) as figure:
+    block = 1.15 * len(explanations) + 0.3
+    with drawing(path, title, 2.2 + 1.75 * columns, 0.6 + block * len(image_ids)) as figure:
         blocks = np.atleast_1d(figure.subfigures(len(image_ids), 1))
         for part, image_id in zip(blocks, image_ids, strict=True):
             _block(part, explanations, image_id, load(image_id), columns)
-        figure.suptitle(title, x=0.01, ha="left")
 
 
 def _block(
@@ -56,7 +55,7 @@ def _block(
         row = int(np.flatnonzero(one.images["image_id"] == image_id)[0])
         if line == 0:
             label = class_name(one.images["label"].iloc[row])
-            photo.set_title(f"labelled {label.lower()}\n(image {image_id})", fontsize=8)
+            photo.set_title(f"labelled {label.lower()}\n(image {image_id})")
         for column, name in enumerate(one.about["classes"]):
             axis = part.add_subplot(grid[line, column + 1])
             axis.imshow(overlay(image, one.maps[row, column], one.about["fit"], one.about["crop_pct"]))
@@ -64,20 +63,18 @@ def _block(
             axis.set_yticks([])
             predicted = name == one.images["prediction"].iloc[row]
             text = f"{class_name(name)} {one.probabilities[row, column]:.2f}"
-            axis.set_title(
-                text, fontsize=7.5, loc="center", fontweight="bold" if predicted else "normal", color=INK, pad=3
-            )
+            axis.set_title(text, loc="center", fontweight="bold" if predicted else "normal", pad=3)
             axis.spines[:].set_visible(predicted)
-            axis.spines[:].set(color=CLASS_COLOURS[3], linewidth=1.6)
+            axis.spines[:].set(color=INK, linewidth=1.6)
             if column == 0:
-                axis.set_ylabel(model_name(model), fontsize=8)
+                axis.set_ylabel(model_name(model))
 
 
 def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, title: str) -> None:
     """Mean probability of the predicted class against the share of patches deleted and inserted: a row for each
     model that has curves, on its largest split."""
     shown = {key: one for key, one in explanations.items() if len(one.curves)}
-    with drawing(path, 6.6, 0.9 + 2.1 * max(1, len(shown))) as figure:
+    with drawing(path, title, 7.2, 1.1 + 2.1 * max(1, len(shown))) as figure:
         axes = figure.subplots(max(1, len(shown)), 2, squeeze=False, sharex=True, sharey="row")
         for line, ((task, model), one) in enumerate(shown.items()):
             split = next(name for name in reversed(TOLD) if (one.curves["split"] == name).any())
@@ -86,15 +83,15 @@ def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, tit
                 part = one.curves[(one.curves["split"] == split) & (one.curves["kind"] == kind)]
                 for place, (method, name) in enumerate(METHODS.items()):
                     mine = part[part["method"] == method]
-                    colour = GREY if method == "random" else CLASS_COLOURS[place]
+                    colour = GREY if method == "random" else SERIES[place]
                     style = {"legrad": "-", "rollout": "--", "random": ":", "centre": "-."}[method]
                     axis.plot(mine["share"], mine["probability"], color=colour, linestyle=style, label=name)
-                axis.set_title(f"{model_name(model)}, {task}, {n} {split}" if kind == "deletion" else "", fontsize=9)
+                axis.set_title(f"{model_name(model)}, {task}, {n} {split}" if kind == "deletion" else "")
                 axis.grid()
         for axis, kind in zip(axes[-1], KINDS, strict=True):
-            axis.set_xlabel(f"share of patches {'deleted' if kind == 'deletion' else 'inserted'}")
+            told = "deleted (lower is better)" if kind == "deletion" else "inserted (higher is better)"
+            axis.set_xlabel(f"share of patches {told}")
         for axis in axes[:, 0]:
             axis.set_ylabel("probability")
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(METHODS), fontsize=8)
-        figure.suptitle(title, x=0.01, ha="left")
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(METHODS))

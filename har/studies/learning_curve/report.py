@@ -16,8 +16,8 @@ from har.core.readers import read_parquet
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.predictions import require, validate_predictions
 from har.evaluation.summary import summarise
-from har.reporting.names import model_name
-from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
+from har.reporting.names import model_name, split_name
+from har.reporting.style import CLASS_MARKERS, GREY, SERIES, drawing
 from har.reporting.table import Column, Table, count, interval, number
 from har.reporting.tables.columns import MODEL, RUNS, N
 
@@ -130,7 +130,7 @@ def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: i
     shown = [row for row in rows if row["split"] == rows[0]["split"]]
     sizes = sorted({row["size"] for row in shown})
     models = list(dict.fromkeys(row["model"] for row in shown))
-    with drawing(path, 6.2, 3.8) as figure:
+    with drawing(path, title, 7.2, 4.2) as figure:
         axis = figure.subplots()
         for place, model in enumerate(models):
             mine = sorted((row for row in shown if row["model"] == model), key=lambda row: row["size"])
@@ -142,7 +142,7 @@ def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: i
                 x,
                 mean,
                 yerr=np.abs(ends.T - mean),
-                color=CLASS_COLOURS[place % len(CLASS_COLOURS)],
+                color=SERIES[place % len(SERIES)],
                 marker=CLASS_MARKERS[place % len(CLASS_MARKERS)],
                 markersize=5,
                 linewidth=1.6,
@@ -151,11 +151,9 @@ def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: i
             )
         axis.axhline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         axis.set_xscale("log")
-        axis.set_xticks(sizes, [f"{size:,}" for size in sizes], color=INK)
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.minorticks_off()
-        axis.set_xlabel("training images")
-        axis.set_ylabel(f"accuracy, {shown[0]['n']:,} {shown[0]['split']} images")
+        axis.set_xlabel(f"training images (mean over runs; bars: {level:.0%} interval over images)")
+        axis.set_ylabel(f"accuracy, {shown[0]['n']:,} {split_name(shown[0]['split'])} images (higher is better)")
         axis.grid(axis="y")
-        axis.legend(fontsize=8)
-        axis.set_title(f"mean over runs; bars: {level:.0%} interval over images", fontsize=8, color=INK)
-        figure.suptitle(title, x=0.01, ha="left")
+        figure.legend(loc="outside lower center", ncols=3)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, resample_counts
 from har.reporting.names import class_name, model_name
-from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, GREY, INK, drawing
+from har.reporting.style import CLASS_MARKERS, GREY, INK, SERIES, drawing
 from har.reporting.table import NONE as BLANK
 from har.reporting.table import Column, Table, number, signed_estimate
 from har.reporting.tables.columns import figure_column, figures, triple
@@ -191,13 +191,15 @@ def draw(
     images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
     main = next(method for method in images if method not in (NOTHING, ERASING))
     points = [0.0, *shares]
-    with drawing(path, 8.6, 3.4) as figure:
+    learnt = study.best[main]
+    title += f"; patterns of {method_name(main).lower()}, ±{learnt.run.bound:g} of 255"
+    with drawing(path, title, 9.2, 4.0) as figure:
         grid = figure.add_gridspec(1, 1 + len(classes), width_ratios=[2.6, *[1] * len(classes)])
         axis = figure.add_subplot(grid[0])
         for place, (method, found) in enumerate(images.items()):
             every = [mean_with_interval(by_share(found, [ANY], share), level=level) for share in points]
             strong = method in (NOTHING, main, ERASING)
-            colour = INK if method == NOTHING else CLASS_COLOURS[(place - 1) % len(CLASS_COLOURS)]
+            colour = INK if method == NOTHING else SERIES[(place - 1) % len(SERIES)]
             mean = [f["mean"] for f in every]
             axis.plot(points, mean, color=colour, marker=CLASS_MARKERS[place % len(CLASS_MARKERS)], markersize=4,
                       linewidth=1.8 if strong else 0.8, label=method_name(method))  # fmt: skip
@@ -206,15 +208,11 @@ def draw(
                                   alpha=0.1, linewidth=0)  # fmt: skip
         axis.axhline(1 / len(classes), color=GREY, linestyle=":", label=f"chance, 1/{len(classes)}")
         axis.set_xticks(points, [f"{share:.0%}" for share in points])
-        axis.set(xlabel="share of the image that is black", ylabel="accuracy")
+        axis.set(xlabel=f"share that is black (band: {level:.0%} interval)", ylabel="accuracy (higher is better)")
         axis.grid(axis="y")
-        figure.legend(loc="outside lower center", ncols=4, fontsize=7)
-        learnt = study.best[main]
+        figure.legend(loc="outside lower center", ncols=3)
         for place, (name, pattern) in enumerate(zip(classes, learnt.patterns, strict=False)):
             panel = figure.add_subplot(grid[1 + place])
             panel.imshow(np.clip(0.5 + pattern.transpose(1, 2, 0) / (2 * learnt.run.bound), 0, 1))
-            panel.set_title(class_name(name), fontsize=8)
+            panel.set_title(class_name(name).replace(" / ", " /\n"))
             panel.set_axis_off()
-        figure.suptitle(
-            f"{title}; patterns of {method_name(main).lower()}, ±{learnt.run.bound:g} of 255", x=0.01, ha="left"
-        )

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from har.reporting import paper
-from har.reporting.style import BLUE, GREEN, GREY, INK, ORANGE, SKY, drawing
+from har.reporting.style import GREY, INK, RIGHT, RULE, SERIES, drawing
 from har.reporting.table import Column, Table, count, number, pivoted
 from har.studies.simulation.simulate import FAMILY, FOLDS, IMAGES, LEVEL, MODELS, NULL_ACCURACY, REPEATS, RUNS
 
@@ -147,7 +147,7 @@ def families_table(rows: Sequence[Mapping], header: str) -> Table:
     return Table("families", "All pairs of models at once", header, list(rows), columns, notes, lines)
 
 
-SIZE_STYLES = ((ORANGE, "s"), (BLUE, "o"), (GREEN, "^"))  # of the number of images, ascending
+SIZE_STYLES = ((SERIES[1], "s"), (SERIES[0], "o"), (SERIES[3], "^"))  # of the number of images, ascending
 
 
 def _rates_panel(axis: Axes, groups: Mapping[str, Sequence[tuple[str, Sequence[Mapping]]]], floor: float) -> None:
@@ -162,10 +162,10 @@ def _rates_panel(axis: Axes, groups: Mapping[str, Sequence[tuple[str, Sequence[M
             place += 1
             places.append(place)
             labels.append(label)
-            axis.axhline(place, color="#E4E4E4", linewidth=0.8, zorder=0)
+            axis.axhline(place, color=RULE, linewidth=0.8, zorder=0)
             if rates := [100 * row["rate"] for row in rows if 100 * row["rate"] < floor]:
                 told = f"◂ {min(rates):.0f} to {max(rates):.0f} %"
-                axis.text(0.01, place, told, transform=axis.get_yaxis_transform(), va="center", color=INK, fontsize=8)
+                axis.text(0.01, place, told, transform=axis.get_yaxis_transform(), va="center", color=INK)
             for row in rows:
                 colour, marker = styles.get(row["images"], (INK, "D"))
                 shift = 0.0 if row["images"] not in styles else 0.22 * (list(styles).index(row["images"]) - 1)
@@ -214,7 +214,7 @@ def simulation_figure(covered: Sequence[Mapping], rejected: Sequence[Mapping], p
         ]
         for null, name in NULLS.items()
     }
-    with drawing(path, 11, 5.6) as figure:
+    with drawing(path, "Do intervals cover and tests reject as they say? Simulated predictions", 11, 6.2) as figure:
         left, right = figure.subplots(1, 2)
         _rates_panel(left, intervals, floor=86)
         _rates_panel(right, tests, floor=0)
@@ -227,9 +227,9 @@ def simulation_figure(covered: Sequence[Mapping], rejected: Sequence[Mapping], p
         left.set_title(f"Coverage of {LEVEL:.0%} intervals")
         right.set_title(f"Rejection at the {1 - LEVEL:.0%} level under the null")
         for axis, band, aim in ((left, COVERED, LEVEL), (right, REJECTED, 1 - LEVEL)):
-            axis.axvspan(100 * band[0], 100 * band[1], color=SKY, alpha=0.22, linewidth=0, zorder=0)
+            axis.axvspan(100 * band[0], 100 * band[1], color=RIGHT, alpha=0.15, linewidth=0, zorder=0)
             axis.axvline(100 * aim, color=GREY, linestyle=":", zorder=0)
         for (colour, marker), n in zip(SIZE_STYLES, IMAGES, strict=True):
             left.plot([], [], marker, color=colour, label=f"{n:,} images")
         left.plot([], [], "D", color=INK, label=f"{FOLDS * paper.TEST_IMAGES} images, cross-validated")
-        figure.legend(loc="outside lower center", ncols=4, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=4)
