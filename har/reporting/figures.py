@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -53,10 +54,12 @@ def confusion_matrices(
             axis.set_yticks(places, labels if place % columns == 0 else [])
             axis.tick_params(length=0)
             axis.spines[:].set_visible(False)
-            axis.set_title(f"{name}\n{runs} run{'s' if runs > 1 else ''}" if name else "")
+            axis.set_title(f"{fill(name, 22)}\n{runs} run{'s' if runs > 1 else ''}" if name else "")
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
-        figure.supxlabel("predicted\nImages (mean over runs) and share of the true class: the darker, the more")
+        figure.supxlabel(
+            "predicted\nImages (mean over runs) and share of the true class: the stronger the colour, the more"
+        )
         figure.supylabel("true")
 
 
@@ -142,8 +145,7 @@ def accuracy_overview(
             axis.axvline(majority, color=INK, linestyle="--", linewidth=1, label=f"majority class, {split_name(first)}")
         rows_of(axis, [model_name(name) for name in ranked])
         axis.set_xlim(0, 1)
-        told = f"higher is better; mean over runs; line: {level:.0%} interval over images"
-        figure.supxlabel(f"balanced accuracy ({told})")
+        axis.set_xlabel(f"balanced accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over images")
         figure.legend(loc="outside lower center", ncols=2)
 
 
@@ -174,7 +176,7 @@ def augmentation_study(
             axis.axvline(scores["none"]["mean"], color=INK, linestyle="--", linewidth=1, label="no augmentation")
         rows_of(axis, [policy_name(name) for name in ranked])
         axis.set_xlim(0, 1)
-        figure.supxlabel(
-            f"validation accuracy (higher is better; mean over runs; line: {level:.0%} interval over images)"
+        axis.set_xlabel(
+            f"validation accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over images"
         )
         figure.legend(loc="outside lower center", ncols=3)

@@ -23,11 +23,11 @@ from har.core.files import write_text
 PAPER, INK, GREY, RULE, RIGHT, WRONG = "#ffffff", "#222222", "#757575", "#e4e4e4", "#1a6b45", "#a4341c"
 CLASS_COLOURS = ("#0072b2", "#b87700", "#00875f", "#d55e00", "#b85f93", "#2b87c3")
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P")
-SERIES = ("#332288", "#8a6d00", "#0f7d74", "#882255", "#5c5c8a", "#b3446c")
+SERIES = ("#332288", "#7d7a00", "#0f7d74", "#882255", "#b3446c", "#4f7f2a")
 DARK = {
     PAPER: "#1d1f21", INK: "#e8e6e1", GREY: "#9a9a9a", RULE: "#35383b", RIGHT: "#74c99a", WRONG: "#f0937c",
     **dict(zip(CLASS_COLOURS, ("#4aa8e0", "#e8a53a", "#3cc39a", "#ee8a4a", "#d993bb", "#8ccaf2"), strict=True)),
-    **dict(zip(SERIES, ("#a79df0", "#d6b94a", "#57c4b8", "#e08ab0", "#b9b9dd", "#f08fb4"), strict=True)),
+    **dict(zip(SERIES, ("#a79df0", "#cfc95a", "#57c4b8", "#d98ac6", "#f59ab0", "#a9d67c"), strict=True)),
 }  # fmt: skip
 ON_PICTURE = "#f5f5f5"  # the same in both modes, as is black
 FONT = "DejaVu Sans"  # comes with matplotlib, so figures are measured alike everywhere; Verdana is as wide
@@ -40,6 +40,7 @@ STYLE = {
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
     "figure.titlesize": 10,
+    "figure.labelsize": 9,
     "legend.fontsize": 9,
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -87,7 +88,8 @@ def drawing(
     with style.context(["default", STYLE | {"font.family": _families()}]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*missing from")
         figure = Figure(figsize=(width, height), layout=layout)
-        figure.suptitle(title, x=0.01, ha="left")
+        at = {} if layout else {"y": 1 - 0.08 / height}
+        figure.suptitle(title, x=0.01, ha="left", **at)
         yield figure
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=150, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ def reliability_figure(
     shown = sorted(every, key=lambda model: -every[model][1])[:PANELS]
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
-    with drawing(path, title, max(2.1 * columns + 0.5, 4.2), 2.3 * rows + 1.2) as figure:
+    with drawing(path, title, max(2.1 * columns + 0.5, 4.2), 2.4 * rows + 1.2) as figure:
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axis, model in zip(axes, shown, strict=False):
             one, score = every[model]
@@ -103,7 +104,7 @@ def reliability_figure(
             axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
             axis.vlines(found["confidence"], low, high, color=INK, linewidth=1.2, clip_on=False)
             axis.plot(found["confidence"], found["accuracy"], "o", color=INK, markersize=4, clip_on=False)
-            axis.set_title(f"{model_name(model)}\n{number(score, 2)}, n = {len(one.truth):,}", wrap=True)
+            axis.set_title(f"{fill(model_name(model), 24)}\n{number(score, 2)}, n = {len(one.truth):,}")
             axis.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
             axis.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
             axis.set_yticks([0, 0.5, 1], ["0", ".5", "1"])

@@ -159,7 +159,6 @@ def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x")
         axis.spines["left"].set_color(GREY)
-        figure.supxlabel(
-            f"accuracy minus {shown(reference)} (above 0: better; mean over runs; line: {level:.0%} interval, paired)"
-        )
+        told = f"above 0: better; mean over runs; line: {level:.0%} interval, paired"
+        axis.set_xlabel(f"accuracy minus {shown(reference)}\n{told}")
         figure.legend(loc="outside lower center", ncols=1)

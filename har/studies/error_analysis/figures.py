@@ -121,8 +121,8 @@ def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: s
     limit = max(0.1, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
     names = [FACTORS[name].title.replace(" ", "\n", 1) for name in factors]
     note = (
-        "Correlation of errors within classes: above 0 (red) more errors where it is larger, below 0 (green) fewer.\n"
-        f"Framed: Holm's p < {alpha:.2g}"
+        "Correlation of errors within classes. Above 0 (red): more errors where it is larger,\n"
+        f"below 0 (green): fewer. Framed: Holm's p < {alpha:.2g}"
     )
     colours = tints(WRONG, RIGHT)
     _matrix(values, [model_name(m) for m in models], names, path, title, note, colours, limit, marked)

@@ -154,6 +154,6 @@ def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: i
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.minorticks_off()
         axis.set_xlabel(f"training images (mean over runs; bars: {level:.0%} interval over images)")
-        axis.set_ylabel(f"accuracy, {shown[0]['n']:,} {split_name(shown[0]['split'])} images (higher is better)")
+        axis.set_ylabel(f"accuracy (higher is better)\n{shown[0]['n']:,} {split_name(shown[0]['split'])} images")
         axis.grid(axis="y")
         figure.legend(loc="outside lower center", ncols=3)

@@ -50,10 +50,10 @@ def draw_curves(images, kinds, shares, path: Path, title: str, classes: int, col
             axis.grid(axis="y")
         for axis in axes.ravel()[len(images) :]:
             axis.set_visible(False)
-        n = next(iter(images.values()))["image_id"].nunique()
-        figure.supxlabel(f"share that is black (band: {options.get('level', 0.95):.0%} interval over {n:,} images)")
         figure.supylabel("accuracy (higher is better)")
-        figure.legend(loc="outside lower center", ncols=4)
+        n = next(iter(images.values()))["image_id"].nunique()
+        under = f"share that is black (band: {options.get('level', 0.95):.0%} interval over {n:,} images)"
+        figure.legend(loc="outside lower center", ncols=4, title=under)
 
 
 def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: int, **options) -> None:
@@ -80,5 +80,5 @@ def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: 
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         rows_of(axis, [model_name(model) for model in images])
         axis.set_xlim(0, 1)
-        figure.supxlabel(f"accuracy (higher is better; line: {options.get('level', 0.95):.0%} interval over images)")
+        axis.set_xlabel(f"accuracy (higher is better; line: {options.get('level', 0.95):.0%} interval over images)")
         figure.legend(loc="outside lower center", ncols=4)
