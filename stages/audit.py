@@ -8,7 +8,6 @@ from har.data.sources import SOURCES
 from har.data.split import read_split
 from har.data.store import Store
 from har.reporting.table import write_tables
-from har.reporting.tables.paper_tables import profile_header
 from har.studies.audit.duplicates import (
     date_check,
     embedding_check,
@@ -41,7 +40,7 @@ def audit(context: Context) -> None:
         date_check([dates.get(i, "") for i in ids], rule.seconds, drawn),
         flickr_check(manifest.flickr_url.loc[ids]),
     ]
-    header = profile_header(context.params.profile, {rule.encoder: context.sources[rule.encoder]})
+    header = context.header
     tables = leakage_tables(images, checks, header)
     report = profile.report
     if not profile.data.own:  # own labels have no second source to be held against

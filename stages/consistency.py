@@ -4,9 +4,7 @@ from functools import cache
 
 from har.core.readers import read_csv, read_json
 from har.evaluation.predictions import HELD_OUT
-from har.reporting.paper import is_the_papers
 from har.reporting.table import write_tables
-from har.reporting.tables.paper_tables import profile_header
 from har.studies.consistency import METRICS, check, paper_table, recompute, rows_table
 from stages.lib.context import Context, stage
 from stages.lib.results import augmented, trained
@@ -38,9 +36,9 @@ def consistency(context: Context) -> None:
                 reported = {metric: found[split].get(metric) for metric in METRICS}
                 gap = check(reported, again(task, model, split), f"{path}: {split}")
                 checked.setdefault(path.parent.relative_to(context.reports).as_posix(), []).append(gap)
-    tables = [rows_table(checked, profile_header(context.params.profile))]
-    if is_the_papers(context.profile.tasks["activity"]):
-        tables.append(paper_table("the paper's printed figures, the same for every profile"))
+    tables = [rows_table(checked, context.header)]
+    if not context.profile.data.own:
+        tables.append(paper_table("What the paper prints, of its own images: the same in every profile"))
     write_tables({table.name: table for table in tables}, context.reports / "consistency")
     print(tables[0].markdown())
 

@@ -10,7 +10,6 @@ from har.studies import controls as study
 from har.training import embeddings
 from har.training.embed import embed
 from stages.lib.context import Context, stage
-from stages.lib.header import header
 
 
 def controls(context: Context) -> None:
@@ -31,7 +30,7 @@ def controls(context: Context) -> None:
     if pairs:
         seen = {name: sum(context.params.pretrain.models[name].samples) for name in scores}
         rows = study.control_rows(pairs, scores, seen, report.confidence)
-        tables.append(study.controls_table(rows, header(context), report.confidence))
+        tables.append(study.controls_table(rows, context.header, report.confidence))
     folder = data / "embeddings" / settings.encoder
     if folder.exists() and embeddings.read(folder).texts is not None:
         encoder = Encoder(data / "backbones" / settings.encoder)
@@ -40,7 +39,7 @@ def controls(context: Context) -> None:
         rows = study.prompt_rows(
             encoder, embeddings.read(folder), images, sets, report.resamples, report.seed, report.confidence
         )
-        tables.append(study.prompts_table(rows, header(context), report.confidence))
+        tables.append(study.prompts_table(rows, context.header, report.confidence))
     write_tables({table.name: table for table in tables}, context.reports / "controls")
     for table in tables:
         print(table.markdown())

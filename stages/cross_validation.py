@@ -8,7 +8,6 @@ from har.reporting.table import write_tables
 from har.studies.cross_validation.fit import MAJORITY, resample, write_resampled
 from har.studies.cross_validation.report import cross_validation_tables
 from stages.lib.context import Context, stage
-from stages.lib.header import header
 from stages.lib.recipes import recipes
 from stages.lib.resumed import resumed
 
@@ -32,7 +31,7 @@ def cross_validation(context: Context, *, keep: Path) -> None:
     random = [
         name for name in frames if any(models[one].random for one in ensembles.get(name, [name]) if one in models)
     ]
-    tables = cross_validation_tables(frames, random, header(context), profile.report.confidence)
+    tables = cross_validation_tables(frames, random, context.header, profile.report.confidence)
     write_tables(tables, context.reports / "cross_validation")
     print(tables["cross_validation"].markdown())
 

@@ -4,9 +4,8 @@ import numpy as np
 
 from har.data.manifest import owned, read_manifest
 from har.data.photographs import read
-from har.reporting.paper import TABLE1, is_the_papers
+from har.reporting.paper import TABLE1
 from har.reporting.table import write_tables
-from har.reporting.tables.paper_tables import profile_header
 from har.studies import eda as look
 from stages.lib.context import Context, stage
 from stages.lib.header import titled
@@ -15,10 +14,10 @@ from stages.lib.header import titled
 def eda(context: Context) -> None:
     manifest = read_manifest(context.data / "manifest.csv")
     classes = context.profile.tasks["activity"]
-    out, name = context.reports / "eda", context.params.profile
+    out = context.reports / "eda"
     files = {row.image_id: context.data / "images" / row.file_name for row in manifest.itertuples()}
     turn = owned(manifest)
-    tables = look.size_tables(manifest, classes, profile_header(name), TABLE1 if is_the_papers(classes) else None)
+    tables = look.size_tables(manifest, classes, context.header, TABLE1 if context.papers else None)
     write_tables(tables, out)
     seed = context.profile.report.seed
     look.figure_examples(

@@ -13,7 +13,7 @@ from har.studies.error_analysis.factors import rate_table, trend_table, trends
 from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends
 from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
 from stages.lib.context import Context, stage
-from stages.lib.header import header, titled
+from stages.lib.header import titled
 from stages.lib.results import trained
 
 
@@ -28,12 +28,12 @@ def errors(context: Context) -> None:
     write_parquet(data / "errors.parquet", outcomes)
 
     tests, pairs = trends(outcomes), overlaps(outcomes)
-    tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), header(context), level) for factor in FACTORS]
+    tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), context.header, level) for factor in FACTORS]
     tables += [
-        trend_table(tests, outcomes, header(context), level),
-        count_table(outcomes, header(context)),
-        missed_table(outcomes, manifest, evidence, header(context), chosen.listed),
-        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], header(context)),
+        trend_table(tests, outcomes, context.header, level),
+        count_table(outcomes, context.header),
+        missed_table(outcomes, manifest, evidence, context.header, chosen.listed),
+        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], context.header),
     ]
     write_tables({table.name: table for table in tables}, out)
 

@@ -19,7 +19,7 @@ from har.studies.explain.figures import choose_examples, figure_curves, figure_m
 from har.studies.explain.report import build_tables
 from har.training import embeddings
 from stages.lib.context import Context, stage
-from stages.lib.header import header, titled
+from stages.lib.header import titled
 from stages.lib.resumed import resumed
 
 
@@ -61,7 +61,7 @@ def explain(context: Context, *, keep: Path) -> None:
         "seed": profile.report.seed,
         "level": profile.report.confidence,
     }
-    tables = build_tables(found, header(context), **options)
+    tables = build_tables(found, context.header, **options)
     write_tables(tables, out)
     figure_curves(found, out / "curves.svg", titled(context, "Deletion and insertion of patches"))
     if examples := choose_examples(found, config.examples, config.seed):

@@ -14,7 +14,6 @@ from har.evaluation.predictions import HELD_OUT, classes_of, in_split
 from har.evaluation.summary import summarise
 from har.reporting.figures import accuracy_overview, augmentation_study, confusion_matrices, learning_curves
 from har.reporting.names import model_name, split_name
-from har.reporting.paper import is_the_papers
 from stages.lib.context import Context, stage
 from stages.lib.header import titled
 from stages.lib.results import CURVES, augmented, trained
@@ -60,8 +59,7 @@ def drawings(context: Context, every: dict) -> Iterator:
     if context.params.run.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = titled(context, "Augmentation of CNN_base")
-        papers = is_the_papers(profile.tasks["activity"])
-        yield delayed(augmentation_study)(policies, out / "augmentation.svg", title, report.confidence, papers)
+        yield delayed(augmentation_study)(policies, out / "augmentation.svg", title, report.confidence, context.papers)
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, Z
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
 from stages.lib.context import Context, stage
-from stages.lib.header import header, titled
+from stages.lib.header import titled
 from stages.lib.resumed import resumed
 
 
@@ -54,7 +54,7 @@ def masking(context: Context, *, keep: Path) -> None:
 
 
 def tables(context: Context, predictions: dict[str, pd.DataFrame], drawing: Drawing) -> None:
-    found = build_tables(predictions, drawing, header(context), level=context.profile.report.confidence)
+    found = build_tables(predictions, drawing, context.header, level=context.profile.report.confidence)
     write_tables(found, context.reports / "masking")
     print(found["masking"].markdown(), found["context"].markdown(), sep="\n")
 

@@ -21,7 +21,7 @@ from har.studies.noise.report import build_tables, draw
 from har.studies.noise.select import study
 from har.training import embeddings
 from stages.lib.context import Context, stage
-from stages.lib.header import header, titled
+from stages.lib.header import titled
 from stages.lib.resumed import resumed
 
 
@@ -54,12 +54,12 @@ def noise(context: Context, *, keep: Path) -> None:
 
     report = profile.report
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
-    tables = build_tables(found, classes, masks.shares, model, header(context), **options)
+    tables = build_tables(found, classes, masks.shares, model, context.header, **options)
     folder = data / "embeddings" / getattr(settings(data / "models" / f"activity-{model}"), "backbone", "")
     if (folder / "about.json").exists():  # the model has an encoder
         labels = label_noise(context, folder, split[split.label.isin(classes)])
         write_csv(out / "labels.csv", labels)
-        tables["labels"] = label_table(labels, folder.name, config.labels.draws, header(context), report.confidence)
+        tables["labels"] = label_table(labels, folder.name, config.labels.draws, context.header, report.confidence)
     write_tables(tables, reports)
     title = titled(context, "Class-specific noise")
     draw(found, classes, masks.shares, reports / "noise.svg", title, report.confidence)

@@ -7,23 +7,20 @@ from har.data.sources import SOURCES
 from har.data.split import read_split
 from har.reporting.page.build import Source, build
 from har.reporting.page.gallery import read_traits
-from har.reporting.paper import is_the_papers
 from har.studies.error_analysis.factors import image_bins
 from har.studies.error_analysis.outcomes import factor_frame
 from stages.lib.context import Context, stage
-from stages.lib.header import header
 from stages.lib.results import trained
 
 
 def page(context: Context) -> None:
     profile, data = context.profile, context.data
-    papers = is_the_papers(profile.tasks["activity"])
     manifest, traits = read_manifest(data / "manifest.csv"), read_traits(data / "errors.parquet")
-    encoders = context.params.run.encoders
+    images, encoders = SOURCES[profile.data.source], context.params.run.encoders
     source = Source(
         profile=context.params.profile,
-        header=header(context),
-        images=SOURCES[profile.data.source],
+        header=context.header,
+        images=images,
         manifest=manifest,
         split=read_split(data / "split.csv"),
         evidence=read_evidence(data / "evidence.csv"),
@@ -34,8 +31,8 @@ def page(context: Context) -> None:
         traits=traits,
         factors=[] if traits is None else image_bins(factor_frame(manifest, traits), dict(profile.errors.bins)),
         embeddings=data / "embeddings" / ("clip" if "clip" in encoders else encoders[0]) if encoders else None,
-        papers=papers,
-        deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if papers else "",
+        papers=context.papers,
+        deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if images.listing is None else "",
     )
     print(f"{build(source, context.reports, profile.page, context.published)} is written: open it in a browser")
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from har.core.files import write_text
 from har.reporting.contents import markdown
-from har.reporting.paper import is_the_papers
 from stages.lib.context import Context, stage
 
 
@@ -13,8 +12,7 @@ def publish(context: Context) -> None:
     for path in sorted(context.reports.iterdir()):
         if path.suffix != ".html":
             copy(path, context.published / path.name)
-    papers = is_the_papers(context.profile.tasks["activity"])
-    write_text(context.published / "README.md", markdown(context.published, context.params.profile, papers))
+    write_text(context.published / "README.md", markdown(context.published, context.params.profile, context.papers))
 
 
 def copy(source: Path, to: Path) -> None:

@@ -13,12 +13,11 @@ from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.evaluation.predictions import read_predictions
 from har.reporting.names import needs_boxes
-from har.reporting.paper import is_the_papers
 from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context, stage
-from stages.lib.header import header, titled
+from stages.lib.header import titled
 from stages.lib.results import trained
 
 
@@ -64,15 +63,14 @@ def recommended(folders: Iterable[Path]) -> str:
 
 def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
     margin = context.profile.report.equivalence_margin
-    papers = is_the_papers(context.profile.tasks["activity"])
     best = recommended([context.data / "baselines", context.data / "ensembles"])
     found = significance_tables(
         predictions,
         labels,
-        header(context),
+        context.header,
         **options,
         margin=margin,
-        papers=papers,
+        papers=context.papers,
         protocol=context.protocol,
         recommended=best,
     )
@@ -87,7 +85,7 @@ def learning_curve(context: Context, predictions: Mapping, options: dict) -> Non
     title = titled(context, "Accuracy against training images")
     classes = len(context.profile.tasks["activity"])
     draw_curve(points, context.reports / "significance/learning_curve.svg", title, classes, options["level"])
-    table = curve_table(points, header(context), options["level"])
+    table = curve_table(points, context.header, options["level"])
     write_tables({table.name: table}, context.reports / "significance")
 
 

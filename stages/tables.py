@@ -8,7 +8,6 @@ from har.models.registry import metrics_of
 from har.reporting.table import write_tables
 from har.reporting.tables.paper_tables import build_tables
 from stages.lib.context import Context, stage
-from stages.lib.header import header
 from stages.lib.results import augmented, trained
 
 
@@ -23,12 +22,13 @@ def tables(context: Context) -> None:
         augmented(context),
         counts,
         profile.tasks["activity"],
-        header(context),
+        context.header,
         resamples=profile.report.resamples,
         seed=profile.report.seed,
         level=profile.report.confidence,
         processor=processor(),
         out_of_fold=out_of_fold(read_csv(folds, "a table of the reports", text=False)),
+        papers=context.papers,
         protocol=context.protocol,
         seen=context.seen,
     )

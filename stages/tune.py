@@ -10,7 +10,6 @@ from har.reporting.table import write_tables
 from har.studies.tune import out_of_fold, scores, tune_table
 from har.training.rows import DEV
 from stages.lib.context import Context, stage
-from stages.lib.header import header
 from stages.lib.recipes import variants
 from stages.lib.resumed import resumed
 
@@ -24,7 +23,7 @@ def tune(context: Context, name: str, *, keep: Path) -> None:
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     found = out_of_fold(recipes, images, classes, profile.tune, **options)
     rows = scores(found, pd.Index(classes).get_indexer(images.label))
-    table = tune_table(name, rows, profile.tune, header(context))
+    table = tune_table(name, rows, profile.tune, context.header)
     write_tables({name: table}, context.published / "tune", html=False)
     print(table.markdown())
 

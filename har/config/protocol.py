@@ -20,7 +20,7 @@ LEFT_OUT = (
     "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
     "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative", "policies.*",
     "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*",
-    "fitted.*", "sources.*", "seen*", "views.*", "already", "protocol",
+    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "protocol",
 )  # fmt: skip
 
 
@@ -28,6 +28,14 @@ def settings(whole: Mapping) -> dict[str, object]:
     """What the protocol fixes of data/params.json, by dotted key."""
     found = {".".join(path): value for path, value in leaves(whole).items()}
     return {key: found[key] for key in sorted(found) if not any(fnmatchcase(key, one) for one in LEFT_OUT)}
+
+
+def papers_images(whole: Mapping, fixed: Path = SETTINGS) -> bool:
+    """Whether images and activities are the paper's: COCO's val2017, from the archive in `fixed`."""
+    if whole["data"]["source"] != "server":
+        return False
+    now, then = settings(whole), read_json(fixed, "the settings of docs/protocol.md")
+    return all(now.get(key) == then[key] for key in then if key.startswith(("data.", "tasks.activity")))
 
 
 def state(whole: Mapping, fixed: Path = SETTINGS) -> str:

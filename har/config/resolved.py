@@ -4,6 +4,7 @@ from har.config import protocol
 from har.config.profile import Params
 from har.config.rows import views_of
 
+WEIGHTS = {"pretrain": "a miniature", "random": "not pre-trained", "folder": "from a folder"}  # not a public checkpoint
 CNN_BASE = "activity-cnn_base"  # the run of the model that the augmentation study trains
 
 
@@ -15,8 +16,9 @@ def resolved(params: Params) -> dict:
     models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
     `seen`, the scenes that each miniature saw in pre-training; `already`, the policies under which `run` trains
     CNN_base anyhow; `views`, what of an image each encoder sees.
-    `rows` holds those of this run, also the ones that every encoder has. `protocol`: in words, whether the
-    settings are those of docs/protocol.md.
+    `rows` holds those of this run, also the ones that every encoder has. `papers`: whether the images are the paper's,
+    so that its figures compare; `header`: what was used, for tables; `protocol`: in words, whether the settings are
+    those of docs/protocol.md.
     """
     profile, run, rows = params.active, params.run, params.rows[0]
     own = profile.models["cnn_base"].augmentation
@@ -46,4 +48,17 @@ def resolved(params: Params) -> dict:
         "pretrain": params.pretrain.model_dump(),
         "simulation": params.simulation.model_dump(),
     }
-    return whole | {"protocol": protocol.state(whole)}
+    papers = protocol.papers_images(whole)
+    return whole | {"papers": papers, "header": header(params, papers), "protocol": protocol.state(whole)}
+
+
+def header(params: Params, papers: bool) -> str:
+    """Which images and models a run has, and that they are not COCO's where they are not."""
+    data, backbones = params.active.data, {name: params.active.backbones[name].source for name in params.run.encoders}
+    images = {"world": "drawn scenes", "server": f"photographs of {data.server.images}"}.get(data.source, "own images")
+    if set(backbones.values()) == {"pretrain"}:
+        models = ["miniature models"]
+    else:
+        models = [f"{name} {WEIGHTS[source]}" for name, source in backbones.items() if source in WEIGHTS]
+    text = f"Profile {params.profile}: {', '.join(['photographs of COCO val2017' if papers else images, *models])}"
+    return text if papers or data.own else f"{text}; no number here is COCO's"

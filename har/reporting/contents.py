@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from har.reporting.names import model_name, split_name
 
+PAPERS = "The paper's experiments"
 # Section: what it answers, and its parts in reports/<profile>/. A part is a Markdown file of tables, or a figure with
 # its caption and, where the caption does not say it, what a reader who can't see it should know. Absent ones are left
 # out.
@@ -15,7 +16,7 @@ SECTIONS = {
         [
             (
                 "figures/accuracy_activity.svg",
-                "Balanced accuracy, three activities",
+                "Balanced accuracy, all classes",
                 "Balanced accuracy with its interval for each model on the held-out and the test images; the figures "
                 "are in Table 7.",
             ),
@@ -24,7 +25,7 @@ SECTIONS = {
             "tables/differences.md",
         ],
     ),
-    "The paper's tables": (
+    PAPERS: (
         "",
         [
             "eda/table1.md",
@@ -32,7 +33,7 @@ SECTIONS = {
             (
                 "figures/augmentation.svg",
                 "Augmentation of CNN_base",
-                "Validation accuracy of each augmentation policy beside the paper's; the figures are in Table 3.",
+                "Validation accuracy of each augmentation policy; the figures are in Table 3.",
             ),
             (
                 "figures/accuracy_posture.svg",
@@ -98,13 +99,13 @@ SECTIONS = {
         [
             (
                 "errors/figure5_activity.svg",
-                "Figure 5. Failures, three activities",
+                "Figure 5. Failures, all classes",
                 "For each trained model the images that it gets wrong, the most confident first, with the true and the "
                 "predicted class; the gallery shows each of them.",
             ),
             (
                 "errors/factors_activity.svg",
-                "Errors and what an image is like, three activities",
+                "Errors and what an image is like, all classes",
                 "Share of errors of each model by person size, occlusion, overlap and agreement of captions; the "
                 "figures are in the tables below.",
             ),
@@ -112,7 +113,7 @@ SECTIONS = {
             *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
             (
                 "errors/overlap_activity.svg",
-                "Do models miss the same images? Three activities",
+                "Do models miss the same images? All classes",
                 "Agreement of errors for each pair of models as a heat map; the figures are in the table below.",
             ),
             "errors/error_overlap.md",
@@ -200,12 +201,7 @@ SECTIONS = {
 }
 
 
-# Where the classes are not the paper's.
-OWN_TITLES = {"The paper's tables": "Tables"}
-LEFT_OUT = (
-    "These are classes of your own: the paper's figures are left out, and so is the comparison of labels with a second "
-    "source, since there is none. Without annotated persons the metadata model sees image sizes alone."
-)
+OTHER_IMAGES = "The paper's experiments on other images than its own: none of its figures stands beside these."
 
 
 class Figure(NamedTuple):
@@ -228,15 +224,11 @@ class Section(NamedTuple):
 
 def sections_in(root: Path, papers: bool = True) -> list[Section]:
     """SECTIONS as far as the report's folder `root` holds them, then the figures that none of them names. A section
-    without any part is left out. papers: whether the classes are the paper's; otherwise nothing speaks of it."""
+    without any part is left out. papers: whether the images are the paper's."""
     found = []
     for title, (intro, parts) in SECTIONS.items():
-        if not papers:
-            title, intro = OWN_TITLES.get(title, title), "" if found else LEFT_OUT
-            parts = [
-                p if isinstance(p, str) else (p[0], p[1].replace("three activities", "all classes"), *p[2:])
-                for p in parts
-            ]
+        if title == PAPERS and not papers:
+            intro = OTHER_IMAGES
         figures = [part if isinstance(part, str) else figure(*part) for part in _listed(root, parts)]
         found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
     named = {path_of(part) for section in found for part in section.parts}

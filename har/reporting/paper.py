@@ -4,7 +4,6 @@ Rows are keyed by this project's names for models and policies. A cell that the 
 the text at hand has lost, is None. Scores are as printed: accuracy, then macro precision, recall and F1.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -107,11 +106,6 @@ TEST_IMAGES = 29  # validation has as many
 POSTURE_TEST_IMAGES = 20  # .65, .55 and .50 are 13, 11 and 10 of them
 ANOVA = Test("one-way ANOVA", 23.4562, 0.001, "< .001")
 PAIRED_T = Test("paired t-test", 1.4505, 0.2205, ".2205")
-
-
-def is_the_papers(classes: Sequence[str]) -> bool:
-    """Whether these are the paper's three activities: elsewhere its figures would mean nothing beside ours."""
-    return set(classes) == set(TABLE1) - {"all"}
 
 
 def score(table: str, row: str) -> Score:

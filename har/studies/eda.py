@@ -79,7 +79,7 @@ def size_tables(
     manifest: pd.DataFrame, classes: Sequence[str], header: str, printed: Mapping[str, ClassSize] | None = None
 ) -> dict[str, Table]:
     """Table 1 (`size_table`) and the test of its claim (`size_tests`); `printed`: the paper's Table 1, if these are its
-    classes."""
+    images."""
     rows, columns = size_table(manifest, classes).to_dict("records"), [Column("label", "Class", class_text)]
     columns += [
         Column("count", "Images", count),
@@ -96,7 +96,6 @@ def size_tables(
             Column(("paper_count", "paper_share"), "Paper: images", "{} ({:.1%})".format),
             Column(sizes, "Paper: width × height, ratio", "{} × {}, {}".format),
         ]
-    title = "Table 1. The images" if printed else "The images"
     tests = size_tests(manifest, classes).to_dict("records")
     notes = ["Kruskal–Wallis; ε² from 0 (none) to 1. A large p does not show that sizes are equal, a small ε² does."]
     notes += sorted({row["note"] for row in tests if row["note"]})
@@ -112,7 +111,7 @@ def size_tables(
     ]
     claim = "Does a class differ in size?" + (" The paper says that none does" if printed else "")
     return {
-        "table1": Table("table1", title, header, rows, columns),
+        "table1": Table("table1", "Table 1. The images", header, rows, columns),
         "size_tests": Table("size_tests", claim, header, tests, measured, notes),
     }
 

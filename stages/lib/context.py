@@ -30,7 +30,8 @@ class Context:
 
     sources: where each encoder of the run comes from. seen: scenes that each miniature saw in pre-training. views: what
     of an image each encoder sees. already: policies of augmentation under which `run` trains CNN_base anyhow, as a
-    model of its own. protocol: whether the settings are those of docs/protocol.md, in words. reports: what publish
+    model of its own. papers: whether the images are the paper's. header: which images and models, for tables.
+    protocol: whether the settings are those of docs/protocol.md, in words. reports: what publish
     copies to `published`, which is in git.
     """
 
@@ -43,6 +44,8 @@ class Context:
     seen: dict[str, int]
     views: dict[str, list[str]]
     already: list[str]
+    papers: bool
+    header: str
     protocol: str
 
 
@@ -105,7 +108,9 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]
         run["train"] = {f"{task}-{model}": {"task": task, "model": model} for task, model in runs}
-    others = {key: found.pop(key, None) for key in ("sources", "seen", "views", "already", "protocol")}
+    others = {
+        key: found.pop(key, None) for key in ("sources", "seen", "views", "already", "papers", "header", "protocol")
+    }
     name = found.pop("profile")
     blocks = {key: _as(field.annotation, found.pop(key)) for key, field in Params.model_fields.items() if key in found}
     return Params.model_construct(profile=name, **blocks), _as(Profile, found), others

@@ -4,7 +4,7 @@ import copy
 
 import parameters
 
-from har.config.protocol import settings, state
+from har.config.protocol import papers_images, settings, state
 from har.config.resolved import resolved
 from har.core.files import write_json
 
@@ -39,3 +39,18 @@ def test_the_machine_and_further_studies_play_no_part(tmp_path):
 def test_another_profile_is_not_the_protocols():
     assert "is for profile coco" in state(resolved(parameters.params()))
     assert state(COCO | {"profile": "mine", "data": {"source": "folder"}}) == ""
+
+
+def test_only_val2017_as_coco_has_it_is_the_papers(tmp_path):
+    write_json(tmp_path / "p.json", settings(COCO))
+    assert papers_images(COCO | {"profile": "mine"}, tmp_path / "p.json")
+    for key, value in (("source", "world"), ("server", COCO["data"]["server"] | {"images": "train2017"})):
+        other = COCO | {"data": COCO["data"] | {key: value}}
+        assert not papers_images(other, tmp_path / "p.json")
+    assert not papers_images(COCO | {"tasks": {"activity": ["lying", "sitting"]}}, tmp_path / "p.json")
+
+
+def test_the_header_says_what_was_used():
+    assert COCO["header"] == "Profile coco: photographs of COCO val2017"
+    text = "Profile sample: drawn scenes, miniature models; no number here is COCO's"
+    assert resolved(parameters.params())["header"] == text

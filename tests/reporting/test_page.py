@@ -290,10 +290,6 @@ class TestCharts:
         assert "paper 0.759" in told
         assert '<circle cx="62.00%"' in told
 
-    def test_the_paper_is_left_out_where_its_images_are_not_shown(self, tmp_path):
-        table = reports(tmp_path / "r") / "tables/table7.csv"
-        assert "paper" not in charts.accuracy(table, "activity", 3, "Accuracy", papers=False)
-
     def test_a_missing_column_is_named(self, tmp_path):
         (tmp_path / "t.csv").write_text("model,split\n")
         with pytest.raises(HarError, match="column 'n' is missing"):
@@ -308,7 +304,7 @@ class TestCharts:
 class TestSections:
     def test_absent_parts_are_left_out(self, tmp_path):
         found = {section.title: section.parts for section in sections_in(reports(tmp_path / "r"))}
-        assert list(found) == ["Results", "The paper's tables", "Are the data what they claim?", "More figures"]
+        assert list(found) == ["Results", "The paper's experiments", "Are the data what they claim?", "More figures"]
         assert [path_of(part) for part in found["Results"]] == ["figures/accuracy_activity.svg", "tables/summary.md"]
         assert [part.caption for part in found["More figures"]] == [
             "Confusion matrices, activity, test images",
@@ -348,7 +344,7 @@ class TestDocument:
             "results",
             "table-all-models",
             "table-7-three-activities",
-            "the-papers-tables",
+            "the-papers-experiments",
             "where-we-leave-the-paper-and-why",
             "more-figures",
         ):

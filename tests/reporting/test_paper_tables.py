@@ -16,7 +16,7 @@ from har.reporting.table import NONE, markdown_table, number, write_tables
 from har.reporting.tables import paper_tables
 
 TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
-HEADER = paper_tables.profile_header("sample")
+HEADER = "Profile sample"
 
 
 def images(task):
@@ -142,7 +142,7 @@ def test_markdown_is_a_table_under_its_profile(built):
     for table in built.values():
         lines = table.markdown().splitlines()
         assert lines[0] == f"### {table.title}"
-        assert lines[2] == "*profile sample: generated world, miniature backbones — not COCO's numbers*"
+        assert lines[2] == f"*{HEADER}*"
         grid = [line for line in lines if line.startswith("|")]
         assert len({len(line) for line in grid}) == 1  # padded: reads well unrendered
         assert len(grid) == len(table.text) + 2
@@ -203,17 +203,12 @@ def test_a_run_of_two_models_has_what_it_can(inputs):
         paper_tables.score_table(paper_tables.PLANS[-1], "Title", HEADER, {})
 
 
-def test_other_classes_stand_without_the_paper(inputs):
-    built = paper_tables.build_tables(**{**inputs, "classes": ("reading", "sitting", "writing", "lying")})
-    assert built["table7"].title == "All models, 4 classes"
+def test_other_images_stand_without_the_papers_figures(inputs):
+    built = paper_tables.build_tables(**{**inputs, "classes": ("reading", "sitting", "writing", "lying")}, papers=False)
+    assert built["table7"].title == "Table 7. All models, 4 classes"
     for table in built.values():
         assert "paper" not in table.markdown().replace(model_name("clip_patches"), "").lower()
         assert not any("paper" in name for name in table.frame.columns)
-
-
-def test_header_names_the_profile_and_its_backbones():
-    text = paper_tables.profile_header("coco", {"vit": "folder", "clip": "pretrain"})
-    assert text == "profile coco: photographs of COCO val2017; backbones: ViT folder, CLIP pretrain"
 
 
 @pytest.mark.parametrize(

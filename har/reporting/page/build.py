@@ -18,7 +18,7 @@ from markupsafe import Markup
 from har.config.report import Page
 from har.core.files import write_bytes, write_text
 from har.data import sources
-from har.reporting.contents import Figure, Section, anchor, sections_in
+from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in
 from har.reporting.page import charts, gallery
 from har.reporting.page.findings import findings
 from har.reporting.page.html import prose, render
@@ -29,7 +29,6 @@ from har.reporting.style import size_of
 
 STATIC = ("page.css", "page.js", "gallery.js", "detail.js", "icon.svg")
 DEVIATIONS = "Where we leave the paper, and why"
-DEVIATIONS_AFTER = "The paper's tables"
 COPIED = (
     " They are copied to this folder for reading results, and are not part of the project: ask their authors before "
     "passing them on."
@@ -63,13 +62,8 @@ class Source:
     traits: pd.DataFrame | None = None  # gallery.read_traits
     factors: Sequence[Mapping] = ()  # har.studies.error_analysis.factors.image_bins
     embeddings: Path | None = None  # of the encoder whose map of the images is shown
-    papers: bool = True  # the classes are the paper's
+    papers: bool = True  # the images are the paper's
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
-
-    @property
-    def printed(self) -> bool:
-        """Whether the paper's numbers compare: its classes, on photographs."""
-        return self.papers and not self.images.drawn
 
 
 def build(source: Source, reports: Path, settings: Page, folder: Path | None = None) -> Path:
@@ -140,7 +134,7 @@ def document(
     for section in sections:
         parts = [_part(part, source, images, reports) for part in section.parts]
         body.append(Shown(section.anchor, section.title, prose(section.intro), parts))
-        if source.deviations and section.title == DEVIATIONS_AFTER:
+        if source.deviations and section.title == PAPERS:
             body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [prose(source.deviations)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
@@ -152,7 +146,7 @@ def document(
     return render(
         "index.html.jinja",
         source=source,
-        findings=findings(reports, task, len(source.tasks[task]), source.printed) if task else [],
+        findings=findings(reports, task, len(source.tasks[task])) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
         facts=[f"{len(images['id']):,} images", *counts, f"{len(source.predictions)} sets of predictions"],
         strip=strip,
@@ -174,7 +168,7 @@ def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) ->
     if part.path in CHARTS:
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
-            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption, source.printed)
+            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption)
     width, height = size_of(reports / part.path)
     return render("figure.html.jinja", figure=part, images=gallery.address(part.path), width=width, height=height)
 

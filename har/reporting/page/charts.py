@@ -26,12 +26,12 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return frame
 
 
-def accuracy(path: Path, task: str, classes: int, caption: str, papers: bool = True) -> Markup:
+def accuracy(path: Path, task: str, classes: int, caption: str) -> Markup:
     """Balanced accuracy of each model with its interval over images, from Table 5 or 7 as CSV (SCORES, and
-    paper_accuracy, shown where `papers` is on), best first by the held-out images; a row leads to the images the
+    where the images are the paper's paper_accuracy), best first by the held-out images; a row leads to the images the
     model gets wrong."""
     frame = read_table(path, SCORES)
-    if not papers or "paper_accuracy" not in frame.columns:
+    if "paper_accuracy" not in frame.columns:
         frame["paper_accuracy"] = None
     splits = [split for split in (HELD_OUT, "test") if (frame.split == split).any()]
     frame["height"] = "50%" if len(splits) < 2 else frame.split.map(dict(zip(splits, ("32%", "70%"), strict=True)))

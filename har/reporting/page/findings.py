@@ -17,7 +17,7 @@ TABLES = ("tables/table7.csv", "significance/pairs.csv", "significance/per_class
 SHOWN = 3  # rows named beside the leader
 
 
-def findings(reports: Path, task: str, classes: int, papers: bool) -> list[str]:
+def findings(reports: Path, task: str, classes: int) -> list[str]:
     """The row with the highest balanced accuracy of those that need nothing but the photograph, what it is better than
     and what it is not told apart from, where it fails, what person boxes add and what the paper has: of the held-out
     images, or of test where there are no others. Empty without Table 7.
@@ -26,7 +26,6 @@ def findings(reports: Path, task: str, classes: int, papers: bool) -> list[str]:
         reports: the folder of tables.
         task: whose pairs and classes are read.
         classes: of the task, which gives chance.
-        papers: whether the images are the paper's, so that its numbers compare.
     """
     table, pairs, per_class = (reports / path for path in TABLES)
     if not table.exists():
@@ -49,7 +48,7 @@ def findings(reports: Path, task: str, classes: int, papers: bool) -> list[str]:
         told += _weakest(read_table(per_class, PER_CLASS), best.model, task, split)
     if len(boxes):
         told.append(f"Where a person's box is annotated: {model_name(boxes.iloc[0].model)}, {_score(boxes.iloc[0])}.")
-    if papers and "paper_accuracy" in scores and (printed := _printed(scores)):
+    if "paper_accuracy" in scores and (printed := _printed(scores)):
         told.append(printed)
     return told
 

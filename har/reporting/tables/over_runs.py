@@ -219,7 +219,7 @@ def over_runs_table(
         *([Column(("paper_statistic", "paper_p", "statistic_name"), "Paper", _printed_text)] if papers else []),
         Column("note"),
     ]
-    title = "Tests over runs: the paper's two and those that fit its design" if papers else "Tests over runs"
+    title = "Tests over runs: those of the paper, and those that fit the design"
     return Table("tests", title, header, rows, columns, [*fixed, *notes, *_told_once(noted)])
 
 

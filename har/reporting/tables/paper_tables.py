@@ -1,4 +1,4 @@
-"""The paper's tables, ours beside its printed values where the classes are the paper's.
+"""The paper's tables, ours beside its printed values where the images are the paper's.
 
 Everything derives from predictions. A figure that does not exist is an empty cell in the CSV and – for people, with a
 footnote; never NaN.
@@ -41,18 +41,6 @@ Predictions = Mapping[tuple[str, str], pd.DataFrame]
 Summaries = Mapping[str, Mapping]  # model or policy to `summarise`
 
 
-def profile_header(profile: str, backbones: Mapping[str, str] | None = None) -> str:
-    """The line that says what made a table; `backbones` maps each to its source (hub, folder, pretrain,
-    random)."""
-    made = {
-        "sample": "profile sample: generated world, miniature backbones — not COCO's numbers",
-        "coco": "profile coco: photographs of COCO val2017",
-    }.get(profile, f"profile {profile}")
-    if not backbones:
-        return made
-    return f"{made}; backbones: " + ", ".join(f"{model_name(k)} {source}" for k, source in backbones.items())
-
-
 class Plan(NamedTuple):
     """One of the paper's tables of scores.
 
@@ -74,10 +62,10 @@ class Plan(NamedTuple):
 
 
 PLANS = (
-    Plan("table2", "The baselines, {activities}", ("cnn_base", "fnn_base"), "majority"),
+    Plan("table2", "The baselines, {classes} classes", ("cnn_base", "fnn_base"), "majority"),
     Plan(
         "table3",
-        "Augmentation of CNN_base, {activities}",
+        "Augmentation of CNN_base, {classes} classes",
         tuple(paper.TABLE3),
         "majority",
         "The paper's accuracies of perspective, all combined, colour jitter and rotation do not fit their own "
@@ -87,7 +75,7 @@ PLANS = (
     ),
     Plan(
         "table4",
-        "The generalising CNN, {activities}",
+        "The generalising CNN, {classes} classes",
         ("cnn_gen", "cnn_base"),
         "majority",
         "The paper prints .3862 (Table 2) and .3793 (here) for CNN_base.",
@@ -101,14 +89,14 @@ PLANS = (
     ),
     Plan(
         "table6",
-        "On CLIP's embeddings, {activities}",
+        "On CLIP's embeddings, {classes} classes",
         ("multimodal", "feature"),
         "reference",
         "The paper's second row is exactly what a constant prediction scores.",
     ),
     Plan(
         "table7",
-        "All models, {activities}",
+        "All models, {classes} classes",
         tuple(paper.TABLE7),
         "all",
         "The paper's cells of this table are lost but for CLIP's; (its T…) is the same model's row there.",
@@ -126,6 +114,7 @@ def build_tables(
     resamples: int = RESAMPLES,
     seed: int = 0,
     level: float = 0.95,
+    papers: bool = True,
     processor: str = "",
     out_of_fold: Mapping[str, Mapping] | None = None,
     protocol: str = "",
@@ -138,9 +127,10 @@ def build_tables(
         predictions: (task, model) to its frame, with "majority" and "zero_shot" among the models where they were made.
         augment: policy to CNN_base's frame under it.
         parameters: counts of a model's parameters.
-        classes: of the activities; the paper's values stand beside ours where these are the paper's.
+        classes: of the activities.
         header: what made the tables.
         resamples, seed, level: of the intervals.
+        papers: whether the images are the paper's, so that its values stand beside ours.
         processor: on which the predictions were made, said below the summary; empty: not said.
         out_of_fold: as in `summary_table`.
         protocol: whether the settings are those of docs/protocol.md, in words.
@@ -153,12 +143,11 @@ def build_tables(
     policies = {name: summarise(frame, ("validation",), **options) for name, frame in augment.items()}
     if ("activity", "majority") in predictions:
         policies["majority"] = summarise(predictions["activity", "majority"], ("validation",), **options)
-    papers = paper.is_the_papers(classes)
     runs, tables = {key: _collapsed(frame) for key, frame in predictions.items() if not is_blind(key[1])}, []
     for plan in PLANS:
         summaries = {"table3": policies, "table5": posture}.get(plan.name, activity)
         if any(split in summaries.get(key, {}) for key in plan.keys for split in plan.splits):
-            title = plan.title.format(activities="three activities" if papers else f"{len(classes)} classes")
+            title = f"Table {plan.name.removeprefix('table')}. {plan.title.format(classes=len(classes))}"
             counts = parameters if plan.name == "table2" else None
             table = score_table(plan, title, header, summaries, papers, level, counts)
             task = "posture" if plan.name == "table5" else "activity"
@@ -307,8 +296,7 @@ def score_table(
         notes.append(plan.note)
     if lacking := [naming(key) for key in plan.keys if key not in summaries]:
         notes.append(f"Not in this run: {', '.join(lacking)}.")
-    number_of = f"Table {plan.name.removeprefix('table')}. " if papers else ""
-    return Table(plan.name, number_of + title, header, rows, columns, notes)
+    return Table(plan.name, title, header, rows, columns, notes)
 
 
 def _keys(plan: Plan, summaries: Summaries) -> list[str]:
