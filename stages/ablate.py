@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from har.data.split import read_split
+from har.evaluation.clips import of_clips
 from har.evaluation.predictions import write_predictions
 from har.reporting.table import write_tables
 from har.studies.ablation.fit import ablate as fit_variants
@@ -36,9 +37,8 @@ def ablate(context: Context, *, keep: Path) -> None:
         base = settings.variants[key].model
         changed[key] = changes(base, profile.models[base].model_dump(), model.model_dump(), key == settings.reference)
     level = profile.report.confidence
-    rows = scores(
-        predictions, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level
-    )
+    units = {key: of_clips(one, profile.report.clips) for key, one in predictions.items()}
+    rows = scores(units, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level)
     table = ablation_table(rows, settings.reference, context.header, level, left_out)
     write_tables({table.name: table}, out)
     forest(rows, settings.reference, out / "forest.svg", titled(context, "Ablations"), level)

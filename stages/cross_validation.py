@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from har.data.groups import with_groups
 from har.data.split import read_split
+from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import combined
 from har.reporting.table import write_tables
 from har.studies.cross_validation.fit import MAJORITY, resample, write_resampled
@@ -31,7 +33,8 @@ def cross_validation(context: Context, *, keep: Path) -> None:
     random = [
         name for name in frames if any(models[one].random for one in ensembles.get(name, [name]) if one in models)
     ]
-    tables = cross_validation_tables(frames, random, context.header, profile.report.confidence)
+    units = {key: of_clips(with_groups(one, drawn), profile.report.clips) for key, one in frames.items()}
+    tables = cross_validation_tables(units, random, context.header, profile.report.confidence)
     write_tables(tables, context.reports / "cross_validation")
     print(tables["cross_validation"].markdown())
 

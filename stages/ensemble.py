@@ -9,7 +9,7 @@ from stages.lib.results import trained
 
 
 def ensemble(context: Context) -> None:
-    predictions, out, rows = trained(context), context.data / "ensembles", context.profile.rows
+    predictions, out, rows = trained(context, frames=True), context.data / "ensembles", context.profile.rows
     out.mkdir(parents=True, exist_ok=True)
     for task in context.params.run.tasks:
         for name, row in rows.items():

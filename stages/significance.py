@@ -11,25 +11,23 @@ from har.core.parallel import side_by_side
 from har.core.readers import read_json
 from har.data.manifest import read_manifest
 from har.data.split import read_split
-from har.evaluation.predictions import read_predictions
+from har.evaluation.clips import of_clips
 from har.reporting.names import needs_boxes
 from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
+from har.studies.frames import report as frames
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context, stage
 from stages.lib.header import titled
-from stages.lib.results import trained
+from stages.lib.results import read, trained
 
 
 def significance(context: Context) -> None:
     profile, out, predictions = context.profile, context.reports / "significance", trained(context)
-    options = {
-        "resamples": profile.report.resamples,
-        "seed": profile.report.seed,
-        "level": profile.report.confidence,
-    }
+    options = {"resamples": profile.report.resamples, "seed": profile.report.seed, "level": profile.report.confidence}
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
-    labels = read_manifest(context.data / "manifest.csv").label.tolist()
+    manifest = read_manifest(context.data / "manifest.csv")
+    labels = manifest.label.tolist()
     title = titled(context, "Reliability: are models right as often as they are sure?")
     work = [
         delayed(tables)(
@@ -38,6 +36,10 @@ def significance(context: Context) -> None:
         delayed(reliability_figure)(predictions, out / "reliability.svg", title, **options),
         delayed(learning_curve)(context, predictions, options),
     ]
+    if "clip" in manifest:
+        told, seconds = trained(context, frames=True), manifest.set_index("image_id").second
+        title = titled(context, "Accuracy against frames of a clip")
+        work.append(delayed(frames)(told, seconds, profile.report.clips, out, context.header, title, **options))
     for _ in side_by_side(profile.training, len(work))(work):
         pass
 
@@ -47,7 +49,7 @@ def with_folds(context: Context, key: tuple[str, str], frame: pd.DataFrame) -> p
     path = context.data / "baselines/dev" / f"{'-'.join(key)}.parquet"
     if not path.exists():
         return frame
-    return pd.concat([frame[frame.split != "validation"], read_predictions(path)], ignore_index=True)
+    return pd.concat([frame[frame.split != "validation"], read(context, path)], ignore_index=True)
 
 
 def recommended(folders: Iterable[Path]) -> str:
@@ -65,21 +67,15 @@ def tables(context: Context, predictions: Mapping, labels: list[str], options: d
     margin = context.profile.report.equivalence_margin
     best = recommended([context.data / "baselines", context.data / "ensembles"])
     found = significance_tables(
-        predictions,
-        labels,
-        context.header,
-        **options,
-        margin=margin,
-        papers=context.papers,
-        protocol=context.protocol,
+        predictions, labels, context.header, **options, margin=margin, papers=context.papers, protocol=context.protocol,
         recommended=best,
-    )
+    )  # fmt: skip
     write_tables(found, context.reports / "significance")
 
 
 def learning_curve(context: Context, predictions: Mapping, options: dict) -> None:
     """Accuracy against training images: the table, and its figure."""
-    curve = read_curve(context.data / "learning_curve.parquet")
+    curve = of_clips(read_curve(context.data / "learning_curve.parquet"), context.profile.report.clips)
     train = int((read_split(context.data / "split.csv").split == "train").sum())
     points = scores(with_all_of_train(curve, predictions, train), **options)
     title = titled(context, "Accuracy against training images")

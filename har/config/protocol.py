@@ -20,7 +20,7 @@ LEFT_OUT = (
     "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
     "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative", "policies.*",
     "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*",
-    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "protocol",
+    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "protocol", "report.clips",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The blocks of params.yaml that describe tables and the page."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     Field,
@@ -16,6 +16,7 @@ class Report(Block):
     confidence: Fraction
     resamples: Annotated[int, Field(ge=100)]
     equivalence_margin: Fraction
+    clips: Literal["probability", "log_probability", "vote"]
     seed: Seed
 
 

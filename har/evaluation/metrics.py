@@ -13,6 +13,7 @@ from har.evaluation.predictions import SPLITS, classes_of, in_split
 
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
 LOSSES = ("nll", "brier")  # of the probabilities
+TOP5 = "top5_accuracy"  # beside METRICS where there are more than 5 classes
 EPSILON = float(np.finfo(float).eps)  # probabilities are clipped to it before a logarithm, as scikit-learn does
 
 
@@ -149,13 +150,20 @@ class Cells(NamedTuple):
         brier = [((run - target) ** 2).sum(-1) for run in self.probabilities.swapaxes(0, 1)]
         return {"nll": negative_log_likelihood(self.probabilities, truth), "brier": np.stack(brier, axis=1)}
 
-    def mean_losses(self, resamples: int = 0, seed: int = 0) -> dict[str, np.ndarray]:
-        """The mean LOSSES of each run, over the images and over each bootstrap sample, each [1 + B, S]."""
-        losses, n = self.losses(), len(self.truth)
+    def top5(self) -> dict[str, np.ndarray]:
+        """TOP5: whether the true class is of the 5 likeliest, of each image and run [n, S]; {} for up to 5 classes."""
+        if len(self.classes) <= 5:
+            return {}
+        likeliest = (-self.probabilities).argsort(-1, kind="stable")[..., :5]
+        return {TOP5: (likeliest == self.truth[:, None, None]).any(-1).astype(float)}
+
+    def means(self, resamples: int = 0, seed: int = 0) -> dict[str, np.ndarray]:
+        """The mean LOSSES and TOP5 of each run, over the images and over each bootstrap sample, each [1 + B, S]."""
+        values, n = self.losses() | self.top5(), len(self.truth)
         # a sample of groups has as many images as they have
         images = n if self.groups is None else self.sums(np.ones((n, 1)), resamples, seed)
-        means = self.sums(np.hstack([losses[name] for name in LOSSES]), resamples, seed) / images
-        return dict(zip(LOSSES, np.hsplit(means, len(LOSSES)), strict=True))
+        means = self.sums(np.hstack(list(values.values())), resamples, seed) / images
+        return dict(zip(values, np.hsplit(means, len(values)), strict=True))
 
 
 def cells(predictions: pd.DataFrame, split: str) -> Cells:

@@ -12,6 +12,7 @@ from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, percentile_i
 from har.evaluation.metrics import (
     LOSSES,
     METRICS,
+    TOP5,
     Cells,
     cells,
     class_metrics,
@@ -66,10 +67,11 @@ class Estimate(NamedTuple):
 def estimates(
     one: Cells, resamples: int = RESAMPLES, seed: int = 0, shares: Mapping[str, float] | None = None
 ) -> dict[str, Estimate]:
-    """METRICS and LOSSES, and with the population's class `shares` "weighted_accuracy" (see there). Two configurations
-    on the same images draw the same samples: means over classes samples within classes, all others one of images."""
+    """METRICS, LOSSES and TOP5, and with the population's class `shares` "weighted_accuracy" (see there). Two
+    configurations on the same images draw the same samples: means over classes samples within classes, all others one
+    of images."""
     n, groups = len(one.truth), None if one.groups is None else one.units()
-    values = metrics_from_confusion(one.confusions(resamples, seed)) | one.mean_losses(resamples, seed)
+    values = metrics_from_confusion(one.confusions(resamples, seed)) | one.means(resamples, seed)
     found = {name: Estimate(name, n, each[0], each[1:].mean(1), groups) for name, each in values.items()}
     recalls, images = one.recalls(resamples, seed)
     occurring, parts, noises = np.flatnonzero(images[0, 0]), [], []
@@ -114,7 +116,7 @@ def summarise(
         one = cells(predictions, split)
         found = estimates(one, resamples, seed)
         summary[split] = {"n": len(one.truth), "runs": len(one.seeds)}
-        for metric in METRICS:
+        for metric in filter(found.get, (*METRICS, TOP5)):
             estimate = found[metric]
             low, high = estimate.interval(level)
             figures = {"mean": estimate.mean, "ci_low": low, "ci_high": high}
@@ -182,7 +184,7 @@ def scalars(predictions: pd.DataFrame, report: Report) -> dict:
     """Of each split n, runs, and accuracy, sd, ci_low, ci_high; balanced_accuracy, balanced_sd, balanced_low,
     balanced_high; f1 (macro), f1_sd: means over seeds, their deviation over seeds (0 for a single run), an interval
     over images. balanced_n: images, had every class as few as the rarest; one image may move the balanced accuracy by
-    its inverse. Everything else is in the tables."""
+    its inverse. TOP5 where there is one. Everything else is in the tables."""
     full = summarise(predictions, resamples=report.resamples, seed=report.seed, level=report.confidence)
     found = {}
     for split, scores in full.items():
@@ -203,4 +205,6 @@ def scalars(predictions: pd.DataFrame, report: Report) -> dict:
             "balanced_n": int(counts.min() * len(counts)),
             "runs": scores["runs"],
         }
+        if TOP5 in scores:
+            found[split][TOP5] = scores[TOP5]["mean"]
     return found

@@ -64,6 +64,18 @@ SECTIONS = {
             ),
         ],
     ),
+    "What are several frames worth?": (
+        "An image here is a clip: what a model says of it is the mean of what it says of its frames.",
+        [
+            "significance/frames.md",
+            (
+                "significance/frames.svg",
+                "Accuracy against frames of a clip",
+                "A line for each model with its interval; the figures are in the table above.",
+            ),
+            "significance/disagreement.md",
+        ],
+    ),
     "Other splits, fewer images": (
         "The same images split again and again, and the same models with less to learn from.",
         [

@@ -6,6 +6,7 @@ import yaml
 from har.config.models import Backbone
 from har.config.profile import Profile
 from har.data.sources import SOURCES
+from har.evaluation.clips import of_clips
 from har.evaluation.predictions import HELD_OUT, classes_of
 from har.evaluation.summary import summarise
 from har.models.registry import Trained
@@ -34,6 +35,7 @@ def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str 
     """
     kept = one.metrics["kept_seed"]
     report = profile.report
+    predictions = of_clips(predictions, report.clips)
     own = summarise(
         predictions[predictions.seed == kept], resamples=report.resamples, seed=report.seed, level=report.confidence
     )

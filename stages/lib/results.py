@@ -1,10 +1,13 @@
-"""The predictions of all trained models and baselines of a run, as tables and figures need them."""
+"""The predictions of all trained models and baselines of a run, as tables and figures need them: of clips, where images
+are frames."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from har.config.resolved import CNN_BASE
+from har.evaluation.clips import of_clips
 from har.evaluation.predictions import read_predictions
 from stages.lib.context import Context
 
@@ -12,8 +15,14 @@ from stages.lib.context import Context
 CURVES, DESCRIPTION = "curves.csv", "training.json"
 
 
-def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
-    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines and ensembles."""
+def read(context: Context, path: Path, classes: Sequence[str] | None = None) -> pd.DataFrame:
+    """The predictions at `path`, of clips where images are frames."""
+    return of_clips(read_predictions(path, classes), context.profile.report.clips)
+
+
+def trained(context: Context, frames: bool = False) -> Mapping[tuple[str, str], pd.DataFrame]:
+    """(task, model) to predictions: the models of params.yaml's `run`, then the baselines and ensembles; of the frames
+    of clips if `frames`."""
     files, tasks, predictions = {}, context.profile.tasks, context.data / "predictions"
     for name, run in context.params.run.train.items():
         files[run.task, run.model] = predictions / f"{name}.parquet", tasks[run.task]
@@ -25,7 +34,9 @@ def trained(context: Context) -> Mapping[tuple[str, str], pd.DataFrame]:
         for folder in ("baselines", "ensembles"):
             for path in sorted((context.data / folder).glob(f"{task}-*.parquet")):
                 files[task, path.stem.removeprefix(f"{task}-")] = path, tasks[task]
-    return {key: read_predictions(path, classes) for key, (path, classes) in files.items()}
+    if frames:
+        return {key: read_predictions(*file) for key, file in files.items()}
+    return {key: read(context, *file) for key, file in files.items()}
 
 
 def augmented(context: Context) -> dict[str, pd.DataFrame]:
@@ -34,6 +45,6 @@ def augmented(context: Context) -> dict[str, pd.DataFrame]:
     for policy in context.params.run.policies:
         own = policy in context.already
         path = context.data / f"predictions/{CNN_BASE}.parquet" if own else folder / f"{policy}.parquet"
-        frame = read_predictions(path, classes)
+        frame = read(context, path, classes)
         found[policy] = frame[frame.split == "validation"].reset_index(drop=True)
     return found

@@ -25,7 +25,10 @@ FRAMES = pd.DataFrame(
     [
         ("probability", 0.5),
         ("vote", 1 / 3),
-        ("log_probability", (0.9 * 0.4 * 0.2) ** (1 / 3) / ((0.9 * 0.4 * 0.2) ** (1 / 3) + (0.1 * 0.6 * 0.8) ** (1 / 3))),
+        (
+            "log_probability",
+            (0.9 * 0.4 * 0.2) ** (1 / 3) / ((0.9 * 0.4 * 0.2) ** (1 / 3) + (0.1 * 0.6 * 0.8) ** (1 / 3)),
+        ),
     ],
 )
 def test_a_row_for_each_clip_and_run(how, expected):
@@ -46,7 +49,10 @@ def test_photographs_are_left_as_they_are():
 
 def test_conditions_are_not_mixed():
     frame = pd.concat(
-        [FRAMES.assign(condition="none", covered=0.0), FRAMES.assign(condition="half", covered=np.linspace(0.4, 0.6, 8))]
+        [
+            FRAMES.assign(condition="none", covered=0.0),
+            FRAMES.assign(condition="half", covered=np.linspace(0.4, 0.6, 8)),
+        ]
     )
     found = of_clips(frame, "probability")
     assert found.condition.tolist() == ["none"] * 4 + ["half"] * 4

@@ -501,3 +501,18 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
         stop_halfway()
     assert json.loads(path.read_text()) == {"a": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_top5_accuracy_where_there_are_more_than_five_classes():
+    rng, names = np.random.default_rng(0), [f"c{k}" for k in range(8)]
+    chances = rng.dirichlet(np.ones(8), 300)
+    y = rng.integers(0, 8, 300)
+    frame = predictions_frame(range(300), np.array(names)[y], ["test"] * 300, chances, names)
+    expected = sk.top_k_accuracy_score(y, chances, k=5, labels=range(8))
+    found = summarise(frame, ("test",), resamples=200)["test"]["top5_accuracy"]
+    assert found["mean"] == pytest.approx(expected, abs=1e-6)
+    assert found["ci_low"] < expected < found["ci_high"]
+    five = predictions_frame(
+        range(300), np.array(names)[y % 5], ["test"] * 300, rng.dirichlet(np.ones(5), 300), names[:5]
+    )
+    assert "top5_accuracy" not in summarise(five, ("test",), resamples=200)["test"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from har.evaluation.metrics import EPSILON
+from har.evaluation.metrics import EPSILON, TOP5
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import Key, Scored, Shares
 from har.reporting.names import class_name, model_name, split_name
@@ -15,6 +15,7 @@ from har.reporting.tables.columns import (
     estimated,
     every_scored,
     figure_column,
+    figures,
     first_values,
     over_images,
 )
@@ -22,6 +23,7 @@ from har.reporting.tables.columns import (
 SCORES = {
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
+    TOP5: "Top-5 accuracy",
     "weighted_accuracy": "Weighted",
     "f1": "Macro F1",
     "nll": "NLL",
@@ -32,10 +34,14 @@ SCORES = {
 def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, header: str, level: float) -> Table:
     """Accuracy three ways, macro F1, and the two proper scores of the probabilities."""
     rows, absences = [], []
+    shown = {
+        name: title for name, title in SCORES.items() if any(name in one.estimates for *_, one in every_scored(scored))
+    }
     for split, key, one in every_scored(scored):
         row = first_values(key, split, one)
-        for metric in SCORES:
-            row |= estimated(metric, one.estimates[metric], level)
+        for metric in shown:
+            found = one.estimates.get(metric)
+            row |= estimated(metric, found, level) if found else figures(metric, None)
         rows.append(row)
         absent = set(range(len(one.classes))) - set(one.truth)
         absences += [
@@ -56,11 +62,12 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
         f"NLL: mean −ln of the true class's probability, clipped to {EPSILON:.1e}. Brier: sum of squared errors over "
         "classes, 0 to 2. Of both less is better.",
     ]
-    if any(row[f"{metric}_low"] == row[f"{metric}_high"] for row in rows for metric in SCORES):
+    ends = [(row[f"{metric}_low"], row[f"{metric}_high"]) for row in rows for metric in shown]
+    if any(low == high and low is not None for low, high in ends):
         notes.append(
             "An interval that is a point: every resample gives the same figure; it says nothing about other images."
         )
-    columns = [*FIRST, RUNS, *(figure_column(metric, title) for metric, title in SCORES.items())]
+    columns = [*FIRST, RUNS, *(figure_column(metric, title) for metric, title in shown.items())]
     return Table("scores", "Scores of all models", header, rows, columns, notes + absences)
 
 

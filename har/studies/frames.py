@@ -1,0 +1,181 @@
+"""What are several frames of a clip worth? The same readers' clips made of ever more of their frames' predictions, and
+how often the frames of a clip disagree. Where images are photographs there is nothing to tell."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from har.evaluation.clips import of_clips
+from har.evaluation.ensemble import is_blind
+from har.evaluation.metrics import cells
+from har.evaluation.paired import estimated_difference
+from har.evaluation.predictions import HELD_OUT, classes_of, in_split
+from har.evaluation.scored import HEADLINE
+from har.evaluation.summary import Estimate, estimates
+from har.reporting.names import model_name
+from har.reporting.style import CLASS_MARKERS, SERIES, drawing
+from har.reporting.table import Column, Table, count, number, write_tables
+from har.reporting.tables.columns import MODEL, RUNS, N, estimated, figure_column, figures
+
+COUNTS = (1, 2, 4, 8, 16)  # of frames, as far as clips have them; then all
+
+
+def chosen(frame: pd.DataFrame, seconds: pd.Series, most: int) -> pd.DataFrame:
+    """The frames at the centres of `most` equal segments of each clip, all of a clip that has no more.
+
+    frame: predictions of frames; seconds: when each is shown, by image_id.
+    """
+    runs = frame.assign(second=frame["image_id"].map(seconds)).groupby(["seed", "split", "clip"])["second"]
+    place, size = runs.rank(method="first").to_numpy(int) - 1, runs.transform("size").to_numpy(int)
+    segment = -((size - 2 * place * most) // (2 * size))  # the first whose centre is not before the frame
+    return frame[(2 * segment + 1) * size < 2 * (place + 1) * most]  # and not after it
+
+
+def study(
+    predictions: Mapping[tuple[str, str], pd.DataFrame],
+    seconds: pd.Series,
+    how: str,
+    resamples: int,
+    seed: int,
+    level: float,
+) -> tuple[list[dict], list[dict]]:
+    """Rows of `frames_table` and of `disagreement_table`, of the held-out clips of every model that sees them.
+
+    predictions: of frames, by task and model; seconds: as in `chosen`; how: as in har.evaluation.clips.of_clips.
+    """
+    worth, disagreement = [], []
+    for (task, model), frame in predictions.items():
+        frame = frame[in_split(frame, HELD_OUT)]
+        if is_blind(model) or frame.empty:
+            continue
+        sizes = frame.groupby(["seed", "split", "clip"])["image_id"].transform("size")
+        # under one id, whichever frames are chosen
+        named = frame.assign(image_id=frame.groupby("clip")["image_id"].transform("min"))
+        most, about = int(sizes.max()), {"task": task, "model": model}
+        first = None
+        for frames in [*(some for some in COUNTS if some < most), most]:
+            rows = named.loc[chosen(frame, seconds, frames).index]
+            one = cells(of_clips(rows, how), HELD_OUT)
+            score = estimates(one, resamples, seed)[HEADLINE]
+            first = first or score
+            gap = estimated_difference(score, first, level) if frames > 1 else None
+            found = about | {"frames": frames, "n": score.n, "runs": len(score.runs)}
+            found |= estimated("score", score, level)
+            worth.append(
+                found | figures("gain", *((gap[key] for key in ("difference", "ci_low", "ci_high")) if gap else [None]))
+            )
+        classes = classes_of(named)
+        guess = named[[f"p_{name}" for name in classes]].to_numpy().argmax(1)
+        told = named.assign(guess=guess, right=guess == pd.Index(classes).get_indexer(named["label"]))
+        several = told.groupby(["image_id", "seed"])["guess"].nunique().gt(1).unstack().to_numpy()  # [n, S]
+        whole = np.ones((one.truth.size, 1))
+        shares = one.sums(several.astype(float), resamples, seed) / one.sums(whole, resamples, seed)
+        share = Estimate("disagreement", len(one.truth), shares[0], shares[1:].mean(1), one.units())
+        hits = one.guess == one.truth[:, None]
+        disagreement.append(
+            about
+            | {"n": share.n, "runs": len(share.runs), "frames": most, "frame_accuracy": float(told["right"].mean())}
+            | {"accuracy": float(hits.mean())}
+            | estimated("disagree", share, level)
+            | {f"accuracy_{key}": float(hits[of].mean()) if of.any() else None
+               for key, of in (("agree", ~several), ("disagree", several))}
+        )  # fmt: skip
+    return worth, disagreement
+
+
+def report(
+    predictions: Mapping[tuple[str, str], pd.DataFrame],
+    seconds: pd.Series,
+    how: str,
+    out: Path,
+    header: str,
+    title: str,
+    **options,
+) -> None:
+    """Write both tables and the figure to `out`.
+
+    Args:
+        predictions, seconds, how: as of `study`.
+        out: a folder.
+        header: what made the tables.
+        title: of the figure.
+        options: resamples, seed and level of the intervals.
+    """
+    worth, disagreement = study(predictions, seconds, how, **options)
+    level = options["level"]
+    tables = [frames_table(worth, header, level), disagreement_table(disagreement, header, level)]
+    write_tables({table.name: table for table in tables}, out)
+    draw(worth, out / "frames.svg", title, level)
+
+
+def frames_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
+    """Balanced accuracy by frames of a clip."""
+    columns = [
+        MODEL,
+        Column("task", "Task"),
+        Column("frames", "Frames of a clip", count),
+        N,
+        RUNS,
+        figure_column("score", "Balanced accuracy"),
+        figure_column("gain", "Minus one frame", sign=True),
+    ]
+    notes = [
+        "Held-out clips; the same predictions of frames, of which ever more are averaged: those at the centres of "
+        f"equal segments of the clip, one frame being the middle one. [{level:.0%} interval: bootstrap of groups of "
+        "clips, each with all its runs]; minus one frame: paired. No reader sees an order of frames, so this is what "
+        "several views are worth, not what a model of motion could make of them.",
+    ]
+    return Table("frames", "What are several frames worth?", header, list(rows), columns, notes)
+
+
+def disagreement_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
+    """How often the frames of a clip are taken for several classes."""
+    columns = [
+        MODEL,
+        Column("task", "Task"),
+        N,
+        RUNS,
+        Column("frames", "Frames of a clip", count),
+        figure_column("disagree", "Clips whose frames disagree"),
+        Column("frame_accuracy", "Accuracy of a frame", number),
+        Column("accuracy", "Accuracy of a clip", number),
+        Column("accuracy_agree", "Of clips whose frames agree", number),
+        Column("accuracy_disagree", "Of those whose frames disagree", number),
+    ]
+    notes = [
+        "Held-out clips. Disagree: not all frames of a clip are taken for one class by the same run; mean over runs "
+        f"[{level:.0%} interval: bootstrap of groups of clips, each with all its runs].",
+    ]
+    return Table("disagreement", "Do the frames of a clip agree?", header, list(rows), columns, notes)
+
+
+def draw(rows: Sequence[Mapping], path: Path, title: str, level: float, most: int = 6) -> None:
+    """Balanced accuracy against frames of a clip, a line for each of the `most` best models of the first task."""
+    mine = [row for row in rows if row["task"] == rows[0]["task"]]
+    best = sorted((row for row in mine if row["frames"] == mine[-1]["frames"]), key=lambda row: -row["score"])
+    counts = sorted({row["frames"] for row in mine})
+    with drawing(path, title, 7.2, 4.2) as figure:
+        axis = figure.subplots()
+        for place, model in enumerate(row["model"] for row in best[:most]):
+            line = pd.DataFrame([row for row in mine if row["model"] == model])
+            axis.errorbar(
+                # aside by a few per cent, so that intervals at one number do not hide each other
+                line["frames"] * 1.03 ** (place - (min(most, len(best)) - 1) / 2),
+                line["score"],
+                yerr=np.abs(line[["score_low", "score_high"]].to_numpy().T - line["score"].to_numpy()),
+                color=SERIES[place],
+                marker=CLASS_MARKERS[place],
+                markersize=5,
+                linewidth=1.6,
+                elinewidth=1,
+                label=model_name(model),
+            )
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(counts, counts)
+        axis.minorticks_off()
+        axis.set_xlabel(f"frames of a clip (mean over runs; bars: {level:.0%} interval over groups of clips)")
+        axis.set_ylabel(f"balanced accuracy, {mine[0]['n']:,} held-out clips")
+        axis.grid(axis="y")
+        figure.legend(loc="outside lower center", ncols=3)
