@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from har.reporting.answers import answers
 from har.reporting.names import model_name, split_name
 
 PAPERS = "The paper's experiments"
@@ -28,8 +29,9 @@ SECTIONS = {
     PAPERS: (
         "",
         [
+            "tables/table7.md",
             "eda/table1.md",
-            *(f"tables/table{i}.md" for i in range(2, 8)),
+            *(f"tables/table{i}.md" for i in range(2, 7)),
             (
                 "figures/augmentation.svg",
                 "Augmentation of CNN_base",
@@ -51,10 +53,10 @@ SECTIONS = {
     "How sure are these numbers?": (
         "29 test images decide little; these are the intervals, the tests and what they can't say.",
         [
+            "significance/pairs.md",
             "significance/scores.md",
             "significance/small_test.md",
             "significance/tests.md",
-            "significance/pairs.md",
             "significance/per_class.md",
             "significance/calibration.md",
             (
@@ -85,7 +87,7 @@ SECTIONS = {
             (
                 "significance/learning_curve.svg",
                 "Accuracy against training images",
-                "A line for each model with its interval; the figures are in the table above.",
+                "A line for each model with its interval; the figures are in the table below.",
             ),
         ],
     ),
@@ -100,7 +102,7 @@ SECTIONS = {
             (
                 "ablation/forest.svg",
                 "Difference from the reference",
-                "Accuracy of each variant minus the reference's, with intervals; the figures are in the table above.",
+                "Accuracy of each variant minus the reference's, with intervals; the figures are in the table below.",
             ),
             "tune/*.md",
         ],
@@ -145,7 +147,7 @@ SECTIONS = {
                 "explain/curves.svg",
                 "Deletion and insertion of patches",
                 "Probability of the predicted class while the most relevant patches are removed or shown first; the "
-                "areas under the curves are in the tables above.",
+                "areas under the curves are in the tables below.",
             ),
             (
                 "explain/figure4.svg",
@@ -163,7 +165,7 @@ SECTIONS = {
             (
                 "masking/curves.svg",
                 "Accuracy against the share that is black",
-                "A curve for each model and kind of mask; the areas under them are in the table above.",
+                "A curve for each model and kind of mask; the areas under them are in the table below.",
             ),
             "masking/kinds.md",
             "masking/context.md",
@@ -172,7 +174,7 @@ SECTIONS = {
                 "masking/context.svg",
                 "The person alone, the context alone",
                 "Accuracy of each model on the whole image, on the person alone and on the context alone; the figures "
-                "are in the table above.",
+                "are in the table below.",
             ),
             "masking/cues.md",
             "masking/classes.md",
@@ -223,15 +225,20 @@ class Figure(NamedTuple):
 
 
 class Section(NamedTuple):
-    """`parts`: the path of a Markdown file, or a Figure; both relative to the report's folder."""
+    """`answers`: what it has found, in sentences; `parts`: Figures, then paths of Markdown files, the first of which
+    stands open; relative to the report's folder."""
 
     title: str
     intro: str
+    answers: list[str]
     parts: list[str | Figure]
 
     @property
     def anchor(self) -> str:
         return anchor(self.title)
+
+    def open(self, table: str) -> bool:
+        return table == next(part for part in self.parts if isinstance(part, str))
 
 
 def sections_in(root: Path, papers: bool = True) -> list[Section]:
@@ -242,11 +249,12 @@ def sections_in(root: Path, papers: bool = True) -> list[Section]:
         if title == PAPERS and not papers:
             intro = OTHER_IMAGES
         figures = [part if isinstance(part, str) else figure(*part) for part in _listed(root, parts)]
-        found.append(Section(title, intro, [part for part in figures if (root / path_of(part)).exists()]))
+        there = [part for part in figures if (root / path_of(part)).exists()]
+        found.append(Section(title, intro, answers(title, root), sorted(there, key=lambda part: isinstance(part, str))))
     named = {path_of(part) for section in found for part in section.parts}
     others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.svg"))
     rest = [figure(path, caption(path)) for path in others if path not in named]
-    found.append(Section("More figures", "", rest))
+    found.append(Section("More figures", "", [], rest))
     return [section for section in found if section.parts]
 
 
@@ -265,16 +273,26 @@ def markdown(root: Path, profile: str, papers: bool = True) -> str:
     parts = [f"# Results, profile `{profile}`", " · ".join(f"[{one.title}](#{one.anchor})" for one in sections)]
     for section in sections:
         parts += [f"## {section.title}", *([section.intro] if section.intro else [])]
+        parts += ["\n".join(f"- **{answer}**" for answer in section.answers)]
         for part in section.parts:
-            if isinstance(part, str):
+            if not isinstance(part, str):
+                parts.append(f"**{part.caption}**\n\n![{part.alt}]({part.path})")
+            elif section.open(part):
                 parts.append((root / part).read_text(encoding="utf-8"))
             else:
-                parts.append(f"**{part.caption}**\n\n![{part.alt}]({part.path})")
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+                table = (root / part).read_text(encoding="utf-8")
+                parts.append(f"<details><summary>{title_of(root / part)}</summary>\n\n{table}\n</details>")
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def figure(path: str, caption: str, alt: str = "") -> Figure:
     return Figure(path, caption, alt or caption)
+
+
+def title_of(table: Path) -> str:
+    """The heading of a table's Markdown file."""
+    with table.open(encoding="utf-8") as file:
+        return file.readline().strip("# \n")
 
 
 def path_of(part: str | Figure) -> str:

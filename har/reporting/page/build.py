@@ -18,7 +18,7 @@ from markupsafe import Markup
 from har.config.report import Page
 from har.core.files import write_bytes, write_text
 from har.data import sources
-from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in
+from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in, title_of
 from har.reporting.page import charts, gallery
 from har.reporting.page.findings import findings
 from har.reporting.page.html import prose, render
@@ -33,6 +33,7 @@ COPIED = (
     " They are copied to this folder for reading results, and are not part of the project: ask their authors before "
     "passing them on."
 )
+FOLDED = Markup('<details class="more-of"><summary>All rows: {}</summary>\n{}</details>')
 STRIP = 4  # images of each class at the top of the page
 # a drawing that tells its numbers takes the place of the picture: figure -> task, table
 CHARTS = {
@@ -123,6 +124,7 @@ class Shown(NamedTuple):
     anchor: str
     title: str
     intro: Markup
+    answers: list[str]
     parts: list[Markup]
 
 
@@ -132,10 +134,10 @@ def document(
     """The page. shown: places of the images at the top, each with its caption."""
     body = []
     for section in sections:
-        parts = [_part(part, source, images, reports) for part in section.parts]
-        body.append(Shown(section.anchor, section.title, prose(section.intro), parts))
+        parts = [_part(part, section, source, images, reports) for part in section.parts]
+        body.append(Shown(section.anchor, section.title, prose(section.intro), section.answers, parts))
         if source.deviations and section.title == PAPERS:
-            body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [prose(source.deviations)]))
+            body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [], [prose(source.deviations)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
     strip = [
@@ -156,7 +158,7 @@ def document(
     )
 
 
-def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) -> Markup:
+def _part(part: str | Figure, section: Section, source: Source, images: Mapping, reports: Path) -> Markup:
     if isinstance(part, str):
         table = Markup((reports / part).with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
         if (reports / part).with_suffix(".csv").exists():
@@ -164,7 +166,7 @@ def _part(part: str | Figure, source: Source, images: Mapping, reports: Path) ->
         if part == "funnel.md":
             names = dict(zip(images["classes"], images["classNames"], strict=True))
             return charts.funnel(reports / "funnel.csv", names, table)
-        return table
+        return table if section.open(part) else FOLDED.format(title_of(reports / part), table)
     if part.path in CHARTS:
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
