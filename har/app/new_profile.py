@@ -1,7 +1,7 @@
 """A profile for own images, written into params.yaml: `har new-profile NAME IMAGES [--like PROFILE]`.
 
-IMAGES is a folder with a folder of images for each class, or a table (har.data.folder.find). The profile says what
-differs from `sample`, or from another one that is named: the classes that are found, all their images, a prompt for
+IMAGES is a folder with a folder of images, or of clips, for each class, or a table (har.data.folder.recognise). The profile says what
+differs from `sample`, or from another one that is named: the classes that are found, all their images, prompts for
 each, and the task `activity` over all of them.
 """
 
@@ -19,9 +19,15 @@ from har.config.profile import Params, Profile, load_params, parse
 from har.config.types import check_labels
 from har.core.errors import HarError
 from har.core.files import replacing
-from har.data.folder.find import Found, recognise
+from har.data.folder.find import Found
+from har.data.folder.recognise import recognise
 from har.data.groups import group_codes
 from har.data.split import require_enough
+from har.data.video.decode import is_clip
+
+# By words of the class. Several are averaged; those of clips are a few of what CLIP's authors say of UCF-101.
+PROMPTS = ["a photo of {}"]
+CLIP_PROMPTS = ["a photo of a person {}", "a photo of a person doing {}", "a video of a person during {}"]
 
 
 def words_of(name: str) -> str:
@@ -51,6 +57,7 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
     words = {label: words_of(label) for label in labels}
     if len(set(words.values())) < len(words):
         words = dict(zip(labels, labels, strict=True))
+    prompts = CLIP_PROMPTS if any(is_clip(one.path) for one in found) else PROMPTS
     generative = {
         "answers": words,
         "question": "What does the picture show? Answer with one of {labels}.",
@@ -70,7 +77,7 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
             "precedence": [],
         },
         "tasks": {"activity": labels},
-        "embed": {"prompts": {label: [f"a photo of {said}"] for label, said in words.items()}},
+        "embed": {"prompts": {label: [one.format(said) for one in prompts] for label, said in words.items()}},
         "cross_validation": {"folds": max(2, min(like.cross_validation.folds, int(units.min())))},
         "learning_curve": {"sizes": sizes or [max(len(labels), train // 2)]},
         "generative": {name: copy.deepcopy(generative) for name in talkers},
@@ -95,7 +102,7 @@ def write_profile(
     Args:
         path: the file.
         name: the profile's.
-        images: a folder or a CSV file (har.data.folder.find.recognise).
+        images: a folder or a CSV file (har.data.folder.recognise).
         like: the profile that it starts from.
         columns: the table's by image, label, group and split, where they are not to be recognised.
         tell: takes lines on what was left out and how splits were understood.

@@ -31,7 +31,7 @@ class Server(Block):
 
 
 class Folder(Block):
-    """Own images, root/<class>/ and below."""
+    """Own images, or clips of source video, root/<class>/ and below."""
 
     root: str
     groups: str
@@ -58,22 +58,31 @@ class Csv(Block):
     unreadable: Literal["stop", "skip"]
 
 
+class Video(Block):
+    """Clips: frames of each; UCF-101's lists."""
+
+    frames: PositiveInt
+    lists: str
+    split: PositiveInt
+
+
 class Data(Block):
-    source: Literal["world", "server", "folder", "csv"]
+    source: Literal["world", "server", "folder", "csv", "video"]
     world: World
     server: Server
     folder: Folder
     csv: Csv
+    video: Video
 
     @property
     def own(self) -> bool:
         """Whether labels come with the images, not from captions."""
-        return self.source in ("folder", "csv")
+        return self.source in ("folder", "csv", "video")
 
     @model_validator(mode="after")
     def _own_images_have_a_place(self):
-        if self.source == "folder" and not self.folder.root:
-            raise ValueError("source folder needs the key folder.root, a folder with a folder of images for each class")
+        if self.source in ("folder", "video") and not self.folder.root:
+            raise ValueError(f"source {self.source} needs the key folder.root, a folder with a folder for each class")
         if self.source == "csv":
             for key in ("file", "image", "label"):
                 if not getattr(self.csv, key):

@@ -18,7 +18,8 @@ PROFILE, SETTINGS = "coco", Path("docs/protocol.json")
 LEFT_OUT = (
     "profile", "training.jobs", "training.backend", "training.ray.*", "training.device", "store.jobs", "page.*",
     "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
-    "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative", "policies.*",
+    "data.video.*", "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative",
+    "policies.*",
     "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*",
     "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "protocol", "report.clips",
 )  # fmt: skip
@@ -41,7 +42,7 @@ def papers_images(whole: Mapping, fixed: Path = SETTINGS) -> bool:
 def state(whole: Mapping, fixed: Path = SETTINGS) -> str:
     """In one sentence, whether the settings of data/params.json are those in `fixed`, and which are not; empty for a
     user's own images."""
-    if whole["data"]["source"] in ("folder", "csv"):
+    if whole["data"]["source"] in ("folder", "csv", "video"):
         return ""
     if whole["profile"] != PROFILE:
         return f"docs/protocol.md is for profile {PROFILE}; this is another one."

@@ -10,6 +10,7 @@ import pandas as pd
 from har.config.data import Data
 from har.core.files import write_json
 from har.data.folder.find import Listing, find_in_folder, find_in_table
+from har.data.video.lists import find_clips
 
 KINDS = ("captions", "instances", "person_keypoints")
 
@@ -91,6 +92,10 @@ def _in_folder(data: Data) -> Listing:
     return find_in_folder(data.folder.root, data.folder.groups)
 
 
+def _clips(data: Data) -> Listing:
+    return find_clips(data.folder.root, data.folder.groups, data.video.lists, data.video.split)
+
+
 def _in_table(data: Data) -> Listing:
     columns = data.csv.model_dump(exclude={"file", "root", "unreadable"})
     return find_in_table(data.csv.file, data.csv.root, **columns, groups=data.folder.groups)
@@ -99,8 +104,8 @@ def _in_table(data: Data) -> Listing:
 def _own_annotations(data: Data, out: Path, jobs: int, cache: Path) -> Iterable[str]:
     from har.data.folder.inspect import examine, write_annotations
 
-    found, block = listing(data), getattr(data, data.source)
-    images, unreadable = examine(found.images, jobs, block.unreadable)
+    found, block = listing(data), data.csv if data.source == "csv" else data.folder
+    images, unreadable = examine(found.images, jobs, block.unreadable, data.video.frames)
     write_annotations(images, unreadable, out)
     return [*found.notes, *(f"skipped: {reason}" for reason in unreadable.reason)]
 
@@ -110,7 +115,8 @@ def _own_photographs(data: Data, manifest: pd.DataFrame, folder: Path, *, annota
     from har.data.folder.inspect import read_images
 
     looked_at = read_images(annotations).query("image_id in @manifest.image_id")
-    return copy_files(looked_at, {one.image_id: one.path for one in listing(data).images}, folder, jobs)
+    sources = {one.name: one.path for one in listing(data).images}
+    return copy_files(looked_at, sources, folder, jobs, data.video.frames)
 
 
 OWN = {
@@ -139,4 +145,5 @@ SOURCES = {
     ),
     "folder": Source(**OWN, listing=_in_folder),
     "csv": Source(**OWN, listing=_in_table),
+    "video": Source(**OWN | {"title": "frames of the user's own clips"}, listing=_clips),
 }

@@ -15,8 +15,9 @@ from har.config.profile import load_params
 from har.core.errors import HarError
 from har.data.coco.annotations import read_records
 from har.data.folder.copy import copy_files
-from har.data.folder.find import find_in_folder, find_in_table, image_id, recognise
+from har.data.folder.find import find_in_folder, find_in_table, image_id
 from har.data.folder.inspect import COLUMNS, examine, read_images, write_annotations
+from har.data.folder.recognise import recognise
 from har.data.folder.select import choose
 from har.data.manifest import read_manifest, write_manifest
 from har.data.split import read_split, require_classes, split, write_split
@@ -347,7 +348,7 @@ class TestLook:
         save(tmp_path / "photos/A/plain.jfif", 1, format="JPEG")
         found = find_in_folder(tmp_path / "photos", "").images
         images, _ = examine(found, 1, "stop")
-        provenance = copy_files(images, {one.image_id: one.path for one in found}, tmp_path / "out", 1)
+        provenance = copy_files(images, {one.name: one.path for one in found}, tmp_path / "out", 1)
         for row in provenance:
             name = row["url"].removeprefix("own:")
             assert (tmp_path / "out" / row["file_name"]).read_bytes() == (tmp_path / "photos" / name).read_bytes()
@@ -366,7 +367,7 @@ class TestLook:
         after, _ = examine(found, 1, "stop")
         assert before.sha256[0] != after.sha256[0]
         pd.testing.assert_frame_equal(before.drop(columns="sha256"), after.drop(columns="sha256"))
-        sources = {one.image_id: one.path for one in found}
+        sources = {one.name: one.path for one in found}
         with pytest.raises(HarError, match=r"A/1\.bmp: changed since .*dvc repro -f annotations"):
             copy_files(before, sources, tmp_path / "out", 1)
         copy_files(after, sources, tmp_path / "out", 1)

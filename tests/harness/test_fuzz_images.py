@@ -143,7 +143,7 @@ def test_own_images(fuzz, tmp_path):
         one = Found(7, file(tmp_path, case), "photo.jpg", "a")
         images, bad = examine([one], 1, "skip")
         assert len(images) + len(bad) == 1
-        copy_files(images, {7: one.path}, tmp_path / "copies", 1)
+        copy_files(images, {one.name: one.path}, tmp_path / "copies", 1)
         for row in images.itertuples():  # what the look took, no later stage refuses
             assert read(tmp_path / "copies" / row.file_name).size == (row.width, row.height)
 

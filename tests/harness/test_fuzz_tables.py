@@ -19,8 +19,8 @@ from pyarrow.parquet import write_table
 from har.app.cli import models
 from har.data import store
 from har.data.crops import read_boxes
-from har.data.folder.find import recognise
 from har.data.folder.inspect import read_images
+from har.data.folder.recognise import recognise
 from har.data.manifest import MANIFEST_COLUMNS, read_evidence, read_manifest
 from har.data.split import read_split
 from har.dev import gate

@@ -1,4 +1,4 @@
-"""Which images there are, and what the user's folder or table says of each. Nothing is decoded here.
+"""Which images or clips there are, and what the user's folder or table says of each. Nothing is decoded here.
 
 What lies below the root is not trusted: no link leads out of it, and a name never becomes a path of ours.
 """
@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -19,6 +19,7 @@ from har.core.errors import HarError
 from har.core.readers import listed, one_line, read_csv
 from har.data.groups import require_whole
 from har.data.photographs import left_out, suffixes
+from har.data.video.decode import SUFFIXES as CLIPS
 
 ID_BYTES = 6  # 48 bits: below 2**53, so an id survives any program's floats, and a million images rarely collide
 # What people call splits, in any case.
@@ -28,20 +29,12 @@ SPLIT_NAMES = {
     **dict.fromkeys(("test", "testing"), "test"),
     "extended": "extended",
 }
-# What people call the columns of a table, in any case; Hugging Face's metadata.csv has file_name.
-COLUMN_NAMES = {
-    "image": ("image", "file_name", "filename", "file", "path", "filepath", "image_path"),
-    "label": ("label", "class", "category", "activity"),
-    "group": ("group",),
-    "split": ("split", "subset", "partition"),
-}
-METADATA = "metadata.csv"
 TABLE = "a CSV file with a row for each image"
 
 
 @dataclass(frozen=True)
 class Found:
-    """One image file. name: its path below the root, with slashes, as a URL quotes it (so that any name is text);
+    """One image or clip. name: its path below the root, with slashes, as a URL quotes it (so that any name is text);
     group, split: '' where there is none."""
 
     image_id: int
@@ -76,18 +69,19 @@ def plain(name: str) -> str:
     return one_line(unquote(name))
 
 
-def find_in_folder(root: str | Path, groups: str) -> Listing:
+def find_in_folder(root: str | Path, groups: str, what: str = "image") -> Listing:
     """Images in root/<class>/ and below; in root/<split>/<class>/ where all folders in `root` have names of splits.
 
     groups: a regular expression searched in the path below root; its groups (or, without any, all that it matches)
-    name the image's group. Other files, hidden images and links that lead out of `root` or to a folder are left out, and
-    counted in the notes. Raises HarError where `root` is no folder or holds no image, some of its folders are splits and
-    others are not, there are splits without train or test, or a group is in two splits.
+    name the image's group. what: "image" or "clip". Other files, hidden images and links that lead out of `root` or to
+    a folder are left out, and counted in the notes. Raises HarError where `root` is no folder or holds no image, some of
+    its folders are splits and others are not, there are splits without train or test, or a group is in two splits.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
-        raise HarError(f"{root}: no such folder; expected a folder with a folder of images for each class")
-    paths, notes = _files(root)
+        raise HarError(f"{root}: no such folder; expected a folder with a folder of {what}s for each class")
+    read = CLIPS if what == "clip" else suffixes()
+    paths, notes = _files(root, read)
     tops = sorted({path.parts[0] for path in paths})
     splits = [top for top in tops if top.lower() in SPLIT_NAMES]
     if 1 < len(splits) < len(tops):
@@ -106,15 +100,15 @@ def find_in_folder(root: str | Path, groups: str) -> Listing:
             group = _group(pattern, path.as_posix())
             found.append(Found(image_id(name), root / path, name, label, group, split))
     if not found:
-        why = "; ".join(["holds no image", *notes])
-        raise HarError(f"{root}: {why}; expected {expected} with {', '.join(suffixes())}")
+        why = "; ".join([f"holds no {what}", *notes])
+        raise HarError(f"{root}: {why}; expected {expected} with {', '.join(read)}")
     if depth:
-        notes += _check_given_splits(found, (path.parts[0] for path in paths), str(root))
+        notes += check_given_splits(found, (path.parts[0] for path in paths), str(root))
     return Listing(_distinct(found, str(root)), notes)
 
 
-def _files(root: Path) -> tuple[list[Path], list[str]]:
-    """The images in folders below `root`, by their paths from there, and notes on what else there is."""
+def _files(root: Path, read: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """The files of suffixes `read` in folders below `root`, by their paths from there, and notes on what else there is."""
     home, found, others, reasons = root.resolve(), [], Counter(), defaultdict(list)
     for here, folders, files in os.walk(root):  # follows no link to a folder
         relative = Path(here).relative_to(root)
@@ -123,7 +117,7 @@ def _files(root: Path) -> tuple[list[Path], list[str]]:
         reasons["links to folders, which are not followed"] += links
         for file in sorted(files):
             path, suffix = relative / file, os.path.splitext(file)[1].lower()
-            if suffix not in suffixes():
+            if suffix not in read:
                 others[suffix] += not file.startswith(".")
             elif file.startswith("."):
                 reasons["hidden"].append(path)
@@ -135,7 +129,7 @@ def _files(root: Path) -> tuple[list[Path], list[str]]:
                 found.append(path)
     notes = [f"left out: {len(paths):,} {why}, as {_shown(paths[0])}" for why, paths in reasons.items() if paths]
     if others := +others:
-        notes.insert(0, f"left out: {left_out(others)}; read are {', '.join(suffixes())}")
+        notes.insert(0, f"left out: {left_out(others)}; read are {', '.join(read)}")
     return found, notes
 
 
@@ -204,59 +198,13 @@ def find_in_table(
     unused = [column for column in frame.columns if column not in columns.values()]
     notes = [f"columns not used: {listed(unused)}"] if unused else []
     if split:
-        notes += _check_given_splits(found, frame[split].str.strip(), str(file))
+        notes += check_given_splits(found, frame[split].str.strip(), str(file))
     return Listing(found, notes)
 
 
-def recognise(images: str, groups: str, columns: Mapping[str, str]) -> tuple[dict, Listing]:
-    """What kind of collection `images` is, and the images in it.
-
-    Args:
-        images: a folder, or a CSV file. A folder with a metadata.csv that has an image and a label column is that table.
-        groups: a regular expression, as `find_in_folder` takes it.
-        columns: the table's columns by image, label, group and split, where the user names them; others are
-            recognised by COLUMN_NAMES.
-
-    Returns:
-        What changes in the block `data` of params.yaml, and the images.
-
-    Raises:
-        HarError: as `find_in_folder` and `find_in_table`, and for a column that is not found or could be one of two.
-    """
-    named = any(columns.values())
-    is_table = images.lower().endswith(".csv")
-    file = images if is_table else os.path.join(images, METADATA)
-    if is_table or named or os.path.isfile(os.path.expanduser(file)):
-        header = list(read_csv(Path(file).expanduser(), TABLE).columns)
-        found = {key: _column(file, header, key, columns.get(key, "")) for key in COLUMN_NAMES}
-        missing = [key for key in ("image", "label") if not found[key]]
-        if not missing:
-            return {"source": "csv", "csv": {"file": file, **found}}, find_in_table(file, "", **found, groups=groups)
-        if is_table or named:
-            known = ", ".join(COLUMN_NAMES[missing[0]])
-            raise HarError(
-                f"{file}: no column for the {missing[0]} ({known}); it has {listed(header)}; name it with --{missing[0]}"
-            )
-    return {"source": "folder", "folder": {"root": images}}, find_in_folder(images, groups)
-
-
-def _column(file: str, header: Sequence[str], key: str, named: str) -> str:
-    """The column of `header` that `named` is, or else one that COLUMN_NAMES knows for `key`; '' where there is none."""
-    if named in header:
-        return named
-    for name in (named.lower(),) if named else COLUMN_NAMES[key]:
-        same = [column for column in header if column.strip().lower() == name]
-        if len(same) > 1:
-            raise HarError(f"{file}: columns {' and '.join(map(repr, same))} could be the {key}; choose with --{key}")
-        if same:
-            return same[0]
-    if named:
-        raise HarError(f"{file}: column {named!r} ({key}) is missing; it has {listed(header)}")
-    return ""
-
-
-def _check_given_splits(found: Sequence[Found], given: Iterable[str], where: str) -> list[str]:
-    """A note on how the names that were given were understood."""
+def check_given_splits(found: Sequence[Found], given: Iterable[str], where: str) -> list[str]:
+    """A note on how the splits that came with `found`, named `given`, were understood. HarError, for `where`, for
+    an image without one, a group in two, and no train or no test."""
     for one in found:
         if not one.split:
             raise HarError(
