@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import av
 import clips
 import cv2
 import numpy as np
@@ -33,3 +34,113 @@ def test_frames_are_the_middles_of_equal_parts(tmp_path, file, codec):
     assert [second for second, _ in found] == [place / 25 for place in MIDDLES]
     assert {(image.mode, image.size) for _, image in found} == {("RGB", (64, 48))}
     assert is_clip(path)
+
+
+@settings(max_examples=15, deadline=None)
+@given(gaps=st.lists(st.integers(1, 400), min_size=1, max_size=40), frames=st.integers(1, 12))
+def test_law_each_frame_is_the_one_shown_in_the_middle_of_its_part(tmp_path_factory, gaps, frames):
+    """At any frame rate, however it varies: the frame whose time is the last before the middle."""
+    times = np.concatenate([[0], np.cumsum(gaps)]).tolist()
+    path = write_clip(tmp_path_factory.mktemp("vfr") / "a.mkv", times)
+    with av.open(str(path)) as container:
+        end = max((packet.pts or 0) + packet.duration for packet in container.demux(video=0))
+    middles = [end * (2 * k + 1) / (2 * frames) for k in range(frames)]
+    shown = sorted({max(time for time in times if time <= middle) for middle in middles})
+    assert [round(1000 * second) for second, _ in read_clip(path, frames)] == shown
+
+
+@pytest.mark.parametrize("name", ["a.avi", "b.avi", "a.mp4", "90.mp4", "270.mp4", "a.mkv", "a.webm"])
+def test_frames_equal_those_of_another_decoder(tmp_path, name):
+    """OpenCV's, which decodes the whole clip one frame after the other, upright; to one grey level on average."""
+    options = {"bf": "2"} if name == "b.avi" else None
+    path = write_clip(tmp_path / name, size=(320, 240), gop=20, options=options)
+    if path.stem.isdecimal():
+        turn(path, int(path.stem))
+    video, found = cv2.VideoCapture(str(path)), []
+    while (got := video.read())[0]:
+        found.append(got[1][..., ::-1].astype(float))
+    assert len(found) == 50
+    for second, image in read_clip(path, 8):
+        assert np.abs(found[round(second * 25)] - np.asarray(image)).mean() <= 1
+
+
+def odd(root) -> dict[str, tuple]:
+    """name: (clip, the frames of four that come, or what the refusal says)."""
+    whole, fast = write_clip(root / "whole.mp4"), {"movflags": "faststart"}
+    mp4, avi = whole.read_bytes(), write_clip(root / "whole.avi").read_bytes()
+    mkv = write_clip(root / "whole.mkv").read_bytes()
+    moov_first = write_clip(root / "fast.mp4", size=(320, 240), muxer=fast).read_bytes()
+    raw = write_clip(root / "raw.h264", codec="libx264").read_bytes()
+
+    def file(name: str, data: bytes):
+        (root / name).write_bytes(data)
+        return root / name
+
+    def turned(degrees: int):
+        path = shutil.copy(whole, root / f"turned{degrees}.mp4")
+        turn(path, degrees)
+        return path
+
+    def pipe():
+        os.mkfifo(root / "pipe.mp4")
+        return root / "pipe.mp4"
+
+    half = len(moov_first) // 2
+    broken = bytearray(avi)
+    broken[len(avi) // 2 : len(avi) // 2 + 400] = b"\xff" * 400
+    sizes = {"size": (1024, 16)}
+    return {
+        "one frame": (write_clip(root / "one.mp4", 1), [0]),
+        "fewer frames than are wanted": (write_clip(root / "three.webm", 3), [0, 1, 2]),
+        "a key frame at the start alone": (write_clip(root / "long.avi", gop=999), [6, 18, 31, 43]),
+        "key frames alone": (write_clip(root / "keys.mp4", gop=1), [6, 18, 31, 43]),
+        "an open group of pictures": (
+            write_clip(root / "open.mkv", options={"x264-params": "open-gop=1:bframes=3:keyint=12:min-keyint=12"}), [6, 18, 31, 43],
+        ),
+        "a varying frame rate": (write_clip(root / "vary.mp4", [0, 40, 80, 120, 1000, 1500, 1900]), [3, 3, 4, 5]),
+        "first frame after the start": (write_clip(root / "late.mkv", [5000 + 40 * k for k in range(50)]), [6, 18, 31, 43]),
+        "longer sound": (write_clip(root / "sound.mp4", audio=4.0), [6, 18, 31, 43]),
+        "fragments, no length told": (
+            write_clip(root / "parts.mp4", muxer={"movflags": "frag_keyframe+empty_moov"}), [6, 18, 31, 43],
+        ),
+        "turned by 90": (turned(90), [6, 18, 31, 43]),
+        "turned by 180": (turned(180), [6, 18, 31, 43]),
+        "ten bits": (write_clip(root / "ten.mkv", codec="ffv1", pixels="yuv420p10le"), [6, 18, 31, 43]),
+        "grey": (write_clip(root / "grey.mkv", codec="ffv1", pixels="gray"), [6, 18, 31, 43]),
+        "another suffix": (file("webm.mp4", write_clip(root / "x.webm").read_bytes()), [6, 18, 31, 43]),
+        "an index cut off": (file("index.avi", avi[:-400]), [6, 18, 31, 43]),
+        "a name like a protocol": (file("concat:a.avi|b.avi", avi), [6, 18, 31, 43]),
+        "sound alone": (write_clip(root / "silent.mp4", 0, audio=1.0), "holds no pictures"),
+        "no byte": (file("empty.mp4", b""), "not a readable clip"),
+        "text": (file("text.avi", b"no clip" * 1000), "not a readable clip"),
+        "a photograph": (file("photo.mp4", cv2.imencode(".png", clips.picture(1))[1].tobytes()), "not a readable clip"),
+        "a stream without times": (file("raw.mp4", raw), "not a readable clip"),
+        "cut before its table": (file("cut.mp4", mp4[: len(mp4) // 2]), "not a readable clip"),
+        "cut after its table": (file("cut2.mp4", moov_first[:half]), "truncated"),
+        "cut.mkv": (file("cut.mkv", mkv[: len(mkv) // 2]), "truncated"),
+        "cut.avi": (file("cut.avi", avi[: len(avi) // 2]), "truncated|not a readable clip"),
+        "damaged": (file("broken.avi", bytes(broken)), None),
+        "a playlist": (file("list.mp4", b"#EXTM3U\n#EXTINF:2,\nwhole.mp4\n#EXT-X-ENDLIST\n"), "not a readable clip"),
+        "a playlist on the net": (file("net.mp4", b"#EXTM3U\n#EXTINF:2,\nhttp://127.0.0.1:9/a.ts\n"), "not a readable clip"),
+        "a list of files": (file("list.mkv", b"ffconcat version 1.0\nfile whole.mp4\n"), "not a readable clip"),
+        "too long a shape": (write_clip(root / "thin.mp4", 2, **sizes), "sides of at most 40 to 1"),
+        "a pipe": (pipe(), "not a file"),
+        "a folder": (root, "not a file"),
+        "nothing": (root / "none.mp4", "no such file"),
+    }
+
+
+def test_odd_and_hostile_clips_give_the_right_frames_or_one_line(tmp_path):
+    for name, (path, expected) in odd(tmp_path).items():
+        try:
+            found = list(read_clip(path, 4))
+        except HarError as error:
+            assert "\n" not in str(error), name
+            assert str(path) in str(error), name
+            assert expected is None or isinstance(expected, str), (name, str(error))
+            if expected:
+                assert any(part in str(error) for part in expected.split("|")), (name, str(error))
+        else:
+            if expected is not None:
+                assert [place_of(image) for _, image in found] == list(dict.fromkeys(expected)), name
+            assert found[0][1].size == ((48, 64) if name == "turned by 90" else (64, 48)), name

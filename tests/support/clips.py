@@ -25,9 +25,10 @@ def picture(place: int, width: int = 64, height: int = 48) -> np.ndarray:
 
 
 def place_of(image) -> int:
-    """Which frame `image` is, upright."""
-    level = np.asarray(image.convert("L"), float)[image.height // 2 :].mean()
-    return round((level - shade(0)) / 4)
+    """Which frame `image` is."""
+    x, y = image.width // 2, image.height // 2
+    level = np.asarray(image.convert("L"), float)[y - 6 : y + 6, x - 6 : x + 6].mean()
+    return round((level + 1 - shade(0)) / 4)  # ten bits come out a little darker
 
 
 def write_clip(

@@ -106,7 +106,8 @@ def _times(container, stream, name: str) -> tuple[list[int], list[int]]:
     if not shown:
         raise HarError(f"{name}: holds no frame; expected a clip")
     told = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / 1_000_000
-    if (have := (end - begin) * stream.time_base) < WHOLE * told:
+    have = (end - min(begin, 0)) * stream.time_base  # Matroska counts from nought, wherever the first frame is
+    if have < WHOLE * told:
         raise HarError(f"{name}: truncated, holds {float(have):.1f} of {float(told):.1f} seconds")
     return [*sorted(set(shown)), end], sorted(keys)
 
