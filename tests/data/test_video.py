@@ -95,13 +95,18 @@ def odd(root) -> dict[str, tuple]:
         "a key frame at the start alone": (write_clip(root / "long.avi", gop=999), [6, 18, 31, 43]),
         "key frames alone": (write_clip(root / "keys.mp4", gop=1), [6, 18, 31, 43]),
         "an open group of pictures": (
-            write_clip(root / "open.mkv", options={"x264-params": "open-gop=1:bframes=3:keyint=12:min-keyint=12"}), [6, 18, 31, 43],
+            write_clip(root / "open.mkv", options={"x264-params": "open-gop=1:bframes=3:keyint=12:min-keyint=12"}),
+            [6, 18, 31, 43],
         ),
         "a varying frame rate": (write_clip(root / "vary.mp4", [0, 40, 80, 120, 1000, 1500, 1900]), [3, 3, 4, 5]),
-        "first frame after the start": (write_clip(root / "late.mkv", [5000 + 40 * k for k in range(50)]), [6, 18, 31, 43]),
+        "first frame after the start": (
+            write_clip(root / "late.mkv", [5000 + 40 * k for k in range(50)]),
+            [6, 18, 31, 43],
+        ),
         "longer sound": (write_clip(root / "sound.mp4", audio=4.0), [6, 18, 31, 43]),
         "fragments, no length told": (
-            write_clip(root / "parts.mp4", muxer={"movflags": "frag_keyframe+empty_moov"}), [6, 18, 31, 43],
+            write_clip(root / "parts.mp4", muxer={"movflags": "frag_keyframe+empty_moov"}),
+            [6, 18, 31, 43],
         ),
         "turned by 90": (turned(90), [6, 18, 31, 43]),
         "turned by 180": (turned(180), [6, 18, 31, 43]),
@@ -121,7 +126,10 @@ def odd(root) -> dict[str, tuple]:
         "cut.avi": (file("cut.avi", avi[: len(avi) // 2]), "truncated|not a readable clip"),
         "damaged": (file("broken.avi", bytes(broken)), None),
         "a playlist": (file("list.mp4", b"#EXTM3U\n#EXTINF:2,\nwhole.mp4\n#EXT-X-ENDLIST\n"), "not a readable clip"),
-        "a playlist on the net": (file("net.mp4", b"#EXTM3U\n#EXTINF:2,\nhttp://127.0.0.1:9/a.ts\n"), "not a readable clip"),
+        "a playlist on the net": (
+            file("net.mp4", b"#EXTM3U\n#EXTINF:2,\nhttp://127.0.0.1:9/a.ts\n"),
+            "not a readable clip",
+        ),
         "a list of files": (file("list.mkv", b"ffconcat version 1.0\nfile whole.mp4\n"), "not a readable clip"),
         "too long a shape": (write_clip(root / "thin.mp4", 2, **sizes), "sides of at most 40 to 1"),
         "a pipe": (pipe(), "not a file"),

@@ -44,7 +44,7 @@ def write_clip(
 ) -> Path:
     """A clip of `frames`, 25 a second, or one shown at each of these milliseconds.
 
-    audio: seconds of silence beside them. pixels: FFmpeg's pixel format. options, muxer: FFmpeg's, of codec and container.
+    audio: seconds of silence beside them. pixels: FFmpeg's pixel format. options, muxer: of FFmpeg's codec and container.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = codec or CODECS[path.suffix]
@@ -63,10 +63,14 @@ def write_clip(
             sound.layout = "mono"
         for place, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(place, *size), format="rgb24")
-            frame.pts, frame.time_base = (place, Fraction(1, 25)) if isinstance(frames, int) else (time, Fraction(1, 1000))
+            frame.pts, frame.time_base = (
+                (place, Fraction(1, 25)) if isinstance(frames, int) else (time, Fraction(1, 1000))
+            )
             out.mux(stream.encode(frame))
         if audio:
-            silence = av.AudioFrame.from_ndarray(np.zeros((1, int(8000 * audio)), np.int16), format="s16", layout="mono")
+            silence = av.AudioFrame.from_ndarray(
+                np.zeros((1, int(8000 * audio)), np.int16), format="s16", layout="mono"
+            )
             silence.sample_rate, silence.pts = 8000, 0
             out.mux(sound.encode(silence))
             out.mux(sound.encode())

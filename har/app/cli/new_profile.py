@@ -20,7 +20,9 @@ def add(verbs):
         "clips likewise, and UCF-101's lists of train and test are taken where they lie beside them.",
     )
     verb.add_argument("name", metavar="NAME", help="of the profile: lower-case letters, digits and underscores")
-    verb.add_argument("images", metavar="IMAGES", help="a folder with a folder for each class, or a CSV file, of images or clips")
+    verb.add_argument(
+        "images", metavar="IMAGES", help="a folder with a folder for each class, or a CSV file, of images or clips"
+    )
     verb.add_argument("--like", default="sample", metavar="PROFILE", help="what it starts from (sample)")
     for key, what in COLUMNS.items():
         verb.add_argument(f"--{key}", default="", metavar="COLUMN", help=f"of a table: the column with {what}")
