@@ -1,7 +1,7 @@
 """A profile for own images, written into params.yaml: `har new-profile NAME IMAGES [--like PROFILE]`.
 
 IMAGES is a folder with a folder of images, or of clips, for each class, or a table (har.data.folder.recognise). The
-profile says what differs from `sample`, or from another one that is named: the classes that are found, all their images,
+profile says what differs from `sample`, or from another one that is named: the classes found, all their images,
 prompts for each, and the task `activity` over all of them.
 """
 

@@ -44,7 +44,7 @@ def write_clip(
 ) -> Path:
     """A clip of `frames`, 25 a second, or one shown at each of these milliseconds.
 
-    audio: seconds of silence beside them. pixels: FFmpeg's pixel format. options, muxer: of FFmpeg's codec and container.
+    audio: seconds of silence beside them. pixels: FFmpeg's pixel format. options, muxer: of codec and container.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = codec or CODECS[path.suffix]
