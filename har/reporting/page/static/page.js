@@ -2,8 +2,6 @@
 /* The page's frame: which view the address shows, tables that sort and fold, charts that tell their numbers.
    gallery.js and detail.js hang the photographs into it. No framework, no build step, works from disk. */
 globalThis.har = (() => {
-  const FOLDED = 14; // rows of a long table that are shown at first
-
   /* An element with attributes and children. Strings become text, never markup. */
   function el(tag, attributes = {}, ...children) {
     const node = document.createElement(tag);
@@ -100,31 +98,21 @@ globalThis.har = (() => {
         const keyed = rows.map((row) => [sortKey(row.cells[column].textContent), row]);
         keyed.sort(([a], [b]) => (a === null || b === null ? compare(a, b) : sign * compare(a, b)));
         body.append(...keyed.map(([, row]) => row));
-        if (table.dataset.folded !== undefined) fold(table, true);
       });
     });
   }
 
-  function fold(table, folded) {
-    [...table.tBodies[0].rows].forEach((row, place) => { row.hidden = folded && place >= FOLDED; });
-    if (folded) table.dataset.folded = "";
-    else delete table.dataset.folded;
-  }
-
+  /* page.css folds tables of more than 18 rows; here is the button that unfolds one. */
   function foldable(box) {
-    const table = box.querySelector("table"), count = table.tBodies[0].rows.length;
-    if (count <= FOLDED + 4) return;
-    fold(table, true);
-    const button = el("button", { type: "button", class: "quiet unfold", "aria-expanded": "false" });
-    const name = () => {
-      const folded = table.dataset.folded !== undefined;
-      button.textContent = folded ? `Show all ${count} rows` : `Show ${FOLDED} rows`;
-      button.setAttribute("aria-expanded", String(!folded));
-    };
-    button.addEventListener("click", () => { fold(table, table.dataset.folded === undefined); name(); });
-    name();
+    const count = box.querySelector("tbody").rows.length;
+    if (count <= 18) return;
+    const button = el("button", { type: "button", class: "quiet unfold", "aria-expanded": "false" }, `Show all ${count} rows`);
+    button.addEventListener("click", () => {
+      const whole = box.classList.toggle("whole");
+      button.textContent = whole ? "Show 14 rows" : `Show all ${count} rows`;
+      button.setAttribute("aria-expanded", String(whole));
+    });
     box.after(button);
-    addEventListener("beforeprint", () => { fold(table, false); name(); });
   }
 
   /* A table that is wider than its place shows at its edge that there is more. */
@@ -148,6 +136,7 @@ globalThis.har = (() => {
 
   function follow() {
     const links = new Map([...document.querySelectorAll(".contents a")].map((a) => [a.hash.slice(1), a]));
+    document.getElementById("contents").addEventListener("click", (event) => event.currentTarget.hidePopover());
     const seen = new IntersectionObserver((entries) => {
       for (const entry of entries) {
         if (!entry.isIntersecting) continue;
@@ -167,6 +156,7 @@ globalThis.har = (() => {
     document.querySelectorAll(".sections .table").forEach(shaded);
     document.querySelectorAll(".chart").forEach(readouts);
     follow();
+    addEventListener("beforeprint", () => document.querySelectorAll(".sections details").forEach((one) => { one.open = true; }));
     addEventListener("hashchange", show);
     show();
   }
