@@ -1,4 +1,4 @@
-"""Prediction on one's own photographs, by any trained model:
+"""Prediction on one's own photographs and clips, by any trained model:
 
     from har.predict import load
 
@@ -6,7 +6,8 @@
     model.predict(["photo.jpg"])
 
 The numbers are the pipeline's own: a photograph takes the way through the image store (decoded to its short side,
-then resized to what the network wants) that the model's training images took.
+then resized to what the network wants) that the model's training images took. Of a clip, the probabilities
+of its frames are averaged.
 """
 
 import os
@@ -26,7 +27,8 @@ from PIL import Image
 from har.app.network import Network, open_checkpoint, stored_short_side
 from har.config.profile import load_params
 from har.core.errors import HarError
-from har.data.photographs import Photograph
+from har.data.photographs import Photograph, rgb
+from har.data.video.decode import FRAMES, is_clip, read_clip
 from har.models import registry
 from har.training.loop import pick_device
 
@@ -70,10 +72,18 @@ class Classifier:
         return self.network.square(self.upright(photograph))
 
     def upright(self, photograph: Photograph | str | Path) -> Image.Image:
-        """The photograph as RGB at `short_side`, before the network's own resizing."""
+        """The photograph, or the middle frame of a clip, as RGB at `short_side`, before the network's own resizing."""
+        return next(self.frames(photograph, 1))[1]
+
+    def frames(self, photograph: Photograph | str | Path, count: int = FRAMES) -> Iterator[tuple[float, Image.Image]]:
+        """Second and picture of each of `count` frames of a clip, of a photograph nought and itself; as `upright`."""
         if not isinstance(photograph, Photograph):
             photograph = Photograph(str(photograph), Path(photograph))
-        return photograph.read(self.short_side)
+        if not is_clip(photograph.name) or photograph.error:
+            yield 0.0, photograph.read(self.short_side)
+            return
+        for second, image in read_clip(photograph.source, count, photograph.name):
+            yield second, rgb(image, photograph.name, self.short_side)
 
     @torch.inference_mode()
     def probabilities(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -86,9 +96,20 @@ class Classifier:
         return list(self.stream(paths, batch_size))
 
     def stream(
-        self, paths: Iterable[Photograph | str | Path], batch_size: int = BATCH, workers: int | None = None
+        self,
+        paths: Iterable[Photograph | str | Path],
+        batch_size: int = BATCH,
+        workers: int | None = None,
+        by_frame: bool = False,
     ) -> Iterator[Prediction]:
-        """`predict`, one after the other; of a long list only a few batches are in memory at a time."""
+        """`predict`, one after the other; of a long list only a few batches are in memory at a time.
+
+        Args:
+            paths: photographs and clips.
+            batch_size: how many are computed together.
+            workers: threads; None for a thread a core.
+            by_frame: of a clip a prediction for each frame, whose path ends in `#t=` and its second.
+        """
         if batch_size < 1:
             raise HarError(f"batch size is {batch_size}, expected at least 1")
         # Each thread takes a batch from file to probabilities with one core for its sums: no thread waits for
@@ -100,7 +121,7 @@ class Classifier:
             pending: deque = deque()
             while True:
                 while len(pending) < 2 * workers and (batch := list(islice(queue, batch_size))):
-                    pending.append(pool.submit(self._batch, batch, alone))
+                    pending.append(pool.submit(self._batch, batch, alone, by_frame))
                 if not pending:
                     return
                 try:
@@ -110,25 +131,28 @@ class Classifier:
                         job.cancel()
                     raise
 
-    def _batch(self, batch: list, alone: AbstractContextManager) -> list[Prediction]:
-        found: list[Prediction | None] = []
-        images = []
+    def _batch(self, batch: list, alone: AbstractContextManager, by_frame: bool) -> list[Prediction]:
+        files, images, out = [], [], []
         for item in batch:
             name = item.name if isinstance(item, Photograph) else str(item)
             try:
-                images.append(self.read(item))
-                found.append(None)
+                pictures = [(second, self.network.square(image)) for second, image in self.frames(item)]
+                files.append((name, [second for second, _ in pictures], None))
+                images += [pixels for _, pixels in pictures]
             except HarError as error:
-                found.append(Prediction(name, self.name, error=str(error)))
-        if not images:
-            return found
-        with alone:
-            rows = iter(self.probabilities(images))
-        for place, item in enumerate(batch):
-            if found[place] is None:
-                name = item.name if isinstance(item, Photograph) else str(item)
-                found[place] = self._prediction(name, next(rows))
-        return found
+                files.append((name, [], str(error)))
+        with alone:  # a clip has several frames, so in parts
+            parts = [self.probabilities(images[i : i + len(batch)]) for i in range(0, len(images), len(batch))]
+        rows = (row for part in parts for row in part)
+        for name, seconds, error in files:
+            shares = [next(rows) for _ in seconds]
+            if error is not None:
+                out.append(Prediction(name, self.name, error=error))
+            elif by_frame and is_clip(name):
+                out += [self._prediction(f"{name}#t={s}", row) for s, row in zip(seconds, shares, strict=True)]
+            else:
+                out.append(self._prediction(name, np.mean(shares, axis=0)))
+        return out
 
     def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
         told = dict(zip(self.classes, map(float, shares), strict=True))

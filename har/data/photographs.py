@@ -9,7 +9,7 @@ import glob
 import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -180,22 +180,31 @@ class Photograph:
 
 
 def find(
-    arguments: Iterable[str | Path], stdin: BinaryIO | None = None, others: Counter[str] | None = None
+    arguments: Iterable[str | Path],
+    stdin: BinaryIO | None = None,
+    others: Counter[str] | None = None,
+    clips: Sequence[str] = (),
 ) -> Iterator[Photograph]:
     """The photographs that `arguments` name: files, folders (searched through, by suffix, in order of name),
     patterns (`**` for any depth), and `-` for `stdin`: paths, one a line, or the bytes of one image.
 
-    others: counts, by suffix, the files of folders that are left out. What leads nowhere comes as a photograph with an
-    error, in its place.
+    Args:
+        arguments: these.
+        stdin: standard input, where there is one.
+        others: counts, by suffix, the files of folders that are left out.
+        clips: suffixes that are taken from folders as well.
+
+    Yields:
+        What leads nowhere as a photograph with an error, in its place.
     """
     others = Counter() if others is None else others
     for argument in map(str, arguments):
         if argument == "-":
-            yield from _from_stdin(stdin, others)
+            yield from _from_stdin(stdin, others, clips)
         elif "\0" in argument:
             yield Photograph(argument, None, f"{argument!r:.200}: no name of a file")
         elif os.path.isdir(argument):
-            yield from _within(argument, others)
+            yield from _within(argument, others, clips)
         elif os.path.lexists(argument):
             yield Photograph(argument, Path(argument))
         elif glob.has_magic(argument):
@@ -206,28 +215,28 @@ def find(
                 if not os.path.isdir(path):
                     yield Photograph(path, Path(path))
                 elif "**" not in argument:  # there the files within are matches themselves
-                    yield from _within(path, others)
+                    yield from _within(path, others, clips)
         else:
             yield Photograph(argument, None, f"{argument}: no such file or folder")
 
 
-def _within(folder: str, others: Counter[str]) -> Iterator[Photograph]:
-    empty = True
+def _within(folder: str, others: Counter[str], clips: Sequence[str]) -> Iterator[Photograph]:
+    empty, read = True, (*suffixes(), *clips)
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             suffix = os.path.splitext(name)[1].lower()
-            if suffix not in suffixes():
+            if suffix not in read:
                 others[suffix] += 1
                 continue
             empty = False
             path = os.path.join(root, name)
             yield Photograph(path, Path(path))
     if empty:
-        yield Photograph(folder, None, f"{folder}: no images in this folder ({', '.join(suffixes())})")
+        yield Photograph(folder, None, f"{folder}: no images in this folder ({', '.join(read)})")
 
 
-def _from_stdin(stdin: BinaryIO | None, others: Counter[str]) -> Iterator[Photograph]:
+def _from_stdin(stdin: BinaryIO | None, others: Counter[str], clips: Sequence[str]) -> Iterator[Photograph]:
     if stdin is None:
         yield Photograph("-", None, "-: there is no standard input")
         return
@@ -241,5 +250,5 @@ def _from_stdin(stdin: BinaryIO | None, others: Counter[str]) -> Iterator[Photog
     while first:
         path = os.fsdecode(first.rstrip(b"\r\n"))
         if path:
-            yield from find([path], None, others) if path != "-" else ()
+            yield from find([path], None, others, clips) if path != "-" else ()
         first = stdin.readline(1 << 16)

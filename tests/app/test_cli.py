@@ -115,12 +115,12 @@ def test_a_model_without_attention_says_that_it_has_nothing_to_show(har, photo, 
 
 def test_files_of_a_folder_that_are_left_out_are_counted(har, photo, tmp_path):
     shutil.copy(photo, tmp_path / "a.jfif")
-    for name in ("b.heic", "c.HEIC", "d.mov", ".e.heic"):
+    for name in ("b.heic", "c.HEIC", "d.flv", ".e.heic"):
         (tmp_path / name).write_bytes(b"x")
     code, out, err = har("predict", tmp_path, "--csv", "--model", "activity-fnn_base")
     assert code == 0
     assert len(out.splitlines()) == 2
-    assert err.startswith("har predict: left out: 2 .heic, 1 .mov; read are .apng, ")
+    assert err.startswith("har predict: left out: 2 .heic, 1 .flv; read are .apng, ")
 
 
 def test_a_new_profile_takes_the_columns_that_are_named(tmp_path, capsys):

@@ -8,14 +8,17 @@ import pandas as pd
 import parameters
 import pytest
 import torch
+from clips import write_clip
 from projects import IMAGES, KEPT, MODELS
 
+from har.app.cli.main import main
 from har.app.network import open_checkpoint, stored_short_side
 from har.app.predict import load
 from har.config.rows import ProbeRow, ZeroShotRow
 from har.core.errors import HarError
 from har.core.files import write_json
 from har.data.store import Store
+from har.data.video.decode import read_clip
 from har.evaluation.ensemble import combined
 from har.evaluation.predictions import read_predictions
 from har.models import registry
@@ -215,3 +218,27 @@ def test_files_of_explanations_are_apart_whatever_the_classes():
     assert len({name.casefold() for name in names}) == len(names)
     assert all("/" not in name and "." not in name and len(name) < 70 for name in names)
     assert (names[0], names[1], names[-1]) == ("坐着", "站立", "nan")
+
+
+def test_a_clip_is_the_mean_of_its_frames(project, tmp_path):
+    clip = write_clip(tmp_path / "a clip.MP4", codec="libx264", size=(96, 64))
+    frames = []
+    for second, image in read_clip(clip, 8):
+        image.save(tmp_path / f"{second}.png")
+        frames.append(tmp_path / f"{second}.png")
+    model = load("activity-clip", root=project)
+    alone = np.array([list(one.probabilities.values()) for one in model.predict(frames)])
+    whole, bad, photograph = model.predict([clip, tmp_path / "none.mp4", frames[0]], batch_size=2)
+    np.testing.assert_allclose(list(whole.probabilities.values()), alone.mean(0), atol=1e-6)
+    assert "none.mp4: no such file" in bad.error
+    np.testing.assert_allclose(list(photograph.probabilities.values()), alone[0], atol=1e-6)
+    each = list(model.stream([clip], by_frame=True))
+    assert [one.path for one in each] == [f"{clip}#t={frame.stem}" for frame in frames]
+    np.testing.assert_allclose([list(one.probabilities.values()) for one in each], alone, atol=1e-6)
+
+
+def test_clips_from_the_command_line(project, tmp_path, capsys):
+    write_clip(tmp_path / "some/a.avi")
+    for options, count in (([], 1), (["--frames"], 8)):
+        assert main(["--project", str(project), "predict", str(tmp_path / "some"), "--csv", *options]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1 + count

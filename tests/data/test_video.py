@@ -7,13 +7,27 @@ import av
 import clips
 import cv2
 import numpy as np
+import parameters
 import pytest
 from clips import place_of, turn, write_clip
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
+from har.app.new_profile import write_profile
+from har.config.profile import load_params
 from har.core.errors import HarError
+from har.data.folder.copy import copy_files
+from har.data.folder.inspect import examine, read_images
+from har.data.folder.recognise import recognise
+from har.data.folder.select import choose
+from har.data.manifest import read_manifest, write_manifest
+from har.data.sources import SOURCES
+from har.data.split import split
 from har.data.video.decode import is_clip, read_clip
+from har.data.video.lists import find_clips, lists_near
+
+UCF = r"(v_[^/]+?_g\d+)_c\d+"
 
 MIDDLES = [3, 9, 15, 21, 28, 34, 40, 46]  # of eight equal parts of fifty frames
 
@@ -152,3 +166,118 @@ def test_odd_and_hostile_clips_give_the_right_frames_or_one_line(tmp_path):
             if expected is not None:
                 assert [place_of(image) for _, image in found] == list(dict.fromkeys(expected)), name
             assert found[0][1].size == ((48, 64) if name == "turned by 90" else (64, 48)), name
+
+
+class TestUcf:
+    """A tree in UCF-101's layout, small: where it lies, what its lists say, what they must not say."""
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        """Two classes of five groups of two clips; a file of the second spells the class otherwise, as UCF-101 does."""
+        for label in ("ApplyEyeMakeup", "HandstandPushups"):
+            said = label.replace("Handstand", "HandStand")
+            for group in range(1, 6):
+                for clip in (1, 2):
+                    write_clip(tmp_path / f"UCF-101/{label}/v_{said}_g{group:02d}_c{clip:02d}.avi", 4, size=(32, 32))
+        self.write_lists(tmp_path / "ucfTrainTestlist", tmp_path / "UCF-101")
+        return tmp_path / "UCF-101"
+
+    def write_lists(self, folder, root, test=("g04", "g05")):
+        folder.mkdir(exist_ok=True)
+        lines = {"train": [], "test": []}
+        for path in sorted(root.rglob("*.avi")):
+            part = "test" if path.stem.split("_")[2] in test else "train"
+            number = " 1" if part == "train" else ""
+            lines[part].append(f"{path.relative_to(root).as_posix()}{number}\r\n")
+        for part, found in lines.items():
+            (folder / f"{part}list01.txt").write_text("".join(found))
+
+    def test_a_profile_is_written_and_its_manifest_and_split_are_as_the_lists_say(self, root, tmp_path):
+        (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
+        write_profile(tmp_path / "params.yaml", "ucf", str(root), tell=print)
+        params = load_params(tmp_path / "params.yaml")
+        data = params.active.data
+        assert (data.source, data.video.lists) == ("video", str(tmp_path / "ucfTrainTestlist"))
+        assert params.active.embed.prompts["ApplyEyeMakeup"][1] == "a photo of a person doing apply eye makeup"
+        source = SOURCES["video"]
+        assert any("train 12 (train)" in line for line in source.annotations(data, tmp_path / "a", 1, tmp_path))
+        images = read_images(tmp_path / "a")
+        assert len(images) == 20 * 4
+        classes = {name: one.model_dump() for name, one in params.active.curate.classes.items()}
+        write_manifest(choose(images, classes=classes, extended=9, seed=0).manifest, tmp_path / "manifest.csv")
+        manifest = read_manifest(tmp_path / "manifest.csv")
+        assert sorted(manifest.groupby("clip")["second"].apply(list).tolist())[0] == [0.0, 0.04, 0.08, 0.12]
+        found = split(manifest, fractions={"train": 0.8, "validation": 0.1, "test": 0.1}, mode="stratified", seed=1)
+        assert found.groupby("group")["split"].nunique().eq(1).all()
+        assert set(found.group[found.split == "test"].str[-3:]) == {"g04", "g05"}
+        assert set(found.split) == {"train", "validation", "test"}
+        rows = source.photographs(data, manifest, tmp_path / "i", annotations=tmp_path / "a", jobs=1, cache=None, keep=None)
+        assert [row["url"] for row in rows] == manifest.url.tolist()
+        for row in manifest.itertuples():
+            image = Image.open(tmp_path / "i" / row.file_name)
+            assert image.size == (row.width, row.height) == (32, 32)
+            assert place_of(image) == round(row.second * 25)
+
+    def test_lists_beside_inside_and_none(self, root, tmp_path):
+        assert lists_near(root) == str(tmp_path / "ucfTrainTestlist")
+        (tmp_path / "ucfTrainTestlist").rename(root / "ucfTrainTestlist")
+        assert lists_near(root) == str(root / "ucfTrainTestlist")
+        shutil.rmtree(root / "ucfTrainTestlist")
+        assert lists_near(root) == ""
+        assert {one.split for one in find_clips(root, UCF).images} == {""}
+
+    @pytest.mark.parametrize(
+        ("part", "line", "message"),
+        [("test", "ApplyEyeMakeup/v_none_g01_c01.avi\nA/b.avi", r"names 2 clips that are not in .*v_none_g01_c01\.avi, A/b"),
+         ("test", "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", "1 clips in train and in test: ApplyEyeMakeup/v_Apply"),
+         ("test", "../../etc/passwd", "names 1 clips that are not in")],
+    )  # fmt: skip
+    def test_lists_that_do_not_fit_are_refused(self, root, tmp_path, part, line, message):
+        with open(tmp_path / f"ucfTrainTestlist/{part}list01.txt", "a") as out:
+            out.write(line)
+        with pytest.raises(HarError, match=message):
+            find_clips(root, UCF, tmp_path / "ucfTrainTestlist")
+
+    def test_a_group_on_both_sides_is_refused_and_case_and_clips_beside_the_lists_are_not(self, root, tmp_path):
+        lists = tmp_path / "ucfTrainTestlist"
+        for file in lists.iterdir():
+            file.write_text(file.read_text().replace("HandstandPushups/", "HandStandPushups/"))
+        write_clip(root / "ApplyEyeMakeup/v_ApplyEyeMakeup_g06_c01.avi", 2)
+        listing = find_clips(root, UCF, lists)
+        assert (len(listing.images), listing.notes[-1]) == (20, "left out: 1 clips that no list of split 1 names")
+        lines = (lists / "testlist01.txt").read_text().splitlines()
+        (lists / "testlist01.txt").write_text("\n".join(lines[1:]))
+        with open(lists / "trainlist01.txt", "a") as out:
+            out.write(lines[0] + " 1")
+        with pytest.raises(HarError, match="in more than one split"):
+            find_clips(root, UCF, lists)
+        with pytest.raises(HarError, match=r"trainlist02\.txt: no such file"):
+            find_clips(root, UCF, lists, 2)
+
+
+def test_clips_of_a_table_and_without_a_group_stay_whole(tmp_path):
+    """A clip whose name says no group is its own; a table may name clips and photographs."""
+    for name in ("a.mp4", "b.mkv"):
+        write_clip(tmp_path / name)
+    cv2.imwrite(str(tmp_path / "c.png"), clips.picture(3))
+    (tmp_path / "t.csv").write_text("video,label\na.mp4,x\nb.mkv,y\nc.png,y\n")
+    source, listing = recognise(str(tmp_path / "t.csv"), UCF, {})
+    assert source["source"] == "csv"
+    images, _ = examine(listing.images, 1, "stop", 3)
+    assert images.groupby("clip").size().to_dict() == {"": 1, "a.mp4": 3, "b.mkv": 3}
+    assert set(zip(images["clip"], images["group"], strict=True)) == {("", ""), ("a.mp4", "a.mp4"), ("b.mkv", "b.mkv")}
+    sources = {one.name: one.path for one in listing.images}
+    assert len(copy_files(images, sources, tmp_path / "out", 1, 3)) == 7
+    write_clip(tmp_path / "a.mp4", 40)
+    with pytest.raises(HarError, match=r"a\.mp4: changed since"):
+        copy_files(images, sources, tmp_path / "out", 1, 3)
+
+
+def test_what_is_no_clip_is_skipped_by_name_or_stops(tmp_path):
+    write_clip(tmp_path / "a/good.mp4")
+    (tmp_path / "a/bad.mp4").write_bytes(b"")
+    found = find_clips(tmp_path, UCF).images
+    with pytest.raises(HarError, match=r"bad\.mp4: not a readable clip.* \(unreadable: skip"):
+        examine(found, 1, "stop", 2)
+    images, bad = examine(found, 1, "skip", 2)
+    assert (len(images), bad.name.tolist()) == (2, ["a/bad.mp4"])

@@ -1,4 +1,4 @@
-"""`har predict PHOTO...`: one row a photograph, with the probability of each class."""
+"""`har predict PHOTO...`: one row a photograph or clip, with the probability of each class."""
 
 import csv
 import json
@@ -14,10 +14,10 @@ from har.core.readers import is_text, one_line
 def add(verbs):
     verb = verbs.add_parser(
         "predict",
-        help="what people do in your photographs",
-        description="Predict the activity in photographs. PHOTO is a file, a folder (searched through), a pattern, or "
-        "- for standard input: paths, one a line, or the bytes of one image. Exit code 0: all predicted; 1: some could "
-        "not be read; 2: nothing to do.",
+        help="what people do in your photographs and clips",
+        description="Predict the activity in photographs and clips. PHOTO is a file, a folder (searched through), a "
+        "pattern, or - for standard input: paths, one a line, or the bytes of one image. Exit code 0: all predicted; "
+        "1: some could not be read; 2: nothing to do.",
     )
     verb.add_argument("photos", nargs="+", metavar="PHOTO")
     verb.add_argument(
@@ -31,6 +31,7 @@ def add(verbs):
     form = verb.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--csv", action="store_true", help="comma-separated values with a header")
+    verb.add_argument("--frames", action="store_true", help="of a clip a row for each frame, not their mean")
     verb.add_argument("--explain", metavar="DIR", help="write what each class was seen in, one PNG a photo and class")
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="photographs computed together (32)")
     verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
@@ -51,12 +52,13 @@ def run(options) -> int:
     if options.batch < 1:
         raise HarError(f"--batch is {options.batch}, expected at least 1")
     from har.data import photographs
+    from har.data.video.decode import SUFFIXES as CLIPS
 
     # once through, so that a mistyped path is told before a model is loaded; names alone, so it weighs little
     others: Counter[str] = Counter()
-    found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None), others))
+    found = list(photographs.find(options.photos, getattr(sys.stdin, "buffer", None), others, CLIPS))
     if others:
-        read = ", ".join(photographs.suffixes())
+        read = ", ".join((*photographs.suffixes(), *CLIPS))
         print(f"har predict: left out: {photographs.left_out(others)}; read are {read}", file=sys.stderr)
     if not any(photograph.source is not None for photograph in found):
         for photograph in found:
@@ -67,7 +69,8 @@ def run(options) -> int:
     write = _writer(options, classes)
     failed = False
     for model in models:
-        for prediction in _with_progress(model.stream(found, options.batch), len(found), model.name):
+        predictions = model.stream(found, options.batch, by_frame=options.frames)
+        for prediction in _with_progress(predictions, len(found), model.name):
             if prediction.error is not None:
                 failed = True
                 if model is models[0]:  # once is enough
