@@ -18,8 +18,9 @@ SECTIONS = {
             (
                 "figures/accuracy_activity.svg",
                 "Balanced accuracy, all classes",
-                "Balanced accuracy with its interval for each model on the held-out and the test images; the figures "
-                "are in Table 7.",
+                "A row for each model, best first: a filled dot for its balanced accuracy on the held-out images, a"
+                " hollow square on the test images, each on the line of its interval; higher is better. In numbers:"
+                " Table 7.",
             ),
             "tables/summary.md",
             "significance/claims.md",
@@ -35,18 +36,19 @@ SECTIONS = {
             (
                 "figures/augmentation.svg",
                 "Augmentation of CNN_base",
-                "Validation accuracy of each augmentation policy; the figures are in Table 3.",
+                "A row for each augmentation policy, best first: a dot for its validation accuracy on the line of "
+                "its interval, beside a dashed line for no augmentation; higher is better. In numbers: Table 3.",
             ),
             (
                 "figures/accuracy_posture.svg",
                 "Balanced accuracy, sitting or standing",
-                "Balanced accuracy with its interval for each model, sitting against standing; the figures are "
-                "in Table 5.",
+                "As the chart of all classes, for models that tell sitting from standing. In numbers: Table 5.",
             ),
             (
                 "figures/figure3_vit_posture.svg",
                 "Figure 3. Confusion of the binary ViT",
-                "Confusion matrix of ViT on the test images, sitting against standing.",
+                "Two by two cells, true class down and predicted class across: images and their share, green where "
+                "right, red where wrong.",
             ),
         ],
     ),
@@ -62,7 +64,9 @@ SECTIONS = {
             (
                 "significance/reliability.svg",
                 "Reliability",
-                "Accuracy against confidence for each model; the calibration table has the errors as figures.",
+                "A panel for each of the best models, eight at most: dots of accuracy against confidence with "
+                "intervals, and a dotted diagonal on which a model is as right as it is sure. In numbers: the "
+                "calibration table.",
             ),
         ],
     ),
@@ -73,7 +77,8 @@ SECTIONS = {
             (
                 "significance/frames.svg",
                 "Accuracy against frames of a clip",
-                "A line for each model with its interval; the figures are in the table above.",
+                "A line for each model: accuracy, with intervals, against the number of frames of a clip; higher is"
+                " better. In numbers: the table beside it.",
             ),
             "significance/disagreement.md",
         ],
@@ -87,7 +92,8 @@ SECTIONS = {
             (
                 "significance/learning_curve.svg",
                 "Accuracy against training images",
-                "A line for each model with its interval; the figures are in the table below.",
+                "A line for each model: accuracy, with intervals, against the number of training images on a "
+                "logarithmic axis; higher is better. In numbers: the table beside it.",
             ),
         ],
     ),
@@ -102,7 +108,8 @@ SECTIONS = {
             (
                 "ablation/forest.svg",
                 "Difference from the reference",
-                "Accuracy of each variant minus the reference's, with intervals; the figures are in the table below.",
+                "A row for each variant: its accuracy minus the reference's with an interval, left of a dashed line"
+                " at 0 where it is worse. In numbers: the table beside it.",
             ),
             "tune/*.md",
         ],
@@ -114,21 +121,23 @@ SECTIONS = {
             (
                 "errors/figure5_activity.svg",
                 "Figure 5. Failures, all classes",
-                "For each trained model the images that it gets wrong, the most confident first, with the true and the "
-                "predicted class; the gallery shows each of them.",
+                "A row of pictures for each trained model: images that it gets wrong, the most confident first, "
+                "each with its true class and, in red, the predicted one. The gallery shows each of them.",
             ),
             (
                 "errors/factors_activity.svg",
                 "Errors and what an image is like, all classes",
-                "Share of errors of each model by person size, occlusion, overlap and agreement of captions; the "
-                "figures are in the tables below.",
+                "A row for each model, a column for each trait such as person size: the correlation with errors, "
+                "red where larger means more errors, green where fewer, framed where significant. In numbers: the "
+                "table of correlations.",
             ),
             *(f"errors/{name}.md" for name in ("factors", "by_person_size", "by_hidden_joints", "by_overlap")),
             *(f"errors/{name}.md" for name in ("by_caption_agreement", "miss_counts", "missed_by_all")),
             (
                 "errors/overlap_activity.svg",
                 "Do models miss the same images? All classes",
-                "Agreement of errors for each pair of models as a heat map; the figures are in the table below.",
+                "A triangle of cells, one for each pair of models, the stronger in colour the more they miss the "
+                "same images. In numbers: the table of pairs.",
             ),
             "errors/error_overlap.md",
             (
@@ -146,15 +155,16 @@ SECTIONS = {
             (
                 "explain/curves.svg",
                 "Deletion and insertion of patches",
-                "Probability of the predicted class while the most relevant patches are removed or shown first; the "
-                "areas under the curves are in the tables below.",
+                "A row for each model: the probability of its predicted class falls as the most relevant patches "
+                "are removed, at the left, and rises as they are shown first, at the right; a line for each kind of"
+                " map.",
             ),
             (
                 "explain/figure4.svg",
                 "Figure 4. What speaks for each class, test images drawn at random. The brighter, the more relevant; "
                 "beside each class its probability, framed the predicted one",
-                "Test images, each beside its relevance maps for the three classes; the gallery draws them for every "
-                "image that has maps.",
+                "Test images, each beside a grid of heat maps over it, models down and classes across. The gallery "
+                "draws them for every image that has maps.",
             ),
         ],
     ),
@@ -165,7 +175,8 @@ SECTIONS = {
             (
                 "masking/curves.svg",
                 "Accuracy against the share that is black",
-                "A curve for each model and kind of mask; the areas under them are in the table below.",
+                "A panel for each model: accuracy against the share of the image that is black, a line for each "
+                "shape of mask, a thick one for their mean. Areas under them: the table beside it.",
             ),
             "masking/kinds.md",
             "masking/context.md",
@@ -173,8 +184,8 @@ SECTIONS = {
             (
                 "masking/context.svg",
                 "The person alone, the context alone",
-                "Accuracy of each model on the whole image, on the person alone and on the context alone; the figures "
-                "are in the table below.",
+                "A row for each model: its accuracy with an interval on the whole image, on the person alone and on"
+                " the context alone, the person filled in several ways. In numbers: the table beside it.",
             ),
             "masking/cues.md",
             "masking/classes.md",
@@ -182,7 +193,8 @@ SECTIONS = {
             (
                 "noise/noise.svg",
                 "Class-specific noise and what it is compared with",
-                "Accuracy with and without masks for each way to learn the noise; the figures are in the tables.",
+                "At the left a line of accuracy against the black share for each way to learn the noise, at the "
+                "right the learnt pattern of each class in grey and faint colours. In numbers: the tables.",
             ),
             "noise/effects.md",
             "noise/validation.md",
@@ -201,13 +213,13 @@ SECTIONS = {
             (
                 "eda/figure1_examples.svg",
                 "Figure 1. Examples, drawn at random",
-                "A row of photographs for each class, drawn at random from the training, validation and test images.",
+                "A row of images for each class, drawn at random from training, validation and test.",
             ),
             (
                 "eda/figure2_sizes.svg",
                 "Figure 2. Image sizes",
-                "Width against height, box plots of both and the histogram of aspect ratios, by class; the means are "
-                "in Table 1.",
+                "Four panels by class: width against height as dots, a histogram of aspect ratios, box plots of "
+                "width and of height. Means: Table 1.",
             ),
         ],
     ),
