@@ -173,6 +173,8 @@ def _images(params: Params) -> int:
     from har.data.sources import listing
 
     data, curate = params.active.data, params.active.curate
+    if data.source == "clips":
+        return len(curate.classes) * data.clips.groups * data.clips.each * data.video.frames
     if data.own:
         return len(listing(data).images)
     return sum(one.count for one in curate.classes.values()) + curate.extended

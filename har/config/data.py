@@ -66,18 +66,26 @@ class Video(Block):
     split: PositiveInt
 
 
+class Clips(Block):
+    """Generated clips of each class: groups, and clips of each group."""
+
+    groups: PositiveInt
+    each: PositiveInt
+
+
 class Data(Block):
-    source: Literal["world", "server", "folder", "csv", "video"]
+    source: Literal["world", "clips", "server", "folder", "csv", "video"]
     world: World
     server: Server
     folder: Folder
     csv: Csv
     video: Video
+    clips: Clips
 
     @property
     def own(self) -> bool:
         """Whether labels come with the images, not from captions."""
-        return self.source in ("folder", "csv", "video")
+        return self.source in ("clips", "folder", "csv", "video")
 
     @model_validator(mode="after")
     def _own_images_have_a_place(self):

@@ -18,10 +18,11 @@ PROFILE, SETTINGS = "coco", Path("docs/protocol.json")
 LEFT_OUT = (
     "profile", "training.jobs", "training.backend", "training.ray.*", "training.device", "store.jobs", "page.*",
     "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
-    "data.video.*", "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise", "run.generative",
-    "policies.*",
-    "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*",
-    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "protocol", "report.clips",
+    "data.video.*", "data.clips.*", "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise",
+    "run.generative", "policies.*", "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*",
+    "learning_curve.*", "masking.*", "noise.*",
+    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header",
+    "protocol", "report.clips",
 )  # fmt: skip
 
 

@@ -55,10 +55,16 @@ def resolved(params: Params) -> dict:
 def header(params: Params, papers: bool) -> str:
     """Which images and models a run has, and that they are not COCO's where they are not."""
     data, backbones = params.active.data, {name: params.active.backbones[name].source for name in params.run.encoders}
-    images = {"world": "drawn scenes", "server": f"photographs of {data.server.images}"}.get(data.source, "own images")
+    averaged = f"clips, each the mean of {data.video.frames} frames"
+    images = {
+        "world": "drawn scenes",
+        "clips": f"drawn {averaged}",
+        "server": f"photographs of {data.server.images}",
+        "video": f"own {averaged}",
+    }.get(data.source, "own images")
     if set(backbones.values()) == {"pretrain"}:
         models = ["miniature models"]
     else:
         models = [f"{name} {WEIGHTS[source]}" for name, source in backbones.items() if source in WEIGHTS]
     text = f"Profile {params.profile}: {', '.join(['photographs of COCO val2017' if papers else images, *models])}"
-    return text if papers or data.own else f"{text}; no number here is COCO's"
+    return text if papers or (data.own and data.source != "clips") else f"{text}; no number here is COCO's"

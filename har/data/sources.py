@@ -119,6 +119,23 @@ def _own_photographs(data: Data, manifest: pd.DataFrame, folder: Path, *, annota
     return copy_files(looked_at, sources, folder, jobs, data.video.frames)
 
 
+def _draw_clip_annotations(data: Data, out: Path, jobs: int, cache: Path) -> Iterable[str]:
+    from har.synthetic.clips import draw_clips
+
+    draw_clips(out / "clips", data.world.seed, data.clips.groups, data.clips.each, jobs)
+    return _own_annotations(_drawn_clips(data, out), out, jobs, cache)
+
+
+def _draw_clip_frames(data: Data, manifest: pd.DataFrame, folder: Path, *, annotations: Path, **options):
+    return _own_photographs(_drawn_clips(data, annotations), manifest, folder, annotations=annotations, **options)
+
+
+def _drawn_clips(data: Data, annotations: Path) -> Data:
+    """`data` with the generated clips as if they were the user's own."""
+    folder = data.folder.model_copy(update={"root": str(annotations / "clips")})
+    return data.model_copy(update={"source": "video", "folder": folder})
+
+
 OWN = {
     "annotations": _own_annotations,
     "photographs": _own_photographs,
@@ -133,6 +150,14 @@ SOURCES = {
         "The images are illustrations that the project draws from a seed, with captions from a grammar (some silent "
         "about the activity, some wrong). Nobody is depicted. Images and annotations are under the project's licence, "
         "Apache-2.0; licence ids in the manifest are drawn at random, so that code which handles them is exercised.",
+        drawn=True,
+    ),
+    "clips": Source(
+        _draw_clip_annotations,
+        _draw_clip_frames,
+        "frames of generated clips, no photographs",
+        "The clips are illustrations that the project draws from a seed and encodes. Nobody is depicted. They are under "
+        "the project's licence, Apache-2.0.",
         drawn=True,
     ),
     "server": Source(

@@ -255,9 +255,9 @@ def test_classes_of_any_name_run_through_the_whole_pipeline(project, tmp_path):
 
 @pytest.mark.slow
 def test_frames_of_a_clip_never_straddle_in_the_whole_pipeline(project, tmp_path):
-    small(project, "clips", clips(tmp_path / "frames"), convnext(tmp_path / "convnext"), folds=3)
+    small(project, "frames", clips(tmp_path / "frames"), convnext(tmp_path / "convnext"), folds=3)
     reproduce(project)
-    data, reports = project / "data/clips", project / "reports/clips"
+    data, reports = project / "data/frames", project / "reports/frames"
     split = pd.read_csv(data / "split.csv", keep_default_na=False)
     assert split.group.nunique() == 27
     assert split.groupby("group").size().eq(5).all()
