@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from har.reporting import glossary
 from har.reporting.answers import answers
 from har.reporting.names import model_name, split_name
 
@@ -294,6 +295,7 @@ def markdown(root: Path, profile: str, papers: bool = True) -> str:
             else:
                 table = (root / part).read_text(encoding="utf-8")
                 parts.append(f"<details><summary>{title_of(root / part)}</summary>\n\n{table}\n</details>")
+    parts += ["## Glossary", glossary.markdown()]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 

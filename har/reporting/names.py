@@ -7,13 +7,13 @@ MODEL_NAMES = {
     "cnn_gen": "CNN_gen",
     "vit": "ViT",
     "clip": "CLIP",
-    "clip_patches": "CLIP (paper's class)",
+    "clip_patches": "CLIP, mean of patches",
     "siglip2": "SigLIP2",
     "multimodal": "MultimodalClassifier",
     "feature": "FeatureClassifier",
     "majority": "Majority class",
-    "zero_shot": "CLIP zero-shot",
-    "zero_shot_siglip2": "SigLIP2 zero-shot",
+    "zero_shot": "CLIP zero-shot (captions only)",
+    "zero_shot_siglip2": "SigLIP2 zero-shot (captions only)",
     "llava15_zero_shot": "LLaVA-1.5 zero-shot",
     "llava15_lora": "LLaVA-1.5 (LoRA)",
     "llava_next_zero_shot": "LLaVA-NeXT zero-shot",
@@ -21,9 +21,9 @@ MODEL_NAMES = {
     "probe_vit": "Probe on ViT",
     "probe_clip": "Probe on CLIP",
     "probe_siglip2": "Probe on SigLIP2",
-    "metadata": "Metadata only",
+    "metadata": "Metadata only, no picture",
 }
-ROWS = {"probe_": "Probe on {}", "zero_shot_": "{} zero-shot", "ensemble_": "Ensemble {}"}
+ROWS = {"probe_": "Probe on {}", "zero_shot_": "{} zero-shot (captions only)", "ensemble_": "Ensemble {}"}
 POLICY_NAMES = {
     "none": "None",
     "horizontal_flip": "Horizontal flip",

@@ -181,6 +181,7 @@ class Table:
     def html(self) -> str:
         """A region with the table, then its notes; every text is escaped. Columns are set by class, as the page allows
         no inline style: `n` of figures, of texts `short` where all stay on one line, `long` where one needs several."""
+        from har.reporting.glossary import meaning
         from har.reporting.page.html import render, slug
 
         columns = [
@@ -195,6 +196,7 @@ class Table:
             name=f"table-{slug(self.title).removeprefix('table-')}",  # no section is called so
             wide=len(columns) >= WIDE,
             columns=columns,
+            meaning=meaning,
             rows=[("long" if len(row[0]) > LONG else "slim" if slim else "", row) for row in self.text.to_numpy()],
             kinds={Bold: "bold", Linked: "linked", ImageId: "linked"},
         )

@@ -94,7 +94,7 @@ def tune_table(model: str, rows: Sequence[Mapping], settings: Tune, header: str)
         return f"{number(value)} ± {number(error)}"
 
     columns = [
-        Column("settings", "Settings"),
+        Column("settings", "Settings", lambda text: text.replace("_", " ")),
         Column("n"),
         Column(("log_loss", "log_loss_se"), "Log loss", with_error),
         Column(("difference", "difference_se"), "Minus the first", with_error),

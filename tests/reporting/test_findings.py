@@ -53,7 +53,7 @@ def test_they_name_the_leader_what_it_beats_and_what_it_does_not(folder):
     best, others, fails, boxes, paper = findings(folder, "activity", 3)
     assert best.startswith("CLIP has the highest balanced accuracy of 3 rows: 0.70 [0.66, 0.74] on 1,000 held-out")
     assert "better than 1 of the 2 others, the closest of these CNN_base by +0.290 [+0.250, +0.330]" in others
-    assert others.endswith("Not told apart from it: ViT by +0.020 [−0.010, +0.050].")
+    assert others.endswith("Not shown to differ from it: ViT by +0.020 [−0.010, +0.050].")
     assert boxes == "Where a person's box is annotated: Ensemble, person boxes, 0.83 [0.79, 0.86]."
     assert "standing: it finds 0.57 [0.52, 0.62]" in fails
     assert "CNN_base, accuracy 0.31 [0.21, 0.48] on 29 test images; the paper prints 0.39." in paper

@@ -114,10 +114,11 @@ class TestSettings:
         base = FINETUNE.model_dump()
         variant = FINETUNE.model_copy(update={"pretrained": False, "augmentation": ["rotation"], "learning_rate": 3e-5})
         assert changes("clip", base, variant.model_dump(), False) == (
-            "clip; learning_rate 3e-05 (not 0.001); augmentation rotation (not none); pretrained false (not true)"
+            "CLIP: learning rate 3e-05 (not 0.001); augmentation rotation (not none); "
+            "weights drawn at random (not pre-trained weights)"
         )
-        assert changes("clip", base, base, True) == "clip; as in models"
-        assert changes("clip", base, base, False) == "clip; nothing changed"
+        assert changes("clip", base, base, True) == "CLIP: as in the tables"
+        assert changes("clip", base, base, False) == "CLIP: nothing changed"
 
 
 class TestPredictions:

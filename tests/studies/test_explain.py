@@ -240,10 +240,10 @@ class TestTables:
         [
             (0.8, "above attention rollout ("),
             (0.3, "below attention rollout ("),
-            (0.5, "not told apart from attention rollout ("),
+            (0.5, "not shown to differ from attention rollout ("),
             (0.9, "and above centre bias ("),
             (0.6, "and below centre bias ("),
-            (0.7, "and not told apart from centre bias ("),
+            (0.7, "and not shown to differ from centre bias ("),
         ],
     )
     def test_the_verdict_follows_from_the_intervals(self, auc, said):

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from har.config.report import Page
 from har.core.files import write_bytes, write_text
 from har.data import sources
+from har.reporting import glossary
 from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in, title_of
 from har.reporting.page import charts, gallery
 from har.reporting.page.findings import findings
@@ -138,6 +139,7 @@ def document(
         body.append(Shown(section.anchor, section.title, prose(section.intro), section.answers, parts))
         if source.deviations and section.title == PAPERS:
             body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [], [prose(source.deviations)]))
+    body.append(Shown("glossary", "Glossary", Markup(), [], [prose(glossary.markdown())]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
     strip = [

@@ -75,7 +75,9 @@ def _others(pairs: pd.DataFrame, best: str, task: str, split: str) -> str:
         lines.append(f"It is better than {len(beaten)} of the {len(mine)} others, the closest of these {_by(one)}.")
     if len(tied):
         named = ", ".join(_by(one) for one in tied[:SHOWN].itertuples())
-        lines.append(f"Not told apart from it: {named}" + (f" and {n} more." if (n := len(tied) - SHOWN) > 0 else "."))
+        lines.append(
+            f"Not shown to differ from it: {named}" + (f" and {n} more." if (n := len(tied) - SHOWN) > 0 else ".")
+        )
     return " ".join(lines)
 
 

@@ -13,8 +13,8 @@ from har.reporting.tables.pairs import ALIKE, BETTER, POWER, compared
 # a minus b; "recommended" and "scratch" stand for the models that are chosen on train and validation
 QUESTIONS = {
     ("clip", "probe_clip"): "Does fine-tuning add to its own frozen features?",
-    ("clip", "zero_shot"): "Do labelled photographs add to captions alone?",
-    ("clip", "scratch"): "Does pre-training add to the labelled photographs?",
+    ("clip", "zero_shot"): "Do labelled images add to captions alone?",
+    ("clip", "scratch"): "Does pre-training add to the labelled images?",
     ("recommended", "probe_clip"): "Does the recommended row add to frozen features of the whole image?",
     ("recommended", "zero_shot"): "Does the recommended row add to captions alone?",
 }

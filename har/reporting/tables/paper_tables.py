@@ -28,7 +28,6 @@ from har.reporting.table import (
     estimate,
     interval,
     number,
-    percent,
     pivoted,
     printed_score,
     signed,
@@ -176,7 +175,7 @@ OUT_OF_FOLD = (
     "Out of fold: all drawn images, test among them, each predicted by models that were fitted without it (stage "
     "cross_validation); the interval holds no variance of training sets."
 )
-BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new photograph has no boxes."
+BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new image has no boxes."
 
 
 def _seen_note(seen: Mapping[str, int]) -> str:
@@ -369,8 +368,7 @@ def differences_table(rows: Sequence[Mapping], header: str, level: float = 0.95)
         N,
         Column("difference", "Minus CNN_base", signed),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", lambda low, high: interval(low, high, sign=True)),
-        Column("share_below_zero", "Bootstrap samples below 0", lambda share: percent(share, 1)),
-        *map(Column, ("runs_a", "runs_b", "note")),
+        *map(Column, ("share_below_zero", "runs_a", "runs_b", "note")),
     ]
     notes = (
         "Balanced accuracy, mean over runs, on the same images; interval over images (paired bootstrap: images are "

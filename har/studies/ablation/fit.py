@@ -13,7 +13,24 @@ from har.core.errors import HarError
 from har.data.groups import assign_folds, group_codes, with_groups
 from har.data.split import require_classes
 from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
+from har.reporting.names import model_name
 from har.training.refit import Recipe, fit_all, fold_fits
+
+WORDS = {
+    "adapt": {
+        "full": "all weights trained",
+        "lora": "adapters trained (LoRA)",
+        "head": "the head alone trained",
+    },
+    "head": {
+        "random": "a head of random weights",
+        "probe": "the frozen probe as head",
+        "text": "texts of the classes as head",
+        "frozen_text": "texts of the classes as fixed head",
+    },
+    "view": {"image": "the whole image", "person": "the largest person's box"},
+    "pretrained": {True: "pre-trained weights", False: "weights drawn at random"},
+}
 
 
 def ablate(
@@ -55,8 +72,13 @@ def ablate(
 
 
 def changes(model: str, base: Mapping[str, object], variant: Mapping[str, object], reference: bool) -> str:
-    """What a variant replaces in the settings `base` of `model`, for people: "clip; head text (not probe)"."""
+    """What a variant replaces in the settings `base` of `model`, in words: "CLIP: only the head trained (not all
+    weights trained)"."""
     if base.keys() != variant.keys():
         raise HarError(f"ablation: a variant of {model} has other settings than it")
-    changes = [f"{key} {shown(value)} (not {shown(base[key])})" for key, value in variant.items() if value != base[key]]
-    return "; ".join([model, *(changes or (["as in models"] if reference else ["nothing changed"]))])
+    changes = []
+    for key, value in variant.items():
+        if value != base[key]:
+            new, old = (WORDS[key][one] if key in WORDS else shown(one).replace("_", " ") for one in (value, base[key]))
+            changes.append(f"{'' if key in WORDS else key.replace('_', ' ') + ' '}{new} (not {old})")
+    return f"{model_name(model)}: {'; '.join(changes) or ('as in the tables' if reference else 'nothing changed')}"

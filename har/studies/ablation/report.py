@@ -90,13 +90,13 @@ def ablation_table(
         "What a variant does not name is as in its model: weights drawn at random have the same few epochs as "
         "pretrained ones, and no variant was tuned for itself unless its settings say so.",
     ]
-    if any("head text" in row["changed"] for row in rows):
+    if any("texts of the classes" in row["changed"] for row in rows):
         notes.append(
-            "Head text: the text embeddings of the classes' prompts as a linear head on the image embedding, before "
-            "training the zero-shot classifier exactly (no label is used)."
+            "Texts of the classes as head: the embeddings of their prompts as a linear head on the image embedding, "
+            "before training the zero-shot classifier exactly (no label is used)."
         )
-    if any("view person" in row["changed"] for row in rows):
-        notes.append("View person: the largest annotated person; annotations are given, not detected.")
+    if any("largest person" in row["changed"] for row in rows):
+        notes.append("The largest person: by its annotated box, which is given, not detected.")
     notes += [f"Left out: {shown(name)} ({reason})." for name, reason in (left_out or {}).items()]
     accuracies = ("accuracy", "ci_low", "ci_high")
 

@@ -100,7 +100,7 @@ def verdicts(rows: Sequence[Mapping], gaps: Sequence[Mapping]) -> list[str]:
 def _verdict(row: Mapping, gaps: Sequence[Mapping]) -> str:
     name = f"{model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['n']:,})"
     auc = estimate_text(*(row[key] for key in triple("auc")))
-    words = "above", "below", "not told apart from"
+    words = "above", "below", "not shown to differ from"
     said = f"{name}: LeGrad ranks persons with patch AUC {auc}, {_beside(gaps, 'auc', words)}."
     if row["deletion"] is None:
         return said

@@ -175,7 +175,7 @@ def region_table(images: Images, fills: Sequence[str], header: str, **options: f
     notes = (
         *verdict(rows, fills),
         *learnt,
-        "Person only: the largest person with a margin, scaled to the input, as the photographs that models know. "
+        "Person only: the largest person with a margin, scaled to the input, as the images that models know. "
         "Context only: the boxes of all persons and crowds filled with black, the image's mean colour, what a strong "
         "blur leaves of them, or what surrounds them (inpainting). Person − context: above 0 the person alone tells "
         "more. By black, the paper's fill, the person is not cropped: all else is black, in a form that no model was "

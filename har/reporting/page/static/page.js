@@ -85,7 +85,7 @@ globalThis.har = (() => {
     const body = table.tBodies[0], rows = [...body.rows];
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
-      const button = el("button", { type: "button", title: "Sort by this column" });
+      const button = el("button", { type: "button", title: [head.title, "Sort by this column"].filter(Boolean).join(". ") });
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => {
