@@ -168,6 +168,12 @@ def test_odd_and_hostile_clips_give_the_right_frames_or_one_line(tmp_path):
             assert found[0][1].size == ((48, 64) if name == "turned by 90" else (64, 48)), name
 
 
+def test_clips_larger_than_their_frames_can_be_kept_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("har.data.video.decode.MAX_SIDE", 63)
+    with pytest.raises(HarError, match="64 x 48 pixels, sides of at most 63"):
+        list(read_clip(write_clip(tmp_path / "a.mp4", 2), 1))
+
+
 class TestUcf:
     """A tree in UCF-101's layout, small: where it lies, what its lists say, what they must not say."""
 

@@ -1,4 +1,4 @@
-"""The selected images as files of ours: photographs bytes unchanged, frames of clips as PNG."""
+"""The selected images as files of ours: photographs bytes unchanged, frames of clips as lossless WebP."""
 
 import hashlib
 import io
@@ -53,7 +53,7 @@ def copy_files(
 def _copy(rows: list[dict], source: Path, folder: Path, frames: int) -> list[dict]:
     """One file: a photograph, or what is wanted of a clip."""
     if is_clip(source):
-        digest, found = file_sha256(source), ((second, _png(image)) for second, image in read_clip(source, frames))
+        digest, found = file_sha256(source), ((second, _webp(image)) for second, image in read_clip(source, frames))
     else:
         data = read_bytes(source, "an image", MAX_BYTES)
         digest, found = hashlib.sha256(data).hexdigest(), [(0.0, data)]
@@ -67,7 +67,8 @@ def _copy(rows: list[dict], source: Path, folder: Path, frames: int) -> list[dic
     return done
 
 
-def _png(image: Image.Image) -> bytes:
+def _webp(image: Image.Image) -> bytes:
+    """No pixel lost, in two thirds of PNG's time and bytes."""
     out = io.BytesIO()
-    image.save(out, "PNG", compress_level=1)
+    image.save(out, "WEBP", lossless=True, quality=0, method=0)
     return out.getvalue()

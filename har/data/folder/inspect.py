@@ -85,7 +85,7 @@ def _frames(one: Found, frames: int) -> list[dict]:
     rows = []
     for second, image in read_clip(one.path, frames):
         name = f"{one.name}#t={second}"
-        about = {"image_id": image_id(name), "file_name": f"{image_id(name):015d}.png", "name": name, "second": second}
+        about = {"image_id": image_id(name), "file_name": f"{image_id(name):015d}.webp", "name": name, "second": second}
         about |= {"width": image.width, "height": image.height, "clip": one.name, "group": one.group or one.name}
         rows.append(vars(one) | about)
     digest = file_sha256(one.path)

@@ -22,6 +22,7 @@ SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 FORMATS = "avi,matroska,mov,webm"  # FFmpeg's names
 FRAMES = 8  # of a clip, where nobody says
 MAX_BYTES = 4 << 30  # of one clip
+MAX_SIDE = 16_383  # pixels; WebP, in which frames are kept, has no larger ones
 MAX_PACKETS = 250_000  # two hours and a quarter at 30 frames a second
 WHOLE = 0.9  # of the length that the header tells; less was cut off
 
@@ -61,7 +62,7 @@ def read_clip(path: str | Path, frames: int, name: str = "") -> Iterator[tuple[f
                 starts = [keys[max(bisect_right(keys, one) - 1, 0)] for one in wanted]
                 container.seek(0)
                 for time, frame in _decoded(container, stream, list(zip(wanted, starts, strict=True))):
-                    check_size(frame.width, frame.height, name)
+                    _check_size(frame, name)
                     image = frame.to_image()
                     turned = image.rotate(frame.rotation, expand=True) if frame.rotation else image
                     yield round(float((time - first) * stream.time_base), 6), turned
@@ -81,10 +82,16 @@ def _pictures(container, name: str):
     if not found:
         raise HarError(f"{name}: holds no pictures; expected a clip")
     stream = found[0]
-    check_size(stream.codec_context.width, stream.codec_context.height, name)
+    _check_size(stream.codec_context, name)
     stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # where the size changes on the way
     stream.codec_context.thread_count = 1
     return stream
+
+
+def _check_size(of, name: str) -> None:
+    check_size(of.width, of.height, name)
+    if max(of.width, of.height) > MAX_SIDE:
+        raise HarError(f"{name}: {of.width} x {of.height} pixels, sides of at most {MAX_SIDE:,} allowed")
 
 
 def _times(container, stream, name: str) -> tuple[list[int], list[int]]:
