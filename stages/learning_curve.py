@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from har.data.split import read_split
-from har.studies.learning_curve.fit import learn, predicted_splits
+from har.studies.learning_curve.fit import learn
 from har.studies.learning_curve.report import write_curve
 from stages.lib.context import Context, stage
 from stages.lib.recipes import recipes
@@ -14,8 +14,7 @@ from stages.lib.resumed import resumed
 def learning_curve(context: Context, *, keep: Path) -> None:
     profile, classes = context.profile, context.profile.tasks["activity"]
     split = read_split(context.data / "split.csv")
-    needed = split.label.isin(classes) & split.split.isin(["train", *predicted_splits(split)])
-    split = split[needed].sort_values("image_id", ignore_index=True)
+    split = split[split.label.isin(classes)].sort_values("image_id", ignore_index=True)
     models = recipes(context, profile.learning_curve.models, split, classes)
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     frame = learn(models, split, classes, profile.learning_curve, **options)

@@ -144,7 +144,7 @@ def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: 
         "embeddings": images * sum(one.flops * windows(params, name) for name, one in encoders.items()),
         "training": fits([model for _, model in tuned], seeds, train, images),
         "ablation": fits(profile.variants()[0].values(), profile.ablation.folds - 1, train + validation, images),
-        "learning curve": sum(fits(named(curve.models), curve.runs, size, images) for size in curve.sizes),
+        "learning curve": sum(fits(named(curve.models), curve.folds, size, images) for size in curve.sizes),
         "cross-validation": fits(named(folds.models), folds.folds * folds.repeats * folds.runs, curated, curated),
         "explanations": passes * sum(one.flops for one in shown),
         "masking": masked * sum(one.flops for one in [*encoders.values(), *(one for one, _ in tuned)]),

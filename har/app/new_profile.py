@@ -68,8 +68,9 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
     )
     groups = group_codes(frame)
     units = frame["label"].value_counts() if groups is None else frame.groupby("label").apply(_units(groups))
-    train = int(len(found) * like.split.train * 0.9)  # groups do not fit the share exactly
-    sizes = [size for size in like.learning_curve.sizes if len(labels) <= size <= train]
+    curve, dev = like.learning_curve, like.split.train + like.split.validation
+    train = int(len(found) * dev * (1 - 1 / curve.folds) * 0.9)  # groups do not fit the share exactly
+    sizes = [size for size in curve.sizes if len(labels) <= size <= train]
     return {
         "data": source,
         "curate": {

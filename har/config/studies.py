@@ -30,7 +30,7 @@ class CrossValidation(Block):
 class LearningCurve(Block):
     models: list[str]
     sizes: Annotated[list[PositiveInt], Field(min_length=1)]
-    runs: PositiveInt
+    folds: Annotated[int, Field(ge=2)]
     seed: Seed
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from joblib import delayed
 from tqdm import tqdm
 
@@ -17,7 +18,8 @@ from har.config.training import Augmentation, Training
 from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
 from har.core.parallel import side_by_side
-from har.data.groups import assign_folds
+from har.data.groups import assign_folds, group_codes, with_groups
+from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
 from har.training import probe
 from har.training.run import Inputs, loaded_by
 
@@ -123,6 +125,25 @@ def fold_fits(
     return fits
 
 
+def dev_folds(split: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
+    """The fold of each image of train and validation (whole groups; as many folds as the rarest class has images, if
+    these are fewer), -1 of any other. split: image_id, label and split (and group where there are any)."""
+    dev, groups = in_split(split, OUT_OF_FOLD), group_codes(split)
+    labels, fold = split["label"].to_numpy()[dev], np.full(len(split), -1)
+    folds = min(folds, *np.unique(labels, return_counts=True)[1])  # few images end no run
+    fold[dev] = assign_folds(labels, None if groups is None else groups[dev], folds, seed)
+    return fold
+
+
+def fold_predictions(
+    fit: Fit, fitted: Fitted, split: pd.DataFrame, fold: np.ndarray, classes: Sequence[str]
+) -> pd.DataFrame:
+    """What a fit of `fold_fits` predicts: its own fold as run 0, images of none as the run of that number."""
+    own, images = fold[fit.predict_rows], split.iloc[fit.predict_rows]
+    frame = predictions_frame(images["image_id"], images["label"], images["split"], fitted.probabilities, classes)
+    return with_groups(frame.assign(seed=np.where(own < 0, own.max(), 0)), split)
+
+
 def hold_out(
     rows: np.ndarray, labels: np.ndarray, folds: int, seed: int, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +156,8 @@ def hold_out(
         return rows[inner != 0], rows[inner == 0]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        cut = StratifiedKFold(max(2, folds - 1), shuffle=True, random_state=seed)
+        most = np.unique(labels[rows], return_counts=True)[1].max()  # of few images a larger part
+        cut = StratifiedKFold(max(2, min(folds - 1, most)), shuffle=True, random_state=seed)
         train, validation = next(cut.split(rows, labels[rows]))
     return rows[train], rows[validation]
 

@@ -130,7 +130,7 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
         "cross_validation": {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1}
         | {"runs": 1},
-        "learning_curve": {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "runs": 1},
+        "learning_curve": {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "folds": 2},
         "ablation": {"folds": 2},
         "explain": {"models": []},  # a ConvNeXt has no attention
         "masking": {"images": 20},

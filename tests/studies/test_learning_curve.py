@@ -14,6 +14,7 @@ from har.config.models import Probe
 from har.config.studies import LearningCurve
 from har.core.errors import HarError
 from har.core.files import write_parquet
+from har.evaluation.predictions import in_split
 from har.studies.learning_curve.fit import learn, nested_order, plan
 from har.studies.learning_curve.report import (
     curve_table,
@@ -24,10 +25,10 @@ from har.studies.learning_curve.report import (
     with_all_of_train,
     write_curve,
 )
-from har.training.refit import Recipe
+from har.training.refit import Recipe, dev_folds
 
 ALONE = one_by_one()
-SETTINGS = LearningCurve(models=[], sizes=[6, 18], runs=2, seed=3)
+SETTINGS = LearningCurve(models=[], sizes=[4, 9], folds=2, seed=3)
 PROBE = Probe(c=[0.01, 1.0], folds=2)
 STOPPED = MLP.model_copy(update={"patience": 2})
 
@@ -47,6 +48,11 @@ def learnt(strength, recipes, split, training=ALONE, **changes):
     return learn(
         recipes, split, CLASSES, SETTINGS.model_copy(update=changes), training=training, strength=strength
     )  # fmt: skip
+
+
+def planned_for(split, recipes, **changes):
+    settings = SETTINGS.model_copy(update=changes)
+    return plan(split, recipes, settings, dev_folds(split, settings.folds, settings.seed))
 
 
 @pytest.fixture(scope="module")
@@ -70,41 +76,36 @@ class TestSubsets:
             # within one image, and one more for each of the other classes, whose first image may have come early
             assert np.abs(drawn - expected).max() <= len(counts)
 
-    def test_plan_nests_within_a_run_and_draws_anew_between_runs(self):
+    def test_subsets_of_a_fold_are_nested_and_leave_it_out(self):
         split, x = images()
-        planned = {(size, run): fit for size, run, fit in plan(split, {"m": Recipe(MLP, x)}, SETTINGS)}
-        train = np.flatnonzero(split.split == "train")
-        for run in (0, 1):
-            assert set(planned[6, run].train) < set(planned[18, run].train) == set(train)
-            assert split.label.iloc[planned[6, run].train].value_counts().tolist() == [2, 2, 2]
-            assert planned[6, run].seed == planned[18, run].seed == 3 + run
-        assert set(planned[6, 0].train) != set(planned[6, 1].train)
-
-    def test_no_image_told_is_learnt_from_and_early_stopping_sees_the_same(self):
-        split, x = images()
-        for _, _, fit in plan(split, {"m": Recipe(STOPPED, x)}, SETTINGS):
-            assert not set(fit.train) & set(fit.predict_rows)
-            assert set(split.split.iloc[fit.validation]) == {"validation"}
-            assert len(fit.validation) == 6
-            assert set(split.split.iloc[fit.predict_rows]) == {"validation", "extended"}
+        for config in (MLP, STOPPED):
+            planned = planned_for(split, {"m": Recipe(config, x)}, sizes=[3, 9])
+            for (small, one), (large, other) in zip(planned[::2], planned[1::2], strict=True):
+                assert (small, large, len(one.train), len(other.train)) == (3, 9, 3, 9)
+                assert set(one.train) < set(other.train)
+                assert set(split.label.iloc[one.train]) == set(CLASSES)
+                assert set(one.validation) == set(other.validation)
+                assert not set(other.train) & {*other.predict_rows, *other.validation}
+                assert set(split.split.iloc[other.train]) <= {"train", "validation"}
+            assert set(planned[0][1].predict_rows) != set(planned[2][1].predict_rows)
 
     @pytest.mark.parametrize(
         ("sizes", "taken"),
-        [([6, 19, 228], [6, 18]), ([2], [3]), ([1, 9, 18], [3, 9, 18]), ([500], [18])],
+        [([6, 13, 228], [6, 12]), ([2], [3]), ([1, 9, 12], [3, 9, 12]), ([500], [12])],
     )
     def test_a_size_that_does_not_fit_is_brought_to_one_that_does(self, capsys, sizes, taken):
         """Own images may be few: that must not end a run whose models are all trained."""
         split, x = images()
-        planned = plan(split, {"m": Recipe(MLP, x)}, SETTINGS.model_copy(update={"sizes": sizes}))
-        assert sorted({size for size, _, _ in planned}) == taken
-        assert all(len(fit.train) == size for size, _, fit in planned)
+        planned = planned_for(split, {"m": Recipe(MLP, x)}, sizes=sizes)
+        assert sorted({size for size, _ in planned}) == taken
+        assert all(len(fit.train) == size for size, fit in planned)
         said = capsys.readouterr().out
         assert "learning_curve.sizes: " in said
         assert f"taken are {', '.join(map(str, taken))}" in said
 
     def test_sizes_that_fit_say_nothing(self, capsys):
         split, x = images()
-        plan(split, {"m": Recipe(MLP, x)}, SETTINGS)
+        planned_for(split, {"m": Recipe(MLP, x)})
         assert not capsys.readouterr().out
 
     def test_a_class_missing_from_validation_is_told(self, strength):
@@ -115,28 +116,15 @@ class TestSubsets:
 
 
 class TestPredictions:
-    def test_each_model_size_and_run_tells_validation_and_extended(self, frame):
-        counts = frame.groupby(["model", "size", "run", "split"]).size()
-        assert len(counts) == 2 * 2 * 2 * 2
-        assert (counts == 6).all()
-
-    def test_without_extended_images_the_test_images_are_told(self, strength):
-        split, x = images(extended=False)
-        told = learnt(strength, {"m": Recipe(PROBE, x)}, split, runs=1, sizes=[24])
-        assert set(told.split) == {"test", "validation"}
-
-    def test_all_of_train_is_the_same_for_every_run_of_what_draws_nothing(self, frame):
-        last = frame[(frame.model == "probe_clip") & (frame["size"] == 18)]
-        first, second = (part.filter(like="p_").to_numpy() for _, part in last.groupby("run"))
-        np.testing.assert_array_equal(first, second)
-        small = frame[(frame.model == "probe_clip") & (frame["size"] == 6)]
-        first, second = (part.filter(like="p_").to_numpy() for _, part in small.groupby("run"))
-        assert (first != second).any()
+    def test_dev_images_are_predicted_once_and_held_out_ones_by_each_fold(self, frame):
+        counts = frame.groupby(["model", "size", "split", "image_id"]).run.nunique().groupby(["split"]).unique()
+        assert counts.map(list).to_dict() == {"train": [1], "validation": [1], "test": [2], "extended": [2]}
+        assert len(frame) == 2 * 2 * (24 + 2 * 12)
 
     def test_jobs_company_and_the_order_of_sizes_change_no_byte(self, strength, frame):
         split, x = images()
         pool = one_by_one(jobs=2, backend="processes")
-        beside = learnt(strength, {"feature": Recipe(STOPPED, x)}, split, pool, sizes=[18, 6, 6])
+        beside = learnt(strength, {"feature": Recipe(STOPPED, x)}, split, pool, sizes=[9, 4, 4])
         alone = frame[frame.model == "feature"].reset_index(drop=True)
         pd.testing.assert_frame_equal(beside, alone, check_exact=True)
 
@@ -169,18 +157,18 @@ class TestReport:
         rows = scores(frame, resamples=200)
         json.dumps(rows, allow_nan=False)
         assert [(row["split"], row["model"], row["size"]) for row in rows[:5]] == [
-            ("extended", "probe_clip", 6), ("extended", "probe_clip", 18), ("extended", "feature", 6),
-            ("extended", "feature", 18), ("validation", "probe_clip", 6),
+            ("out_of_fold", "probe_clip", 4), ("out_of_fold", "probe_clip", 9), ("out_of_fold", "feature", 4),
+            ("out_of_fold", "feature", 9), ("held_out", "probe_clip", 4),
         ]  # fmt: skip
-        row = rows[2]
-        part = frame[(frame.split == "extended") & (frame.model == "feature") & (frame["size"] == 6)]
+        row = rows[6]
+        part = frame[in_split(frame, "held_out") & (frame.model == "feature") & (frame["size"] == 4)]
         guess = part.filter(like="p_").to_numpy().argmax(1)
         hit = np.array(CLASSES)[guess] == part.label.to_numpy()
         by_run = pd.Series(hit).groupby(part.run.to_numpy()).mean()
         assert row["accuracy"] == pytest.approx(by_run.mean(), abs=1e-6)
         assert row["sd"] == pytest.approx(by_run.std(), abs=1e-6)
         assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
-        assert (row["n"], row["runs"]) == (6, 2)
+        assert (row["n"], row["runs"]) == (12, 2)
 
     def test_one_run_has_no_deviation_and_says_so(self, frame):
         table = curve_table(scores(frame[frame.run == 0], resamples=100), "header")
@@ -196,12 +184,12 @@ class TestReport:
         assert ">training images" in (tmp_path / "a.svg").read_text()
 
     def test_the_last_point_is_the_trained_models_own(self, frame):
-        trained = frame[(frame.model == "feature") & (frame["size"] == 18)].rename(columns={"run": "seed"})
+        trained = frame[(frame.model == "feature") & (frame["size"] == 9)].rename(columns={"run": "seed"})
         trained = trained.drop(columns=["model", "size"])
         whole = with_all_of_train(frame, {("activity", "feature"): trained}, 30)
-        rows = [row for row in scores(whole, resamples=100) if row["split"] == "extended"]
+        rows = [row for row in scores(whole, resamples=100) if row["split"] == "held_out"]
         points = [(row["model"], row["size"]) for row in rows]
-        assert points == [("probe_clip", 6), ("probe_clip", 18), ("feature", 6), ("feature", 18), ("feature", 30)]
-        assert rows[4] | {"size": 18} == rows[3]
-        again = with_all_of_train(frame, {("activity", "feature"): trained}, 18)
+        assert points == [("probe_clip", 4), ("probe_clip", 9), ("feature", 4), ("feature", 9), ("feature", 30)]
+        assert rows[4] | {"size": 9} == rows[3]
+        again = with_all_of_train(frame, {("activity", "feature"): trained}, 9)
         pd.testing.assert_frame_equal(again, frame)  # a size that was fitted stays

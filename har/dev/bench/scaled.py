@@ -139,9 +139,8 @@ def predictions() -> None:
     factors = factor_frame(read_manifest(DATA / "manifest.csv"), split[["image_id"]].assign(**traits))
     write_parquet(DATA / "errors.parquet", outcome_frame(trained, factors))
     curve = settings.learning_curve
-    told = told[told.split != "test"]
     parts = [
-        runs(told, range(curve.runs)).rename(columns={"seed": "run"}).round(6).assign(model=model, size=size)
+        runs(told, range(curve.folds)).rename(columns={"seed": "run"}).round(6).assign(model=model, size=size)
         for model in curve.models
         for size in sorted(curve.sizes)
     ]

@@ -3,18 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from har.config.overrides import shown
 from har.config.studies import Ablation
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
-from har.data.groups import assign_folds, group_codes, with_groups
+from har.data.groups import group_codes
 from har.data.split import require_classes
-from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
 from har.reporting.names import model_name
-from har.training.refit import Recipe, fit_all, fold_fits
+from har.training.refit import Recipe, dev_folds, fit_all, fold_fits, fold_predictions
 
 WORDS = {
     "adapt": {
@@ -51,23 +49,18 @@ def ablate(
     """
     classes = list(classes)
     require_classes(split, classes, "ablation")
-    labels, groups, dev = split["label"].to_numpy(), group_codes(split), in_split(split, OUT_OF_FOLD)
-    folds = min(settings.folds, *np.unique(labels[dev], return_counts=True)[1])  # few images end no run
-    fold = np.full(len(split), -1)
-    fold[dev] = assign_folds(labels[dev], None if groups is None else groups[dev], folds, settings.seed)
+    labels, fold = split["label"].to_numpy(), dev_folds(split, settings.folds, settings.seed)
     fits = [
         fit
         for name, recipe in variants.items()
-        for fit in fold_fits(name, recipe.config, labels, fold, settings.seed, groups)
+        for fit in fold_fits(name, recipe.config, labels, fold, settings.seed, group_codes(split))
     ]
     y = pd.Index(classes).get_indexer(labels)
     found = fit_all(fits, variants, y, classes, training=training, strength=strength, name="ablation", keep=keep)
     frames, parameters = {name: [] for name in variants}, {}
-    for place, (fit, fitted) in enumerate(zip(fits, found, strict=True)):
-        parameters[fit.model], images = fitted.parameters, split.iloc[fit.predict_rows]
-        frame = predictions_frame(images["image_id"], images["label"], images["split"], fitted.probabilities, classes)
-        run = np.where(fold[fit.predict_rows] < 0, place % folds, 0)
-        frames[fit.model].append(with_groups(frame.assign(seed=run), split))
+    for fit, fitted in zip(fits, found, strict=True):
+        parameters[fit.model] = fitted.parameters
+        frames[fit.model].append(fold_predictions(fit, fitted, split, fold, classes))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}, parameters
 
 

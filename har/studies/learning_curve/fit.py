@@ -1,11 +1,12 @@
-"""Models fitted on ever more of the training images, for the learning curve.
+"""Models fitted on ever more images, for the learning curve.
 
-Each run draws nested stratified subsets of train, so that a larger one only adds images; all sizes and runs stop
-early on the same validation images. The epochs are those of params.yaml at every size: fewer images are fewer
-steps, as for a reader who has only these images.
+For each fold of train and validation nested stratified subsets of the other folds are drawn, so that a larger one only
+adds images; all sizes stop early on the same images of these. The epochs are those of params.yaml at every size: fewer
+images are fewer steps, as for a reader who has only these images.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,10 @@ import pandas as pd
 from har.config.studies import LearningCurve
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
-from har.data.groups import with_groups
+from har.data.groups import group_codes
 from har.data.split import require_classes
 from har.studies.learning_curve.report import DIGITS, KEYS, validate_curve
-from har.training.refit import Fit, Recipe, fit_all
-
-
-def predicted_splits(split: pd.DataFrame) -> tuple[str, str]:
-    """The splits that are predicted: the larger test set first, then validation."""
-    return "extended" if (split["split"] == "extended").any() else "test", "validation"
+from har.training.refit import Fit, Recipe, dev_folds, fit_all, fold_fits, fold_predictions
 
 
 def nested_order(labels: Sequence[str], seed: int) -> np.ndarray:
@@ -51,24 +47,20 @@ def fitting_sizes(sizes: Sequence[int], labels: Sequence[str]) -> list[int]:
     return fitting
 
 
-def plan(split: pd.DataFrame, recipes: Mapping[str, Recipe], settings: LearningCurve) -> list[tuple[int, int, Fit]]:
-    """(size, run, fit) of all that is to be fitted, the largest first, so that none is left over at the end."""
-    rows = {name: np.flatnonzero(split["split"] == name) for name in ("train", *predicted_splits(split))}
-    labels = split["label"].to_numpy()[rows["train"]]
-    predict_rows = np.sort(np.concatenate([rows[name] for name in predicted_splits(split)]))
-    seeds = [settings.seed + run for run in range(settings.runs)]
-    orders = [nested_order(labels, seed) for seed in seeds]
-    return [
-        # in order of the rows, so that the whole of train is the same training set in every run
-        (
-            size,
-            run,
-            Fit(model, rows["train"][np.sort(orders[run][:size])], rows["validation"], predict_rows, seeds[run]),
-        )
-        for size in reversed(fitting_sizes(settings.sizes, labels))
-        for model in recipes
-        for run in range(settings.runs)
+def plan(
+    split: pd.DataFrame, recipes: Mapping[str, Recipe], settings: LearningCurve, fold: np.ndarray
+) -> list[tuple[int, Fit]]:
+    """(size, fit) of all that is to be fitted: for each recipe and `fold` (of each image) its fit on the other folds,
+    with ever more of the images that it would learn from."""
+    labels, groups, out = split["label"].to_numpy(), group_codes(split), []
+    whole = [
+        fit for name, one in recipes.items() for fit in fold_fits(name, one.config, labels, fold, settings.seed, groups)
     ]
+    sizes = fitting_sizes(settings.sizes, min((labels[fit.train] for fit in whole), key=len))
+    for fit in whole:
+        order = fit.train[nested_order(labels[fit.train], settings.seed)]
+        out += [(size, replace(fit, train=np.sort(order[:size]))) for size in sizes]
+    return out
 
 
 def learn(
@@ -81,25 +73,25 @@ def learn(
     strength: Augmentation,
     keep: Path | None = None,
 ) -> pd.DataFrame:
-    """Predictions of each of `recipes` after each number of training images, on validation and the larger test
-    set, in order of model, size, run and image.
+    """Predictions of each of `recipes` after each number of training images: of train and validation without an image's
+    fold, one run; of all other images by each of these fits, a run each.
 
-    split: image_id, label and split of the rows of each recipe's `x`, in order of image_id. keep: see
-    har.training.refit.fit_all.
+    split: image_id, label and split (and group where there are any) of the rows of each recipe's `x`, in order of
+    image_id. keep: see har.training.refit.fit_all.
     """
     classes = list(classes)
     if not split["image_id"].is_monotonic_increasing:
         raise HarError("learning curve: images must stand in order of image_id")
     require_classes(split, classes, "learning curve")
-    planned = plan(split, recipes, settings)
+    fold = dev_folds(split, settings.folds, settings.seed)
+    planned = plan(split, recipes, settings, fold)
     y = pd.Index(classes).get_indexer(split["label"])
-    fits = [fit for _, _, fit in planned]
-    parts = {}
+    fits = [fit for _, fit in planned]
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve", keep=keep)
-    for (size, run, fit), fitted in zip(planned, found, strict=True):
-        part = with_groups(split.iloc[fit.predict_rows][["image_id", "split", "label"]].reset_index(drop=True), split)
-        for place, (key, value) in enumerate(zip(KEYS, (fit.model, size, run), strict=True)):
-            part.insert(place, key, value)
-        part[[f"p_{name}" for name in classes]] = fitted.probabilities.round(DIGITS)
-        parts[list(recipes).index(fit.model), size, run] = part
-    return validate_curve(pd.concat([parts[key] for key in sorted(parts)], ignore_index=True))
+    parts = []
+    for (size, fit), fitted in zip(planned, found, strict=True):
+        part = fold_predictions(fit, fitted, split, fold, classes).rename(columns={"seed": "run"})
+        part[[f"p_{name}" for name in classes]] = part[[f"p_{name}" for name in classes]].round(DIGITS)
+        parts.append(part.assign(model=fit.model, size=size))
+    frame = pd.concat(parts, ignore_index=True)
+    return validate_curve(frame[[*KEYS, *frame.columns.drop(KEYS)]])

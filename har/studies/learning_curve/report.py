@@ -14,7 +14,7 @@ from har.core.errors import HarError
 from har.core.files import write_parquet
 from har.core.readers import read_parquet
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.predictions import require, validate_predictions
+from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, require, validate_predictions
 from har.evaluation.summary import summarise
 from har.reporting.names import model_name, split_name
 from har.reporting.style import CLASS_MARKERS, GREY, SERIES, drawing
@@ -22,7 +22,7 @@ from har.reporting.table import Column, Table, count, interval, number
 from har.reporting.tables.columns import MODEL, RUNS, N
 
 KEYS = ["model", "size", "run"]
-TOLD = ("extended", "test", "validation")  # splits, the larger test set first
+TOLD = (OUT_OF_FOLD, HELD_OUT)
 EXPECTED = "predictions of models on fewer training images, as stage learning_curve makes them"
 DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
 
@@ -91,11 +91,11 @@ def with_all_of_train(
     frame: pd.DataFrame, predictions: Mapping[tuple[str, str], pd.DataFrame], size: int
 ) -> pd.DataFrame:
     """`frame` and, for each of its models that lacks it, the point with all `size` training images: the trained
-    model's own `predictions` ((task, model) to its frame) on the same splits."""
+    model's own `predictions` ((task, model) to its frame) of held-out images."""
     parts = [frame]
     for model in sorted(set(frame["model"]) - set(frame.loc[frame["size"] == size, "model"])):
         if (own := predictions.get(("activity", model))) is not None:
-            own = own[own["split"].isin(frame["split"].unique())].rename(columns={"seed": "run"})
+            own = own[in_split(own, HELD_OUT)].rename(columns={"seed": "run"})
             parts.append(own.assign(model=model, size=size)[frame.columns])
     return pd.concat(parts, ignore_index=True)
 
@@ -114,9 +114,10 @@ def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Ta
         Column("f1", "F1", number),
     ]
     notes = [
-        "Nested stratified subsets of train, another subset and seed in each run; with all of train runs differ by "
-        "seed only. Early stopping looks at all validation images at every size.",
-        f"Sd: over runs, so of subset and seed. {level:.0%} interval: over the images predicted (bootstrap of images, "
+        "Nested stratified subsets of train and validation, without another fold in each run. Out of fold: each image "
+        "as the run without its fold predicts it. Held out: mean over these runs; with all of train the trained "
+        "model's own runs, which differ by seed.",
+        f"Sd: over runs, so of subset. {level:.0%} interval: over the images predicted (bootstrap of images, "
         "each with all its runs; Wilson for a single run).",
     ]
     if any(row["runs"] == 1 for row in rows):
@@ -126,34 +127,37 @@ def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Ta
 
 
 def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: int, level: float = 0.95) -> None:
-    """Accuracy on the first split of `rows` against training images, a line for each model."""
-    shown = [row for row in rows if row["split"] == rows[0]["split"]]
-    sizes = sorted({row["size"] for row in shown})
-    models = list(dict.fromkeys(row["model"] for row in shown))
+    """Accuracy against training images, a panel for each split of `rows` and a line for each model."""
+    splits = list(dict.fromkeys(row["split"] for row in rows))
+    models = list(dict.fromkeys(row["model"] for row in rows))
     with drawing(path, title, 7.2, 4.2) as figure:
-        axis = figure.subplots()
-        for place, model in enumerate(models):
-            mine = sorted((row for row in shown if row["model"] == model), key=lambda row: row["size"])
-            mean = np.array([row["accuracy"] for row in mine])
-            ends = np.array([[row["ci_low"], row["ci_high"]] for row in mine])
-            # aside by a few per cent, so that intervals at one size do not hide each other
-            x = np.array([row["size"] for row in mine]) * 1.03 ** (place - (len(models) - 1) / 2)
-            axis.errorbar(
-                x,
-                mean,
-                yerr=np.abs(ends.T - mean),
-                color=SERIES[place % len(SERIES)],
-                marker=CLASS_MARKERS[place % len(CLASS_MARKERS)],
-                markersize=5,
-                linewidth=1.6,
-                elinewidth=1,
-                label=model_name(model),
-            )
-        axis.axhline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
-        axis.set_xscale("log")
-        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
-        axis.minorticks_off()
-        axis.set_xlabel(f"training images (mean over runs; bars: {level:.0%} interval over images)")
-        axis.set_ylabel(f"accuracy (higher is better)\n{shown[0]['n']:,} {split_name(shown[0]['split'])} images")
-        axis.grid(axis="y")
-        figure.legend(loc="outside lower center", ncols=3)
+        axes = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
+        for axis, split in zip(axes, splits, strict=True):
+            shown = [row for row in rows if row["split"] == split]
+            sizes = sorted({row["size"] for row in shown})
+            for place, model in enumerate(models):
+                mine = sorted((row for row in shown if row["model"] == model), key=lambda row: row["size"])
+                mean = np.array([row["accuracy"] for row in mine])
+                ends = np.array([[row["ci_low"], row["ci_high"]] for row in mine]).reshape(-1, 2)
+                # aside by a few per cent, so that intervals at one size do not hide each other
+                x = np.array([row["size"] for row in mine]) * 1.03 ** (place - (len(models) - 1) / 2)
+                axis.errorbar(
+                    x,
+                    mean,
+                    yerr=np.abs(ends.T - mean),
+                    color=SERIES[place % len(SERIES)],
+                    marker=CLASS_MARKERS[place % len(CLASS_MARKERS)],
+                    markersize=5,
+                    linewidth=1.6,
+                    elinewidth=1,
+                    label=model_name(model),
+                )
+            axis.axhline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
+            axis.set_xscale("log")
+            axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
+            axis.minorticks_off()
+            axis.set_title(f"{shown[0]['n']:,} {split_name(split)} images")
+            axis.grid(axis="y")
+        axes[0].set_ylabel("accuracy (higher is better)")
+        figure.supxlabel(f"training images (mean over runs; bars: {level:.0%} interval over images)", fontsize=9)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
