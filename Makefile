@@ -26,7 +26,7 @@ test: $(VENV)/.installed
 	@python -m pytest -n 2 --dist loadfile
 
 test-all: $(VENV)/.installed
-	@python -m pytest -m "slow or not slow"
+	@python -m pytest -n 2 --dist loadfile -m "slow or not slow" --hypothesis-profile thorough
 
 # the pipeline killed at MOMENTS random moments, on a full disk and from a server that breaks; writes reports/faults.md
 MOMENTS ?= 100

@@ -3,6 +3,7 @@
 import gc
 import json
 
+import hypothesis
 import numpy as np
 import parameters
 import pytest
@@ -10,6 +11,12 @@ from PIL import Image
 
 from har.config.models import Miniature
 from har.config.training import Augmentation, Training
+
+# `make test-all` draws by the second
+for name, examples in {"quick": 15, "thorough": 100}.items():
+    calm = [hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=calm)
+hypothesis.settings.load_profile("quick")
 
 CLASSES = ["walking", "sitting", "standing"]
 CAPTIONS = ["a person walking", "two people sitting on a bench", "a person standing near a dog"]

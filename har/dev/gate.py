@@ -12,6 +12,7 @@ well: the committed numbers are then out of date.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -165,5 +166,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make gate | head`: who reads no more ends it without a traceback
     with exit_with_message("gate"):
         sys.exit(main())

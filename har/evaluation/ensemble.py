@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
+from har.evaluation.predictions import FLOOR
 
 BLIND = ("majority", "metadata")  # they see no picture: what they miss says nothing about one
-
-
-FLOOR = 1e-12  # of a probability, whose logarithm must be finite
 
 
 def is_blind(model: str) -> bool:

@@ -25,6 +25,7 @@ OUT_OF_FOLD = "out_of_fold"  # train and validation together, each predicted by 
 HELD_OUT = "held_out"  # test and extended together: all images that no choice was made on
 KEYS = ["seed", "image_id", "split", "label"]
 PREDICTIONS = "a Parquet file of predictions"
+FLOOR = 1e-12  # of a probability, whose logarithm must be finite
 LONGEST = 500  # characters of a message about a file, whose columns may have any name
 
 
@@ -160,7 +161,7 @@ def log_loss(predictions: pd.DataFrame) -> dict:
     """n, accuracy and log_loss of one run of predictions, and the standard errors of the two over images."""
     chances = predictions[[f"p_{name}" for name in classes_of(predictions)]].to_numpy()
     truth = pd.Index(classes_of(predictions)).get_indexer(predictions["label"])
-    hits, losses = chances.argmax(1) == truth, -np.log(chances[np.arange(len(truth)), truth].clip(min=1e-12))
+    hits, losses = chances.argmax(1) == truth, -np.log(chances[np.arange(len(truth)), truth].clip(min=FLOOR))
     found = {"accuracy": hits, "log_loss": losses}
     errors = {f"{name}_se": float(each.std() / len(truth) ** 0.5) for name, each in found.items()}
     return {"n": len(truth)} | {name: float(each.mean()) for name, each in found.items()} | errors

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from har.core.errors import HarError
@@ -178,7 +178,6 @@ def test_draws_and_extended_images_are_bounded_and_disjoint(run):
     assert len(run(MANY, extended=0).manifest) == 4
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shuffle=st.integers(0, 1000), seed=st.integers(0, 1000))
 def test_law_the_order_of_rows_does_not_matter(run, shuffle, seed):
     plain, mixed = run(MANY, seed=seed, extended=9), run(MANY, seed=seed, extended=9, shuffle=shuffle)
@@ -193,7 +192,6 @@ def test_seeds_differ_and_more_images_hardly_disturb_a_draw(run):
     assert len(more - drawn[0]) <= 1
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60))
 def test_law_tokens_are_whole_lower_case_words(text):
     for token in tokens(text):

@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from servers import Site, other, reset, serving, stall, status, truncate
 
@@ -242,7 +242,6 @@ FAULTS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(FAULTS, max_size=5), ranges=st.booleans(), keep=st.booleans())
 def test_law_whole_and_right_or_absent(site, tmp_path, faults, ranges, keep):
     site.faults["/file.bin"], site.ranges = list(faults), ranges

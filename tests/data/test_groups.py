@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from har.config.models import Probe
@@ -45,7 +45,6 @@ def straddles(of: np.ndarray, groups: np.ndarray) -> bool:
 data = st.builds(frames, st.integers(2, 7), st.integers(5, 12), st.integers(1, 9), st.integers(0, 999))
 
 
-@settings(max_examples=40, deadline=None)
 @given(images=data, mode=st.sampled_from(["stratified", "unstratified"]), seed=st.integers(0, 2**32 - 1))
 def test_law_no_group_straddles_and_every_image_has_a_split(images, mode, seed):
     found = split(images, fractions=SHARES, mode=mode, seed=seed)
@@ -57,7 +56,6 @@ def test_law_no_group_straddles_and_every_image_has_a_split(images, mode, seed):
         assert (pd.crosstab(found.split, found.label) > 0).all(axis=None)
 
 
-@settings(max_examples=30, deadline=None)
 @given(classes=st.integers(2, 6), clips=st.integers(10, 30), seed=st.integers(0, 999))
 def test_law_clips_of_one_size_are_shared_within_one_clip(classes, clips, seed):
     images = frames(classes, clips, 1, seed)
@@ -68,7 +66,6 @@ def test_law_clips_of_one_size_are_shared_within_one_clip(classes, clips, seed):
         assert (table.loc[name] - share * clips).abs().max() <= 1.5
 
 
-@settings(max_examples=25, deadline=None)
 @given(images=data, seed=st.integers(0, 999))
 def test_law_folds_partition_and_keep_groups_whole(images, seed):
     images = images.sort_values("image_id", ignore_index=True)

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from conftest import picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -39,7 +39,6 @@ def saved(image, path, **options):
 
 
 @given(st.integers(8, 120), st.integers(8, 120), st.integers(8, 40))
-@settings(max_examples=25, deadline=None)
 def test_the_short_side_is_exact_and_the_aspect_ratio_kept(tmp_path_factory, width, height, short):
     path = tmp_path_factory.mktemp("decode") / "image.png"
     Image.fromarray(picture(width, width, height)).save(path)
@@ -79,7 +78,6 @@ def test_a_file_that_is_no_whole_image_is_named_in_one_line(tmp_path, data):
 
 
 @given(st.sampled_from([JPEG, PNG]), st.data())
-@settings(max_examples=60, deadline=None)
 def test_damaged_bytes_give_an_image_or_a_told_error(tmp_path_factory, data, draw):
     damaged = bytearray(data)
     for _ in range(draw.draw(st.integers(1, 4))):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from har.core.errors import HarError
@@ -98,7 +98,6 @@ def test_too_few_images_are_told_at_first_look_in_the_users_numbers():
         require_enough(clips, "photos")
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     counts=class_counts,
     parts=fractions,
@@ -124,7 +123,6 @@ def test_law_a_split_partitions_whatever_the_order_of_rows(counts, parts, mode, 
     pd.testing.assert_frame_equal(split(shuffled, fractions=parts, mode=mode, seed=seed), frame)
 
 
-@settings(max_examples=60, deadline=None)
 @given(counts=class_counts, parts=fractions, seed=st.integers(0, 2**32 - 1))
 def test_law_stratified_classes_keep_their_share(counts, parts, seed):
     frame = split(manifest(counts), fractions=parts, mode="stratified", seed=seed)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -145,7 +145,6 @@ def test_a_size_this_project_cannot_serve_is_named(change):
 
 
 @given(st.lists(st.integers(0, 255), min_size=3, max_size=3))
-@settings(max_examples=20, deadline=None)
 def test_normalise_is_the_textbook_formula(values):
     import torch
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 from sklearn.calibration import calibration_curve
@@ -30,7 +30,6 @@ def test_error_is_that_of_scikit_learns_quantile_bins():
     assert found == pytest.approx(np.abs(true - predicted).mean(), abs=1e-9)  # 20 images in each
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 80), st.integers(1, 20), st.integers(0, 10**6), st.sampled_from([1, 2, 8]))
 def test_error_lies_in_0_to_1_whatever_the_order_of_images(n, bins, seed, digits):
     random = np.random.default_rng(seed)
@@ -83,7 +82,6 @@ def test_reliability_counts_every_run_and_averages_to_the_accuracy():
 # --- temperature
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.floats(0.2, 5), st.integers(0, 10**6))
 def test_scaling_never_raises_the_loss_it_was_fitted_on(n, temperature, seed):
     one = simulate(n, 2, temperature, seed)

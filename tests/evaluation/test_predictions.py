@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
@@ -61,7 +61,6 @@ def simulate(n=40, runs=5, skill=1.0, split="test", classes=CLASSES, seed=0):
 # --- metrics
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.data(), st.integers(2, 5), st.integers(1, 40))
 def test_metrics_equal_scikit_learn(data, size, n):
     truth = data.draw(st.lists(st.integers(0, size - 1), min_size=n, max_size=n))
@@ -99,7 +98,6 @@ def test_summary_is_mean_and_sd_over_runs():
     assert len(per_seed(frame)) == 5
 
 
-@settings(max_examples=12, deadline=None)
 @given(st.integers(3, 40), st.integers(1, 3), st.integers(0, 10**6), st.booleans())
 def test_scores_of_a_run_equal_scikit_learn(n, runs, seed, binary):
     classes = CLASSES[1:] if binary else CLASSES
@@ -126,7 +124,6 @@ def test_scores_of_a_run_equal_scikit_learn(n, runs, seed, binary):
             assert found[name].runs[place] == pytest.approx(value, abs=1e-9), name
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 4), st.floats(0, 4), st.integers(0, 10**6))
 @example(18, 1, 2.0, 20956)  # all right but for the last bit of a sum
 def test_every_estimate_lies_in_its_interval(n, runs, skill, seed):
@@ -164,7 +161,6 @@ def test_metrics_files_hold_their_metrics_only():
 # --- each class
 
 
-@settings(max_examples=12, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 3), st.integers(0, 10**6))
 def test_classes_equal_scikit_learn_and_average_to_the_macro_metrics(n, runs, seed):
     frame = simulate(n, runs, seed=seed)
@@ -262,7 +258,6 @@ def test_intervals_of_balanced_accuracy_hold_the_truth(sizes, recall):
 # --- intervals
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 4), st.floats(0, 4), st.integers(0, 10**6))
 def test_interval_contains_its_estimate_and_nothing_is_nan(n, runs, skill, seed):
     summary = summarise(simulate(n, runs, skill, seed=seed), resamples=100)
@@ -308,7 +303,6 @@ def test_a_single_run_gets_wilsons_interval():
     assert wilson(5, 5)[1] == 1
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 500), st.floats(0, 1), st.floats(0.5, 0.999))
 def test_wilson_is_scipys(n, share, level):
     correct = round(share * n)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import linalg, stats
 from statsmodels.stats.oneway import effectsize_oneway
@@ -121,7 +121,6 @@ def test_one_way_effect_size_is_the_share_of_the_sum_of_squares():
     assert anova(scores)["F"] * 3 / 20 == pytest.approx(f_squared, abs=1e-9)
 
 
-@settings(max_examples=10, deadline=None)
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 10**6))
 def test_repeated_measures_anova_is_the_two_way_decomposition(models, runs, seed):
     scores = run_scores(models, runs, seed)
@@ -305,7 +304,6 @@ def test_difference_does_not_depend_on_the_order_of_rows():
     assert difference(a.sample(frac=1, random_state=1), b.sample(frac=1, random_state=2)) == difference(a, b)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 4), st.floats(0, 1), st.floats(0, 1))
 def test_interval_of_a_difference_contains_it(n, runs_a, runs_b, p, q):
     result = finite(difference(simulate(p, n, runs_a, 1), simulate(q, n, runs_b, 2), resamples=100))

@@ -9,7 +9,7 @@ import parameters
 import pytest
 import torch
 from conftest import CLASSES, picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
@@ -76,7 +76,6 @@ class TestFromScratch:
         assert preprocess is None
 
     @given(st.integers(8, 40), st.integers(1, 3), st.integers(2, 6))
-    @settings(max_examples=20, deadline=None)
     def test_every_size_gives_one_logit_a_class(self, size, blocks, classes):
         names = [str(i) for i in range(classes)]
         for config in (CNN.model_copy(update={"input_size": size, "channels": [4] * blocks}),

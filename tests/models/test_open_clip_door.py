@@ -1,6 +1,7 @@
 """open_clip's models, tiny and in its own format: whatever the architecture, its own numbers come out of the door."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,21 @@ def write(folder: Path, settings: dict, checkpoints=None, **preprocess) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("clip"), CLIP)
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    """CLIP in open_clip's format, for a test to spoil."""
+    return Path(shutil.copytree(written, tmp_path / "theirs"))
+
+
+def slow(names, quick):
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+
+
 def door(model: str | Path, **changes):
     return config(source="open_clip", model=f"local-dir:{model}" if isinstance(model, Path) else model, **changes)
 
@@ -126,7 +142,7 @@ def agree(folder: Path, made: Path, size: int = 32) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", slow(TWINS, ("clip", "quickgelu", "siglip")))
 def test_what_transformers_has_becomes_its_checkpoint(checkpoints, tmp_path, name):
     folder = write(tmp_path / "theirs", TWINS[name], checkpoints if name == "siglip" else None)
     made = provided(folder, tmp_path / "clip")
@@ -142,7 +158,7 @@ def test_what_transformers_has_becomes_its_checkpoint(checkpoints, tmp_path, nam
         agree(folder, tmp_path / "again")
 
 
-@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("name", slow(ALONE, ("resnet", "timm", "coca")))
 def test_what_transformers_lacks_gives_open_clips_embeddings(tmp_path, name):
     folder = write(tmp_path / "theirs", ALONE[name])
     made = provided(folder, tmp_path / "clip")
@@ -166,8 +182,7 @@ def test_embeddings_of_images_and_prompts(store, tmp_path):
     assert found.logit_scale == pytest.approx(np.exp(3.0), rel=1e-5)
 
 
-def test_long_texts_end_as_open_clip_ends_them(tmp_path):
-    folder = write(tmp_path / "theirs", CLIP)
+def test_long_texts_end_as_open_clip_ends_them(folder, tmp_path):
     texts = ["A dog,  a PERSON &amp; it's walking!", "run " * 40, ""]
     model = library.create_model(f"local-dir:{folder}").eval()
     with torch.inference_mode():
@@ -176,8 +191,7 @@ def test_long_texts_end_as_open_clip_ends_them(tmp_path):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("mode", ["shortest", "squash"])
-@pytest.mark.parametrize("way", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(("mode", "way"), [("shortest", "bicubic"), ("squash", "bilinear")])
 def test_pixels_are_those_of_open_clips_own_transform(tmp_path, mode, way):
     """Where its sides come out whole; at others it rounds before it crops, half a pixel from the centre."""
     given = {"resize_mode": mode, "interpolation": way, "mean": [0.1, 0.2, 0.3], "std": [0.9, 0.8, 0.7]}
@@ -248,8 +262,7 @@ def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
         ("text_cfg", {"vocab_size": 100}, "size mismatch"),
     ],
 )
-def test_a_configuration_that_asks_for_more_is_refused(tmp_path, part, change, told):
-    folder = write(tmp_path / "theirs", CLIP)
+def test_a_configuration_that_asks_for_more_is_refused(folder, tmp_path, part, change, told):
     settings = CLIP | {part: CLIP[part] | change}
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings}))
     refused(folder, tmp_path, told)
@@ -263,8 +276,7 @@ def refused(folder: Path, tmp_path: Path, told: str) -> None:
     assert not (tmp_path / "clip").exists()
 
 
-def test_damaged_files_are_refused(tmp_path):
-    folder = write(tmp_path / "theirs", CLIP)
+def test_damaged_files_are_refused(folder, tmp_path):
     path = folder / open_clip_door.WEIGHTS
     weights = load_file(path)
     save_file(weights | {"ln_final.bias": torch.full((16,), torch.nan)}, path)
@@ -285,15 +297,13 @@ def test_damaged_files_are_refused(tmp_path):
     refused(folder, tmp_path, "open_clip_config.json is missing")
 
 
-def test_too_large_a_model_is_not_copied(tmp_path):
-    folder = write(tmp_path / "theirs", CLIP)
+def test_too_large_a_model_is_not_copied(folder, tmp_path):
     with pytest.raises(HarError, match="more than the 1000 allowed"):
         open_clip_door.provide(door(folder), tmp_path / "clip", max_bytes=1000)
 
 
-def test_a_library_that_differs_is_noticed(tmp_path, monkeypatch):
+def test_a_library_that_differs_is_noticed(folder, tmp_path, monkeypatch):
     """The proof looks at numbers: a twin by name alone stays open_clip's."""
-    folder = write(tmp_path / "theirs", CLIP)
     real = open_clip_door.twin
 
     def other(model):

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import parameters
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pages import EVIL, FLICKR, SETTINGS, TASKS, reports, source, written
 from PIL import Image
@@ -47,12 +47,10 @@ def read_script(path: Path):
 
 class TestPacking:
     @given(st.lists(st.integers(0, 2**16 - 1)), st.sampled_from(["u2", "u4"]))
-    @settings(deadline=None)
     def test_numbers_come_back(self, numbers, kind):
         assert scripts.unpacked(scripts.packed(np.array(numbers, dtype=np.int64), kind), kind).tolist() == numbers
 
     @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
-    @settings(deadline=None)
     def test_rounding_changes_no_prediction(self, rows):
         weights = np.array(rows) + 1e-9
         chances = weights / weights.sum(1, keepdims=True)

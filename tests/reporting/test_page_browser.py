@@ -460,7 +460,7 @@ def test_nothing_serious_keeps_anybody_out(driver, small, view, scheme):
     assert not serious
 
 
-@pytest.mark.parametrize(("pages", "seconds"), [("small", 2), ("large", 4)])
+@pytest.mark.parametrize(("pages", "seconds"), [("small", 2), pytest.param("large", 4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("view", ["", "#images"])
 def test_it_paints_quickly(driver, request, pages, seconds, view):
     _, page = request.getfixturevalue(pages)
@@ -472,6 +472,7 @@ def test_it_paints_quickly(driver, request, pages, seconds, view):
     assert min(paints) < 1000 * seconds
 
 
+@pytest.mark.slow
 def test_five_thousand_images_hold_few_elements(driver, large):
     made, page = large
     go(driver, page, "#images")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
@@ -21,7 +21,6 @@ def printed(truth, guess, classes):
     return paper.Score(*[round(float(v), 4) for v in (accuracy_score(truth, guess), *macro[:3])])
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=6, max_size=14))
 def test_scores_of_real_predictions_always_have_a_matrix(pairs):
     truth, guess = np.array(pairs).T

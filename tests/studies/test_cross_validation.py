@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CLASSES, one_by_one
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from test_models import CNN, FINETUNE, MLP
@@ -60,7 +60,6 @@ class TestFolds:
     @given(
         st.lists(st.integers(0, 12), min_size=2, max_size=4), st.integers(2, 6), st.integers(1, 3), st.integers(0, 9)
     )
-    @settings(max_examples=30, deadline=None)
     def test_each_image_is_tested_once_a_repeat_and_classes_keep_their_shares(self, counts, folds, repeats, seed):
         labels = np.repeat([f"class {i}" for i in range(len(counts))], counts)
         if max(counts) < folds:
@@ -202,7 +201,6 @@ class TestCorrectedT:
         assert (found["t"], found["df"]) == (pytest.approx(0.6 / 0.0912871, abs=1e-5), 3)
 
     @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30).filter(lambda s: np.ptp(s) > 1e-3))
-    @settings(deadline=None)
     def test_without_overlap_it_is_the_t_test_and_overlap_only_widens(self, scores):
         plain, corrected = corrected_t(np.array(scores), 0.0), corrected_t(np.array(scores), 1 / 9)
         expected = stats.ttest_1samp(scores, 0)

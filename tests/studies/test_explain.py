@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CLASSES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -76,7 +76,6 @@ def store_folder(photos, tmp_path_factory):
 
 class TestChoice:
     @given(st.integers(0, 30), st.integers(0, 12), st.integers(0, 12), st.integers(0, 5))
-    @settings(deadline=None, max_examples=40)
     def test_all_of_validation_and_test_and_a_nested_draw_of_the_rest(self, n, extended, curves, seed):
         random = np.random.default_rng(n)
         split = pd.DataFrame({"image_id": random.permutation(90)[: 12 + n], "label": "sitting"})

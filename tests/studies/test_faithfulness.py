@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.metrics import roc_auc_score
@@ -43,7 +43,6 @@ class TestBoxes:
         assert ((right - left) * 640, (bottom - top) * 480) == pytest.approx((420, 420))
 
     @given(st.integers(40, 90), st.integers(40, 90), st.sampled_from(["crop", "squash"]), st.sampled_from([1.0, 0.875]))
-    @settings(deadline=None, max_examples=15)
     def test_a_box_lands_where_the_network_sees_the_person(self, tmp_path_factory, width, height, fit, crop_pct):
         """White where the box is, black elsewhere: the pixels that the model gets agree with the mapped box."""
         box = (width // 4, height // 5, width // 3, height // 2)
@@ -57,7 +56,6 @@ class TestBoxes:
         np.testing.assert_allclose(seen.reshape(8, 8, 8, 8).mean((1, 3)), cover, atol=0.1)
 
     @given(BOXES, st.integers(1, 9))
-    @settings(deadline=None)
     def test_cover_is_the_area_of_the_union(self, boxes, side):
         cover = person_cover(boxes, side)
         assert ((cover >= 0) & (cover <= 1)).all()
@@ -80,7 +78,6 @@ class TestBoxes:
 
 class TestPatchAuc:
     @given(st.integers(0, 99), st.integers(2, 5), st.booleans())
-    @settings(deadline=None)
     def test_is_the_area_under_the_roc_curve_and_knows_no_scale(self, seed, side, tied):
         random = np.random.default_rng(seed)
         maps, person = random.random((3, side, side)), random.random((3, side, side)) < 0.4

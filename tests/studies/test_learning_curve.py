@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CLASSES, one_by_one
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_models import MLP
 
@@ -64,7 +64,6 @@ def frame(strength):
 class TestSubsets:
     @given(st.lists(st.integers(1, 40), min_size=2, max_size=5), st.integers(0, 99))
     @example([1, 1, 1, 1, 37], 0)
-    @settings(deadline=None)
     def test_every_start_is_stratified_and_holds_each_class(self, counts, seed):
         labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
         order = nested_order(labels, seed)

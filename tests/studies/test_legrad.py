@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -389,7 +389,6 @@ class TestRollout:
 
 class TestReferences:
     @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=5, unique=True), st.integers(1, 8), st.integers(0, 9))
-    @settings(deadline=None, max_examples=30)
     def test_random_maps_depend_on_seed_and_image_alone(self, ids, side, seed):
         maps = random_maps(ids, side, seed)
         assert maps.shape == (len(ids), side, side)
@@ -412,7 +411,6 @@ class TestReferences:
 
 class TestMinMax:
     @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4))
-    @settings(deadline=None)
     def test_lies_between_0_and_1_and_keeps_the_order(self, values):
         raw = torch.tensor(values).view(1, 2, 2)
         found = min_max(raw)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CLASSES, one_by_one
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_models import CNN, FINETUNE, MLP
 
@@ -80,14 +80,12 @@ class TestScores:
             area_under_curve(images, ["patches"], [0.1, 0.3])
 
     @given(st.lists(st.integers(0, 2), min_size=4, max_size=4))
-    @settings(max_examples=20, deadline=None)
     def test_what_masks_do_not_change_keeps_its_area(self, guesses):
         images = per_image(frame({name: guesses for name in CURVE}))
         np.testing.assert_allclose(area_under_curve(images, ["patches", "stripes"], [0.1, 0.5]),
                                    of_condition(images, "none"))  # fmt: skip
 
     @given(st.lists(st.floats(0, 1), min_size=2, max_size=30))
-    @settings(max_examples=30, deadline=None)
     def test_an_interval_holds_its_mean_and_stays_in_bounds(self, values):
         found = mean_with_interval(values)
         assert 0 <= found["ci_low"] <= found["mean"] <= found["ci_high"] <= 1
@@ -159,7 +157,6 @@ class TestImages:
     )
 
     @given(st.integers(1, 50), st.integers(0, 9))
-    @settings(max_examples=30, deadline=None)
     def test_test_images_come_first_and_none_was_learnt_from(self, most, seed):
         chosen = choose_images(self.SPLIT, CLASSES, most, seed)
         assert len(chosen) == min(most, 34)

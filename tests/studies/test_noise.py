@@ -10,7 +10,7 @@ import parameters
 import pytest
 import torch
 from conftest import CLASSES, one_by_one, picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from test_models import CNN
@@ -88,7 +88,6 @@ class TestObjective:
         assert passes(SHARED, 3) == 1
 
     @given(st.floats(-300, 300))
-    @settings(max_examples=20, deadline=None)
     def test_pixels_stay_pixels(self, value):
         x, _ = batch()
         assert 0 <= float(noisy(x, torch.tensor(value)).min()) <= float(noisy(x, torch.tensor(value)).max()) <= 255
@@ -102,7 +101,6 @@ class TestObjective:
                 torch.testing.assert_close(chances, plain)
 
     @given(st.floats(0, 60), st.sampled_from([1, 3]))
-    @settings(max_examples=20, deadline=None)
     def test_both_rules_tell_probabilities(self, scale, count):
         for chances in probabilities(forward, batch()[0], patterns(count, scale)).values():
             torch.testing.assert_close(chances.sum(1), torch.ones(5, dtype=torch.double))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import CLASSES
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from har.config.models import Probe
@@ -21,7 +21,6 @@ def clouds(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.integers(2, 60), st.floats(0, 1), st.integers(2, 5))
-@settings(deadline=None)
 def test_exactly_a_share_of_labels_becomes_another_class(n, share, classes):
     y = np.arange(n) % classes
     found = corrupted(y, share, classes, np.random.default_rng(n))

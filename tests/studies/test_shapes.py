@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from har.core.errors import HarError
@@ -20,7 +20,6 @@ WHO = {"seed": st.integers(0, 99), "image_id": st.integers(0, 999_999)}
 
 class TestDrawn:
     @given(st.sampled_from(list(SHAPES)), SHARES, SIZES, SIZES, WHO["seed"], WHO["image_id"])
-    @settings(deadline=None, max_examples=300)
     def test_the_share_is_exact(self, kind, share, height, width, seed, image_id):
         mask = drawn_mask(kind, share, height, width, seed=seed, image_id=image_id)
         assert mask.shape == (height, width)
@@ -29,7 +28,6 @@ class TestDrawn:
         assert abs(mask.sum() - share * height * width) <= 0.5
 
     @given(st.sampled_from(list(SHAPES)), st.floats(0.05, 0.5), WHO["seed"], WHO["image_id"])
-    @settings(deadline=None)
     def test_the_same_seed_and_image_give_the_same_and_others_not(self, kind, share, seed, image_id):
         def draw(seed, image_id):
             return drawn_mask(kind, share, 64, 64, seed=seed, image_id=image_id)
@@ -39,14 +37,12 @@ class TestDrawn:
         assert any((draw(seed, image_id) != draw(seed + step, image_id)).any() for step in (1, 2, 3))
 
     @given(st.sampled_from(list(SHAPES)), st.floats(0.1, 0.5), WHO["image_id"])
-    @settings(deadline=None)
     def test_an_image_has_the_same_mask_at_every_resolution(self, kind, share, image_id):
         small, large = (drawn_mask(kind, share, side, side, seed=1, image_id=image_id) for side in (64, 192))
         middles = large[1::3, 1::3]
         assert (small != middles).mean() < 0.1  # along the edges
 
     @given(st.floats(0.02, 0.5), WHO["image_id"])
-    @settings(deadline=None)
     def test_a_rectangle_fills_its_box_but_for_the_last_ring(self, share, image_id):
         mask = drawn_mask("rectangle", share, 60, 90, seed=0, image_id=image_id)
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -55,7 +51,6 @@ class TestDrawn:
 
     @pytest.mark.parametrize("kind", ["ellipse", "triangle", "rectangle"])
     @given(share=st.floats(0.02, 0.5), image_id=WHO["image_id"])
-    @settings(deadline=None)
     def test_convex_shapes_have_no_gap_and_do_not_touch_more_than_their_size(self, kind, share, image_id):
         mask = drawn_mask(kind, share, 80, 80, seed=0, image_id=image_id)
         for lines in (mask, mask.T):
@@ -63,7 +58,6 @@ class TestDrawn:
             assert (runs > 1).sum() <= 2  # ties are filled in reading order: the last ring may be open
 
     @given(st.floats(0.05, 0.5), WHO["image_id"])
-    @settings(deadline=None)
     def test_shapes_are_told_apart_by_the_area_of_their_box(self, share, image_id):
         def filled(kind):
             mask = drawn_mask(kind, share, 120, 120, seed=0, image_id=image_id)
@@ -75,14 +69,12 @@ class TestDrawn:
         assert filled("triangle") == pytest.approx(0.5, abs=0.08)
 
     @given(st.floats(0.1, 0.5), WHO["image_id"])
-    @settings(deadline=None)
     def test_stripes_are_parallel_and_as_many_as_asked(self, share, image_id):
         mask = drawn_mask("stripes", share, 120, 120, seed=0, image_id=image_id, stripes=4)
         most = max((np.diff(np.r_[0, line, 0].astype(int)) == 1).sum() for lines in (mask, mask.T) for line in lines)
         assert 3 <= most <= 5  # along the axis that they cross more steeply
 
     @given(st.floats(0, 0.9), st.floats(0, 0.1), WHO["image_id"])
-    @settings(deadline=None)
     def test_more_patches_hold_the_fewer(self, share, more, image_id):
         few, many = (drawn_mask("patches", s, 40, 56, seed=0, image_id=image_id) for s in (share, share + more))
         assert not (few & ~many).any()
@@ -148,7 +140,6 @@ class TestRegions:
         assert instances().holds(["dog", "bench"])
 
     @given(st.integers(8, 60), st.sampled_from(["squash", "crop"]), st.sampled_from([1.0, 0.875]))
-    @settings(deadline=None)
     def test_a_region_is_seen_where_the_network_sees_it(self, size, fit, crop_pct):
         """Painted white and sent the way that photographs go, the region is found again."""
         from PIL import Image
@@ -164,7 +155,6 @@ class TestRegions:
         assert (there != seen(region, size, fit, crop_pct)).mean() <= 4 / size
 
     @given(st.floats(0, 1), st.integers(1, 8), st.integers(0, 99))
-    @settings(deadline=None)
     def test_the_most_relevant_pixels_are_counted_exactly(self, share, side, seed):
         heat = np.random.default_rng(seed).random((side, side))
         mask = relevant(heat, share, 24)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
@@ -42,7 +42,6 @@ def rejected():
 # --- the simulator -----------------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
 @given(st.floats(0.05, 0.95), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32 - 1))
 @example(0.5, 1.0, 0.24218543240525864, 0)  # 1 - (1 - own) - own is less than 0
 def test_the_population_has_the_accuracy_it_says_whatever_runs_and_models_share(accuracy, part, own, seed):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CLASSES, one_by_one, picture
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from test_models import CNN, DENSE, FINETUNE, MLP
 
@@ -145,7 +145,6 @@ class TestTrouble:
 
 
 @given(st.integers(20, 500), st.floats(0, 0.9))
-@settings(deadline=None)
 def test_the_learning_rate_warms_up_and_then_falls_to_zero(steps, warmup):
     rates = [loop.rate_factor(step, steps, warmup) for step in range(steps)]
     assert all(0 < rate <= 1 for rate in rates)
