@@ -303,7 +303,11 @@ class TestSections:
     def test_absent_parts_are_left_out(self, tmp_path):
         found = {section.title: section.parts for section in sections_in(reports(tmp_path / "r"))}
         assert list(found) == ["Results", "The paper's experiments", "Are the data what they claim?", "More figures"]
-        assert [path_of(part) for part in found["Results"]] == ["figures/accuracy_activity.svg", "tables/summary.md"]
+        assert [path_of(part) for part in found["Results"]] == [
+            "figures/accuracy_activity.svg",
+            "tables/summary.md",
+            "tables/differences.md",
+        ]
         assert [part.caption for part in found["More figures"]] == [
             "Confusion matrices, activity, test images",
             "Losses and validation accuracy of each epoch, activity, CLIP",
@@ -347,7 +351,7 @@ class TestDocument:
             "more-figures",
         ):
             assert f'id="{anchor}"' in text
-        assert text.count("<table") == 4
+        assert text.count("<table") == 5
         ids = re.findall(r'\sid="([^"]+)"', text)
         assert len(ids) == len(set(ids)), "an id occurs twice"
 

@@ -423,6 +423,58 @@ class TestTables:
         wait(driver, lambda: here(driver) == "#images?model=activity-clip&split=held_out&verdict=wrong")
 
 
+SHIFT = """const done = arguments[0], seen = [];
+    new PerformanceObserver((list) => seen.push(...list.getEntries())).observe({type: "layout-shift", buffered: true});
+    setTimeout(() => done(seen.reduce((sum, entry) => sum + entry.value, 0)), 100);"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_cold_link_rests_on_its_target_and_nothing_moves(driver, small, width):
+    size(driver, width, 844)
+    go(driver, small[1])
+    for anchor in [link.get_attribute("hash") for link in driver.find_elements(By.CSS_SELECTOR, ".contents a")]:
+        go(driver, small[1], anchor)
+        assert driver.execute_async_script(SHIFT) < 0.1
+        places = """const root = document.documentElement;
+            return [document.querySelector(arguments[0]).getBoundingClientRect().top,
+                parseFloat(getComputedStyle(root).scrollPaddingTop), root.scrollHeight - innerHeight - scrollY]"""
+        top, rest, below = driver.execute_script(places, anchor)
+        assert abs(top - rest) <= 8 or (below < 2 and top > rest)  # the last ones cannot come up so far
+
+
+def test_a_phone_opens_the_contents_and_keeps_the_first_column(driver, small):
+    size(driver, 390, 844)
+    go(driver, small[1])
+    menu = driver.find_element(By.ID, "contents")
+    assert not menu.is_displayed()
+    driver.find_element(By.CSS_SELECTOR, "button[popovertarget]").click()
+    wait(driver, menu.is_displayed)
+    menu.find_element(By.TAG_NAME, "a").click()
+    wait(driver, lambda: not menu.is_displayed())
+    driver.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    table = driver.find_element(By.CSS_SELECTOR, ".table:has(thead th:nth-child(13))")
+    cells = """arguments[0].scrollLeft = 200;
+        return [...arguments[0].querySelectorAll('thead th:first-child, tbody tr:first-child th')]
+            .map((cell) => cell.getBoundingClientRect().left - arguments[0].getBoundingClientRect().left)"""
+    assert driver.execute_script(cells, table) == [0, 0]
+    sizes = """return [...document.querySelectorAll('#results *')].filter((one) => one.checkVisibility()
+        && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+        .map((one) => parseFloat(getComputedStyle(one).fontSize))"""
+    assert min(driver.execute_script(sizes)) >= 12
+
+
+def test_print_cuts_no_column_and_no_row(driver, small):
+    size(driver, 717, 1046)  # A4 between Chromium's margins
+    go(driver, small[1])
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+    wide = """return [...document.querySelectorAll('.sections :is(table, td, img, .chart, .funnel)')]
+        .filter((one) => one.getBoundingClientRect().right > 717 || !one.getBoundingClientRect().height).length"""
+    assert driver.execute_script("return document.querySelectorAll('.sections tbody tr').length") > 40
+    assert not driver.execute_script(wide)
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_phone_never_scrolls_sideways(driver, small, view):
     made, page = small
@@ -460,7 +512,7 @@ def test_nothing_serious_keeps_anybody_out(driver, small, view, scheme):
     assert not serious
 
 
-@pytest.mark.parametrize(("pages", "seconds"), [("small", 2), pytest.param("large", 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("pages", "seconds"), [("small", 1), pytest.param("large", 2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("view", ["", "#images"])
 def test_it_paints_quickly(driver, request, pages, seconds, view):
     _, page = request.getfixturevalue(pages)

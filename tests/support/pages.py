@@ -40,6 +40,16 @@ TABLES = {
     )
     for name, title in (("table7", "Table 7. Three activities"), ("summary", "All models"))
 }
+TABLES["differences"] = Table(  # long and wide
+    "differences",
+    "Differences",
+    "profile sample: generated",
+    [{"model": f"Probe on CLIP, views + person boxes {row}"} | dict.fromkeys("abcdefghijkl", 0.1) for row in range(40)],
+    [
+        Column("model", "Model"),
+        *(Column(name, f"{name} [low, high]", "{:.2f} [0.53, 0.84]".format) for name in "abcdefghijkl"),
+    ],
+)
 
 
 def source(folder: Path, count: int = 24) -> Source:
