@@ -5,6 +5,7 @@ from pathlib import Path
 from har.data.manifest import read_evidence, read_manifest
 from har.data.sources import SOURCES
 from har.data.split import read_split
+from har.reporting.page.about import about
 from har.reporting.page.build import Source, build
 from har.reporting.page.gallery import read_traits
 from har.studies.error_analysis.factors import image_bins
@@ -32,6 +33,7 @@ def page(context: Context) -> None:
         factors=[] if traits is None else image_bins(factor_frame(manifest, traits), dict(profile.errors.bins)),
         embeddings=data / "embeddings" / ("clip" if "clip" in encoders else encoders[0]) if encoders else None,
         papers=context.papers,
+        about=about(context.digest, Path("CITATION.cff"), list((context.reports / "cards").glob("*.md"))),
         deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if images.listing is None else "",
     )
     print(f"{build(source, context.reports, profile.page, context.published)} is written: open it in a browser")

@@ -21,7 +21,7 @@ LEFT_OUT = (
     "data.video.*", "data.clips.*", "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise",
     "run.generative", "policies.*", "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*",
     "learning_curve.*", "masking.*", "noise.*",
-    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header",
+    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "digest",
     "protocol", "report.clips",
 )  # fmt: skip
 

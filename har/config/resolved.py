@@ -1,10 +1,15 @@
 """params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
 
+import hashlib
+import json
+
 from har.config import protocol
+from har.config.overrides import leaves
 from har.config.profile import Params
 from har.config.rows import views_of
 
 WEIGHTS = {"pretrain": "a miniature", "random": "not pre-trained", "folder": "from a folder"}  # not a public checkpoint
+MACHINE = ("training.jobs", "training.backend", "training.ray", "training.device", "store.jobs", "page")
 CNN_BASE = "activity-cnn_base"  # the run of the model that the augmentation study trains
 
 
@@ -17,7 +22,8 @@ def resolved(params: Params) -> dict:
     `seen`, the scenes that each miniature saw in pre-training; `already`, the policies under which `run` trains
     CNN_base anyhow; `views`, what of an image each encoder sees.
     `rows` holds those of this run, also the ones that every encoder has. `papers`: whether the images are the paper's,
-    so that its figures compare; `header`: what was used, for tables; `protocol`: in words, whether the settings are
+    so that its figures compare; `header`: what was used, for tables;
+    `digest`: the hash of the settings; `protocol`: in words, whether the settings are
     those of docs/protocol.md.
     """
     profile, run, rows = params.active, params.run, params.rows[0]
@@ -48,8 +54,15 @@ def resolved(params: Params) -> dict:
         "pretrain": params.pretrain.model_dump(),
         "simulation": params.simulation.model_dump(),
     }
-    papers = protocol.papers_images(whole)
+    papers, whole["digest"] = protocol.papers_images(whole), digest(whole)
     return whole | {"papers": papers, "header": header(params, papers), "protocol": protocol.state(whole)}
+
+
+def digest(whole: dict) -> str:
+    """The settings' hash, without what the machine decides."""
+    found = {".".join(path): value for path, value in leaves(whole).items()}
+    kept = {key: value for key, value in found.items() if not key.startswith(MACHINE)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def header(params: Params, papers: bool) -> str:

@@ -1,12 +1,14 @@
-"""Put the result table of the committed sample into README.md: `python -m har.dev.readme`."""
+"""Put what the committed sample found and its result table into README.md: `python -m har.dev.readme`."""
 
 from pathlib import Path
 
 from har.core.errors import HarError, exit_with_message
 from har.core.files import write_text
+from har.reporting.answers import answers
+from har.reporting.page.findings import findings
 
 MARKS = ("<!-- results: written by `make readme` -->", "<!-- end of results -->")
-RESULTS = Path("reports/sample/tables/summary.md")
+REPORTS = Path("reports/sample")
 
 
 def quoted(text: str, results: str) -> str:
@@ -21,5 +23,7 @@ def quoted(text: str, results: str) -> str:
 if __name__ == "__main__":
     with exit_with_message("readme"):
         readme = Path("README.md")
-        results = RESULTS.read_text(encoding="utf-8")
+        told = [*findings(REPORTS, "activity", 3), *answers("Results", REPORTS)]
+        table = (REPORTS / "tables/summary.md").read_text(encoding="utf-8")
+        results = "\n".join(f"- {sentence}" for sentence in told) + f"\n\n{table}"
         write_text(readme, quoted(readme.read_text(encoding="utf-8"), results))

@@ -230,7 +230,7 @@ def _printed_rows(frame: pd.DataFrame) -> str:
 
 # section of har.reporting.contents -> a table, and what makes a sentence of it
 ANSWERS = {
-    "Results": [("significance/claims.csv", _claims)],
+    "Results": [("significance/claims.csv", _claims), ("controls/prompts.csv", _prompts)],
     "The paper's experiments": [
         ("tables/table7.csv", _from_scratch),
         ("tables/table3.csv", _augmentation),

@@ -182,7 +182,7 @@ class Table:
         """A region with the table, then its notes; every text is escaped. Columns are set by class, as the page allows
         no inline style: `n` of figures, of texts `short` where all stay on one line, `long` where one needs several."""
         from har.reporting.glossary import meaning
-        from har.reporting.page.html import render, slug
+        from har.reporting.page.html import render, table_id
 
         columns = [
             (title, "n" if place and _of_figures(cells) else _kind(cells), cells)
@@ -193,7 +193,7 @@ class Table:
         return render(
             "table.html.jinja",
             table=self,
-            name=f"table-{slug(self.title).removeprefix('table-')}",  # no section is called so
+            name=table_id(self.title),
             wide=len(columns) >= WIDE,
             columns=columns,
             meaning=meaning,

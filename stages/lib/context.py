@@ -31,8 +31,8 @@ class Context:
     sources: where each encoder of the run comes from. seen: scenes that each miniature saw in pre-training. views: what
     of an image each encoder sees. already: policies of augmentation under which `run` trains CNN_base anyhow, as a
     model of its own. papers: whether the images are the paper's. header: which images and models, for tables.
-    protocol: whether the settings are those of docs/protocol.md, in words. reports: what publish
-    copies to `published`, which is in git.
+    digest: of the settings. protocol: whether the settings are those of docs/protocol.md, in words. reports: what
+    publish copies to `published`, which is in git.
     """
 
     params: Params
@@ -46,6 +46,7 @@ class Context:
     already: list[str]
     papers: bool
     header: str
+    digest: str
     protocol: str
 
 
@@ -108,9 +109,8 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]
         run["train"] = {f"{task}-{model}": {"task": task, "model": model} for task, model in runs}
-    others = {
-        key: found.pop(key, None) for key in ("sources", "seen", "views", "already", "papers", "header", "protocol")
-    }
+    taken = ("sources", "seen", "views", "already", "papers", "header", "digest", "protocol")
+    others = {key: found.pop(key, None) for key in taken}
     name = found.pop("profile")
     blocks = {key: _as(field.annotation, found.pop(key)) for key, field in Params.model_fields.items() if key in found}
     return Params.model_construct(profile=name, **blocks), _as(Profile, found), others

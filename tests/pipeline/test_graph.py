@@ -153,7 +153,9 @@ class TestContext:
         ):
             with pytest.raises(AttributeError, match=name):
                 getattr(block, name)
-        assert others == dict.fromkeys(("sources", "seen", "views", "already", "papers", "header", "protocol"))
+        assert others == dict.fromkeys(
+            ("sources", "seen", "views", "already", "papers", "header", "digest", "protocol")
+        )
 
     def test_a_study_sees_the_models_that_it_trains(self):
         _, profile, _ = context.partial(self.whole, ["fitted.ablate"])

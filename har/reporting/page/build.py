@@ -22,7 +22,7 @@ from har.reporting import glossary
 from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in, title_of
 from har.reporting.page import charts, gallery
 from har.reporting.page.findings import findings
-from har.reporting.page.html import prose, render
+from har.reporting.page.html import prose, render, table_id
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.scripts import packed, write_script
 from har.reporting.page.thumbnails import write_photographs
@@ -35,6 +35,7 @@ COPIED = (
     "passing them on."
 )
 FOLDED = Markup('<details class="more-of"><summary>All rows: {}</summary>\n{}</details>')
+TAKE = Markup('<p class="take"><a href="{}" download>Numbers as CSV</a> · <a href="#{}">Link to this table</a></p>')
 STRIP = 4  # images of each class at the top of the page
 # a drawing that tells its numbers takes the place of the picture: figure -> task, table
 CHARTS = {
@@ -65,6 +66,7 @@ class Source:
     factors: Sequence[Mapping] = ()  # har.studies.error_analysis.factors.image_bins
     embeddings: Path | None = None  # of the encoder whose map of the images is shown
     papers: bool = True  # the images are the paper's
+    about: str = ""  # what made it and how to cite it, in Markdown
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
 
 
@@ -140,6 +142,7 @@ def document(
         if source.deviations and section.title == PAPERS:
             body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [], [prose(source.deviations)]))
     body.append(Shown("glossary", "Glossary", Markup(), [], [prose(glossary.markdown())]))
+    body.append(Shown("this-run", "This run, and how to cite it", Markup(), [], [prose(source.about)]))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
     strip = [
@@ -164,7 +167,8 @@ def _part(part: str | Figure, section: Section, source: Source, images: Mapping,
     if isinstance(part, str):
         table = Markup((reports / part).with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
         if (reports / part).with_suffix(".csv").exists():
-            table += Markup('<p class="take"><a href="{}" download>Numbers as CSV</a></p>').format(part[:-2] + "csv")
+            place = table_id(title_of(reports / part))
+            table += TAKE.format(part[:-2] + "csv", place)
         if part == "funnel.md":
             names = dict(zip(images["classes"], images["classNames"], strict=True))
             return charts.funnel(reports / "funnel.csv", names, table)

@@ -33,6 +33,10 @@ def slug(text: str) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
 
 
+def table_id(title: str) -> str:
+    return f"table-{slug(title).removeprefix('table-')}"  # no section is called so
+
+
 def safe_address(address: str) -> bool:
     """Whether `address` is a plain http or https link; control characters and spaces are what disguises are made of."""
     return bool(re.fullmatch(r"https?://[^\s/@\\\x00-\x1f]+(?:/[^\s\\\x00-\x1f]*)?", address, re.ASCII | re.IGNORECASE))

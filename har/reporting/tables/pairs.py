@@ -53,7 +53,7 @@ def compared(
 def pairs_table(
     scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float, margin: float, seed: int
 ) -> Table:
-    """Every pair of models on the same images. All in the CSV, a the better one, largest difference first; for people
+    """Every pair of models on the same images. All in the CSV, a the better one, those of the leader first; for people
     the best model of the first task, on the larger split, against each other one."""
     tasks, rows, lines, best = tasks_in(scored), [], [], ""
     for task in tasks:
@@ -62,9 +62,10 @@ def pairs_table(
             if len(names) < 2:
                 continue
             some = compared(found, task, split, list(combinations(names, 2)), level, margin, seed)
-            rows += sorted(some, key=lambda row: -row["difference"])
+            lead = next((name for name in names if not needs_boxes(name)), names[0])
+            rows += sorted(some, key=lambda row: (lead not in (row["a"], row["b"]), -row["difference"]))
             if task == tasks[0]:
-                best = best or next((name for name in names if not needs_boxes(name)), names[0])
+                best = best or lead
                 lines += [turned(row) if row["b"] == best else row for row in some if best in (row["a"], row["b"])]
     notes = ["A single model: there is no pair to compare."]
     splits = list(dict.fromkeys(row["split"] for row in lines))
