@@ -63,7 +63,7 @@ def read_clip(path: str | Path, frames: int, name: str = "") -> Iterator[tuple[f
                 container.seek(0)
                 for time, frame in _decoded(container, stream, list(zip(wanted, starts, strict=True))):
                     _check_size(frame, name)
-                    image = frame.to_image()
+                    image = Image.fromarray(frame.to_ndarray(format="rgb24"))
                     turned = image.rotate(frame.rotation, expand=True) if frame.rotation else image
                     yield round(float((time - first) * stream.time_base), 6), turned
     except HarError:
