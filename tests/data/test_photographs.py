@@ -230,19 +230,18 @@ def test_the_mean_of_a_grey_ramp_of_16_bits_is_the_middle(tmp_path):
 
 
 def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path):
-    for tag in range(1, 9):
-        for file in ("a.jpg", "a.png", "a.webp", "a.tif", "a.avif"):
-            exif = Image.Exif()
-            exif[photographs.ORIENTATION] = tag
-            path = written(image, tmp_path, file, None, exif=exif)
-            found = doors(path, 40, tmp_path)
-            np.testing.assert_array_equal(found["store"], found["predict"])
-            wide = tag < 5
-            assert found["store"].shape == ((40, 60, 3) if wide else (60, 40, 3)), (tag, file)
-            shown = Image.open(tmp_path / "page/images/7.jpg")
-            assert (shown.width > shown.height) == wide
-            images, _ = examine([Found(7, path, path.name, "a")], 1, "stop")
-            assert (images.width[0] > images.height[0]) == wide
+    for tag, file in [*((tag, "a.jpg") for tag in range(1, 9)), (6, "a.png"), (6, "a.webp"), (6, "a.tif"), (6, "a.avif")]:
+        exif = Image.Exif()
+        exif[photographs.ORIENTATION] = tag
+        path = written(image, tmp_path, file, None, exif=exif)
+        found = doors(path, 40, tmp_path)
+        np.testing.assert_array_equal(found["store"], found["predict"])
+        wide = tag < 5
+        assert found["store"].shape == ((40, 60, 3) if wide else (60, 40, 3)), (tag, file)
+        shown = Image.open(tmp_path / "page/images/7.jpg")
+        assert (shown.width > shown.height) == wide
+        images, _ = examine([Found(7, path, path.name, "a")], 1, "stop")
+        assert (images.width[0] > images.height[0]) == wide
 
 
 def test_photographs_of_coco_are_left_as_stored(image, tmp_path):
@@ -318,9 +317,8 @@ def test_what_cannot_be_read_is_told_in_one_line(image, tmp_path):
         assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("wide", [(36_000, 900), (900, 36_000)])
-def test_a_panorama_is_read(tmp_path, wide):
-    path = saved(Image.new("L", wide), tmp_path / "panorama.png")
+def test_a_panorama_is_read(tmp_path):
+    path = saved(Image.new("L", (36_000, 900)), tmp_path / "panorama.png")
     assert min(read(path, 64).size) == 64
 
 

@@ -100,6 +100,7 @@ def test_a_checkpoint_is_stored_once(hub, tmp_path):
     assert blob.samefile(tmp_path / "out" / "clip" / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_the_users_cache_is_used(hub, tmp_path):
     """Filled once, in the place that HF_HOME or HF_HUB_CACHE names, it serves later runs and HF_HUB_OFFLINE=1."""
     assert in_a_process(tmp_path, HF_ENDPOINT=hub.url) == ""
@@ -157,6 +158,7 @@ def test_a_killed_download_resumes_and_leaves_nothing(hub, tmp_path):
     assert not list((tmp_path / "cache").rglob("*incomplete*"))
 
 
+@pytest.mark.slow
 def test_a_process_killed_in_a_download_goes_on_where_it_was(hub, tmp_path):
     hub.faults[CDN] = [stall(700_000, 60)]
     code = (

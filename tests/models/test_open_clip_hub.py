@@ -52,7 +52,7 @@ def fetch(site, tmp_path, monkeypatch, model, pretrained="", **changes):
     return tmp_path / "clip"
 
 
-@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("pinned", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_repository(folder, tmp_path, monkeypatch, capsys, pinned):
     site = hub(files(folder, **{"model.safetensors": b"transformers' own", "open_clip_pytorch_model.bin": b"pickle"}))
     name = f"hf-hub:{REPO}" + f"@{COMMIT}" * pinned
