@@ -176,6 +176,6 @@ def draw(rows: Sequence[Mapping], path: Path, title: str, level: float, most: in
         axis.set_xticks(counts, counts)
         axis.minorticks_off()
         axis.set_xlabel(f"frames of a clip (mean over runs; bars: {level:.0%} interval over groups of clips)")
-        axis.set_ylabel(f"balanced accuracy, {mine[0]['n']:,} held-out clips")
+        axis.set_ylabel(f"balanced accuracy (higher is better)\n{mine[0]['n']:,} held-out clips")
         axis.grid(axis="y")
         figure.legend(loc="outside lower center", ncols=3)

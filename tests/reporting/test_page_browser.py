@@ -442,6 +442,13 @@ def test_a_cold_link_rests_on_its_target_and_nothing_moves(driver, small, width)
         assert abs(top - rest) <= 8 or (below < 2 and top > rest)  # the last ones cannot come up so far
 
 
+def test_the_contents_stand_beside_the_first_section(driver, small):
+    go(driver, small[1], "#results")
+    tops = "return ['contents', 'results'].map((id) => document.getElementById(id).getBoundingClientRect().top)"
+    menu, section = driver.execute_script(tops)
+    assert abs(menu - section) < 60
+
+
 def test_a_phone_opens_the_contents_and_keeps_the_first_column(driver, small):
     size(driver, 390, 844)
     go(driver, small[1])
