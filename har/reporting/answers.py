@@ -23,8 +23,8 @@ def answers(section: str, reports: Path) -> list[str]:
     for path, tell in ANSWERS.get(section, ()):
         if (reports / path).exists():
             frame = read_csv(reports / path, "a table of the reports", text=False)
-            told.append(tell(frame) if len(frame) else "")
-    return list(filter(None, told))
+            told += tell(frame).splitlines() if len(frame) else []
+    return told
 
 
 def _interval(row: pd.Series, name: str, sign: bool = False) -> str:
@@ -44,9 +44,9 @@ def _best(frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _claims(frame: pd.DataFrame) -> str:
-    return " ".join(
-        f"{one['question']} {model_name(one['a'])} minus {model_name(one['b'])}: "
-        f"{_interval(one, 'difference', sign=True)}, {one['verdict']}."
+    return "\n".join(
+        f"{one['question']} {one['verdict'].capitalize()}: {model_name(one['a'])} minus {model_name(one['b'])} is "
+        f"{_interval(one, 'difference', sign=True)}."
         for one in frame.to_dict("records")
     )
 

@@ -5,10 +5,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from har.app.cli import demo, doctor, export, models, new_profile, predict
+from har.app.cli import demo, doctor, export, models, new_profile, page, predict
 from har.core.errors import HarError, machine_fault
 
-VERBS = (predict, models, export, doctor, new_profile, demo)
+VERBS = (predict, models, export, page, doctor, new_profile, demo)
 
 
 def parser() -> argparse.ArgumentParser:
