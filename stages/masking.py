@@ -9,6 +9,7 @@ from har.config.training import TrainRun
 from har.core.parallel import side_by_side
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
+from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import combined
 from har.models.registry import settings
 from har.reporting.table import write_tables
@@ -36,21 +37,19 @@ def masking(context: Context, *, keep: Path) -> None:
     predictions = study(
         models, images, classes, data / "store", drawing, region_masks(instances, labels, config.cues, views),
         training=profile.training, relevance_share=config.relevance.share, keep=keep,
-        explanations={
-            model: read_explanation(data / "explain" / f"activity-{model}") for model in config.relevance.models
-        },
+        explanations={one: read_explanation(data / "explain" / f"activity-{one}") for one in config.relevance.models},
     )  # fmt: skip
     if {"probe_clip", "zero_shot"} <= predictions.keys():
         both = combined([predictions["probe_clip"], predictions["zero_shot"]], ("condition", "image_id"))
         predictions["ensemble_clip"] = both.drop(columns="seed").round(DIGITS)
     level, out = profile.report.confidence, context.reports / "masking"
+    units = {model: of_clips(frame, profile.report.clips) for model, frame in predictions.items()}
     work = [
-        delayed(tables)(context, predictions, drawing),
-        delayed(draw)(predictions, drawing, out, titled(context, ""), level=level),
+        delayed(tables)(context, units, drawing),
+        delayed(draw)(units, drawing, out, titled(context, ""), level=level),
         *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
-    for _ in side_by_side(profile.training, len(work))(work):
-        pass
+    list(side_by_side(profile.training, len(work))(work))
 
 
 def tables(context: Context, predictions: dict[str, pd.DataFrame], drawing: Drawing) -> None:

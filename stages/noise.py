@@ -1,5 +1,6 @@
 """Class-specific noise for a trained model, and what it is compared with: nothing, ablations, training on masks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 from har.core.files import replacing, write_csv
 from har.data.manifest import read_evidence
 from har.data.split import read_split, require_classes
+from har.evaluation.clips import of_clips
 from har.evaluation.predictions import HELD_OUT, in_split
 from har.models.registry import settings
 from har.reporting.table import write_tables
@@ -53,6 +55,10 @@ def noise(context: Context, *, keep: Path) -> None:
     write_csv(out / "candidates.csv", found.candidates)
 
     report = profile.report
+    units = {
+        name: replace(one, predictions=of_clips(one.predictions, report.clips)) for name, one in found.best.items()
+    }
+    found = replace(found, best=units)
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
     tables = build_tables(found, classes, masks.shares, model, context.header, **options)
     folder = data / "embeddings" / getattr(settings(data / "models" / f"activity-{model}"), "backbone", "")

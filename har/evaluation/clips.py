@@ -27,11 +27,14 @@ def of_clips(frame: pd.DataFrame, how: str) -> pd.DataFrame:
         return frame
     chances = [name for name in frame.columns if name.startswith("p_")]
     alone = frame["clip"].where(frame["clip"] != "", frame["image_id"].astype(str))
+    first = frame["image_id"].groupby(alone).transform("min")  # the same whichever frames a condition has
     averaged = pd.DataFrame(AVERAGED[how](frame[chances].to_numpy(float)), frame.index, chances)
-    told = {"image_id": "min", "covered": "mean", **dict.fromkeys(chances, "mean")}
+    told = {"covered": "mean", **dict.fromkeys(chances, "mean")}
     told = {name: one for name, one in told.items() if name in frame.columns}
     keys = [name for name in frame.columns if name not in told]
-    grouped = frame.assign(clip=alone, **averaged).groupby(keys, sort=False, observed=True, dropna=False)
+    grouped = frame.assign(image_id=first, clip=alone, **averaged).groupby(
+        keys, sort=False, observed=True, dropna=False
+    )
     found = grouped.agg(told).reset_index()
     if how == "log_probability":
         shares = np.exp(found[chances])

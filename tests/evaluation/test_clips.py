@@ -57,4 +57,6 @@ def test_conditions_are_not_mixed():
     found = of_clips(frame, "probability")
     assert found.condition.tolist() == ["none"] * 4 + ["half"] * 4
     assert found.covered.tolist()[:4] == [0] * 4
+    fewer = frame[(frame.condition == "none") | (frame.image_id != 3)]  # as masks by relevance have them
+    assert of_clips(fewer, "probability").image_id.tolist() == [3, 7, 3, 7] * 2
     assert found.covered[4] == pytest.approx(np.linspace(0.4, 0.6, 8)[:3].mean())

@@ -409,3 +409,15 @@ def test_predictions_that_miss_an_image_stop():
     frame = pd.DataFrame({"seed": [0, 0, 1], "image_id": [1, 2, 1], "p_a": 0.5, "p_b": 0.5})
     with pytest.raises(HarError, match="3 rows are not"):
         gallery.answers({("t", "m"): frame}, [1, 2], [0, 1], ["a", "b"])
+
+
+def test_a_clip_is_shown_as_its_frames_in_time():
+    manifest = pd.DataFrame(
+        [(5, "a/x.avi", 2.0), (1, "a/x.avi", 3.0), (9, "a/x.avi", 1.0), (4, "", float("nan")), (2, "b/y.avi", 0.5)],
+        columns=["image_id", "clip", "second"],
+    )
+    found = gallery.of_clips(manifest)
+    assert found.image_id.tolist() == [1, 2, 4]
+    assert found.frames.tolist() == [[9, 5, 1], [2], [4]]
+    still = manifest[["image_id"]]
+    assert gallery.of_clips(still) is still

@@ -316,3 +316,24 @@ class TestKept:
 def test_views_are_shared_by_networks_that_look_alike():
     assert View(16, "crop") == View(16, "crop", 1.0)
     assert len({View(16, "crop"), View(16, "squash")}) == 2
+
+
+def test_intervals_of_groups_are_those_of_means_of_clusters():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(20), 5)
+    values = rng.random(20)[groups] * 0.5 + rng.random(100) * 0.1
+    index = pd.MultiIndex.from_arrays([groups, range(100)], names=["group", "image_id"])
+    grouped = mean_with_interval(pd.Series(values, index))
+    of_means = mean_with_interval(values.reshape(20, 5).mean(1))
+    assert (grouped["mean"], grouped["n"]) == (pytest.approx(of_means["mean"]), 100)
+    assert grouped["ci_low"] == pytest.approx(of_means["ci_low"])
+    assert grouped["ci_high"] == pytest.approx(of_means["ci_high"])
+    alone = mean_with_interval(values)
+    assert alone["ci_high"] - alone["ci_low"] < grouped["ci_high"] - grouped["ci_low"]
+
+
+def test_frames_are_chosen_clip_by_clip():
+    split = pd.DataFrame({"image_id": np.random.default_rng(1).permutation(60), "label": "a", "split": "test"})
+    split["clip"] = [f"clip{i % 12}" for i in range(60)]
+    found = choose_images(split, ["a"], 20, 0)
+    assert found.clip.value_counts().tolist() == [5] * 4

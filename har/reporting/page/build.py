@@ -85,11 +85,12 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     folder = reports if folder is None else folder
     out = folder / "page"
     shutil.rmtree(out, ignore_errors=True)  # nothing of another run stays
-    manifest = source.manifest.sort_values("image_id", ignore_index=True)
+    every = source.manifest.sort_values("image_id", ignore_index=True)
+    manifest = gallery.of_clips(every)
     images = gallery.images(manifest, source.split, source.tasks)
     answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
-    files = zip(manifest.image_id, map(source.photographs.joinpath, manifest.file_name), strict=True)
-    write_photographs(files, len(manifest), out, settings, turn=source.images.listing is not None)
+    files = zip(every.image_id, map(source.photographs.joinpath, every.file_name), strict=True)
+    write_photographs(files, len(every), out, settings, turn=source.images.listing is not None)
     maps = {}
     for model in sorted(path.parent for path in source.explain.glob("*/maps.npy")):
         found = read_maps(model, images["id"], images["classes"])

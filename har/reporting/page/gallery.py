@@ -66,6 +66,17 @@ def images(manifest: pd.DataFrame, split: pd.DataFrame, tasks: Mapping[str, Sequ
     }
 
 
+def of_clips(manifest: pd.DataFrame) -> pd.DataFrame:
+    """A row for each clip, that of its frame of the least image_id as in har.evaluation.clips, and in a column `frames`
+    the ids of its frames in time; the manifest itself where images are no frames."""
+    if "clip" not in manifest:
+        return manifest
+    alone = manifest["clip"].where(manifest["clip"] != "", manifest["image_id"].astype(str))
+    frames = manifest.sort_values("second").groupby(alone)["image_id"].agg(list)
+    first = manifest.loc[manifest.groupby(alone)["image_id"].idxmin()]
+    return first.assign(frames=frames.to_numpy()).sort_values("image_id", ignore_index=True)
+
+
 def parts(
     manifest: pd.DataFrame, evidence: pd.DataFrame, classes: Sequence[str], traits: pd.DataFrame | None = None
 ) -> Iterator[dict]:
@@ -96,6 +107,7 @@ def parts(
             ],
             "captions": [captions[at] for at in where],
             "mentions": [mentions[at] for at in where],
+            **({"frames": rows.frames.tolist()} if "frames" in rows else {}),
         }
 
 

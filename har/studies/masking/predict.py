@@ -30,6 +30,7 @@ from har.studies.masking.predictors import Frozen, Trained
 from har.training.run import LOADED
 
 MARGIN = 0.2  # around a person that is given alone, of its box on each side
+TOLD = ("image_id", "split", "label", "group", "clip")  # of an image
 DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
 
 
@@ -56,6 +57,8 @@ def choose_images(split: pd.DataFrame, classes: Sequence[str], most: int, seed: 
     unseen = split[split.label.isin(classes) & split.split.isin(["test", "extended"])]
     order = np.random.default_rng(seed).permutation(len(unseen))
     drawn = unseen.sort_values("image_id").iloc[order].sort_values("split", key=lambda s: s != "test", kind="stable")
+    if "clip" in drawn:  # frames of one after the other
+        drawn = drawn.iloc[np.argsort(pd.factorize(drawn["clip"])[0], kind="stable")]
     return drawn.head(most).sort_values("image_id", ignore_index=True)
 
 
@@ -118,7 +121,7 @@ def _predict(model, images, classes, store, drawing, regions, device, explanatio
         crop = CROP, rows, model.preprocess.load(persons, ids[rows]), 1 - regions[BOX].unpack().mean((1, 2))
         conditions = chain(conditions, [crop])
     for condition, rows, hidden, covered in conditions:
-        head = images.iloc[rows][["image_id", "split", "label"]].reset_index(drop=True)
+        head = images.iloc[rows][[name for name in TOLD if name in images]].reset_index(drop=True)
         head.insert(0, "condition", condition)
         head.insert(1, "covered", covered.round(4))
         for name, probabilities in predict(hidden).items():

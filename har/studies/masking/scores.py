@@ -1,7 +1,8 @@
 """Figures of the masking study from its predictions, with intervals over images.
 
 All are means over images of one number an image, so that differences between conditions and models are paired: an
-image's number is subtracted before images are drawn.
+image's number is subtracted before images are drawn. Where images have a group (har.data.groups), an image goes by its
+group and image_id, and groups are what varies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
+from har.data.groups import group_codes
 from har.evaluation.bootstrap import score_interval
 from har.evaluation.predictions import classes_of
 from har.studies.masking.conditions import NONE, drawn_name
@@ -27,6 +29,8 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     guess = chances.argmax(1)
     truth = pd.Index(classes).get_indexer(frame["label"])
     found = frame[["condition", "covered", "image_id", "label"]].reset_index(drop=True)
+    if (groups := group_codes(frame)) is not None:
+        found.insert(2, "group", groups)
     found["condition"] = found["condition"].astype("category")  # looked up hundreds of times
     found["guess"] = classes[guess]
     found["accuracy"] = (guess == truth).astype(float)
@@ -40,19 +44,30 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
 def mean_with_interval(
     values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
 ) -> dict[str, float | int]:
-    """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval
-    (har.evaluation.bootstrap) with the standard error of a mean."""
+    """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval (har.evaluation.bootstrap) with
+    the standard error of a mean, of a series by group that of a mean of clusters."""
+    index = getattr(values, "index", pd.Index([]))
+    groups = index.get_level_values("group") if "group" in index.names else None
     values = np.asarray(values, dtype=float)
     n, mean = len(values), float(values.mean())
-    low, high = score_interval(mean, values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0, n, bounds, level)
+    units = n if groups is None else groups.nunique()
+    error = values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    if groups is not None and units > 1:
+        sums = pd.Series(values - mean).groupby(groups).sum().to_numpy()
+        error = np.sqrt(units / (units - 1) * np.square(sums).sum()) / n
+    low, high = score_interval(mean, error, units, bounds, level)
     return {"n": n, "mean": mean, "ci_low": min(float(low), mean), "ci_high": max(float(high), mean)}
 
 
 def of_condition(images: pd.DataFrame, condition: str, measure: str = "accuracy") -> pd.Series:
-    """One measure of `per_image` under a condition, by image_id; empty where no image has it."""
+    """One measure of `per_image` under a condition, by image; empty where no image has it."""
     at = (images["condition"] == condition).to_numpy()
-    ids = pd.Index(images["image_id"].to_numpy()[at], name="image_id")
-    return pd.Series(images[measure].to_numpy()[at], ids, name=measure)
+    return by_image(images[at], measure)
+
+
+def by_image(images: pd.DataFrame, column: str) -> pd.Series:
+    """A column of `per_image` by image_id, or by group and image_id."""
+    return images.set_index([name for name in ("group", "image_id") if name in images])[column]
 
 
 def by_share(images: pd.DataFrame, kinds: Sequence[str], share: float, measure: str = "accuracy") -> pd.Series:
@@ -80,7 +95,7 @@ def corrected(values: pd.Series, images: pd.DataFrame, **options) -> dict[str, f
     """The mean of `values` (a share of right answers for each image, by image_id) over images with each class counting
     the same, scaled so that chance is 0 and always right 1. What says the same of every image has 0 (Cohen's kappa for
     balanced classes)."""
-    labels = images.drop_duplicates("image_id").set_index("image_id")["label"][values.index]
+    labels = by_image(images.drop_duplicates("image_id"), "label")[values.index]
     classes = labels.nunique()
     if classes < 2:
         return {"n": len(values), "mean": float("nan"), "ci_low": float("nan"), "ci_high": float("nan")}
@@ -96,7 +111,7 @@ def condition_rows(images: Mapping[str, pd.DataFrame], **options) -> list[dict]:
         for condition, part in found.groupby("condition", sort=False, observed=True):
             row = {"model": model, "condition": condition, "n": len(part), "covered": float(part["covered"].mean())}
             for measure in MEASURES:
-                figures = mean_with_interval(part[measure], **options)
+                figures = mean_with_interval(by_image(part, measure), **options)
                 row |= {measure: figures["mean"]}
                 row |= {f"{measure}_low": figures["ci_low"], f"{measure}_high": figures["ci_high"]}
             rows.append(row)
@@ -105,8 +120,8 @@ def condition_rows(images: Mapping[str, pd.DataFrame], **options) -> list[dict]:
 
 def difference(a: pd.Series, b: pd.Series, **options) -> dict[str, float | int]:
     """a - b, paired over the images that both have (both by image_id)."""
-    both = pd.concat([a, b], axis=1, join="inner").to_numpy(float)
-    return mean_with_interval(both[:, 0] - both[:, 1], (-1.0, 1.0), **options)
+    both = pd.concat([a, b], axis=1, join="inner").astype(float)
+    return mean_with_interval(both.iloc[:, 0] - both.iloc[:, 1], (-1.0, 1.0), **options)
 
 
 def predicted_shares(images: pd.DataFrame, condition: str, classes: Sequence[str]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from har.models.checkpoint import load_kept
 from har.models.classifier import patches_as_products
 from har.models.registry import settings
 from har.studies.masking.conditions import Drawing, at_random, masked_once
-from har.studies.masking.predict import DIGITS
+from har.studies.masking.predict import DIGITS, TOLD
 from har.studies.masking.predictors import BATCH, Trained
 from har.studies.noise.objective import RULES, objective, passes, probabilities
 from har.studies.noise.runs import NOTHING, FittedNoise, Run, under_masks
@@ -116,7 +116,7 @@ def _tell(tell: Tell, images: np.ndarray, device: str) -> dict[str, np.ndarray]:
 def _frame(images: pd.DataFrame, told: dict[str, np.ndarray], classes: Sequence[str]) -> pd.DataFrame:
     parts = []
     for condition, chances in told.items():
-        head = images[["image_id", "split", "label"]].copy()
+        head = images[[column for column in TOLD if column in images]].copy()
         head.insert(0, "condition", condition)
         head.insert(1, "covered", float(condition.split("-")[1]) / 100 if "-" in condition else 0.0)
         values = pd.DataFrame(chances.round(DIGITS), columns=[f"p_{c}" for c in classes])

@@ -227,17 +227,20 @@ har.detail = (() => {
       src: `page/images/${images.id[i]}.jpg`, alt: told.captions[0] ?? "", width: told.width, height: told.height,
     }));
     photo.style.setProperty("--ratio", told.width / told.height);
+    const frames = told.frames && el("div", { class: "frames" }, el("h3", {}, `The clip's ${told.frames.length} frames`),
+      told.frames.map((id, k) => el("img", { src: `page/thumbnails/${id}.jpg`, alt: `Frame ${k + 1}`, loading: "lazy" })),
+      el("p", { class: "quiet-text" }, "Predictions are means over these; the image above and its maps are of one."));
     const tables = Object.keys(images.tasks).map((task) => answers(i, task, asked)).filter(Boolean);
     const button = (key, name, sign, action, off) => el("button", { type: "button", class: "round", "data-key": key, "aria-label": name, title: name, disabled: off, onclick: action }, sign);
     dialog.replaceChildren(
       el("div", { class: "dialog-head" },
-        el("h2", { id: "detail-title", tabindex: -1 }, `Image ${images.id[i]}`),
+        el("h2", { id: "detail-title", tabindex: -1 }, `${frames ? "Clip" : "Image"} ${images.id[i]}`),
         el("span", { class: "position" }, at < 0 ? "outside the filters" : `${(at + 1).toLocaleString("en")} of ${found.length.toLocaleString("en")}`),
         button("previous", "Previous image (left arrow)", "←", () => step(-1), at === 0),
         button("next", "Next image (right arrow)", "→", () => step(1), at === found.length - 1),
         button("close", "Close (Esc)", "✕", close)),
       el("div", { class: "dialog-body" },
-        el("div", { class: "left" }, photo, overlay(i, photo, told, asked)),
+        el("div", { class: "left" }, photo, frames, overlay(i, photo, told, asked)),
         el("div", { class: "right" }, facts(i, told), el("h3", {}, "Captions"), captions(told),
           el("p", { class: "quiet-text" }, "A chip marks a caption that names a person and the activity: the label comes from these.")),
         el("div", { class: "below" }, el("h3", { class: "unseen" }, "What the models say"),
