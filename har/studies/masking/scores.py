@@ -46,9 +46,9 @@ def mean_with_interval(
 ) -> dict[str, float | int]:
     """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval (har.evaluation.bootstrap) with
     the standard error of a mean, of a series by group that of a mean of clusters."""
-    index = getattr(values, "index", pd.Index([]))
-    groups = index.get_level_values("group") if "group" in index.names else None
-    values = np.asarray(values, dtype=float)
+    values = pd.Series(values, dtype=float)
+    groups = values.index.get_level_values("group") if "group" in values.index.names else None
+    values = values.to_numpy()
     n, mean = len(values), float(values.mean())
     units = n if groups is None else groups.nunique()
     error = values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
