@@ -26,7 +26,7 @@ def controls(context: Context) -> None:
         checkpoint, out, store = Path("data/pretrained") / name, data / "controls" / name, Store(data / "store")
         device, jobs = profile.training.device, profile.training.jobs
         embed(checkpoint, store, images.image_id, prompts, out, profile.embed, jobs=jobs, device=device)
-        scores[name] = study.probed(out, images, classes, profile.probe, profile.tune, report.resamples, report.seed)
+        scores[name] = study.probed(out, images, classes, profile.probe, profile.tune, report)
     if pairs:
         seen = {name: sum(context.params.pretrain.models[name].samples) for name in scores}
         rows = study.control_rows(pairs, scores, seen, report.confidence)
@@ -36,9 +36,7 @@ def controls(context: Context) -> None:
         encoder = Encoder(data / "backbones" / settings.encoder)
         fitting = {name: some for name, some in settings.prompts.items() if set(classes) <= set(some)}
         sets = {"of the models": prompts} | {name: {c: some[c] for c in classes} for name, some in fitting.items()}
-        rows = study.prompt_rows(
-            encoder, embeddings.read(folder), images, sets, report.resamples, report.seed, report.confidence
-        )
+        rows = study.prompt_rows(encoder, embeddings.read(folder), images, sets, report)
         tables.append(study.prompts_table(rows, context.header, report.confidence))
     write_tables({table.name: table for table in tables}, context.reports / "controls")
     for table in tables:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from har.evaluation.ensemble import FLOOR
+from har.evaluation.predictions import FLOOR
 
 # What is averaged of a frame's probabilities [n, C]: they themselves, their logarithms (the clip's are scaled to sum to
 # 1 again), or which is the largest.

@@ -11,7 +11,10 @@ import pandas as pd
 from torch.nn.functional import normalize
 
 from har.config.models import Probe
+from har.config.report import Report
 from har.config.studies import Pair, Tune
+from har.data.groups import with_groups
+from har.evaluation.clips import of_clips
 from har.evaluation.metrics import cells
 from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, zero_shot_predictions
@@ -27,7 +30,7 @@ WAYS = 256  # combinations of prompts that are tried; of more a sample
 
 
 def probed(
-    folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune, resamples: int, seed: int
+    folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune, report: Report
 ) -> dict[str, Estimate]:
     """Balanced accuracy of a probe on the embeddings in `folder`: on held-out images, fitted on those in train, and out
     of fold on train and validation, where each class has enough of them. images: image_id, label, split."""
@@ -38,10 +41,15 @@ def probed(
         OUT_OF_FOLD: rows.out_of_fold(x, images, classes, config, tune),
     }
     return {
-        name: estimates(cells(frame, name), resamples, seed)[HEADLINE]
+        name: score(with_groups(frame, images), name, report, report.resamples)
         for name, frame in frames.items()
         if frame is not None
     }
+
+
+def score(frame: pd.DataFrame, split: str, report: Report, resamples: int) -> Estimate:
+    """Balanced accuracy on a split, of clips where images are frames."""
+    return estimates(cells(of_clips(frame, report.clips), split), resamples, report.seed)[HEADLINE]
 
 
 def control_rows(
@@ -95,9 +103,7 @@ def prompt_rows(
     images: embeddings.Embeddings,
     parts: pd.DataFrame,
     sets: Mapping[str, Mapping[str, Sequence[str]]],
-    resamples: int,
-    seed: int,
-    level: float,
+    report: Report,
 ) -> list[dict]:
     """Zero-shot by each set of prompts, a row for each kind of images: balanced accuracy of the prompts' mean, and of
     all ways to take one prompt a class.
@@ -107,7 +113,7 @@ def prompt_rows(
         images: its embeddings.
         parts: image_id, label and split; zero-shot was fitted on none of these.
         sets: set to class to its prompts.
-        resamples, seed, level: of the interval.
+        report: resamples, seed and level of the interval.
     """
     out = []
     for name, prompts in sets.items():
@@ -115,22 +121,22 @@ def prompt_rows(
         texts = [normalize(encoder.texts(some), dim=-1).cpu().numpy() for some in prompts.values()]
         pixels = images.rows(parts.image_id, "image", classes)
         means = [one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts]
-        ways = [np.stack(way) for way in _ways(texts, seed)]
+        ways = [np.stack(way) for way in _ways(texts, report.seed)]
         for split in (HELD_OUT, OUT_OF_FOLD):
             chosen = in_split(parts, split)
             mine = parts[chosen].assign(split="test")
             if mine.empty:
                 continue
 
-            def score(vectors: np.ndarray, resamples: int, x=pixels[chosen], mine=mine, classes=classes) -> Estimate:
+            def told(vectors: np.ndarray, resamples: int, x=pixels[chosen], mine=mine, classes=classes) -> Estimate:
                 frame = zero_shot_predictions(
                     x @ vectors.T, images.logit_scale, mine.image_id, mine.label, mine.split, classes
                 )
-                return estimates(cells(frame, "test"), resamples, seed)[HEADLINE]
+                return score(with_groups(frame, mine), "test", report, resamples)
 
-            alone = [score(way, 0).mean for way in ways]
-            mean = score(np.stack(means), resamples)
-            out.append({"prompts": name, "split": split, "n": mean.n, **estimated("score", mean, level)})
+            alone = [told(way, 0).mean for way in ways]
+            mean = told(np.stack(means), report.resamples)
+            out.append({"prompts": name, "split": split, "n": mean.n, **estimated("score", mean, report.confidence)})
             out[-1] |= {
                 "ways": len(alone),
                 "lowest": min(alone),

@@ -11,6 +11,7 @@ from har.studies import controls
 from har.training import embeddings
 
 CLASSES = ["walking", "sitting", "standing"]
+REPORT = parameters.profile().report.model_copy(update={"resamples": 200})
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def embedded(folder, images, strength, seed=0):
 def test_a_difference_is_found_where_there_is_one(tmp_path, images):
     probe, tune = parameters.profile().probe, parameters.profile().tune
     scores = {
-        name: controls.probed(embedded(tmp_path / name, images, strength, seed), images, CLASSES, probe, tune, 200, 0)
+        name: controls.probed(embedded(tmp_path / name, images, strength, seed), images, CLASSES, probe, tune, REPORT)
         for name, strength, seed in (("shown", 4, 0), ("silent", 0, 1), ("alike", 4, 2))
     }
     pairs = [Pair(shown="all", encoders=["shown", "silent"]), Pair(shown="nothing", encoders=["shown", "alike"])]
@@ -63,7 +64,7 @@ class Encoder:
 def test_prompts_are_tried_one_by_one(tmp_path, images):
     found = embeddings.read(embedded(tmp_path / "clip", images, 6))
     sets = {"good": {name: [name] for name in CLASSES}, "mixed": {name: [name, "noise"] for name in CLASSES}}
-    rows = controls.prompt_rows(Encoder(), found, images, sets, 200, 0, 0.95)
+    rows = controls.prompt_rows(Encoder(), found, images, sets, REPORT)
     assert [(row["prompts"], row["split"], row["n"], row["ways"]) for row in rows] == [
         ("good", "held_out", 60, 1),
         ("good", "out_of_fold", 120, 1),
