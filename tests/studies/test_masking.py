@@ -336,4 +336,4 @@ def test_frames_are_chosen_clip_by_clip():
     split = pd.DataFrame({"image_id": np.random.default_rng(1).permutation(60), "label": "a", "split": "test"})
     split["clip"] = [f"clip{i % 12}" for i in range(60)]
     found = choose_images(split, ["a"], 20, 0)
-    assert found.clip.value_counts().tolist() == [5] * 4
+    assert found["clip"].value_counts().tolist() == [5] * 4
