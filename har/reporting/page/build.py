@@ -156,7 +156,12 @@ def document(
         source=source,
         findings=findings(reports, task, len(source.tasks[task])) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
-        facts=[f"{len(images['id']):,} images", *counts, f"{len(source.predictions)} sets of predictions"],
+        noun="scenes" if source.images.drawn else "images",
+        facts=[
+            f"{len(images['id']):,} {'drawn scenes' if source.images.drawn else 'images'}",
+            *counts,
+            f"{len(source.predictions)} sets of predictions",
+        ],
         strip=strip,
         sections=body,
         count=f"{len(images['id']):,}",
