@@ -169,14 +169,16 @@ def _reach(url: str) -> tuple[str, int]:
 
 
 def _images(params: Params) -> int:
-    """Images of the profile, the user's own counted where they lie; HarError where the run would refuse them."""
+    """Images of the profile, the user's own, frames among them, counted where they lie; HarError where the run would
+    refuse them."""
     from har.data.sources import listing
+    from har.data.video.decode import is_clip
 
     data, curate = params.active.data, params.active.curate
     if data.source == "clips":
         return len(curate.classes) * data.clips.groups * data.clips.each * data.video.frames
     if data.own:
-        return len(listing(data).images)
+        return sum(data.video.frames if is_clip(one.path) else 1 for one in listing(data).images)
     return sum(one.count for one in curate.classes.values()) + curate.extended
 
 

@@ -54,9 +54,8 @@ def read_clip(path: str | Path, frames: int, name: str = "") -> Iterator[tuple[f
             options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
             with av.open(file, options=options) as container:
                 stream = _pictures(container, name)
-                times, keys = _times(container, stream, name)
+                times, keys, end = _times(container, stream, name)
                 first = times[0]
-                end = times.pop()
                 spread = (first + (end - first) * (2 * k + 1) / (2 * frames) for k in range(frames))
                 wanted = sorted({times[max(bisect_right(times, one) - 1, 0)] for one in spread})
                 starts = [keys[max(bisect_right(keys, one) - 1, 0)] for one in wanted]
@@ -94,8 +93,8 @@ def _check_size(of, name: str) -> None:
         raise HarError(f"{name}: {of.width} x {of.height} pixels, sides of at most {MAX_SIDE:,} allowed")
 
 
-def _times(container, stream, name: str) -> tuple[list[int], list[int]]:
-    """When each frame is shown, sorted, and last when the clip ends; and the times of key frames, sorted."""
+def _times(container, stream, name: str) -> tuple[list[int], list[int], int]:
+    """When each frame is shown and when each key frame, sorted, and when the clip ends."""
     shown, keys, begin, end = [], [], None, 0
     for count, packet in enumerate(container.demux(stream)):
         if not packet.size:  # nothing new is shown
@@ -116,7 +115,7 @@ def _times(container, stream, name: str) -> tuple[list[int], list[int]]:
     have = (end - min(begin, 0)) * stream.time_base  # Matroska counts from nought, wherever the first frame is
     if have < WHOLE * told:
         raise HarError(f"{name}: truncated, holds {float(have):.1f} of {float(told):.1f} seconds")
-    return [*sorted(set(shown)), end], sorted(keys)
+    return sorted(set(shown)), sorted(keys), end
 
 
 def _time(of) -> int:
