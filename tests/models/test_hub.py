@@ -37,12 +37,6 @@ JUNK = {
     "training_args.json": b"{}",
 }
 CDN = f"/cdn/{hashlib.sha256(MODEL).hexdigest()}"
-
-
-def at(name):
-    return f"/{REPO}/resolve/{REVISION}/{name}"
-
-
 LISTING = f"/api/models/{REPO}/tree/{REVISION}"
 
 

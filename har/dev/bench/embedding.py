@@ -3,7 +3,6 @@
 ENCODER is a folder in the hub's format, the files are those of ./images.csv. Ways:
 
 ours          decoded into a store, then embedded, as the graph does it
-stored        embedded from a store that is there already
 transformers  a plain loop over files with the checkpoint's own processor
 open_clip     the same with open_clip's, for CLIP ViT-B/32 (its weights are drawn at random)
 forward       the forward pass alone, over one batch in memory again and again, torch's threads sharing it
@@ -27,11 +26,10 @@ import pandas as pd
 from har.core.files import write_json
 
 ROUNDS = 3
-OURS = ("ours", "stored")
 Images = Callable[[Sequence[str]], np.ndarray]
 
 
-def ours(encoder: Path, batch: int, jobs: int, short_side: int, stored: bool = False) -> Images:
+def ours(encoder: Path, batch: int, jobs: int, short_side: int) -> Images:
     from har.config.models import Crops, Embed
     from har.data import store
     from har.training.embed import embed
@@ -40,8 +38,7 @@ def ours(encoder: Path, batch: int, jobs: int, short_side: int, stored: bool = F
 
     def embedded(files: Sequence[str]) -> np.ndarray:
         ids, folder = range(len(files)), Path(f"store-{len(files)}")
-        if not (stored and folder.exists()):
-            store.build(dict(zip(ids, map(Path, files), strict=True)), folder, short_side, jobs)
+        store.build(dict(zip(ids, map(Path, files), strict=True)), folder, short_side, jobs)
         prompts = {"one": ["a photo"], "other": ["a person"]}
         embed(encoder, store.Store(folder), ids, prompts, "ours", settings, jobs=jobs, device="auto")
         return np.load("ours/image.npy")
@@ -115,7 +112,6 @@ def forward(encoder: Path, batch: int, jobs: int, short_side: int, side_by_side:
 
 WAYS = {
     "ours": ours,
-    "stored": partial(ours, stored=True),
     "transformers": transformers,
     "open_clip": open_clip,
     "forward": forward,
@@ -137,10 +133,8 @@ def main(way: str, encoder: str, batch: str, jobs: str, short_side: str) -> None
     images, few = WAYS[way](Path(encoder), int(batch), int(jobs), int(short_side)), int(batch) * int(jobs)
     files = list(islice(cycle(pd.read_csv("images.csv").file), ROUNDS * few))
     np.save(f"{way}.npy", images(files[:few]))
-    if way == "stored":
-        images(files)  # the store is there before the clock starts
-    short = seconds(images, files[:few]) if way in OURS else 0.0
-    count = len(files) - few if way in OURS else len(files)
+    short = seconds(images, files[:few]) if way == "ours" else 0.0
+    count = len(files) - few if way == "ours" else len(files)
     write_json(Path(f"{way}.json"), {"images_per_second": count / (seconds(images, files) - short)})
 
 
