@@ -19,7 +19,7 @@ LEFT_OUT = (
     "profile", "training.jobs", "training.backend", "training.ray.*", "training.device", "store.jobs", "page.*",
     "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
     "data.video.*", "data.clips.*", "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise",
-    "run.generative", "policies.*", "ablation.*", "audit.*", "errors.*", "explain.*", "generative.*",
+    "run.generative", "policies.*", "ablation.*", "audit.*", "controls.*", "errors.*", "explain.*", "generative.*",
     "learning_curve.*", "masking.*", "noise.*",
     "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "digest",
     "protocol", "report.clips",

@@ -57,7 +57,7 @@ class Tune(Block):
 
 
 class Pair(Block):
-    """Two of `pretrain.models`, the one that was shown what is asked for first."""
+    """Two of `pretrain.models`, and what the first has that the second has not."""
 
     shown: str
     encoders: Annotated[list[str], Field(min_length=2, max_length=2)]

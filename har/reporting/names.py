@@ -7,6 +7,7 @@ MODEL_NAMES = {
     "cnn_gen": "CNN_gen",
     "vit": "ViT",
     "clip": "CLIP",
+    "clip_scratch": "CLIP's tower from scratch",
     "clip_patches": "CLIP, mean of patches",
     "siglip2": "SigLIP2",
     "multimodal": "MultimodalClassifier",

@@ -32,13 +32,13 @@ WAYS = 256  # combinations of prompts that are tried; of more a sample
 def probed(
     folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune, report: Report
 ) -> dict[str, Estimate]:
-    """Balanced accuracy of a probe on the embeddings in `folder`: on held-out images, fitted on those in train, and out
-    of fold on train and validation, where each class has enough of them. images: image_id, label, split."""
+    """Balanced accuracy of a probe on the embeddings in `folder`: out of fold on train and validation, where each class
+    has enough of them, and on held-out images, fitted on those in train. images: image_id, label, split."""
     found = embeddings.read(folder)
     x = found.rows(images.image_id, "image", classes).astype(float)
     frames = {
-        HELD_OUT: rows.fitted_row(x, images, classes, config)[0],
         OUT_OF_FOLD: rows.out_of_fold(x, images, classes, config, tune),
+        HELD_OUT: rows.fitted_row(x, images, classes, config)[0],
     }
     return {
         name: score(with_groups(frame, images), name, report, report.resamples)
@@ -80,7 +80,7 @@ def control_rows(
 def controls_table(found: Sequence[Mapping], header: str, level: float) -> Table:
     """The rows of `control_rows`."""
     columns = [
-        Column("shown", "Shown to the first"),
+        Column("shown", "The first has"),
         Column(("a", "b"), "Encoders", lambda a, b: f"{a} − {b}"),
         Column("split", "Images", split_name),
         Column("n", "n", count),
@@ -90,9 +90,9 @@ def controls_table(found: Sequence[Mapping], header: str, level: float) -> Table
         Column("p", "p", p_value),
     ]
     notes = [
-        "The same probe (logistic regression on frozen embeddings) on each encoder. Both of a pair are of one "
-        "architecture and saw the same scenes as often as the table says; `pretrain.models` in params.yaml tells them "
-        f"apart. Difference: the first minus the second, with its {level:.0%} interval over images, paired. "
+        "The same probe (logistic regression on frozen embeddings) on each encoder. Both of a pair saw the same "
+        "scenes as often as the table says; `pretrain.models` in params.yaml tells them apart. "
+        f"Difference: the first minus the second, with its {level:.0%} interval over images, paired. "
         "Each encoder is a single run of pre-training: how much another seed would move it is not in the interval.",
     ]
     return Table("controls", "What pre-training taught", header, list(found), columns, notes)
