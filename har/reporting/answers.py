@@ -105,7 +105,7 @@ def _curve(frame: pd.DataFrame) -> str:
 def _controls(frame: pd.DataFrame) -> str:
     mine = frame[frame.split == HELD_OUT].to_dict("records")
     shown = [f"{one['shown']}, {_interval(one, 'difference', sign=True)}" for one in mine]
-    return f"What it adds that pre-training is shown one thing more: {'; '.join(shown)}." if shown else ""
+    return f"What one difference in pre-training adds: {'; '.join(shown)}." if shown else ""
 
 
 def _prompts(frame: pd.DataFrame) -> str:
