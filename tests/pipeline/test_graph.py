@@ -159,7 +159,7 @@ class TestContext:
 
     def test_a_study_sees_the_models_that_it_trains(self):
         _, profile, _ = context.partial(self.whole, ["fitted.ablate"])
-        assert list(profile.models) == ["clip"]
+        assert list(profile.models) == ["clip", "clip_scratch"]
 
     def test_templates_are_filled_in_from_the_command_and_the_run(self):
         assert "models.clip" in context.keys("train", ["activity", "clip"], self.whole)
