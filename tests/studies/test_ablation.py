@@ -118,7 +118,7 @@ class TestSettings:
             "weights drawn at random (not pre-trained weights)"
         )
         assert changes("clip", base, base, True) == "CLIP: as in the tables"
-        assert changes("clip", base, base, False) == "CLIP: nothing changed"
+        assert changes("clip", base, base, False) == "CLIP: as in params.yaml"
 
 
 class TestPredictions:

@@ -74,4 +74,4 @@ def changes(model: str, base: Mapping[str, object], variant: Mapping[str, object
         if value != base[key]:
             new, old = (WORDS[key][one] if key in WORDS else shown(one).replace("_", " ") for one in (value, base[key]))
             changes.append(f"{'' if key in WORDS else key.replace('_', ' ') + ' '}{new} (not {old})")
-    return f"{model_name(model)}: {'; '.join(changes) or ('as in the tables' if reference else 'nothing changed')}"
+    return f"{model_name(model)}: {'; '.join(changes) or ('as in the tables' if reference else 'as in params.yaml')}"
