@@ -205,7 +205,7 @@ def _noise(frame: pd.DataFrame) -> str:
 def _duplicates(frame: pd.DataFrame) -> str:
     mine = frame[frame.check.isin(("file", "pixels", "perceptual_hash")) & (frame.status == "done")]
     found = int(mine.across_splits.sum())
-    return f"{'No' if not found else found} pair of equal or nearly equal images lies across splits."
+    return f"Pairs of equal or nearly equal images across splits: {found or 'none'}."
 
 
 def _labels(frame: pd.DataFrame) -> str:
