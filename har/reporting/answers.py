@@ -44,11 +44,14 @@ def _best(frame: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _claims(frame: pd.DataFrame) -> str:
-    return "\n".join(
+    shown = (frame.verdict != "not shown").sum()
+    told = [f"Of the protocol's {len(frame)} comparisons, by intervals for these alone, {shown} have an answer."]
+    told += [
         f"{one['question']} {one['verdict'].capitalize()}: {model_name(one['a'])} minus {model_name(one['b'])} is "
         f"{_interval(one, 'difference', sign=True)}."
         for one in frame.to_dict("records")
-    )
+    ]
+    return "\n".join(told)
 
 
 def _from_scratch(frame: pd.DataFrame) -> str:
@@ -104,8 +107,9 @@ def _curve(frame: pd.DataFrame) -> str:
 
 def _controls(frame: pd.DataFrame) -> str:
     mine = frame[frame.split == HELD_OUT].to_dict("records")
-    shown = [f"{one['shown']}, {_interval(one, 'difference', sign=True)}" for one in mine]
-    return f"What one difference in pre-training adds: {'; '.join(shown)}." if shown else ""
+    return "\n".join(
+        f"To a probe's balanced accuracy, {one['shown']} add {_interval(one, 'difference', sign=True)}." for one in mine
+    )
 
 
 def _prompts(frame: pd.DataFrame) -> str:

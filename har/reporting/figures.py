@@ -57,9 +57,7 @@ def confusion_matrices(
             axis.set_title(f"{fill(name, 22)}\n{runs} run{'s' if runs > 1 else ''}" if name else "")
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
-        figure.supxlabel(
-            "predicted\nImages (mean over runs) and share of the true class: the stronger the colour, the more"
-        )
+        figure.supxlabel("predicted\n(images, mean over runs;\nshare of the true class)")
         figure.supylabel("true")
 
 

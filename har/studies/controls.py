@@ -91,7 +91,7 @@ def controls_table(found: Sequence[Mapping], header: str, level: float) -> Table
     ]
     notes = [
         "The same probe (logistic regression on frozen embeddings) on each encoder. Both of a pair saw the same "
-        "scenes as often as the table says; `pretrain.models` in params.yaml tells them apart. "
+        "scenes as often as the table says; the block pretrain.models of params.yaml tells them apart. "
         f"Difference: the first minus the second, with its {level:.0%} interval over images, paired. "
         "Each encoder is a single run of pre-training: how much another seed would move it is not in the interval.",
     ]

@@ -137,8 +137,9 @@ def document(
 ) -> str:
     """The page. shown: places of the images at the top, each with its caption."""
     body = []
+    lead = next((part for section in sections[:1] for part in section.parts if isinstance(part, Figure)), None)
     for section in sections:
-        parts = [_part(part, section, source, images, reports) for part in section.parts]
+        parts = [_part(part, section, source, images, reports) for part in section.parts if part is not lead]
         body.append(Shown(section.anchor, section.title, prose(section.intro), section.answers, parts))
         if source.deviations and section.title == PAPERS:
             body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [], [prose(source.deviations)]))
@@ -162,6 +163,7 @@ def document(
             *counts,
             f"{len(source.predictions)} sets of predictions",
         ],
+        lead=_part(lead, sections[0], source, images, reports) if lead else "",
         strip=strip,
         sections=body,
         count=f"{len(images['id']):,}",

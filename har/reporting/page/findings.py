@@ -72,7 +72,10 @@ def _others(pairs: pd.DataFrame, best: str, task: str, split: str) -> str:
     lines = []
     if len(beaten):
         one = beaten.iloc[0]
-        lines.append(f"It is better than {len(beaten)} of the {len(mine)} others, the closest of these {_by(one)}.")
+        lines.append(
+            f"Compared with all at once, it is better than {len(beaten)} of the {len(mine)} others, the closest of "
+            f"these {_by(one)}."
+        )
     if len(tied):
         named = ", ".join(_by(one) for one in tied[:SHOWN].itertuples())
         lines.append(

@@ -87,8 +87,7 @@ def ablation_table(
         f"out: mean over the {runs} runs [{level:.0%} interval over images].",
         f"Minus {shown(reference)}: difference of accuracies [{level:.0%} interval over images, paired: images are "
         "drawn, each with all runs of both; not widened for the number of variants].",
-        "What a variant does not name is as in its model: weights drawn at random have the same few epochs as "
-        "pretrained ones, and no variant was tuned for itself unless its settings say so.",
+        "What a variant does not name is as in its model; none was tuned for itself but a model of its own.",
     ]
     if any("texts of the classes" in row["changed"] for row in rows):
         notes.append(

@@ -53,7 +53,7 @@ def figure_failures(
 
         explained = (
             "Images that most runs and their mean probability get wrong, of test first, the most confident first.\n"
-            "p: mean probability of the predicted class; runs: those that are wrong; at the right: how many such images"
+            "p: mean probability of the predicted class; then the runs that are wrong; right: how many such images"
         )
         write(0, total - 0.55, explained, color=GREY)
         top = total - above
@@ -88,7 +88,7 @@ def figure_failures(
                 below = top - tall - 0.03
                 write(column * cell, below, f"{class_name(case.label)}, but")
                 write(column * cell, below - 0.16, f"→ {class_name(case.predicted)}", color=WRONG)
-                runs = f", {round(case.error * case.runs)}/{case.runs} runs" if case.runs > 1 else ""
+                runs = f", {round(case.error * case.runs)}/{case.runs}" if case.runs > 1 else ""
                 write(column * cell, below - 0.32, f"p {case.p_predicted:.2f}{runs}, {case.split}", color=GREY)
                 if column == COLUMNS - 1 or place == len(found) - 1:
                     top -= tall + caption
@@ -164,7 +164,7 @@ def _matrix(
     """Numbers from -limit to limit as coloured cells with their values; – where one is not defined."""
     from matplotlib.patches import Rectangle
 
-    width = max(7.2, 2.6 + 0.34 * len(columns)) if turned else 7.6
+    width = max(7.2, 3.2 + 0.36 * len(columns)) if turned else 7.6
     with drawing(path, title, width, 0.27 * max(len(rows), 1) + (2.6 if turned else 1.9)) as figure:
         axis = figure.subplots()
         if not values.size:
@@ -178,7 +178,9 @@ def _matrix(
         for (row, column), value in np.ndenumerate(values):
             if hidden is not None and hidden[row, column]:
                 continue
-            text = number(value, 2, sign=not turned)  # many columns leave little room
+            text = number(value, 2, sign=not turned)
+            if turned:  # many columns leave little room
+                text = text.replace("0.", ".", 1)
             axis.text(column, row, text, ha="center", va="center")
             if marked is not None and marked[row, column]:
                 frame = Rectangle((column - 0.46, row - 0.43), 0.92, 0.86, fill=False, edgecolor=INK, linewidth=1.2)

@@ -160,4 +160,4 @@ def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: i
             axis.grid(axis="y")
         axes[0].set_ylabel("accuracy (higher is better)")
         figure.supxlabel(f"training images (mean over runs; bars: {level:.0%} interval over images)", fontsize=9)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
