@@ -4,7 +4,6 @@ from pathlib import Path
 
 from har.core.errors import HarError, exit_with_message
 from har.core.files import write_text
-from har.reporting.answers import answers
 from har.reporting.page.findings import findings
 
 MARKS = ("<!-- results: written by `make readme` -->", "<!-- end of results -->")
@@ -23,7 +22,6 @@ def quoted(text: str, results: str) -> str:
 if __name__ == "__main__":
     with exit_with_message("readme"):
         readme = Path("README.md")
-        told = [*findings(REPORTS, "activity", 3), *answers("Results", REPORTS)]
         table = (REPORTS / "tables/summary.md").read_text(encoding="utf-8")
-        results = "\n".join(f"- {sentence}" for sentence in told) + f"\n\n{table}"
+        results = "\n".join(f"- {sentence}" for sentence in findings(REPORTS, "activity", 3)) + f"\n\n{table}"
         write_text(readme, quoted(readme.read_text(encoding="utf-8"), results))
