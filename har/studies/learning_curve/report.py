@@ -157,7 +157,7 @@ def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: i
             axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
             axis.minorticks_off()
             axis.set_title(f"{shown[0]['n']:,} {split_name(split)} images")
+            axis.set_xlabel(f"training images\n(mean over runs; bars: {level:.0%} interval)")
             axis.grid(axis="y")
         axes[0].set_ylabel("accuracy (higher is better)")
-        figure.supxlabel(f"training images (mean over runs; bars: {level:.0%} interval over images)", fontsize=9)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
