@@ -15,12 +15,12 @@ repro: $(VENV)/.installed
 	@dvc repro
 	@echo "Done. Open reports/$$(python -m har.config profile)/index.html in a browser: results and images."
 
-# the profile of generated clips with few models: three minutes on two cores
+# the profile of generated clips with few models: some minutes on two cores
 clips: $(VENV)/.installed
 	@dvc exp run -S profile=clips -S 'run.encoders=[clip]' -S 'run.policies=[]' -S '~run.train' \
 	  -S '+run.train.activity-cnn_base={task: activity, model: cnn_base, input: store}' \
 	  -S '+run.train.activity-clip={task: activity, model: clip, input: embeddings/clip}'
-	@echo "Done. Open reports/clips/index.html in a browser; dvc exp run -S profile=sample goes back."
+	@echo "Done. Open reports/clips/index.html in a browser; git checkout . && dvc checkout goes back."
 
 test: $(VENV)/.installed
 	@python -m pytest -n 2 --dist loadfile

@@ -94,8 +94,15 @@ def drawing(
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=150, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = re.sub(f"'{FONT}'[^;\"]*", f"'{FONT}', Verdana, sans-serif", buffer.getvalue())
-    svg = re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _smaller, svg)
+    svg = numbered(re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _smaller, svg))
     write_text(path, svg.replace("<defs>", f"<defs>\n  <style>{_dark()}</style>", 1))
+
+
+def numbered(svg: str) -> str:
+    """`svg` with its clip paths numbered: matplotlib names them by digits that rounding decides."""
+    names = dict.fromkeys(re.findall(r'clipPath id="(p[0-9a-f]{10})"', svg))
+    numbers = {name: f"clip{number}" for number, name in enumerate(names)}
+    return re.sub(r"(?<=[#\"])p[0-9a-f]{10}\b", lambda found: numbers[found[0]], svg)
 
 
 def _smaller(picture: re.Match) -> str:

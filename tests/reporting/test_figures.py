@@ -14,7 +14,7 @@ from har.core.errors import HarError
 from har.evaluation.predictions import predictions_frame
 from har.evaluation.summary import summarise
 from har.reporting import figures
-from har.reporting.style import CLASS_COLOURS, DARK, PAPER, RIGHT, RULE, WRONG, drawing, size_of
+from har.reporting.style import CLASS_COLOURS, DARK, PAPER, RIGHT, RULE, WRONG, drawing, numbered, size_of
 
 CLASSES = ("sitting", "standing")
 
@@ -134,3 +134,9 @@ def test_each_colour_is_seen_on_paper_and_in_the_dark_and_is_the_pages():
     names = {"raised": PAPER, "right": RIGHT, "wrong": WRONG} | {f"c{i}": one for i, one in enumerate(CLASS_COLOURS)}
     for name, light in names.items():
         assert re.findall(rf"--{name}: (#\w+)", css) == [light, DARK[light]], name
+
+
+def test_clip_paths_are_numbered_not_named_by_digits():
+    svg = '<g clip-path="url(#p{0})"/><defs><clipPath id="p{0}"/><clipPath id="p{1}"/></defs>'
+    a, b = (numbered(svg.format(*names)) for names in (("8f17b99b0f", "2b142638c5"), ("fdaeacb658", "58572139c0")))
+    assert a == b == '<g clip-path="url(#clip0)"/><defs><clipPath id="clip0"/><clipPath id="clip1"/></defs>'
