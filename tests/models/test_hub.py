@@ -40,6 +40,10 @@ CDN = f"/cdn/{hashlib.sha256(MODEL).hexdigest()}"
 LISTING = f"/api/models/{REPO}/tree/{REVISION}"
 
 
+def at(name):
+    return f"/{REPO}/resolve/{REVISION}/{name}"
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A user's cache of our own, and no waiting."""

@@ -126,7 +126,8 @@ def context_of(root: Path) -> SimpleNamespace:
     data = root / "data"
     return SimpleNamespace(
         profile=profile, params=SimpleNamespace(profile="sample", run=run), data=data, reports=data / "reports",
-        published=root / "reports", sources={}, already=[], protocol="",
+        published=root / "reports", sources={}, already=[], protocol="", papers=False, header="profile test",
+        digest="",
     )  # fmt: skip
 
 

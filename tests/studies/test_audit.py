@@ -432,7 +432,21 @@ def test_the_stage_goes_on_without_vcoco(tmp_path, monkeypatch, store, photos):
         changed = profile.model_copy(update={"data": server, "audit": checks})
         sources = {checks.encoder: "pretrain"}
         stage.audit(
-            Context(params, changed, data, tmp_path / "reports", tmp_path / "published", sources, {}, {}, [], "")
+            Context(
+                params,
+                changed,
+                data,
+                reports=tmp_path / "reports",
+                published=tmp_path / "published",
+                sources=sources,
+                seen={},
+                views={},
+                already=[],
+                papers=False,
+                header="profile test",
+                digest="",
+                protocol="",
+            )
         )
     out = tmp_path / "reports" / "audit"
     names = ("leakage", "pairs", "labels", "label_confusion")

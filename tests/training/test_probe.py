@@ -148,7 +148,8 @@ def test_probe_rows_stand_in_the_metrics_as_one_run():
     )
     told, _ = fitted_row(x, images, CLASSES, CONFIG)
     found = scalars(
-        told[told["split"] != "train"], Report(confidence=0.95, resamples=100, equivalence_margin=0.05, seed=0)
+        told[told["split"] != "train"],
+        Report(confidence=0.95, resamples=100, equivalence_margin=0.05, clips="probability", seed=0),
     )
     assert {split: (part["n"], part["runs"]) for split, part in found.items()} == {
         "test": (20, 1), "held_out": (40, 1)
