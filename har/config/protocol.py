@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -13,23 +13,27 @@ from har.config.overrides import leaves
 from har.core.readers import read_json
 
 PROFILE, SETTINGS = "coco", Path("docs/protocol.json")
-# Of data/params.json: what the machine decides, what other profiles read, studies beside the protocol's question, and
-# what is derived from other keys.
+# Of data/params.json: what the machine decides and the page's sizes; for the protocol also what other profiles read,
+# studies beside its question, and what is derived from other keys.
+MACHINE = ("training.jobs", "training.backend", "training.ray.*", "training.device", "store.jobs", "page.*")
 LEFT_OUT = (
-    "profile", "training.jobs", "training.backend", "training.ray.*", "training.device", "store.jobs", "page.*",
-    "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*", "data.folder.*", "data.csv.*",
-    "data.video.*", "data.clips.*", "backbones.*.folder", "pretrain.*", "simulation.*", "run.policies", "run.noise",
-    "run.generative", "policies.*", "ablation.*", "audit.*", "controls.*", "errors.*", "explain.*", "generative.*",
-    "learning_curve.*", "masking.*", "noise.*",
-    "fitted.*", "sources.*", "seen*", "views.*", "already", "papers", "header", "digest",
-    "protocol", "report.clips",
+    *MACHINE, "profile", "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*",
+    "data.folder.*", "data.csv.*", "data.video.*", "data.clips.*", "backbones.*.folder", "pretrain.*", "simulation.*",
+    "run.policies", "run.noise", "run.generative", "policies.*", "ablation.*", "audit.*", "controls.*", "errors.*",
+    "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*", "fitted.*", "sources.*", "seen*", "views.*",
+    "already", "papers", "header", "digest", "protocol", "report.clips",
 )  # fmt: skip
 
 
-def settings(whole: Mapping) -> dict[str, object]:
-    """What the protocol fixes of data/params.json, by dotted key."""
+def settings(whole: Mapping, left_out: Iterable[str] = LEFT_OUT) -> dict[str, object]:
+    """What the protocol fixes of data/params.json, by dotted key; or all but the keys of the patterns `left_out`."""
     found = {".".join(path): value for path, value in leaves(whole).items()}
-    return {key: found[key] for key in sorted(found) if not any(fnmatchcase(key, one) for one in LEFT_OUT)}
+    return {key: found[key] for key in sorted(found) if not any(fnmatchcase(key, one) for one in left_out)}
+
+
+def digest(found: Mapping[str, object]) -> str:
+    """The hash of `settings`."""
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def papers_images(whole: Mapping, fixed: Path = SETTINGS) -> bool:
@@ -50,5 +54,4 @@ def state(whole: Mapping, fixed: Path = SETTINGS) -> str:
     now, then = settings(whole), read_json(fixed, "the settings of docs/protocol.md")
     if differing := sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key)):
         return f"Settings differ from docs/protocol.md in: {', '.join(differing)}."
-    digest = hashlib.sha256(json.dumps(now, sort_keys=True).encode()).hexdigest()
-    return f"Settings are those of docs/protocol.md (sha256 {digest[:12]})."
+    return f"Settings are those of docs/protocol.md (sha256 {digest(now)})."

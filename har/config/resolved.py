@@ -1,15 +1,10 @@
 """params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
 
-import hashlib
-import json
-
 from har.config import protocol
-from har.config.overrides import leaves
 from har.config.profile import Params
 from har.config.rows import views_of
 
 WEIGHTS = {"pretrain": "a miniature", "random": "not pre-trained", "folder": "from a folder"}  # not a public checkpoint
-MACHINE = ("training.jobs", "training.backend", "training.ray", "training.device", "store.jobs", "page")
 CNN_BASE = "activity-cnn_base"  # the run of the model that the augmentation study trains
 
 
@@ -54,15 +49,9 @@ def resolved(params: Params) -> dict:
         "pretrain": params.pretrain.model_dump(),
         "simulation": params.simulation.model_dump(),
     }
-    papers, whole["digest"] = protocol.papers_images(whole), digest(whole)
+    papers = protocol.papers_images(whole)
+    whole["digest"] = protocol.digest(protocol.settings(whole, protocol.MACHINE))
     return whole | {"papers": papers, "header": header(params, papers), "protocol": protocol.state(whole)}
-
-
-def digest(whole: dict) -> str:
-    """The settings' hash, without what the machine decides."""
-    found = {".".join(path): value for path, value in leaves(whole).items()}
-    kept = {key: value for key, value in found.items() if not key.startswith(MACHINE)}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def header(params: Params, papers: bool) -> str:
