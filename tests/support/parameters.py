@@ -34,7 +34,7 @@ def _run(models: Mapping[str, dict]) -> dict:
     train = {}
     for task, names in TRAINED.items():
         for name in names:
-            backbone = models[models[name].get("like", name)].get("backbone")
+            backbone = (models.get(models[name].get("like"), {}) | models[name]).get("backbone")
             train[f"{task}-{name}"] = {
                 "task": task, "model": name, "input": f"embeddings/{backbone}" if backbone else "store",
             }  # fmt: skip
