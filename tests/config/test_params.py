@@ -162,24 +162,18 @@ def test_the_check_stage_ends_with_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("key", "values"),
-    [
-        ("models.clip.learning_rate", (3.25e-5, 1.25e-5)),
-        ("profile", ("coco", "sample")),
-        ("backbones.clip.source", ("random", "pretrain")),
-        ("profiles.coco.models.clip.epochs", (7, 8)),
-    ],
-)
-def test_an_experiment_changes_one_line_of_params_yaml(tmp_path, key, values):
+def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
     """Its form is the one that -S writes, so that a comparison of two versions shows what was changed."""
     before = parameters.FILE.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(before, encoding="utf-8")
-    parameters.override(tmp_path, {key: values[0]})
+    changes = {
+        "models.clip.learning_rate": 3.25e-5,
+        "profile": "clips",
+        "rows.probe_clip_views.backbone": "clap",
+        "profiles.coco.models.clip.epochs": 77,
+    }
+    parameters.override(tmp_path, changes)
     after = (tmp_path / "params.yaml").read_text(encoding="utf-8")
-    if after == before:  # it says so already
-        parameters.override(tmp_path, {key: values[1]})
-        after = (tmp_path / "params.yaml").read_text(encoding="utf-8")
-    lines = zip(before.splitlines(), after.splitlines(), strict=True)
-    changed = [new.split("#")[0].split(":")[0].strip() for old, new in lines if old != new]
-    assert changed == [key.rpartition(".")[2]]
+    changed = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
+    assert len(changed) == len(changes)
+    assert all(any(str(value) in line for line in changed) for value in changes.values())
