@@ -61,6 +61,14 @@ def inputs():
 
 
 @pytest.fixture(scope="module")
+def few(inputs):
+    """A row for each table."""
+    models = {"activity": ("cnn_base", "cnn_gen", "clip", "multimodal", "majority"), "posture": ("vit",)}
+    kept = {(task, name): inputs["predictions"][task, name] for task, names in models.items() for name in names}
+    return inputs | {"predictions": kept, "augment": {"none": inputs["augment"]["none"]}, "resamples": 50}
+
+
+@pytest.fixture(scope="module")
 def built(inputs):
     return paper_tables.build_tables(**inputs)
 
@@ -161,22 +169,22 @@ def test_summary_ranks_by_balanced_accuracy_on_the_held_out_images(built):
     assert "nan" not in text.lower()
 
 
-def test_out_of_fold_scores_stand_beside_the_held_out_ones(inputs):
+def test_out_of_fold_scores_stand_beside_the_held_out_ones(few):
     folds = {"clip": {"fold_images": 285, "fold_balanced": 0.5, "fold_low": 0.4, "fold_high": 0.6}}
-    summary = paper_tables.build_tables(**inputs, out_of_fold=folds, protocol="As fixed.")["summary"]
+    summary = paper_tables.build_tables(**few, out_of_fold=folds, protocol="As fixed.")["summary"]
     cells = summary.text.set_index("Model")["Out of fold (n = 285)"]
     assert cells["CLIP"] == "0.50 [0.40, 0.60]"
     assert set(cells.drop("CLIP")) == {"–"}
     assert "As fixed." in summary.notes
 
 
-def test_a_collapsed_run_and_the_processor_are_named(inputs):
+def test_a_collapsed_run_and_the_processor_are_named(few):
     key = ("activity", "cnn_gen")
-    frame = inputs["predictions"][key].copy()
+    frame = few["predictions"][key].copy()
     columns, seed = [f"p_{name}" for name in TASKS["activity"]], frame.seed.max()
     frame.loc[frame.seed == seed, columns] = [0.1, 0.8, 0.1]
     built = paper_tables.build_tables(
-        **{**inputs, "predictions": inputs["predictions"] | {key: frame}}, processor="A Processor"
+        **{**few, "predictions": few["predictions"] | {key: frame}}, processor="A Processor"
     )
     said = f"Collapsed runs, which predict one class for every image: CNN_gen seed {seed} (sitting)."
     for name, table in built.items():
@@ -203,8 +211,8 @@ def test_a_run_of_two_models_has_what_it_can(inputs):
         paper_tables.score_table(paper_tables.PLANS[-1], "Title", HEADER, {})
 
 
-def test_other_images_stand_without_the_papers_figures(inputs):
-    built = paper_tables.build_tables(**{**inputs, "classes": ("reading", "sitting", "writing", "lying")}, papers=False)
+def test_other_images_stand_without_the_papers_figures(few):
+    built = paper_tables.build_tables(**{**few, "classes": ("reading", "sitting", "writing", "lying")}, papers=False)
     assert built["table7"].title == "Table 7. All models, 4 classes"
     for table in built.values():
         assert "paper" not in table.markdown().replace(model_name("clip_patches"), "").lower()
