@@ -59,7 +59,7 @@ def vcoco(context: Context) -> Path:
     from har.data.coco.vcoco import fetch
 
     pin = context.profile.audit.vcoco
-    return fetch(pin.url, CACHE / "downloads", sha256=pin.sha256, size=pin.bytes, progress=True)
+    return fetch(pin.url, CACHE / "downloads", sha256=pin.sha256, size=pin.bytes)
 
 
 if __name__ == "__main__":

@@ -166,8 +166,7 @@ def test_archives(fuzz, tmp_path):
         (server / "a.zip").write_bytes(case)
         try:
             fetch_annotations(server.as_uri(), out, tmp_path / "cache", sha256=None, size=None,
-                              members=["captions.json"], archive="a.zip", max_member_bytes=100_000,
-                              progress=False)  # fmt: skip
+                              members=["captions.json"], archive="a.zip")  # fmt: skip
         except HarError:
             assert not out.exists() or not list(out.iterdir())
             raise

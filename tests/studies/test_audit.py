@@ -13,7 +13,7 @@ from conftest import picture
 from PIL import Image
 from servers import Site, serving, status
 from sklearn.metrics import cohen_kappa_score
-from test_vcoco import BODY, PIN, QUICK
+from test_vcoco import BODY, PIN
 
 from har.core.errors import HarError
 from har.core.files import write_csv, write_json
@@ -320,10 +320,11 @@ def test_unknown_classes_and_foreign_images_are_told():
 
 
 @pytest.mark.parametrize(("path", "reason"), [("/gone.json", "404"), ("/v.json", "sha256")])
-def test_without_vcoco_the_tables_say_skipped_and_why(path, reason, tmp_path):
+def test_without_vcoco_the_tables_say_skipped_and_why(path, reason, tmp_path, monkeypatch):
+    monkeypatch.setattr("har.data.download.BACKOFF", 0)
     pin = PIN | {"sha256": "0" * 64}
     with serving(Site({"/v.json": BODY}, routes={"/gone.json": status(404)})) as site:
-        reference = label_noise.vcoco_reference(lambda: vcoco.fetch(site.url + path, tmp_path, **pin, **QUICK))
+        reference = label_noise.vcoco_reference(lambda: vcoco.fetch(site.url + path, tmp_path, **pin))
     frame, tables = label_tables(labels_frame(), reference)
     assert set(frame["status"]) == {"skipped"}
     assert frame.loc[0, "images"] is None

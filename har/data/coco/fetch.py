@@ -7,29 +7,26 @@ images.cocodataset.org itself does not match). Images lie at {base}/val2017/{fil
 
 import hashlib
 import re
-import threading
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from tqdm import tqdm
 
-from har.data.coco.annotations import safe_file_name
-from har.core.files import file_sha256
-from har.data.download import CHUNK, Receipt, download, scheme_of
-from har.data.photographs import LOOK, MAX_PIXELS, opened, rgb
 from har.core.errors import HarError
-from har.core.files import link_or_copy, replacing
+from har.core.files import file_sha256, link_or_copy, replacing
 from har.core.readers import one_line
-
-__all__ = ["check_image", "download", "fetch_annotations", "fetch_images"]
+from har.data.coco.annotations import safe_file_name
+from har.data.download import download, scheme_of
+from har.data.photographs import LOOK, opened, rgb
 
 MAX_IMAGE_BYTES = 32 << 20
+MAX_ARCHIVE_BYTES, MAX_MEMBER_BYTES = 300_000_000, 1_000_000_000
 SHOWN = 4  # failures that a message tells of, of any number
-MAX_ENTRIES, ENTRY = 10_000, b"PK\1\2"  # of an archive, and how each begins in its table of contents
 
 
 def fetch_images(
@@ -40,8 +37,6 @@ def fetch_images(
     *,
     folder: str = "val2017",
     workers: int = 8,
-    progress: bool = True,
-    **options,
 ) -> list[dict]:
     """Fetch the images one by one from {base_url}/{folder}/{file_name} into `dest_dir`.
 
@@ -52,71 +47,56 @@ def fetch_images(
     Args:
         rows: image_id, file_name, width, height (pixels) of each image.
         workers: connections side by side.
-        progress: show a bar with the time left.
-        options: attempts, timeout, backoff, max_wait of `download`.
 
     Returns provenance, one dict for each row in order of rows: image_id, file_name, bytes, sha256, url.
-    Raises HarError for unusable rows before any work, and for what could not be downloaded, by URL and cause, after
-    everything else was fetched (but if nothing at all comes, it stops early).
+    Raises HarError for a file name that is none before any work, and for what could not be downloaded, by URL and
+    cause, after everything else was fetched (but if nothing at all comes, it stops early).
     """
-    rows = _checked_rows(rows)
-    dest_dir = Path(dest_dir)
-    cache = cache_folder(cache_dir, base_url) / folder
-    address = f"{base_url.rstrip('/')}/{folder}"
-    # a dead server must not cost the full patience for each of hundreds of images
-    hopeless = threading.Event()
-    patience = max(8, 2 * workers)
+    rows = list(rows)
+    for number, (_, name, _, _) in enumerate(rows):
+        safe_file_name(name, where=f"image row {number}")
+    cache, address = cache_folder(cache_dir, base_url) / folder, f"{base_url.rstrip('/')}/{folder}"
 
-    def one(row: tuple[int, str, int, int]) -> tuple[dict, bool]:
-        image_id, name, width, height = row
-        receipt = _cached_image(cache / name, width, height)
-        fresh = receipt is None
-        if fresh:
-            if hopeless.is_set():
-                raise _NotTried
-            receipt = download(
-                f"{address}/{quote(name)}",
-                cache / name,
-                max_bytes=MAX_IMAGE_BYTES,
-                check=lambda path: check_image(path, width, height),
-                **options,
-            )
-        link_or_copy(cache / name, dest_dir / name)
-        found = {"image_id": image_id, "file_name": name, "bytes": receipt.bytes, "sha256": receipt.sha256}
-        return {**found, "url": f"{address}/{quote(name)}"}, fresh
+    def fetch(name: str, width: int, height: int) -> bool:
+        """Whether the image had to be fetched."""
+        try:
+            check_image(cache / name, width, height)
+            return False
+        except (HarError, FileNotFoundError):  # damaged, or not there
+            url = f"{address}/{quote(name)}"
+            download(url, cache / name, max_bytes=MAX_IMAGE_BYTES, check=lambda path: check_image(path, width, height))
+            return True
 
-    found: dict[int, dict] = {}
-    failures: list[str] = []
-    fetched = skipped = 0
+    failures, done, fetched = [], 0, False
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(rows), desc="images", unit="image", disable=not progress) as bar,
+        tqdm(total=len(rows), desc="images", unit="image") as bar,
     ):
-        futures: dict[Future, int] = {pool.submit(one, row): row[0] for row in rows}
         try:
-            for future in as_completed(futures):
+            for future in as_completed([pool.submit(fetch, *row[1:]) for row in rows]):
                 bar.update()
+                done += 1
                 try:
-                    found[futures[future]], fresh = future.result()
-                    fetched += fresh
-                except _NotTried:
-                    skipped += 1
+                    fetched |= future.result()
                 except HarError as error:
                     failures.append(str(error))
-                    if not fetched and len(failures) >= patience:
-                        hopeless.set()
-        except BaseException:
-            hopeless.set()  # Ctrl-C: no further downloads, only those under way end
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                    # a dead server must not cost the full patience for each of hundreds of images
+                    if not fetched and len(failures) >= max(8, 2 * workers):
+                        break
+        finally:  # Ctrl-C as well: only what is under way ends
+            pool.shutdown(cancel_futures=True)
     if failures:
-        named, others = sorted(failures)[:SHOWN], len(failures) - SHOWN
-        if others > 0:
-            named.append(f"and {others} more")
+        skipped = len(rows) - done
+        named = sorted(failures)[:SHOWN] + [f"and {len(failures) - SHOWN} more"] * (len(failures) > SHOWN)
         lost = f"{len(failures) + skipped} of {len(rows)} images could not be downloaded"
-        rest = f"; {skipped} more were not tried, as none had come" if skipped else ""
+        rest = f"; {skipped} more were given up, as none had come" if skipped else ""
         raise HarError(f"{lost}: {'; '.join(named)}{rest}")
-    return [found[row[0]] for row in rows]
+    found = []
+    for image_id, name, _, _ in rows:
+        link_or_copy(cache / name, Path(dest_dir) / name)
+        about = {"bytes": (cache / name).stat().st_size, "sha256": file_sha256(cache / name)}
+        found.append({"image_id": int(image_id), "file_name": name, **about, "url": f"{address}/{quote(name)}"})
+    return found
 
 
 def check_image(path: Path, width: int, height: int) -> None:
@@ -139,19 +119,13 @@ def fetch_annotations(
     sha256: str | None,
     size: int | None,
     members: Sequence[str],
-    max_bytes: int = 300_000_000,
-    max_member_bytes: int = 1_000_000_000,
     archive: str = "annotations/annotations_trainval2017.zip",
-    progress: bool = True,
-    **options,
-) -> list[dict]:
+) -> None:
     """Fetch the zip of annotations and unpack `members` (file names, without folder) into `dest_dir`.
 
     The official zip has 252,907,541 bytes and sha256 113a836d90195ee1f884e704da6304dfaaecff1f023f49b6ca93c4
     aaae470268; pass None for both with a mirror that has its own. The zip stays in `cache_dir`, apart for
-    each base URL, and an interrupted transfer resumes. `max_member_bytes` bounds each unpacked file.
-
-    Returns one dict for each member: file_name, bytes, sha256, url. Raises HarError, naming the URL.
+    each base URL. Raises HarError, naming the URL.
     """
     for name in members:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*\.json", name):
@@ -159,29 +133,18 @@ def fetch_annotations(
     url = f"{base_url.rstrip('/')}/{archive}"
     cached = cache_folder(cache_dir, base_url) / archive
 
-    def unpack(path: Path) -> list[dict]:
-        _check_zip(path)
-        found = [(name, _unpack(path, name, Path(dest_dir) / name, max_member_bytes)) for name in members]
-        return [{"file_name": n, "bytes": r.bytes, "sha256": r.sha256, "url": url} for n, r in found]
+    def unpack() -> None:
+        for name in members:
+            _unpack(cached, name, Path(dest_dir) / name, MAX_MEMBER_BYTES)
 
     if cached.is_file() and (sha256 is None or file_sha256(cached) == sha256.lower()):
         try:
-            return unpack(cached)
+            return unpack()
         except HarError:
             pass  # a damaged or outdated cache: fetch it again
-    download(
-        url,
-        cached,
-        sha256=sha256,
-        size=size,
-        max_bytes=max_bytes,
-        check=_check_zip,
-        partial_dir=cached.parent,
-        progress=progress,
-        **options,
-    )
+    download(url, cached, sha256=sha256, size=size, max_bytes=MAX_ARCHIVE_BYTES, check=_check_zip, progress=True)
     try:
-        return unpack(cached)
+        unpack()
     except HarError as error:
         raise HarError(f"{url}: {error}") from None
 
@@ -195,66 +158,25 @@ def cache_folder(cache_dir: str | Path, base_url: str) -> Path:
     return Path(cache_dir) / f"{host}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
 
 
-class _NotTried(Exception):
-    pass
-
-
-def _checked_rows(rows: Iterable[tuple]) -> list[tuple[int, str, int, int]]:
-    checked, ids, names = [], set(), set()
-    for number, (image_id, name, width, height) in enumerate(rows):
-        where = f"image row {number}"
-        safe_file_name(name, where=where)
-        width, height, image_id = int(width), int(height), int(image_id)
-        if width < 1 or height < 1 or width * height > MAX_PIXELS:
-            raise HarError(f"{where}: {name} is said to have {width}x{height} pixels, which is not plausible")
-        if image_id in ids or name.lower() in names:
-            raise HarError(f"{where}: image {image_id} ({name}) occurs twice")
-        ids.add(image_id)
-        names.add(name.lower())  # some file systems do not tell case apart
-        checked.append((image_id, name, width, height))
-    return checked
-
-
-def _cached_image(path: Path, width: int, height: int) -> Receipt | None:
-    if not path.is_file():
-        return None
-    try:
-        check_image(path, width, height)
-    except HarError:
-        return None
-    return Receipt(path.stat().st_size, file_sha256(path))
-
-
 def _check_zip(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         raise HarError("is not a zip archive")
-    with open(path, "rb") as stream:  # zipfile keeps an object for each entry, in memory
-        entries = sum(chunk.count(ENTRY) for chunk in iter(lambda: stream.read(1 << 20), b""))
-    if entries > MAX_ENTRIES:
-        raise HarError(f"holds more than {MAX_ENTRIES:,} files")
 
 
-def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> Receipt:
-    """Unpack the one member whose base name is `name`; zipfile compares its CRC at the end."""
+def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> None:
+    """Unpack the one member whose base name is `name`; zipfile compares its length and CRC."""
     try:
         with zipfile.ZipFile(path) as archive:
-            infos = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == name]
+            infos = [info for info in archive.infolist() if info.filename.rpartition("/")[2] == name]
             if len(infos) != 1:
                 raise HarError(f"the archive holds {name} {len(infos)} times, expected once")
             if infos[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others ask for memory first
                 raise HarError(f"{name} is packed by another method than deflate")
             if not 0 <= infos[0].header_offset < path.stat().st_size:  # zipfile would go there
                 raise HarError(f"{name} is said to lie outside the archive")
-            digest, length = hashlib.sha256(), 0
-            with archive.open(infos[0]) as source, replacing(dest) as temporary:
-                with open(temporary, "wb") as target:
-                    # what the header says about the length is not believed
-                    while chunk := source.read(CHUNK):
-                        length += len(chunk)
-                        if length > max_bytes:
-                            raise HarError(f"{name} unpacks to more than the {max_bytes} bytes allowed")
-                        digest.update(chunk)
-                        target.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise HarError(f"{name} cannot be unpacked ({one_line(error)})") from None
-    return Receipt(length, digest.hexdigest())
+            if infos[0].file_size > max_bytes:  # zipfile gives no more than that
+                raise HarError(f"{name} unpacks to more than the {max_bytes} bytes allowed")
+            with archive.open(infos[0]) as source, replacing(dest) as temporary, open(temporary, "wb") as target:
+                shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
+        raise HarError(f"{name} cannot be unpacked ({one_line(e)})") from None

@@ -16,20 +16,19 @@ from har.core.errors import HarError
 from har.core.readers import MB, is_text, is_whole, read_json
 
 ACTIVITY_OF = {"walk": "walking_running", "run": "walking_running", "sit": "sitting", "stand": "standing"}
-MAX_BYTES = 64 * MB  # ten times the largest of V-COCO's own files
 MAX_BYTES = 64 * MB  # vcoco_test.json has 6 MB
 _ARRAYS = ("image_id", "ann_id", "label")
 
 
-def fetch(url: str, cache_dir: str | Path, *, sha256: str, size: int, **options) -> Path:
-    """The pinned file, from `cache_dir` or from `url` (https, http, file); `options` as in `download`.
+def fetch(url: str, cache_dir: str | Path, *, sha256: str, size: int) -> Path:
+    """The pinned file, from `cache_dir` or from `url` (https, http, file).
 
     HarError in one line if it could not be downloaded or is another file.
     """
     base, _, name = url.rpartition("/")
     path = cache_folder(cache_dir, base) / (name or "vcoco.json")
     if not (path.is_file() and file_sha256(path) == sha256.lower()):
-        download(url, path, sha256=sha256, size=size, max_bytes=MAX_BYTES, **options)
+        download(url, path, sha256=sha256, size=size, max_bytes=MAX_BYTES, progress=True)
     return path
 
 

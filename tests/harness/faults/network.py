@@ -19,7 +19,7 @@ RATE = 0.3
 REPOSITORY, REVISION = "someone/clip", "0" * 40
 KINDS = ("captions", "instances", "person_keypoints")
 # seconds: patient enough for a loaded machine, and no more
-OPTIONS = {"timeout": [5.0, 1.0], "backoff": 0.01, "max_wait": 0.05}
+OPTIONS = {"TIMEOUT": [5.0, 1.0], "BACKOFF": 0.01, "MAX_WAIT": 0.05}
 
 
 @dataclass
@@ -131,16 +131,19 @@ import json, os, sys
 from pathlib import Path
 from har.core.errors import exit_with_message
 from har.data.coco.fetch import fetch_annotations, fetch_images
+from har.data import download
 from har.models.hub import fetch_hub
 
 task = json.loads(sys.argv[1])
 os.environ |= {"HF_ENDPOINT": task["hub"], "HF_HOME": str(Path(task["folder"], "cache").absolute())}
-folder, options = Path(task["folder"]), {**task["options"], "timeout": tuple(task["options"]["timeout"])}
+folder = Path(task["folder"])
+for name, value in task["options"].items():
+    setattr(download, name, tuple(value) if isinstance(value, list) else value)
 with exit_with_message("fetch"):
     fetch_annotations(task["coco"], folder / "coco/annotations", folder / "cache", sha256=None, size=None,
-                      members=task["members"], archive="annotations/all.zip", progress=False, **options)
+                      members=task["members"], archive="annotations/all.zip")
     fetch_images([tuple(row) for row in task["rows"]], task["coco"], folder / "coco/val", folder / "cache",
-                 folder="val", workers=4, progress=False, **options)
+                 folder="val", workers=4)
     fetch_hub(task["repository"], task["revision"], folder / "hub", max_bytes=10**9)
 """
 
