@@ -4,11 +4,7 @@ import math
 import re
 from typing import Literal
 
-from pydantic import (
-    NonNegativeInt,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from har.config.load import Block
 from har.config.types import Fraction, Hex64, Probability, Seed, Side, Words, _known

@@ -3,14 +3,13 @@
 import difflib
 import math
 import re
-import types
-import typing
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -29,8 +28,17 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_unknown_key(cls, values):
+        for key in values if isinstance(values, dict) else ():
+            if key not in cls.model_fields:
+                near = nearest(key, cls.model_fields)
+                raise PydanticCustomError("unknown_key", "unknown key", {"key": key, "near": near})
+        return values
 
-M = typing.TypeVar("M", bound=Block)
+
+M = TypeVar("M", bound=Block)
 
 
 def read_yaml(path: str | Path) -> dict:
@@ -84,27 +92,39 @@ def _check_values(data: Any, where: str, key: str = "") -> None:
         raise HarError(f"{where}: {key[:-1]}: {type(data).__name__} is not used here; quote it if it is text")
 
 
+def nearest(key: str, known: Iterable[str]) -> str:
+    """Of `known` the name most like `key`; empty where there is none."""
+    return next(iter(difflib.get_close_matches(key, known, n=1, cutoff=0)), "")
+
+
 def validate(model: type[M], data: dict, where: str, name: Callable[[Sequence[str]], str] = ".".join) -> M:
     """`data` as `model`; name: as for `explain`. Raises HarError naming the first offending key and, for a key that
     does not exist, the nearest one that does."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise HarError(f"{where}: {one_line(explain(model, error, name), 500)}") from None
+        raise HarError(f"{where}: {one_line(explain(model, error, data, name), 500)}") from None
 
 
-def explain(model: type[BaseModel], error: ValidationError, name: Callable[[Sequence[str]], str] = ".".join) -> str:
-    """The first offending key of `error` and what was expected there, in one line. name: of the key of a path."""
-    # A misspelt key shows up twice, as an unknown key and as a missing one: the unknown one explains both.
-    details = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    first = details[0]
-    path = _key_path(model, first["loc"])
+def explain(
+    model: type[BaseModel], error: ValidationError, data: dict, name: Callable[[Sequence[str]], str] = ".".join
+) -> str:
+    """The first offending key of `error` and what was expected there, in one line.
+
+    Args:
+        model: what `data` should have been.
+        error: what pydantic says of it.
+        data: the values.
+        name: of the key of a path.
+    """
+    # an unknown key explains more than what is missing in its place
+    first = min(error.errors(), key=lambda one: one["type"] != "unknown_key")
+    path = _path(first["loc"], data, first["type"] == "missing")
     key = name(path) if path else ""
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(model, first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0)
-        hint = f"; the nearest valid key is {key.removesuffix(path[-1])}{near[0]}" if near else ""
-        return f"unknown key {key}{hint}"
+    if first["type"] == "unknown_key":
+        wrong, near = first["ctx"]["key"], first["ctx"]["near"]
+        key = name([*path, wrong])
+        return f"unknown key {key}" + (f"; the nearest valid key is {key.removesuffix(wrong)}{near}" if near else "")
     if first["type"] == "missing":
         return f"key {key} is missing"
     message = first["msg"].removeprefix("Value error, ")
@@ -117,47 +137,14 @@ def explain(model: type[BaseModel], error: ValidationError, name: Callable[[Sequ
     return f"{key}: {message}, got {shown if len(shown) <= 60 else shown[:57] + '...'}"
 
 
-def _models_in(annotation) -> list[type[BaseModel]]:
-    """The pydantic models an annotation can hold, looking through unions, dicts, tuples and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if typing.get_origin(annotation) in (typing.Annotated, typing.Union, types.UnionType, dict, tuple, list):
-        return [m for a in typing.get_args(annotation) for m in _models_in(a)]
-    return []
-
-
-def _walk(model: type[BaseModel], loc: tuple) -> tuple[list[str], list[type[BaseModel]]]:
-    """Follow a pydantic error location; union tags in it (`models.clip.finetune.lr`) are not keys."""
-    keys: list[str] = []
-    here: list[type[BaseModel]] = [model]
-    entries = False  # inside a dict or list, where the next part is an entry's name
+def _path(loc: Sequence[str | int], data: Any, missing: bool) -> list[str]:
+    """The keys of an error's location in `data`. Other parts of it are kinds of a union (`models.clip.finetune.lr`),
+    the last one is the key that is `missing`."""
+    path = []
     for part in loc:
-        fields = {n: f for m in here for n, f in m.model_fields.items()}
-        tags = {m: _tag(m) for m in here}
-        if entries:
-            keys.append(str(part))
-            entries = False
-        elif len(here) > 1 and part in tags.values():
-            here = [m for m, tag in tags.items() if tag == part]
-        elif part in fields:
-            keys.append(str(part))
-            annotation = fields[part].annotation
-            here = _models_in(annotation)
-            entries = typing.get_origin(annotation) in (dict, tuple, list)
-        else:
-            keys.append(str(part))
-    return keys, here
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("kind")
-    args = typing.get_args(field.annotation) if field else ()
-    return args[0] if args else None
-
-
-def _key_path(model: type[BaseModel], loc: tuple) -> list[str]:
-    return _walk(model, loc)[0]
-
-
-def _known_keys(model: type[BaseModel], loc: tuple) -> list[str]:
-    return sorted({name for m in _walk(model, loc)[1] for name in m.model_fields})
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            continue
+        path.append(str(part))
+    return [*path, str(loc[-1])] if missing else path

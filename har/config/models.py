@@ -3,14 +3,7 @@
 import shlex
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from har.config.load import Block
 from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words, _distinct

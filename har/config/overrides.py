@@ -7,8 +7,6 @@ from har.core.errors import HarError
 
 # Mappings that a profile replaces whole: their keys are its own classes, tasks and bins.
 WHOLE = ("curate.classes", "tasks", "embed.prompts", "masking.cues", "generative.*.answers", "errors.bins.*")
-# Mappings of which one entry may start from another: `like: NAME`, and what differs.
-ALIKE = ("models", "generative", "noise.variants")
 
 
 def merged(base: Mapping, over: Mapping, path: tuple[str, ...] = ()) -> dict:
@@ -39,8 +37,11 @@ def differing(base: Mapping, over: Mapping, path: tuple[str, ...] = ()) -> dict:
 
 
 def _merges(base: object, value: object, path: Sequence[str]) -> bool:
-    whole = any(fnmatchcase(".".join(path), pattern) for pattern in WHOLE)
-    return isinstance(base, Mapping) and isinstance(value, Mapping) and not whole
+    return isinstance(base, Mapping) and isinstance(value, Mapping) and not _whole(path)
+
+
+def _whole(path: Sequence[str]) -> bool:
+    return any(fnmatchcase(".".join(path), pattern) for pattern in WHOLE)
 
 
 def leaves(values: Mapping, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], object]:
@@ -52,27 +53,23 @@ def leaves(values: Mapping, path: tuple[str, ...] = ()) -> dict[tuple[str, ...],
     return found
 
 
-def repeated(base: Mapping, over: Mapping) -> tuple[str, ...] | None:
-    """The path of the first value of `over` that says what `base` says."""
-    kept = leaves(differing(base, over))
-    return next((path for path, value in leaves(over).items() if path not in kept and value != {}), None)
+def alike(block: Mapping, where: str, path: tuple[str, ...] = ()) -> dict:
+    """`block` with every entry that holds `like: NAME` laid over the entry NAME beside it.
 
-
-def alike(block: object, where: str) -> object:
-    """`block`, a mapping of mappings, with every `like: NAME` replaced by what the entry of that name holds.
-
-    Raises HarError where there is no such entry, or it starts from another one itself.
+    Raises HarError, which starts with `where`, if there is no such entry, or it starts from another one itself.
     """
-    if not isinstance(block, Mapping):
-        return block
     out = dict(block)
     for name, entry in block.items():
-        if isinstance(entry, Mapping) and "like" in entry:
-            other = block.get(entry["like"]) if isinstance(entry["like"], str) else None
-            if not isinstance(other, Mapping) or "like" in other:
-                able = [key for key, one in block.items() if isinstance(one, Mapping) and "like" not in one]
-                raise HarError(f"{where}.{name}.like names {entry['like']!r}, expected one of {', '.join(able)}")
-            out[name] = merged(other, {key: value for key, value in entry.items() if key != "like"})
+        here = (*path, name)
+        if not isinstance(entry, Mapping) or _whole(here):
+            continue
+        if "like" in entry:
+            others = {key: one for key, one in block.items() if isinstance(one, Mapping) and "like" not in one}
+            if entry["like"] not in list(others):
+                names = f"{'.'.join(here)}.like names {entry['like']!r}"
+                raise HarError(f"{where}: {names}, expected one of {', '.join(others)}")
+            entry = merged(others[entry["like"]], {key: value for key, value in entry.items() if key != "like"}, here)
+        out[name] = alike(entry, where, here)
     return out
 
 

@@ -1,21 +1,16 @@
 """A profile, and params.yaml as a whole."""
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import (
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
 from har.config.data import Curate, Data, Split, Store
-from har.config.load import Block, explain, read_yaml, validate
+from har.config.load import Block, explain, nearest, read_yaml, validate
 from har.config.models import Backbone, Embed, Generative, Model, Pretrain, Probe
-from har.config.overrides import ALIKE, alike, described, merged, place, repeated
+from har.config.overrides import alike, described, merged, place
 from har.config.report import Page, Report
 from har.config.rows import KINDS, Row, check_rows, kept, of_encoders
 from har.config.studies import (
@@ -45,7 +40,7 @@ class Profile(Block):
     backbones: dict[str, Backbone]
     embed: Embed
     training: Training
-    models: dict[str, Model]
+    models: Annotated[dict[str, Model], Field(min_length=1)]
     augmentation: Augmentation
     policies: dict[str, list[Op]]
     probe: Probe
@@ -163,12 +158,14 @@ class Profile(Block):
         base = self.models[name]
         if "kind" in values:
             raise ValueError(f"{where}.kind: a model keeps its kind, {base.kind}")
+        changed = base.model_dump() | values
         try:
-            model = type(base).model_validate(base.model_dump() | values)
+            model = type(base).model_validate(changed)
         except ValidationError as error:
+            reason = explain(type(base), error, changed)
             if all(part["type"] == "value_error" and not part["loc"] for part in error.errors()):
-                return base, explain(type(base), error)
-            raise ValueError(f"{where}: {explain(type(base), error)}") from None
+                return base, reason
+            raise ValueError(f"{where}: {reason}") from None
         without = self._without_texts(model)
         return model, f"backbones.{model.backbone}.source is random: its texts say nothing" if without else ""
 
@@ -277,8 +274,7 @@ def parse(data: dict, where: str) -> Params:
     """
     for key in data:
         if key not in (known := [*WRITTEN, *Profile.model_fields]):
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
-            raise HarError(f"{where}: unknown key {key}; the nearest valid key is {near}")
+            raise HarError(f"{where}: unknown key {key}; the nearest valid key is {nearest(key, known)}")
     for key in ("profile", "profiles"):
         if key not in data:
             raise HarError(f"{where}: key {key} is missing")
@@ -287,24 +283,14 @@ def parse(data: dict, where: str) -> Params:
         raise HarError(f"{where}: profile names {active!r}, expected one of {', '.join(overrides or ())}")
     base = {key: value for key, value in data.items() if key not in WRITTEN}
     filled = {name: _profile(name, base, overrides[name], where) for name in sorted(overrides, key=active.__ne__)}
-    if path := repeated(base, overrides[active]):
-        raise HarError(f"{where}: profiles.{active}.{'.'.join(path)} repeats the value of {'.'.join(path)}; remove it")
-    run, skipped = data.get("run"), []
-    if isinstance(run, dict) and isinstance(run.get("train"), dict):
+    whole = alike({key: data[key] for key in WRITTEN if key in data and key != "profiles"}, where)
+    train, skipped = (whole.get("run") or {}).get("train"), []
+    if isinstance(train, dict):
         elsewhere = {task for profile in filled.values() for task in profile.tasks} - filled[active].tasks.keys()
-        skipped = [key for key, one in run["train"].items() if isinstance(one, dict) and one.get("task") in elsewhere]
-        run = run | {"train": {key: one for key, one in run["train"].items() if key not in skipped}}
-    whole = {key: data[key] for key in WRITTEN if key in data} | {"overrides": overrides, "skipped": skipped}
-    if run is not None:
-        whole["run"] = run
-    whole["profiles"] = {name: filled[name] for name in overrides}
-    if isinstance(data.get("pretrain"), dict):
-        models = alike(data["pretrain"].get("models"), f"{where}: pretrain.models")
-        whole["pretrain"] = data["pretrain"] | {"models": models}
-    params = validate(Params, whole, where, _writer(active, base, overrides[active]))
-    if not params.active.models:
-        raise HarError(f"{where}: models is empty, expected at least one model")
-    return params
+        skipped = [key for key, one in train.items() if isinstance(one, dict) and one.get("task") in elsewhere]
+        whole["run"] |= {"train": {key: one for key, one in train.items() if key not in skipped}}
+    whole |= {"profiles": {name: filled[name] for name in overrides}, "overrides": overrides, "skipped": skipped}
+    return validate(Params, whole, where, _writer(active, base, overrides[active]))
 
 
 def _profile(name: str, base: dict, over: object, where: str) -> Profile:
@@ -312,14 +298,7 @@ def _profile(name: str, base: dict, over: object, where: str) -> Profile:
         raise HarError(f"{where}: profiles.{name}: expected a name of lower-case letters, digits and underscores")
     if not isinstance(over, dict):
         raise HarError(f"{where}: profiles.{name}: expected a mapping of what differs, {{}} if nothing does")
-    data = merged(base, over)
-    for key in ALIKE:
-        top, _, inner = key.partition(".")
-        if not inner:
-            data[top] = alike(data.get(top), f"{where}: {key}")
-        elif isinstance(data.get(top), dict):
-            data[top] = data[top] | {inner: alike(data[top].get(inner), f"{where}: {key}")}
-    return validate(Profile, data, where, _writer(name, base, over))
+    return validate(Profile, alike(merged(base, over), where), where, _writer(name, base, over))
 
 
 def _writer(profile: str, base: dict, over: dict) -> Callable[[Sequence[str]], str]:

@@ -3,7 +3,7 @@
 import parameters
 import pytest
 
-from har.config.overrides import alike, differing, merged, place, repeated
+from har.config.overrides import alike, differing, merged, place
 from har.core.errors import HarError
 
 BASE = {
@@ -36,19 +36,12 @@ def test_mappings_merge_and_all_else_is_replaced(over, key, expected):
     assert merged(BASE, differing(BASE, over)) == found
 
 
-def test_a_value_that_repeats_the_base_is_found():
-    assert repeated(BASE, {"models": {"clip": {"epochs": 5}, "vit": {"epochs": 3}}}) == ("models", "vit", "epochs")
-    assert repeated(BASE, {"tasks": dict(BASE["tasks"])}) is not None
-    assert repeated(BASE, {"models": {"clip": {"hidden": [2]}}, "tasks": {"activity": ["a", "b"]}}) is None
-    assert repeated(BASE, {}) is None
-
-
 def test_an_entry_may_start_from_another():
     block = {"a": {"x": 1, "y": {"z": 2}}, "b": {"like": "a", "y": {"z": 3}}}
-    assert alike(block, "models")["b"] == {"x": 1, "y": {"z": 3}}
+    assert alike(block, "p.yaml")["b"] == {"x": 1, "y": {"z": 3}}
     for like in ("c", "b", 7):
-        with pytest.raises(HarError, match=r"models\.b\.like names .*, expected one of a"):
-            alike(block | {"b": {"like": like}}, "models")
+        with pytest.raises(HarError, match=r"p.yaml: b\.like names .*, expected one of a"):
+            alike(block | {"b": {"like": like}}, "p.yaml")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +67,7 @@ def test_a_key_is_told_as_it_was_written(path, expected):
         ({"profiles.coco.models.clip.epoch": 3}, "unknown key profiles.coco.models.clip.epoch; the nearest valid key "
          "is profiles.coco.models.clip.epochs"),
         ({"profiles.coco.models.cnn_base.input_size": 999}, "profiles.coco.models.cnn_base.input_size is 999, more"),
-        ({"profiles.sample.models.clip.epochs": 3}, "profiles.sample.models.clip.epochs repeats the value of models"),
+        ({"policies.b.like": "none"}, "policies.b.like names 'none', expected one of"),  # no list of mappings
         ({"profiles.sample": None}, "profiles.sample: expected a mapping of what differs"),
         ({"profiles.Mine": {}}, "profiles.Mine: expected a name of lower-case letters"),
         ({"profile": "mien"}, "profile names 'mien', expected one of sample, coco"),
@@ -88,9 +81,3 @@ def test_a_key_is_told_as_it_was_written(path, expected):
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path, changes, said):
     assert said in parameters.error(tmp_path, {"models.clip.epochs": 3} | changes)
-
-
-def test_no_shipped_profile_repeats_a_base_value():
-    data = parameters.data()
-    base = {key: value for key, value in data.items() if key not in ("profile", "profiles")}
-    assert [repeated(base, over) for over in data["profiles"].values()] == [None, None]

@@ -490,8 +490,6 @@ class TestProfile:
             ("        Sit down:\n          count:", "        '':\n          count:", "'' is no name of a class"),
             ("      activity:\n      - Sit down", "      other:\n      - Sit down", "tasks lacks activity"),
             ("    curate:\n", "    split:\n      mood: stratified\n    curate:\n", "key is profiles.mine.split.mode"),
-            ("    curate:\n", f"    split:\n      seed: {parameters.value('split.seed')}\n    curate:\n",
-             "profiles.mine.split.seed repeats the value of"),
         ],
     )  # fmt: skip
     def test_a_mistake_in_it_is_named(self, path, mine, old, new, said):
