@@ -2,8 +2,8 @@
 
 Only what a model needs and what cannot run code is taken: JSON, vocabularies and safetensors, never pickles (.bin, .pt)
 or Python files. huggingface_hub fetches into the user's own cache (HF_HOME, HF_HUB_CACHE; HF_HUB_OFFLINE=1 takes what
-is there). Added here is what it leaves open: a bound on sizes, hashes compared with bytes, downloads that are taken up
-again, and one line within seconds for whatever a hub or a network refuses.
+is there). Added here is what it leaves open: a bound on sizes, hashes compared with bytes, and one line within seconds
+for whatever a hub or a network refuses.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -69,13 +70,8 @@ def fetch_hub(
     label = f"{repo_id}@{revision}"
     if not COMMIT.fullmatch(revision):
         raise HarError(f"{label}: the revision must be a commit of 40 hex digits, not a branch or tag")
-    _check_name(repo_id, label)
-    try:
+    with _in_one_line(repo_id, label):
         files = _in_cache(label, repo_id, revision, max_bytes, weights, form)
-    except HarError:
-        raise
-    except Exception as error:  # httpx's and the library's own have no common base
-        raise HarError(f"{label}: {_reason(error)}") from None
     for file in files:
         if sha256 and file.name == WEIGHTS and (found := file_sha256(file)) != sha256.lower():
             raise HarError(f"{label}: {file.name} has sha256 {found}, expected {sha256} (as given)")
@@ -86,25 +82,28 @@ def fetch_hub(
 
 def newest(repo_id: str) -> str:
     """The commit at which a repository's main branch is, or was when the cache last saw it. HarError as `fetch_hub`."""
-    _check_name(repo_id, repo_id)
-    try:
-        hub, options = _library()
-        chosen = {"allow_patterns": [OPEN_CLIP], "tqdm_class": _bounded(MAX_SMALL, False), **options}
-        get = partial(hub.snapshot_download, repo_id, **chosen)
-        try:
-            return Path(get()).name
-        except _RefusedError as refused:
-            try:
-                return Path(get(local_files_only=True)).name
-            except hub.errors.LocalEntryNotFoundError:
-                raise refused from None
-    except Exception as error:
-        raise HarError(f"{repo_id}: {_reason(error)}") from None
+    with _in_one_line(repo_id, repo_id):
+        return _snapshot(repo_id, None, [OPEN_CLIP], MAX_SMALL).name
 
 
-def _check_name(repo_id: str, label: str) -> None:
+@contextmanager
+def _in_one_line(repo_id: str, label: str) -> Iterator[None]:
+    """HarError for a name that is none, and for whatever a hub, the network or the library refuses in the block."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", repo_id, re.ASCII) or ".." in repo_id:
         raise HarError(f"{label}: the repository must be a name such as openai/clip-vit-base-patch32")
+    try:
+        yield
+    except HarError:
+        raise
+    except Exception as error:  # httpx's and the library's own have no common base
+        from huggingface_hub.errors import OfflineModeIsEnabled
+
+        cause = error.__cause__ or error
+        if isinstance(cause, OfflineModeIsEnabled):
+            reason = "not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
+        else:
+            reason = str(cause) if isinstance(cause, _RefusedError) else f"cannot be fetched ({one_line(cause, 300)})"
+        raise HarError(f"{label}: {reason}") from None
 
 
 def fetch_folder(
@@ -119,7 +118,7 @@ def fetch_folder(
     names = [name for name in form.small if name in sizes]
     if weights:
         form.check(folder, "")
-        names += form.weights(str(folder), sizes, folder)
+        names += form.weights(str(folder), sizes)
     check_small_files(folder, names=form.small)
     _check_sizes(str(folder), names, sizes, max_bytes)
     with replacing_folder(dest_dir) as made:
@@ -140,26 +139,23 @@ def _check_sizes(label: str, names: Iterable[str], sizes: Mapping[str, int], max
 
 def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: bool, form: Format) -> list[Path]:
     """The model's files in the user's cache, fetched where they are not there, each with the hash that names it."""
-    hub, options = _library()
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
-    def snapshot(names: list[str], most: int) -> Path:
-        chosen = {"revision": revision, "allow_patterns": names, "tqdm_class": _bounded(most, False), **options}
-        get = partial(hub.snapshot_download, repo_id, **chosen)
-        try:
-            return Path(get())
-        except _RefusedError as refused:  # what another client has put there may do
-            try:
-                return Path(get(local_files_only=True))
-            except hub.errors.LocalEntryNotFoundError:
-                raise refused from None
+    folder = _snapshot(repo_id, revision, [], MAX_SMALL)  # the list of files alone
+    try:
+        sizes = {file.path: file.size for file in get_cached_repo_tree(repo_id, revision=revision)}
+    except CachedRepoTreeNotFoundError:  # no network, and filled by another client
+        sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
+        if weights and not any(name == INDEX or name.endswith(".safetensors") for name in sizes):
+            raise HarError(f"{label}: the weights are not in the cache, and the hub cannot be asked") from None
+    if form.first and form.first not in sizes:
+        raise HarError(f"{label}: {form.first} is missing; expected a model in {form.name} format")
 
-    def fetch(names: list[str], folder: Path) -> None:
+    def fetch(names: list[str]) -> None:
         for _ in range(2):
-            for name in names:
-                if not (folder / name).exists():
-                    url = hub.hf_hub_url(repo_id, name, revision=revision, endpoint=options["endpoint"])
-                    _take_up(url, folder, options)
-            snapshot(names, 2 * sum(sizes[name] for name in names) + MB)
+            if not all((folder / name).exists() for name in names):
+                _snapshot(repo_id, revision, names, 2 * sum(sizes[name] for name in names) + MB)
             spoilt = [folder / name for name in names if _is_spoilt(folder / name)]
             if not spoilt:
                 return
@@ -168,100 +164,25 @@ def _in_cache(label: str, repo_id: str, revision: str, max_bytes: int, weights: 
                 file.unlink(missing_ok=True)
         raise HarError(f"{label}: {spoilt[0].name} comes with other bytes than the hash that the hub names")
 
-    folder = snapshot([form.first], MAX_SMALL)
-    try:
-        sizes = {file.path: file.size for file in hub.get_cached_repo_tree(repo_id, revision=revision)}
-    except hub.errors.CachedRepoTreeNotFoundError:  # no network, and filled by another client
-        sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
-        if weights and not any(name == INDEX or name.endswith(".safetensors") for name in sizes):
-            raise HarError(f"{label}: the weights are not in the cache, and the hub cannot be asked") from None
-    if form.required and form.first not in sizes:
-        raise HarError(f"{label}: {form.first} is missing; expected a model in {form.name} format")
     names = [name for name in form.small if name in sizes]
-    if weights and form is TRANSFORMERS and WEIGHTS not in sizes and INDEX in sizes:
-        names.append(INDEX)
     _check_sizes(label, names, sizes, max_bytes)
-    fetch(names, folder)
+    fetch(names)
     check_small_files(folder, label, form.small)
     if weights:
-        names = list(dict.fromkeys([*names, *form.weights(label, sizes, folder)]))
-        _check_sizes(label, names, sizes, max_bytes)
-        fetch(names, folder)
+        heavy = form.weights(label, sizes)
+        _check_sizes(label, [*names, *heavy], sizes, max_bytes)
+        fetch(heavy)
         form.check(folder, label)
+        names += heavy
     return [folder / name for name in names]
 
 
-def _take_up(url: str, folder: Path, options: dict) -> None:
-    """Fetch a file into the cache, from where an earlier download, killed or cut off, left it. The library would begin
-    anew, and leave the part for ever."""
-    import httpx2
-    from huggingface_hub import get_hf_file_metadata
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import WeakFileLock, build_hf_headers
-
-    known = get_hf_file_metadata(url, **options)
-    if known.etag is None or known.size is None:
-        return
-    repository = folder.parent.parent
-    blob = repository / "blobs" / known.etag
-    lock = repository.parent / ".locks" / repository.name / f"{known.etag}.lock"
-    for above in (blob.parent, lock.parent):
-        above.mkdir(parents=True, exist_ok=True)
-    with WeakFileLock(lock):
-        if not blob.exists():
-            parts = sorted(blob.parent.glob(f"{blob.name}.*incomplete"), key=lambda part: part.stat().st_size)
-            part = parts[-1] if parts else blob.with_name(f"{blob.name}.0.incomplete")
-            token = options["token"] if known.location.startswith(options["endpoint"]) else False
-            for wait in (*WAITS, None):
-                try:
-                    with open(part, "ab") as stream:
-                        http_get(
-                            known.location,
-                            stream,
-                            resume_size=stream.tell(),
-                            headers=build_hf_headers(token=token),
-                            expected_size=known.size,
-                            tqdm_class=_bounded(2 * known.size + MB),
-                        )
-                    break
-                except httpx2.ReadError:  # a connection that was reset; the library tries other faults again itself
-                    if wait is None:
-                        raise
-                    time.sleep(wait)
-            part.rename(blob)
-        for part in blob.parent.glob(f"{blob.name}.*incomplete"):
-            part.unlink()
-
-
-def _is_spoilt(file: Path) -> bool:
-    """Whether the bytes lack the hash by which the cache names them: sha256 of large files, git's blob id of others."""
-    name = Path(os.readlink(file)).name if file.is_symlink() else ""
-    if len(name) not in (40, 64):
-        return False
-    if len(name) == 64:
-        return file_sha256(file) != name
-    blob = hashlib.sha1(b"blob %d\0" % file.stat().st_size)
-    with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, lambda: blob).hexdigest() != name
-
-
-class _RefusedError(Exception):
-    """What a hub or the network refuses, in one line."""
-
-
-def _reason(error: Exception) -> str:
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
-    cause = error.__cause__ or error
-    if isinstance(cause, OfflineModeIsEnabled):
-        return "not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
-    return str(cause) if isinstance(cause, _RefusedError) else f"cannot be fetched ({one_line(cause, 300)})"
-
-
-def _library() -> tuple:
-    """huggingface_hub with our client, and without telemetry, messages and Xet: a second way to the same bytes, that
-    our tests cannot stand in for. And the hub to ask, with what it may know of the user."""
+def _snapshot(repo_id: str, revision: str | None, names: list[str], most: int) -> Path:
+    """A revision's folder in the user's cache (None: of the main branch) with the files `names`, of `most` bytes
+    together. A busy hub and faults of the network are tried again for some seconds, then what is there must do."""
+    # without telemetry, messages and Xet: a second way to the same bytes, that our tests cannot stand in for
     os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    import httpx2
     import huggingface_hub
     from huggingface_hub import constants
     from huggingface_hub.utils import logging
@@ -271,7 +192,48 @@ def _library() -> tuple:
     huggingface_hub.set_client_factory(_client)
     endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     trusted = endpoint == HUB or os.environ.get("HAR_TOKEN_TO_ENDPOINT") == "1"
-    return huggingface_hub, {"endpoint": endpoint, "token": None if trusted else False}  # None: the user's own
+    get = partial(
+        huggingface_hub.snapshot_download,
+        repo_id,
+        revision=revision,
+        allow_patterns=names,
+        endpoint=endpoint,
+        token=None if trusted else False,  # None: the user's own
+        tqdm_class=_bounded(most, any(name.endswith(".safetensors") for name in names)),
+    )
+    for pause in (*WAITS, None):
+        try:
+            return Path(get())
+        except (_RefusedError, httpx2.ReadError) as error:  # a connection was reset
+            refused, wait = error, getattr(error, "wait", 0)
+        if pause is None or wait is None or wait > PATIENCE:
+            break
+        time.sleep(max(pause, wait))
+    try:
+        return Path(get(local_files_only=True))  # what another client has put there
+    except huggingface_hub.errors.LocalEntryNotFoundError:
+        raise refused from None
+
+
+def _is_spoilt(file: Path) -> bool:
+    """Whether a file of the cache has other bytes than its name tells: a sha256, or git's id of its content."""
+    name = file.resolve().name
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", name):
+        return False
+    if len(name) == 64:
+        return file_sha256(file) != name
+    blob = hashlib.sha1(b"blob %d\0" % file.stat().st_size)
+    with open(file, "rb") as stream:
+        return hashlib.file_digest(stream, lambda: blob).hexdigest() != name
+
+
+class _RefusedError(Exception):
+    """What a hub or the network refuses, in one line. wait: the seconds after which another try may do, None where none
+    will."""
+
+    def __init__(self, reason: str, wait: int | None = None):
+        super().__init__(reason)
+        self.wait = wait
 
 
 def _client():
@@ -283,42 +245,36 @@ def _client():
 
 
 def _send(send: Callable, answers: Iterator[int], request, **options):
-    """The answer to `request`. Faults of the network and a busy hub are tried again for some seconds; whatever else is
-    refused ends at once in _RefusedError."""
+    """The answer to `request`, or _RefusedError."""
     import httpx2
 
     name = f"{Path(request.url.path).name}: " if "/resolve/" in request.url.path else ""
-    for wait in (*WAITS, None):
-        if next(answers) > MAX_ANSWERS:
-            raise _RefusedError(f"more than {MAX_ANSWERS:,} answers, the hub does not come to an end")
-        try:
-            response = send(request, **options)
-        except httpx2.TransportError as error:
-            if wait is None or isinstance(error, httpx2.TimeoutException | httpx2.UnsupportedProtocol):
-                raise _RefusedError(f"{name}{request.url.host} cannot be reached ({one_line(error, 100)})") from None
-            time.sleep(wait)
-            continue
-        for header, pattern in (("ETag", ETAG), ("X-Linked-ETag", ETAG), ("X-Repo-Commit", COMMIT)):
-            if request.method == "HEAD" and not pattern.fullmatch(response.headers.get(header, "")):
-                response.headers.pop(header, None)  # the library makes names of files of them
-        status = response.status_code
-        reason = REASONS.get(response.headers.get("X-Error-Code") if status >= 400 else "") or REASONS.get(status)
-        if reason is None and status not in (408, 429) and status < 500:
-            return response
-        asked = re.fullmatch(r"[0-9]{1,9}", response.headers.get("Retry-After", "")) or re.search(
-            r"\br=0;t=([0-9]{1,9})", response.headers.get("RateLimit", "")
-        )
-        seconds = int(asked[asked.lastindex or 0]) if asked else 0
-        response.close()
-        if reason is None and (wait is None or seconds > PATIENCE):
-            told = f"is busy (status {status})" if status != 429 else "has had too many requests (status 429)"
-            reason = f"the hub {told}, try again" + (f" in {seconds} seconds" if seconds else " later")
-        if reason:
-            raise _RefusedError(f"{name}{reason}")
-        time.sleep(max(wait, seconds))
+    if next(answers) > MAX_ANSWERS:
+        raise _RefusedError(f"more than {MAX_ANSWERS:,} answers, the hub does not come to an end")
+    try:
+        response = send(request, **options)
+    except httpx2.TransportError as error:
+        wait = None if isinstance(error, httpx2.TimeoutException | httpx2.UnsupportedProtocol) else 0
+        raise _RefusedError(f"{name}{request.url.host} cannot be reached ({one_line(error, 100)})", wait) from None
+    for header, pattern in (("ETag", ETAG), ("X-Linked-ETag", ETAG), ("X-Repo-Commit", COMMIT)):
+        if request.method == "HEAD" and not pattern.fullmatch(response.headers.get(header, "")):
+            response.headers.pop(header, None)  # the library makes names of files of them
+    status, headers = response.status_code, response.headers
+    if status < 400:
+        return response
+    response.close()
+    if reason := REASONS.get(headers.get("X-Error-Code")) or REASONS.get(status):
+        raise _RefusedError(f"{name}{reason}")
+    if status not in (408, 429) and status < 500:
+        return response
+    told = f"is busy (status {status})" if status != 429 else "has had too many requests (status 429)"
+    asked = re.search(r"(?:^|\br=0;t=)([0-9]{1,9})", headers.get("Retry-After") or headers.get("RateLimit", ""))
+    wait = int(asked[1]) if asked else 0
+    later = f"in {wait} seconds" if wait else "later"
+    raise _RefusedError(f"{name}the hub {told}, try again {later}", wait)
 
 
-def _bounded(most: int, shown: bool = True) -> type:
+def _bounded(most: int, shown: bool) -> type:
     """A progress bar, `shown` or not, that stops a transfer which does not come to its end after so many bytes."""
     from huggingface_hub.utils import tqdm
 

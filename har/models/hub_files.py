@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,24 +38,22 @@ LIMITS = {
 PICKLES = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".pkl")
 
 
-def weight_files(label: str, names: Collection[str], folder: Path) -> list[str]:
-    """The weights among the files `names` of a model: one file, or the index, read from `folder`, and its shards.
-
-    Raises HarError where there are no safetensors, or the index names other files."""
+def weight_files(label: str, names: Collection[str]) -> list[str]:
+    """The weights among the files `names` of a model: one file, or an index and shards. HarError where there are no
+    safetensors."""
     if WEIGHTS in names:
         return [WEIGHTS]
-    if INDEX not in names:
-        pickles = sorted(name for name in names if name.endswith(PICKLES))
-        hint = f" (only {', '.join(pickles)}, which may run code or is of another framework)" if pickles else ""
-        raise HarError(f"{label}: {WEIGHTS} is missing{hint}; choose a revision that has it")
-    shards = check_json(label, INDEX, folder / INDEX).get("weight_map")
-    if not isinstance(shards, dict) or not shards:
-        raise HarError(f"{label}: {INDEX} has no weight_map")
-    shards = sorted({str(shard)[:80] for shard in shards.values()})
-    for shard in shards:
-        if not SHARD.fullmatch(shard) or shard not in names:
-            raise HarError(f"{label}: {INDEX} names the shard {shard!r}, which is missing or no safetensors")
-    return [INDEX, *shards]
+    if INDEX in names:
+        return [INDEX, *sorted(filter(SHARD.fullmatch, names))]
+    raise HarError(
+        _missing(label, WEIGHTS, names, "may run code or is of another framework", "; choose a revision that has it")
+    )
+
+
+def _missing(label: str, wanted: str, names: Collection[str], why_not: str, advice: str = "") -> str:
+    pickles = sorted(name for name in names if name.endswith(PICKLES))
+    hint = f" (only {', '.join(pickles)}, which {why_not})" if pickles else ""
+    return f"{label}: {wanted} is missing{hint}{advice}"
 
 
 def check_json(label: str, name: str, path: Path) -> dict:
@@ -104,13 +102,27 @@ def check_model(folder: Path, label: str = "") -> int | None:
         )
     if not any(name in (WEIGHTS, INDEX) or name.endswith(PICKLES) for name in names):
         return None
+    if WEIGHTS in names:
+        return _numbers(label, folder, [WEIGHTS])
+    weight_files(label, names)
+    shards = check_json(label, INDEX, folder / INDEX).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise HarError(f"{label}: {INDEX} has no weight_map")
+    shards = sorted({str(shard)[:80] for shard in shards.values()})
+    for shard in shards:
+        if not SHARD.fullmatch(shard) or shard not in names:
+            raise HarError(f"{label}: {INDEX} names the shard {shard!r}, which is missing or no safetensors")
+    return _numbers(label, folder, shards)
+
+
+def _numbers(label: str, folder: Path, names: Iterable[str]) -> int:
+    """How many numbers these safetensors hold; HarError, naming the file, for one that is not whole."""
     held = 0
-    for name in weight_files(label, names, folder):
-        if name != INDEX:
-            try:
-                held += sum(math.prod(shape) for shape in check_safetensors(folder / name).values())
-            except HarError as error:
-                raise HarError(f"{label}: {name} {error}") from None
+    for name in names:
+        try:
+            held += sum(math.prod(shape) for shape in check_safetensors(folder / name).values())
+        except HarError as error:
+            raise HarError(f"{label}: {name} {error}") from None
     return held
 
 
@@ -139,41 +151,33 @@ def check_safetensors(path: Path) -> dict[str, list[int]]:
         raise HarError(f"is no whole safetensors file: {one_line(error, 120)}") from None
 
 
-def open_clip_weights(label: str, names: Collection[str], folder: Path, others: tuple[str, ...] = ()) -> list[str]:
+def open_clip_weights(label: str, names: Collection[str], others: tuple[str, ...] = ()) -> list[str]:
     """The weights among the files `names` of a model in open_clip's format, which come in one file. HarError where
     there are no safetensors. others: further names that they may have."""
     found = [name for name in (*OPEN_CLIP_WEIGHTS, *others) if name in names]
     if not found:
-        pickles = sorted(name for name in names if name.endswith(PICKLES))
-        hint = f" (only {', '.join(pickles)}, which may run code)" if pickles else ""
-        raise HarError(f"{label}: {OPEN_CLIP_WEIGHTS[0]} is missing{hint}")
+        raise HarError(_missing(label, OPEN_CLIP_WEIGHTS[0], names, "may run code"))
     return found[:1]
 
 
 def check_open_clip(folder: Path) -> int:
-    """How many numbers the weights in `folder`, a model in open_clip's format, hold; HarError, naming the file, for
-    weights that are no safetensors or not whole."""
-    (name,) = open_clip_weights(str(folder), [file.name for file in folder.iterdir()], folder)
-    try:
-        return sum(math.prod(shape) for shape in check_safetensors(folder / name).values())
-    except HarError as error:
-        raise HarError(f"{folder}: {name} {error}") from None
+    """As `check_model`, of a model in open_clip's format."""
+    return _numbers(str(folder), folder, open_clip_weights(str(folder), [file.name for file in folder.iterdir()]))
 
 
 @dataclass(frozen=True)
 class Format:
     """Which files a model consists of.
 
-    first: the file that describes it; required: whether there must be one. small: what is taken beside the weights.
+    first: the file that describes it, which must be there (empty: none must). small: what is taken beside the weights.
     weights: their names among those of a folder. check: HarError unless the weights there are whole.
     """
 
     name: str
     first: str
     small: tuple[str, ...]
-    weights: Callable[[str, Collection[str], Path], list[str]]
+    weights: Callable[[str, Collection[str]], list[str]]
     check: Callable[[Path, str], object]
-    required: bool = True
 
 
 TRANSFORMERS = Format("transformers'", "config.json", SMALL_FILES, weight_files, check_model)

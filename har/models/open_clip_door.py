@@ -9,7 +9,7 @@ import difflib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,7 @@ def _gather(config: Backbone, folder: Path, max_bytes: int, weights: bool) -> No
                 shutil.copyfile(config.pretrained, folder / WEIGHTS)
         else:
             file = Path(tag["hf_hub"].rpartition("/")[2]).stem
-            form = replace(OPEN_CLIP_FORMAT, required=False, weights=partial(_tagged, config, (f"{file}.safetensors",)))
+            form = replace(OPEN_CLIP_FORMAT, first="", weights=partial(_tagged, config, (f"{file}.safetensors",)))
             _fetch(*repository(config), folder, **options, form=form)
         write_json(folder / OPEN_CLIP, {"model_cfg": settings, "preprocess_cfg": tag or {}})
     for path in folder.glob("*.safetensors"):
@@ -167,12 +167,12 @@ def _named(config: Backbone) -> tuple[dict, dict | None]:
     return settings, known
 
 
-def _tagged(config: Backbone, others: tuple[str, ...], label: str, names: Iterable[str], folder: Path) -> list[str]:
+def _tagged(config: Backbone, others: tuple[str, ...], label: str, names: Collection[str]) -> list[str]:
     """As open_clip_weights; where there is none, HarError says what would do."""
     from open_clip import pretrained
 
     try:
-        return open_clip_weights(label, list(names), folder, others)
+        return open_clip_weights(label, names, others)
     except HarError as error:
         tag = config.pretrained.partition("@")[0]
         rest = [one for one in pretrained.list_pretrained_tags_by_model(config.model) if one != tag]
