@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from har.core.readers import is_whole
+from har.core.readers import is_whole, read_json
 from har.models.checks import check_finite, check_size, opening
 from har.models.hub_files import OPEN_CLIP, TOKENIZER_FILES, check_json, check_open_clip
 from har.models.preprocess import MAX_SIDE
@@ -58,8 +58,6 @@ def check_settings(folder: Path) -> None:
         raise ValueError(f"timm_model_name {vision['timm_model_name']!r:.60} is no name of timm's own")
     if unknown := set(text.get("tokenizer_kwargs") or {}) - TOKENIZER:
         raise ValueError(f"tokenizer_kwargs has {unknown.pop()!r:.60}, which is not used here")
-    if text.get("hf_tokenizer_name") and not any((folder / name).exists() for name in TOKENIZER_FILES):
-        raise ValueError(f"its tokenizer, {text['hf_tokenizer_name']!r:.60}, is not among its files")
     sizes = [("image_size", vision.get("image_size", 224)), ("context_length", text.get("context_length", 77))]
     for key, value in sizes:
         for side in value if isinstance(value, list) else [value]:
@@ -89,6 +87,10 @@ def open_model(folder: Path, weights: bool = True) -> nn.Module:
 
 
 def open_tokenizer(folder: Path):
+    """The tokenizer of a model whose settings are checked; ValueError where it would have to be fetched."""
     import open_clip
 
+    asked = read_json(folder / OPEN_CLIP, "a model")["model_cfg"]["text_cfg"].get("hf_tokenizer_name")
+    if asked and not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise ValueError(f"its tokenizer, {asked!r:.60}, is not among its files")
     return open_clip.get_tokenizer(f"{LOCAL}{folder}")

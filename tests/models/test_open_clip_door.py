@@ -1,30 +1,35 @@
-"""open_clip's models, tiny and in its own format: whatever the architecture, its own numbers come out of the door."""
+"""open_clip's models, tiny and in its own format: whatever the architecture, its own numbers come out of the door, and
+of a hub's files safetensors alone, at a commit."""
 
 import json
 import shutil
 from pathlib import Path
 
+import huggingface_hub
 import numpy as np
-import parameters
 import pytest
 import torch
 from conftest import CAPTIONS, CLASSES, picture
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from scipy.special import softmax
+from servers import model_hub, serving
 from test_backbone import config
+from test_hub import NOWHERE, home  # noqa: F401
 
 from har.core.errors import HarError
 from har.models import backbone, classifier, open_clip_door
 from har.models.encoder import Encoder
 from har.models.preprocess import from_folder
-from har.training import embeddings
-from har.training.embed import embed
 
 library = pytest.importorskip("open_clip")
 timm = pytest.importorskip("timm")
 
-TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
+# a tokenizer of words, as CLIP's own of 49,408 parts of words takes a second each time that it is read
+TEXT = {
+    "context_length": 16, "vocab_size": 40, "width": 16, "heads": 2, "layers": 2, "hf_tokenizer_name": "owner/words",
+}  # fmt: skip
+BYTE_PAIRS = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2}
 VISION = {"image_size": 32, "layers": 2, "width": 32, "head_width": 16, "patch_size": 8}
 CLIP = {"embed_dim": 16, "vision_cfg": VISION, "text_cfg": TEXT}
 SIGLIP_TEXT = {
@@ -42,17 +47,20 @@ COCA = CLIP | {
     "multimodal_cfg": TEXT | {"attn_pooler_heads": 2},
     "custom_text": True,
 }
+END = 14  # the tokenizer's largest number
 TWINS = {
     "clip": CLIP,
     "quickgelu": CLIP | {"quick_gelu": True},
+    "byte pairs": CLIP | {"text_cfg": BYTE_PAIRS},
     "custom text": CLIP | {"custom_text": True},
     "bias of the logits": CLIP | {"init_logit_bias": -10.0, "nonscalar_logit_scale": True},
     "norm after pooling": CLIP | {"vision_cfg": VISION | {"final_ln_after_pool": True}},
-    "eos": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": 49407}},
+    "eos": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": END}},
     "siglip": SIGLIP,
 }
+RESNET = CLIP | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None}}
 ALONE = {
-    "resnet": CLIP | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None}},
+    "resnet": RESNET,
     "timm": CLIP | {
         "vision_cfg": {"image_size": 32, "timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
         "custom_text": True,
@@ -64,6 +72,7 @@ ALONE = {
     "text without a mask": CLIP | {"text_cfg": TEXT | {"no_causal_mask": True}},
     "eos 2": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": 2}},
 }  # fmt: skip
+REPO, COMMIT = "laion/tiny", "1a25a446712ba5ee05982a381eed697ef9b435cf"
 
 
 @timm.models.register_model
@@ -74,33 +83,56 @@ def har_tiny_siglip(pretrained=False, **options):
     })  # fmt: skip
 
 
-def write(folder: Path, settings: dict, checkpoints=None, **preprocess) -> Path:
-    """A model of open_clip's in its own format, with random weights, none of them zero or one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings, "preprocess_cfg": preprocess}))
-    if checkpoints is not None:
-        for file in checkpoints["siglip2"].glob("*token*"):
-            (folder / file.name).write_bytes(file.read_bytes())
-    torch.manual_seed(7)
-    model = library.create_model(f"local-dir:{folder}", pretrained_text=False)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.nan_to_num_(0, 0, 0)  # CoCa leaves one of its tensors as memory was
-            parameter.add_(0.05 * torch.randn_like(parameter))
-        model.logit_scale.fill_(3.0)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / open_clip_door.WEIGHTS)
-    return folder
+@pytest.fixture(scope="module")
+def write(checkpoints):
+    """A way to write a model of open_clip's in its own format, with random weights, none of them zero or one."""
+
+    def written(folder: Path, settings: dict, **preprocess) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings, "preprocess_cfg": preprocess}))
+        if "hf_tokenizer_name" in settings["text_cfg"]:
+            for file in checkpoints["siglip2"].glob("*token*"):
+                shutil.copy(file, folder)
+        torch.manual_seed(7)
+        model = library.create_model(f"local-dir:{folder}", pretrained_text=False)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.nan_to_num_(0, 0, 0)  # CoCa leaves one of its tensors as memory was
+                parameter.add_(0.05 * torch.randn_like(parameter))
+            model.logit_scale.fill_(3.0)
+        weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+        save_file(weights, folder / open_clip_door.WEIGHTS)
+        return folder
+
+    return written
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("clip"), CLIP)
+def written(write, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("clip"), CLIP, mean=[0.1, 0.2, 0.3])
 
 
 @pytest.fixture
 def folder(written, tmp_path):
     """CLIP in open_clip's format, for a test to spoil."""
     return Path(shutil.copytree(written, tmp_path / "theirs"))
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Architectures by name that are tiny, and ViT-B-32 with tags at our repository; the first of these."""
+    from open_clip import pretrained
+
+    known = {"url": "", "hf_hub": f"{REPO}/", "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.5, 0.5), "resize_mode": "squash"}
+    monkeypatch.setitem(pretrained._PRETRAINED, "ViT-B-32", {"tiny": known, "other": known})
+    quick = CLIP | {"quick_gelu": True}
+    for name, settings in {
+        "ViT-B-32": CLIP,
+        "RN50-quickgelu": RESNET | {"quick_gelu": True},
+        "ViT-tiny": quick,
+    }.items():
+        monkeypatch.setitem(library.factory._MODEL_CONFIGS, name, settings)
+    return known
 
 
 def slow(names, quick):
@@ -116,26 +148,27 @@ def provided(model, out: Path, **changes) -> Path:
     return out
 
 
-def theirs(folder: Path, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.nn.Module]:
-    """open_clip's own features of the pixels and CAPTIONS."""
+def theirs(folder: Path, pixels: torch.Tensor, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor, torch.nn.Module]:
+    """open_clip's own features of the pixels and texts."""
     model, _, _ = library.create_model_and_transforms(f"local-dir:{folder}")
     model.eval()
     settings = model.visual.preprocess_cfg
     mean, std = (torch.tensor(settings[key]).view(3, 1, 1) for key in ("mean", "std"))
-    tokens = library.get_tokenizer(f"local-dir:{folder}")(CAPTIONS)
+    tokens = library.get_tokenizer(f"local-dir:{folder}")(texts)
     with torch.inference_mode():
         images = model.encode_image((pixels / 255 - mean) / std, normalize=False)
         return images, model.encode_text(tokens, normalize=False), model
 
 
-def agree(folder: Path, made: Path, size: int = 32) -> None:
+def agree(folder: Path, made: Path, size: int = 32, texts: list[str] = CAPTIONS) -> None:
     """The encoder in `made` gives open_clip's features to 1e-4 and its probabilities to 1e-3."""
     pixels = torch.randint(0, 256, (3, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    images, texts, model = theirs(folder, pixels)
+    *expected, model = theirs(folder, pixels, texts)
     encoder = Encoder(made)
-    torch.testing.assert_close(encoder.images(pixels), images, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(encoder.texts(CAPTIONS), texts, atol=1e-4, rtol=1e-4)
-    unit = [x / x.norm(dim=-1, keepdim=True) for x in (images, texts, encoder.images(pixels), encoder.texts(CAPTIONS))]
+    found = [encoder.images(pixels), encoder.texts(texts)]
+    for ours, their in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, their, atol=1e-4, rtol=1e-4)
+    unit = [x / x.norm(dim=-1, keepdim=True) for x in (*expected, *found)]
     scale = float(model.logit_scale.detach().exp())
     expected = softmax((scale * unit[0] @ unit[1].T).numpy(), axis=1)
     found = softmax((encoder.logit_scale * unit[2] @ unit[3].T).numpy(), axis=1)
@@ -143,8 +176,8 @@ def agree(folder: Path, made: Path, size: int = 32) -> None:
 
 
 @pytest.mark.parametrize("name", slow(TWINS, ("clip", "quickgelu", "siglip")))
-def test_what_transformers_has_becomes_its_checkpoint(checkpoints, tmp_path, name):
-    folder = write(tmp_path / "theirs", TWINS[name], checkpoints if name == "siglip" else None)
+def test_what_transformers_has_becomes_its_checkpoint(write, tmp_path, name):
+    folder = write(tmp_path / "theirs", TWINS[name])
     made = provided(folder, tmp_path / "clip")
     agree(folder, made)
     settings = json.loads((made / "config.json").read_text())
@@ -159,7 +192,7 @@ def test_what_transformers_has_becomes_its_checkpoint(checkpoints, tmp_path, nam
 
 
 @pytest.mark.parametrize("name", slow(ALONE, ("resnet", "timm", "coca")))
-def test_what_transformers_lacks_gives_open_clips_embeddings(tmp_path, name):
+def test_what_transformers_lacks_gives_open_clips_embeddings(write, tmp_path, name):
     folder = write(tmp_path / "theirs", ALONE[name])
     made = provided(folder, tmp_path / "clip")
     agree(folder, made, 64 if name == "resnet" else 32)
@@ -169,30 +202,8 @@ def test_what_transformers_lacks_gives_open_clips_embeddings(tmp_path, name):
             pick(made, CLASSES)
 
 
-def test_embeddings_of_images_and_prompts(store, tmp_path):
-    """As the stages read them, for rows from captions, probes and MLPs."""
-    made = provided(write(tmp_path / "theirs", ALONE["coca"]), tmp_path / "clip")
-    prompts = dict(zip(CLASSES, ([text] for text in CAPTIONS), strict=True))
-    embed(made, store, [7, 3], prompts, tmp_path / "out", parameters.profile().embed, jobs=2, device="cpu")
-    found = embeddings.read(tmp_path / "out")
-    encoder = Encoder(made)
-    unit = torch.nn.functional.normalize(encoder.images(torch.from_numpy(encoder.preprocess.load(store, [7, 3]))))
-    texts = torch.nn.functional.normalize(encoder.texts(CAPTIONS))
-    np.testing.assert_allclose(found.rows([7, 3], "similarity", CLASSES), (unit @ texts.T).numpy(), atol=1e-4)
-    assert found.logit_scale == pytest.approx(np.exp(3.0), rel=1e-5)
-
-
-def test_long_texts_end_as_open_clip_ends_them(folder, tmp_path):
-    texts = ["A dog,  a PERSON &amp; it's walking!", "run " * 40, ""]
-    model = library.create_model(f"local-dir:{folder}").eval()
-    with torch.inference_mode():
-        expected = model.encode_text(library.get_tokenizer(f"local-dir:{folder}")(texts[:2]))
-    found = Encoder(provided(folder, tmp_path / "clip")).texts([texts[0].replace("&amp;", "&"), texts[1]])
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
-
-
 @pytest.mark.parametrize(("mode", "way"), [("shortest", "bicubic"), ("squash", "bilinear")])
-def test_pixels_are_those_of_open_clips_own_transform(tmp_path, mode, way):
+def test_pixels_are_those_of_open_clips_own_transform(write, tmp_path, mode, way):
     """Where its sides come out whole; at others it rounds before it crops, half a pixel from the centre."""
     given = {"resize_mode": mode, "interpolation": way, "mean": [0.1, 0.2, 0.3], "std": [0.9, 0.8, 0.7]}
     folder = write(tmp_path / "theirs", CLIP, **given)
@@ -206,23 +217,21 @@ def test_pixels_are_those_of_open_clips_own_transform(tmp_path, mode, way):
         assert float((ours - transform(image)).abs().mean()) < 1e-3
 
 
-def test_a_model_by_name_and_a_file(tmp_path, monkeypatch):
-    folder = write(tmp_path / "theirs", CLIP | {"quick_gelu": True})
-    (tmp_path / "ViT-har-tiny.json").write_text(json.dumps(CLIP | {"quick_gelu": True}))
-    monkeypatch.setattr(library.factory, "_MODEL_CONFIG_PATHS", [tmp_path / "ViT-har-tiny.json"])
-    monkeypatch.setattr(library.factory, "_MODEL_CONFIGS", {})
-    library.add_model_config(tmp_path / "ViT-har-tiny.json")
+def test_a_model_by_name_and_a_file(write, names, tmp_path, monkeypatch):
+    folder = write(tmp_path / "theirs", CLIP | {"quick_gelu": True, "text_cfg": BYTE_PAIRS})
+    monkeypatch.setitem(library.factory._MODEL_CONFIGS["ViT-tiny"], "text_cfg", BYTE_PAIRS)
     file = str(folder / open_clip_door.WEIGHTS)
-    agree(folder, provided("ViT-har-tiny", tmp_path / "clip", pretrained=file))
+    made = provided("ViT-tiny", tmp_path / "clip", pretrained=file)
+    agree(folder, made, texts=["A dog,  a PERSON & it's walking!", "run " * 40])
     with pytest.raises(HarError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
-        provided("ViT-har-tiny", tmp_path / "clip", pretrained=file, sha256="0" * 64)
+        provided("ViT-tiny", tmp_path / "clip", pretrained=file, sha256="0" * 64)
     with pytest.raises(HarError, match=r"nowhere\.safetensors: no such file"):
-        provided("ViT-har-tiny", tmp_path / "clip", pretrained="nowhere.safetensors")
-    plain = config(source="random", architecture="open_clip", model="ViT-har-tiny")
+        provided("ViT-tiny", tmp_path / "clip", pretrained="nowhere.safetensors")
+    plain = config(source="random", architecture="open_clip", model="ViT-tiny")
     backbone.provide(plain, tmp_path / "clip", pretrained=tmp_path)
     assert not list((tmp_path / "clip").glob("*.safetensors"))
     assert json.loads((tmp_path / "clip/config.json").read_text())["text_config"]["hidden_act"] == "quick_gelu"
-    assert Encoder(tmp_path / "clip").texts(CAPTIONS).shape == (3, 16)
+    assert Encoder(tmp_path / "clip").images(torch.zeros(3, 3, 32, 32, dtype=torch.uint8)).shape == (3, 16)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +274,9 @@ def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
 def test_a_configuration_that_asks_for_more_is_refused(folder, tmp_path, part, change, told):
     settings = CLIP | {part: CLIP[part] | change}
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": settings}))
+    if "not among its files" in told:
+        for file in folder.glob("*token*"):
+            file.unlink()
     refused(folder, tmp_path, told)
 
 
@@ -297,11 +309,6 @@ def test_damaged_files_are_refused(folder, tmp_path):
     refused(folder, tmp_path, "open_clip_config.json is missing")
 
 
-def test_too_large_a_model_is_not_copied(folder, tmp_path):
-    with pytest.raises(HarError, match="more than the 1000 allowed"):
-        open_clip_door.provide(door(folder), tmp_path / "clip", max_bytes=1000)
-
-
 def test_a_library_that_differs_is_noticed(folder, tmp_path, monkeypatch):
     """The proof looks at numbers: a twin by name alone stays open_clip's."""
     real = open_clip_door.twin
@@ -317,9 +324,81 @@ def test_a_library_that_differs_is_noticed(folder, tmp_path, monkeypatch):
     agree(folder, made)
 
 
-def test_fine_tuning_is_refused_before_anything_is_fetched():
-    open_clip_door.check_fine_tuned(door("ViT-B-32", pretrained="laion2b_s34b_b79k"), ["clip"])
+def test_fine_tuning_is_refused_before_anything_is_fetched(names):
+    open_clip_door.check_fine_tuned(door("ViT-B-32", pretrained="tiny"), ["clip"])
     open_clip_door.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), [])
     open_clip_door.check_fine_tuned(door("hf-hub:owner/name"), ["clip"])
     with pytest.raises(HarError, match="RN50-quickgelu cannot be fine-tuned, as clip would: transformers has no such"):
         open_clip_door.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), ["clip"])
+
+
+# --- from a hub -----------------------------------------------------------------------------------------------------
+
+
+def hub(files):
+    site = model_hub(REPO, COMMIT, files)
+    about = json.dumps({"id": REPO, "modelId": REPO, "sha": COMMIT, "siblings": [], "private": False}).encode()
+    for name in (f"/api/models/{REPO}", f"/api/models/{REPO}/revision/main"):
+        site.files[name] = about
+        site.headers[name] = {"Content-Type": "application/json; charset=utf-8"}
+    return serving(site)
+
+
+def files(folder, **more):
+    return {path.name: path.read_bytes() for path in folder.iterdir()} | {"README.md": b"#"} | more
+
+
+@pytest.mark.parametrize("pinned", [pytest.param(True, marks=pytest.mark.slow), False])
+def test_a_repository(folder, tmp_path, monkeypatch, capsys, pinned):
+    name = f"hf-hub:{REPO}" + f"@{COMMIT}" * pinned
+    others = {"model.safetensors": b"transformers' own", "open_clip_pytorch_model.bin": b"pickle"}
+    with hub(files(folder, **others)) as site:
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
+        agree(folder, provided(name, tmp_path / "clip"))
+        asked = [one.path for one in site.requests]
+        assert not any(name in path for path in asked for name in ("README", "pickle", "/model.safetensors", ".bin"))
+        assert (f"{REPO} is at {COMMIT}; add @{COMMIT}" in capsys.readouterr().out) is not pinned
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    provided(name, tmp_path / "clip")  # from the cache
+    with pytest.raises(HarError, match="has sha256"):
+        provided(f"hf-hub:{REPO}@{COMMIT}", tmp_path / "clip", sha256="0" * 64)
+
+
+def test_a_tag(folder, names, tmp_path, monkeypatch):
+    """The architecture and the preprocessing are the library's, whatever the repository says."""
+    theirs = b'{"model_cfg": {"embed_dim": 1}}'
+    with hub(files(folder, **{"open_clip_config.json": theirs})) as site:
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
+        made = provided("ViT-B-32", tmp_path / "clip", pretrained=f"tiny@{COMMIT}")
+    described = json.loads((made / "preprocessor_config.json").read_text())
+    assert described["image_mean"] == [0.1, 0.2, 0.3]
+    assert described["size"] == {"height": 32, "width": 32}
+    whole = {"model_cfg": CLIP, "preprocess_cfg": {key: names[key] for key in ("mean", "std", "resize_mode")}}
+    (folder / "open_clip_config.json").write_text(json.dumps(whole))
+    agree(folder, made)
+    assert next((tmp_path / "cache").rglob("open_clip_config.json")).read_bytes() == theirs
+
+
+def test_a_pickle_is_refused_with_what_would_do(folder, names, tmp_path, monkeypatch):
+    given = files(folder, **{"open_clip_pytorch_model.bin": b"pickle"})
+    del given[open_clip_door.WEIGHTS]
+    told = r"open_clip_model\.safetensors is missing \(only open_clip_pytorch_model\.bin, which may run code\); take"
+    with hub(given) as site:
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
+        with pytest.raises(HarError, match=rf"ViT-B-32, tiny: .*{told} other tags of ViT-B-32: other"):
+            provided("ViT-B-32", tmp_path / "clip", pretrained=f"tiny@{COMMIT}")
+        with pytest.raises(HarError, match=r"which may run code"):
+            provided(f"hf-hub:{REPO}@{COMMIT}", tmp_path / "clip")
+        assert not [one for one in site.requests if ".bin" in one.path]
+    assert not (tmp_path / "clip").exists()
+
+
+def test_a_repository_of_another_format_and_a_hub_that_is_away(tmp_path, monkeypatch):
+    with hub({"config.json": b"{}", "model.safetensors": b""}) as site:
+        monkeypatch.setenv("HF_ENDPOINT", site.url)
+        with pytest.raises(HarError, match=r"open_clip_config\.json is missing; expected a model in open_clip's"):
+            provided(f"hf-hub:{REPO}@{COMMIT}", tmp_path / "clip")
+    monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
+    huggingface_hub.constants.HF_HUB_CACHE = str(tmp_path / "other")
+    with pytest.raises(HarError, match=r"127\.0\.0\.1 cannot be reached"):
+        provided(f"hf-hub:{REPO}", tmp_path / "clip")
