@@ -1,5 +1,5 @@
-"""Run one stage: `python -m stages train activity clip`, as dvc.yaml does; `python -m stages.train activity clip` does
-the same in a process that loads everything itself."""
+"""Run one stage: `python -m stages train activity clip`, as dvc.yaml does; with HAR_WARM=0 in a process that loads
+everything itself."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ def main() -> None:
     stages = {path.stem for path in Path(__file__).parent.glob("[a-z]*.py")}
     if len(sys.argv) < 2 or sys.argv[1] not in stages:
         sys.exit("usage: python -m stages STAGE [ARGUMENT...], as in dvc.yaml")
-    warm.run([f"stages.{sys.argv[1]}", *sys.argv[2:]])
+    warm.run(["stages.lib.run", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

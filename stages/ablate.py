@@ -9,8 +9,7 @@ from har.reporting.table import write_tables
 from har.studies.ablation.fit import ablate as fit_variants
 from har.studies.ablation.fit import changes
 from har.studies.ablation.report import ablation_table, forest, scores
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.recipes import variants
 from stages.lib.resumed import resumed
 
@@ -41,9 +40,5 @@ def ablate(context: Context, *, keep: Path) -> None:
     rows = scores(units, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level)
     table = ablation_table(rows, settings.reference, context.header, level, left_out)
     write_tables({table.name: table}, out)
-    forest(rows, settings.reference, out / "forest.svg", titled(context, "Ablations"), level)
+    forest(rows, settings.reference, out / "forest.svg", context.titled("Ablations"), level)
     print(table.markdown())
-
-
-if __name__ == "__main__":
-    stage(ablate)

@@ -20,7 +20,7 @@ from har.studies.audit.duplicates import (
 )
 from har.studies.audit.labels import label_tables, vcoco_reference, world_reference
 from har.training.embeddings import read
-from stages.lib.context import CACHE, Context, stage
+from stages.lib.context import CACHE, Context
 
 
 def audit(context: Context) -> None:
@@ -60,7 +60,3 @@ def vcoco(context: Context) -> Path:
 
     pin = context.profile.audit.vcoco
     return fetch(pin.url, CACHE / "downloads", sha256=pin.sha256, size=pin.bytes)
-
-
-if __name__ == "__main__":
-    stage(audit)

@@ -7,7 +7,7 @@ from har.data.split import read_split
 from har.data.store import Store
 from har.evaluation.predictions import write_predictions
 from har.training import experiment
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.resumed import resumed
 
 
@@ -36,7 +36,3 @@ def augment(context: Context, *, keep: Path) -> None:
         write_predictions(out / "predictions" / f"{policy}.parquet", predictions)
         write_csv(out / "curves" / f"{policy}.csv", curves)
         write_json(out / f"{policy}.json", description)
-
-
-if __name__ == "__main__":
-    stage(augment)

@@ -1,9 +1,7 @@
-"""Put one backbone where the models look for it, in the hub's format: `python -m stages.backbone clip`."""
-
-import sys
+"""Put one backbone where the models look for it, in the hub's format: `python -m stages backbone clip`."""
 
 from har.models import backbone as backbones
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def backbone(context: Context, name: str) -> None:
@@ -12,7 +10,3 @@ def backbone(context: Context, name: str) -> None:
         context.data / "backbones" / name,
         pretrained=f"data/pretrained/{name}",
     )
-
-
-if __name__ == "__main__":
-    stage(backbone, *sys.argv[1:])

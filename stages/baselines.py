@@ -7,7 +7,7 @@ from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.evaluation.predictions import log_loss, majority_predictions, write_predictions
 from har.training import probe, rows
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def baselines(context: Context) -> None:
@@ -41,7 +41,3 @@ def baselines(context: Context) -> None:
 def about(fitted: probe.Fitted | None) -> dict:
     """What stands in the metrics of a row: the strength that was chosen, where one was."""
     return {} if fitted is None or fitted.c is None else {"c": fitted.c}
-
-
-if __name__ == "__main__":
-    stage(baselines)

@@ -4,7 +4,7 @@ from har.core.files import write_text
 from har.evaluation.predictions import read_predictions
 from har.models.registry import Trained, metrics_of
 from har.reporting.model_card import card
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def cards(context: Context) -> None:
@@ -14,7 +14,3 @@ def cards(context: Context) -> None:
         folder = context.data / "models" / name
         one = Trained(context.params.profile, name, folder, metrics_of(context.reports, name))
         write_text(context.reports / "cards" / f"{name}.md", card(one, context.profile, predictions))
-
-
-if __name__ == "__main__":
-    stage(cards)

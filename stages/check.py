@@ -7,11 +7,9 @@ from har.config.overrides import described, leaves
 from har.config.profile import Params, load_params
 from har.config.resolved import resolved
 from har.core import ray as cluster
-from har.core.errors import exit_with_message
 from har.core.files import write_json
 from har.core.readers import read_csv
 from stages.lib.context import PARAMS
-from stages.lib.guard import guard
 
 
 def check() -> None:
@@ -83,9 +81,3 @@ def tidy(params: Params) -> None:
             if path.name not in (*names, ".gitignore"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
                 print(f"{path} is removed: run lists it no more")
-
-
-if __name__ == "__main__":
-    guard()
-    with exit_with_message("check"):
-        check()

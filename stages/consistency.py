@@ -6,7 +6,7 @@ from har.core.readers import read_csv, read_json
 from har.evaluation.predictions import HELD_OUT
 from har.reporting.table import write_tables
 from har.studies.consistency import METRICS, check, paper_table, recompute, rows_table
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.results import augmented, trained
 
 
@@ -41,7 +41,3 @@ def consistency(context: Context) -> None:
         tables.append(paper_table("What the paper prints, of its own images: the same in every profile"))
     write_tables({table.name: table for table in tables}, context.reports / "consistency")
     print(tables[0].markdown())
-
-
-if __name__ == "__main__":
-    stage(consistency)

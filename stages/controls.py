@@ -9,7 +9,7 @@ from har.reporting.table import write_tables
 from har.studies import controls as study
 from har.training import embeddings
 from har.training.embed import embed
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def controls(context: Context) -> None:
@@ -41,7 +41,3 @@ def controls(context: Context) -> None:
     write_tables({table.name: table for table in tables}, context.reports / "controls")
     for table in tables:
         print(table.markdown())
-
-
-if __name__ == "__main__":
-    stage(controls)

@@ -9,7 +9,7 @@ from har.evaluation.ensemble import combined
 from har.reporting.table import write_tables
 from har.studies.cross_validation.fit import MAJORITY, resample, write_resampled
 from har.studies.cross_validation.report import cross_validation_tables
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.recipes import recipes
 from stages.lib.resumed import resumed
 
@@ -37,7 +37,3 @@ def cross_validation(context: Context, *, keep: Path) -> None:
     tables = cross_validation_tables(units, random, context.header, profile.report.confidence)
     write_tables(tables, context.reports / "cross_validation")
     print(tables["cross_validation"].markdown())
-
-
-if __name__ == "__main__":
-    stage(cross_validation)

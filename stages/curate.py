@@ -6,7 +6,7 @@ from har.data.coco.curate import curate as choose
 from har.data.manifest import write_manifest
 from har.reporting.table import write_tables
 from har.reporting.tables.funnel import funnel_table
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def curate(context: Context) -> None:
@@ -45,7 +45,3 @@ def own_images(context: Context, classes: dict[str, dict]) -> Curation:
     found = choose(images, classes=classes, extended=rule.extended, seed=rule.seed)
     require_enough(found.manifest.query("part == 'drawn'"), "curate.classes")  # before photographs are copied
     return found
-
-
-if __name__ == "__main__":
-    stage(curate)

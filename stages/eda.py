@@ -7,8 +7,7 @@ from har.data.photographs import read
 from har.reporting.paper import TABLE1
 from har.reporting.table import write_tables
 from har.studies import eda as look
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 
 
 def eda(context: Context) -> None:
@@ -25,12 +24,8 @@ def eda(context: Context) -> None:
         classes,
         lambda image_id: np.asarray(read(files[image_id], turn=turn)),
         out / "figure1_examples.svg",
-        titled(context, "Examples, drawn at random"),
+        context.titled("Examples, drawn at random"),
         seed=seed,
     )
-    look.figure_sizes(manifest, classes, out / "figure2_sizes.svg", titled(context, "width, height, aspect"))
+    look.figure_sizes(manifest, classes, out / "figure2_sizes.svg", context.titled("width, height, aspect"))
     print(tables["table1"].markdown())
-
-
-if __name__ == "__main__":
-    stage(eda)

@@ -1,12 +1,11 @@
-"""Frozen embeddings of all images and, for an encoder with text, of the prompts: `... stages.embed clip`."""
+"""Frozen embeddings of all images and, for an encoder with text, of the prompts: `python -m stages embed clip`."""
 
-import sys
 from pathlib import Path
 
 from har.data.manifest import read_manifest
 from har.data.store import Store
 from har.training.embed import embed as extract
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.resumed import resumed
 
 
@@ -24,7 +23,3 @@ def embed(context: Context, name: str, *, keep: Path) -> None:
         device=context.profile.training.device,
         keep=keep,
     )
-
-
-if __name__ == "__main__":
-    stage(embed, *sys.argv[1:])

@@ -4,7 +4,7 @@ from har.config.rows import needs_boxes
 from har.core.files import write_json
 from har.evaluation.ensemble import combined
 from har.evaluation.predictions import log_loss, read_predictions, write_predictions
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.results import trained
 
 
@@ -29,7 +29,3 @@ def ensemble(context: Context) -> None:
             if not needs_boxes(row, rows):  # har predict can make it
                 write_json(out / f"{task}-{name}/config.json", {"classes": classes, "config": row.model_dump()})
             print(f"{task} {name}: {about}")
-
-
-if __name__ == "__main__":
-    stage(ensemble)

@@ -12,8 +12,7 @@ from har.studies.error_analysis.agreement import count_table, missed_table, over
 from har.studies.error_analysis.factors import rate_table, trend_table, trends
 from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends
 from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.results import trained
 
 
@@ -41,18 +40,14 @@ def errors(context: Context) -> None:
     work = []
     for task in outcomes["task"].unique():
         models = [run.model for run in runs if run.task == task]
-        title, path = titled(context, f"Failures, {task}"), out / f"figure5_{task}.svg"
+        title, path = context.titled(f"Failures, {task}"), out / f"figure5_{task}.svg"
         work.append(delayed(figure_failures)(outcomes, task, models, store.image, path, title, chosen.examples))
     task = outcomes["task"].iloc[0]
-    title = titled(context, f"What goes with errors, {task}")
+    title = context.titled(f"What goes with errors, {task}")
     work.append(delayed(figure_trends)(tests, task, out / f"factors_{task}.svg", title, 1 - level))
-    title = titled(context, f"Do models miss the same images? {task.capitalize()}")
+    title = context.titled(f"Do models miss the same images? {task.capitalize()}")
     work.append(delayed(figure_overlap)(pairs, task, out / f"overlap_{task}.svg", title))
     for _ in side_by_side(profile.training, len(work))(work):
         pass
     for table in tables[len(FACTORS) :]:
         print(table.markdown())
-
-
-if __name__ == "__main__":
-    stage(errors)

@@ -4,7 +4,7 @@ from har.core.files import write_json
 from har.core.readers import read_json
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.summary import scalars
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.results import DESCRIPTION, augmented, trained
 
 # what `dvc metrics show` and `dvc exp show` have a column for
@@ -33,7 +33,3 @@ def evaluate(context: Context) -> None:
             about = read_json(data / "augment" / f"{policy}.json", "what was trained")
             write_json(out / "augment" / f"{policy}.json", scalars(predictions, report) | about)
     write_json(context.published / "metrics.json", shown)
-
-
-if __name__ == "__main__":
-    stage(evaluate)

@@ -18,8 +18,7 @@ from har.studies.explain import explain as run
 from har.studies.explain.figures import choose_examples, figure_curves, figure_maps
 from har.studies.explain.report import build_tables
 from har.training import embeddings
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.resumed import resumed
 
 
@@ -63,10 +62,10 @@ def explain(context: Context, *, keep: Path) -> None:
     }
     tables = build_tables(found, context.header, **options)
     write_tables(tables, out)
-    figure_curves(found, out / "curves.svg", titled(context, "Deletion and insertion of patches"))
+    figure_curves(found, out / "curves.svg", context.titled("Deletion and insertion of patches"))
     if examples := choose_examples(found, config.examples, config.seed):
         store = Store(data / "store")
-        title = titled(context, "What speaks for each class")
+        title = context.titled("What speaks for each class")
         figure_maps(found, examples, store.image, out / "figure4.svg", title)
     print(tables["differences"].markdown())
 
@@ -78,7 +77,3 @@ def prompts(data: Path, key: str, classes: Sequence[str]) -> np.ndarray | None:
     if model.pool != "embedding" or not (folder / "texts.npy").exists():
         return None
     return embeddings.texts(folder, classes)
-
-
-if __name__ == "__main__":
-    stage(explain)

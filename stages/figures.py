@@ -14,8 +14,7 @@ from har.evaluation.predictions import HELD_OUT, classes_of, in_split
 from har.evaluation.summary import summarise
 from har.reporting.figures import accuracy_overview, augmentation_study, confusion_matrices, learning_curves
 from har.reporting.names import model_name, split_name
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.results import CURVES, augmented, trained
 
 
@@ -34,23 +33,23 @@ def drawings(context: Context, every: dict) -> Iterator:
         mine = {model: frame for (t, model), frame in every.items() if t == task}
         shown = {model_name(m): f for m, f in mine.items() if m != "majority"}
         if any(in_split(f, HELD_OUT).any() for f in shown.values()):
-            title = titled(context, f"Confusion, {task}, {split_name(HELD_OUT)} images")
+            title = context.titled(f"Confusion, {task}, {split_name(HELD_OUT)} images")
             yield delayed(confusion_matrices)(shown, HELD_OUT, out / f"confusion_{task}_{HELD_OUT}.svg", title)
         summaries = {m: summarise(f, ("test", HELD_OUT), **options) for m, f in mine.items()}
         yield delayed(accuracy_overview)(
             summaries,
             out / f"accuracy_{task}.svg",
-            titled(context, f"Balanced accuracy, {task}"),
+            context.titled(f"Balanced accuracy, {task}"),
             len(profile.tasks[task]),
             report.confidence,
         )
     if ("posture", "vit") in every:
         one = {"ViT": every["posture", "vit"]}
-        title = titled(context, "Sitting or standing, test images")
+        title = context.titled("Sitting or standing, test images")
         yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.svg", title)
     for run, what in context.params.run.train.items():
         curves = read_csv(context.data / "models" / run / CURVES, "the curves of a training", text=False)
-        yield delayed(learning_curves)(curves, out / f"curves_{run}.svg", titled(context, run))
+        yield delayed(learning_curves)(curves, out / f"curves_{run}.svg", context.titled(run))
         # for `dvc plots show` and `dvc plots diff`
         losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()
         write_csv(context.data / "plots/losses" / f"{run}.csv", losses)
@@ -58,7 +57,7 @@ def drawings(context: Context, every: dict) -> Iterator:
         write_csv(context.data / "plots/confusion" / f"{run}.csv", guesses)
     if context.params.run.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
-        title = titled(context, "Augmentation of CNN_base")
+        title = context.titled("Augmentation of CNN_base")
         yield delayed(augmentation_study)(policies, out / "augmentation.svg", title, report.confidence, context.papers)
 
 
@@ -67,7 +66,3 @@ def predicted(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame[in_split(frame, HELD_OUT)]
     chances = frame[[f"p_{name}" for name in classes_of(frame)]].to_numpy()
     return pd.DataFrame({"label": frame.label, "predicted": np.array(classes_of(frame))[chances.argmax(1)]})
-
-
-if __name__ == "__main__":
-    stage(figures)

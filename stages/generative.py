@@ -1,10 +1,9 @@
-"""Ask a generative model what people do, as it comes and with LoRA: `python -m stages.generative llava`.
+"""Ask a generative model what people do, as it comes and with LoRA: `python -m stages generative llava`.
 
 With a seed as further argument it trains this seed's low-rank updates and no more: so `accelerate launch` starts it.
 """
 
 import shutil
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +16,7 @@ from har.data.photographs import read
 from har.data.split import read_split
 from har.evaluation.predictions import predictions_frame, write_predictions
 from har.models.hub import fetch_folder, fetch_hub
-from stages.lib.context import CACHE, Context, stage
+from stages.lib.context import CACHE, Context
 
 
 def given(context: Context, name: str) -> tuple[dict[str, str], pd.DataFrame, Callable[[int], Image.Image]]:
@@ -33,7 +32,10 @@ def given(context: Context, name: str) -> tuple[dict[str, str], pd.DataFrame, Ca
     return labels, split[split.label.isin(classes)].reset_index(drop=True), opened
 
 
-def generative(context: Context, name: str) -> None:
+def generative(context: Context, name: str, seed: str = "") -> None:
+    if seed:
+        lora(context, name, seed)
+        return
     from har.models.llava import model, score  # torch and transformers take seconds to load
     from har.training import llava as tune
     from har.training.loop import pick_device
@@ -64,7 +66,7 @@ def generative(context: Context, name: str) -> None:
     out.mkdir(parents=True)
     for seed in map(str, config.lora.seeds):
         if config.lora.launch:
-            tune.launch(config.lora.launch, "stages.generative", name, seed)
+            tune.launch(config.lora.launch, "stages.lib.run", "generative", name, seed)
         else:
             lora(context, name, seed)
         tuned = tune.updated(load(), out / f"seed-{seed}")
@@ -90,7 +92,3 @@ def lora(context: Context, name: str, seed: str) -> None:
     tuned, history = tune.tune(talker, ids, targets, opened, labels, config, int(seed), accelerator)
     tune.save(tuned, history, context.data / "generative" / name / f"seed-{seed}", config, accelerator)
     accelerator.print(f"{name} seed {seed}, processes {accelerator.num_processes}: loss", *np.round(history, 3))
-
-
-if __name__ == "__main__":
-    stage(lora if len(sys.argv) > 2 else generative, *sys.argv[1:])

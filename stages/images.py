@@ -10,7 +10,7 @@ from har.data.coco.annotations import read_records
 from har.data.crops import BOXES, largest_persons, write_boxes
 from har.data.manifest import read_manifest
 from har.data.sources import SOURCES
-from stages.lib.context import CACHE, Context, stage
+from stages.lib.context import CACHE, Context
 from stages.lib.resumed import resumed
 
 
@@ -31,7 +31,3 @@ def images(context: Context, *, keep: Path) -> None:
     annotations = context.data / "annotations"
     records = read_records(annotations / "captions.json", annotations / "instances.json")
     write_boxes(context.data / "store" / BOXES, largest_persons(records, manifest.image_id))
-
-
-if __name__ == "__main__":
-    stage(images)

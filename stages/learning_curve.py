@@ -5,7 +5,7 @@ from pathlib import Path
 from har.data.split import read_split
 from har.studies.learning_curve.fit import learn
 from har.studies.learning_curve.report import write_curve
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.recipes import recipes
 from stages.lib.resumed import resumed
 
@@ -19,7 +19,3 @@ def learning_curve(context: Context, *, keep: Path) -> None:
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     frame = learn(models, split, classes, profile.learning_curve, **options)
     write_curve(context.data / "learning_curve.parquet", frame)
-
-
-if __name__ == "__main__":
-    stage(learning_curve)

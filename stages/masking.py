@@ -19,8 +19,7 @@ from har.studies.masking.predict import DIGITS, choose_images, read_explanation,
 from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.resumed import resumed
 
 
@@ -46,7 +45,7 @@ def masking(context: Context, *, keep: Path) -> None:
     units = {model: of_clips(frame, profile.report.clips) for model, frame in predictions.items()}
     work = [
         delayed(tables)(context, units, drawing),
-        delayed(draw)(units, drawing, out, titled(context, ""), level=level),
+        delayed(draw)(units, drawing, out, context.titled(""), level=level),
         *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
     list(side_by_side(profile.training, len(work))(work))
@@ -92,7 +91,3 @@ def frozen(context: Context, split: pd.DataFrame, drawing: Drawing) -> list[Froz
                 readers[run.model] = Head(data / "models" / name, texts if model.features == "similarity" else None)
         found.append(Frozen(encoder, data / "backbones" / encoder, readers))
     return found
-
-
-if __name__ == "__main__":
-    stage(masking)

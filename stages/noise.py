@@ -22,8 +22,7 @@ from har.studies.noise.labels import table as label_table
 from har.studies.noise.report import build_tables, draw
 from har.studies.noise.select import study
 from har.training import embeddings
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.resumed import resumed
 
 
@@ -67,7 +66,7 @@ def noise(context: Context, *, keep: Path) -> None:
         write_csv(out / "labels.csv", labels)
         tables["labels"] = label_table(labels, folder.name, config.labels.draws, context.header, report.confidence)
     write_tables(tables, reports)
-    title = titled(context, "Class-specific noise")
+    title = context.titled("Class-specific noise")
     draw(found, classes, masks.shares, reports / "noise.svg", title, report.confidence)
     print(tables["noise"].markdown())
 
@@ -81,7 +80,3 @@ def label_noise(context: Context, folder: Path, images: pd.DataFrame) -> pd.Data
     said = mentions(read_evidence(context.data / "evidence.csv"), train.image_id, classes)
     truth = pd.Series(index.get_indexer(held.label), held.image_id)
     return label_study(x, index.get_indexer(train.label), said, others, truth, profile.noise.labels, profile.probe)
-
-
-if __name__ == "__main__":
-    stage(noise)

@@ -10,7 +10,7 @@ from har.reporting.page.build import Source, build
 from har.reporting.page.gallery import read_traits
 from har.studies.error_analysis.factors import image_bins
 from har.studies.error_analysis.outcomes import factor_frame
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.results import trained
 
 
@@ -37,7 +37,3 @@ def page(context: Context) -> None:
         deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if images.listing is None else "",
     )
     print(f"{build(source, context.reports, profile.page, context.published)} is written: open it in a browser")
-
-
-if __name__ == "__main__":
-    stage(page)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from har.core.files import write_text
 from har.reporting.contents import markdown
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def publish(context: Context) -> None:
@@ -23,7 +23,3 @@ def copy(source: Path, to: Path) -> None:
     else:
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, to)
-
-
-if __name__ == "__main__":
-    stage(publish)

@@ -17,8 +17,7 @@ from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
 from har.studies.frames import report as frames
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
-from stages.lib.context import Context, stage
-from stages.lib.header import titled
+from stages.lib.context import Context
 from stages.lib.results import read, trained
 
 
@@ -28,7 +27,7 @@ def significance(context: Context) -> None:
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     manifest = read_manifest(context.data / "manifest.csv")
     labels = manifest.label.tolist()
-    title = titled(context, "Reliability: are models right as often as they are sure?")
+    title = context.titled("Reliability: are models right as often as they are sure?")
     work = [
         delayed(tables)(
             context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels, options
@@ -38,7 +37,7 @@ def significance(context: Context) -> None:
     ]
     if "clip" in manifest:
         told, seconds = trained(context, frames=True), manifest.set_index("image_id").second
-        title = titled(context, "Accuracy against frames of a clip")
+        title = context.titled("Accuracy against frames of a clip")
         work.append(delayed(frames)(told, seconds, profile.report.clips, out, context.header, title, **options))
     for _ in side_by_side(profile.training, len(work))(work):
         pass
@@ -78,12 +77,8 @@ def learning_curve(context: Context, predictions: Mapping, options: dict) -> Non
     curve = of_clips(read_curve(context.data / "learning_curve.parquet"), context.profile.report.clips)
     train = int((read_split(context.data / "split.csv").split == "train").sum())
     points = scores(with_all_of_train(curve, predictions, train), **options)
-    title = titled(context, "Accuracy against training images")
+    title = context.titled("Accuracy against training images")
     classes = len(context.profile.tasks["activity"])
     draw_curve(points, context.reports / "significance/learning_curve.svg", title, classes, options["level"])
     table = curve_table(points, context.header, options["level"])
     write_tables({table.name: table}, context.reports / "significance")
-
-
-if __name__ == "__main__":
-    stage(significance)

@@ -5,7 +5,7 @@ from pathlib import Path
 from har.reporting.table import write_tables
 from har.studies.simulation.report import coverage_table, families_table, rejection_table, simulation_figure
 from har.studies.simulation.simulate import coverage, families, rejection
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 REPORTS = Path("reports/simulation")
 
@@ -22,7 +22,3 @@ def simulate(context: Context) -> None:
     simulation_figure(covered, rejected, REPORTS / "simulation.svg")
     for table in tables:
         print(table.markdown())
-
-
-if __name__ == "__main__":
-    stage(simulate)

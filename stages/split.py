@@ -3,7 +3,7 @@
 from har.data.manifest import read_manifest
 from har.data.split import require_classes, write_split
 from har.data.split import split as assign
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def split(context: Context) -> None:
@@ -28,7 +28,3 @@ def split(context: Context) -> None:
         print(f"{parts.group.nunique() - 1} groups of images; {alone} images belong to none and stand alone")
     if "extended" in counts.index and (missing := set(classes) - set(parts.label[parts.split == "extended"])):
         print(f"extended has no image of class {min(missing)}: a mean over classes counts it as 0 there")
-
-
-if __name__ == "__main__":
-    stage(split)

@@ -7,7 +7,7 @@ from har.core.readers import read_csv
 from har.models.registry import metrics_of
 from har.reporting.table import write_tables
 from har.reporting.tables.paper_tables import build_tables
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.results import augmented, trained
 
 
@@ -42,7 +42,3 @@ def out_of_fold(table: pd.DataFrame) -> dict[str, dict]:
     names = {"images": "fold_images", "balanced_accuracy": "fold_balanced"}
     names |= {f"balanced_{end}": f"fold_{end}" for end in ("low", "high")}
     return table.set_index("model")[list(names)].rename(columns=names).to_dict("index")
-
-
-if __name__ == "__main__":
-    stage(tables)

@@ -1,13 +1,12 @@
-"""Train one model for one task with all seeds: `python -m stages.train activity clip`."""
+"""Train one model for one task with all seeds: `python -m stages train activity clip`."""
 
-import sys
 from pathlib import Path
 
 from har.core.files import write_csv, write_json
 from har.data.split import read_split
 from har.evaluation.predictions import write_predictions
 from har.training import experiment
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.inputs import inputs
 from stages.lib.results import CURVES, DESCRIPTION
 from stages.lib.resumed import resumed
@@ -42,7 +41,3 @@ def train(context: Context, task: str, model: str, *, keep: Path) -> None:
     write_predictions(context.data / "predictions" / f"{name}.parquet", predictions)
     write_csv(out / CURVES, curves)
     write_json(out / DESCRIPTION, description)
-
-
-if __name__ == "__main__":
-    stage(train, *sys.argv[1:])

@@ -1,6 +1,5 @@
 """The candidates of params.yaml for one model, out of fold on train and validation: `python -m stages tune clip`."""
 
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ from har.data.split import read_split
 from har.reporting.table import write_tables
 from har.studies.tune import out_of_fold, scores, tune_table
 from har.training.rows import DEV
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 from stages.lib.recipes import variants
 from stages.lib.resumed import resumed
 
@@ -26,7 +25,3 @@ def tune(context: Context, name: str, *, keep: Path) -> None:
     table = tune_table(name, rows, profile.tune, context.header)
     write_tables({name: table}, context.published / "tune", html=False)
     print(table.markdown())
-
-
-if __name__ == "__main__":
-    stage(tune, *sys.argv[1:])

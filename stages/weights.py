@@ -1,7 +1,7 @@
 """Hashes of the weights that each study reads: a study that depends on them does not wait for other models."""
 
 from har.core.files import file_sha256, write_json
-from stages.lib.context import Context, stage
+from stages.lib.context import Context
 
 
 def weights(context: Context) -> None:
@@ -14,7 +14,3 @@ def hashes(context: Context, name: str) -> dict[str, str]:
     """The files of a trained model that decide its predictions."""
     files = sorted((context.data / "models" / name).glob("*"))
     return {file.name: file_sha256(file) for file in files if file.suffix in (".json", ".safetensors")}
-
-
-if __name__ == "__main__":
-    stage(weights)

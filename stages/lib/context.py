@@ -1,9 +1,8 @@
 """What every stage starts from: its parameters and where its files lie."""
 
 import re
-import sys
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,8 @@ from pydantic import TypeAdapter
 
 from har.config.load import Block
 from har.config.profile import Params, Profile
-from har.core.errors import HarError, exit_with_message
+from har.core.errors import HarError
 from har.core.readers import one_line, read_json
-from stages.lib.guard import guard
 
 # The active profile filled in, as stage check writes it.
 PARAMS = Path("data/params.json")
@@ -49,13 +47,9 @@ class Context:
     digest: str
     protocol: str
 
-
-def stage(run: Callable[..., None], *arguments: str) -> None:
-    """Call `run(context, *arguments)`; a user's mistake ends the stage with one line, not a traceback."""
-    guard()
-    script = Path(sys.argv[0]).stem
-    with exit_with_message(script):
-        run(read_context(script, arguments), *arguments)
+    def titled(self, title: str) -> str:
+        """The title of a figure, which travels without the page: what was used stands below it."""
+        return f"{title}\n{self.header}"
 
 
 def read_context(script: str, arguments: Sequence[str]) -> Context:

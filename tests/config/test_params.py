@@ -150,7 +150,7 @@ def test_a_missing_or_huge_file_is_told(tmp_path):
 def test_the_check_stage_ends_with_one_line(tmp_path):
     parameters.write(tmp_path, {"profiles.sample.reprot": {}})
     done = subprocess.run(
-        [sys.executable, "-m", "stages.check"],
+        [sys.executable, "-m", "stages.lib.run", "check"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(Path.cwd())},
         capture_output=True,

@@ -127,7 +127,7 @@ def context_of(root: Path) -> SimpleNamespace:
     return SimpleNamespace(
         profile=profile, params=SimpleNamespace(profile="sample", run=run), data=data, reports=data / "reports",
         published=root / "reports", sources={}, already=[], protocol="", papers=False, header="profile test",
-        digest="",
+        digest="", titled=str,
     )  # fmt: skip
 
 

@@ -171,7 +171,7 @@ for stage in order:
 def reproduce(project: Path) -> tuple[list[str], str]:
     """The stages that were run, and what they wrote to standard error."""
     warned: list[str] = []
-    shell(project, sys.executable, "-m", "stages.check")
+    shell(project, sys.executable, "-m", "stages.lib.run", "check")
     told = shell(project, sys.executable, "-c", RUN, warned=warned)
     return [line.split(" ", 1)[1] for line in told.splitlines() if line.startswith("stage ")], warned[0]
 

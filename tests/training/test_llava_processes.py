@@ -63,7 +63,7 @@ def project(folder: Path, launched: str) -> Path:
 def stage(folder: Path) -> subprocess.CompletedProcess:
     write_json(folder / "data/params.json", resolved(load_params(folder / "params.yaml")))
     shutil.copy(ROOT / "dvc.yaml", folder)
-    command = [sys.executable, "-m", "stages.generative", "llava15"]
+    command = [sys.executable, "-m", "stages.lib.run", "generative", "llava15"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
 

@@ -74,7 +74,7 @@ def project(folder: Path, extended: int) -> None:
     for name in ("annotations", "backbones"):
         (folder / DATA / name).mkdir(parents=True)
     (folder / DATA / "backbones" / ENCODER).symlink_to(PROJECT / "data/pretrained" / ENCODER)
-    subprocess.run([sys.executable, "-m", "stages.check"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "stages.lib.run", "check"], cwd=folder, check=True)
 
 
 def given(images: str) -> None:
@@ -164,8 +164,8 @@ def page() -> None:
     from har.reporting.page import build
 
     build.write_photographs = linked(build.write_photographs)
-    sys.argv = ["stages.page"]
-    runpy.run_module("stages.page", run_name="__main__", alter_sys=True)
+    sys.argv = ["stages", "page"]
+    runpy.run_module("stages.lib.run", run_name="__main__")
 
 
 def linked(write):
