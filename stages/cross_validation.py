@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from har.core.files import write_parquet
 from har.data.groups import with_groups
 from har.data.split import read_split
 from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import combined
 from har.reporting.table import write_tables
-from har.studies.cross_validation.fit import MAJORITY, resample, write_resampled
+from har.studies.cross_validation.fit import MAJORITY, resample
 from har.studies.cross_validation.report import cross_validation_tables
 from stages.lib.context import Context
 from stages.lib.recipes import recipes
@@ -29,7 +30,7 @@ def cross_validation(context: Context, *, keep: Path) -> None:
         frames[name] = combined([frames[member] for member in members], ["repeat", "fold", "image_id"])
     frames = {name: frame for name, frame in frames.items() if name in (MAJORITY, *wanted)}
     for name, frame in frames.items():
-        write_resampled(context.data / "cross_validation" / f"{name}.parquet", frame)
+        write_parquet(context.data / "cross_validation" / f"{name}.parquet", frame)
     random = [
         name for name in frames if any(models[one].random for one in ensembles.get(name, [name]) if one in models)
     ]

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from har.core.files import write_parquet
 from har.data.split import read_split
 from har.studies.learning_curve.fit import learn
-from har.studies.learning_curve.report import write_curve
 from stages.lib.context import Context
 from stages.lib.recipes import recipes
 from stages.lib.resumed import resumed
@@ -18,4 +18,4 @@ def learning_curve(context: Context, *, keep: Path) -> None:
     models = recipes(context, profile.learning_curve.models, split, classes)
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     frame = learn(models, split, classes, profile.learning_curve, **options)
-    write_curve(context.data / "learning_curve.parquet", frame)
+    write_parquet(context.data / "learning_curve.parquet", frame)

@@ -72,7 +72,8 @@ def score_interval(
     shrinkage = stats.t.ppf((1 + level) / 2, n - 1) ** 2 * inverse
     centre = (share + shrinkage / 2) / (1 + shrinkage)
     half = np.sqrt(shrinkage * variance + shrinkage**2 / 4) / (1 + shrinkage)
-    return low + width * np.clip(centre - half, 0, 1), low + width * np.clip(centre + half, 0, 1)
+    ends = (low + width * np.clip(centre + side, 0, 1) for side in (-half, half))
+    return np.minimum(next(ends), estimate), np.maximum(next(ends), estimate)  # on the estimate: but for rounding
 
 
 def _inverse_size(variance: np.ndarray, error: np.ndarray, n: float) -> np.ndarray:
@@ -103,7 +104,7 @@ def bootstrap_interval(
     """`score_interval` with the standard error of bootstrap `values` [B] of `n` images. It keeps its level where
     percentiles do not, on few images and near a bound (stage simulate)."""
     low, high = score_interval(estimate, bootstrap_error(values, n), n, bounds, level)
-    return min(float(low), estimate), max(float(high), estimate)  # an end on the estimate may be off by rounding
+    return float(low), float(high)
 
 
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.evaluation.bootstrap import RESAMPLES, resampled
 from har.evaluation.ensemble import ensemble
-from har.evaluation.predictions import SPLITS, classes_of, in_split
+from har.evaluation.predictions import classes_of, in_split
 
 METRICS = ("accuracy", "precision", "recall", "f1", "balanced_accuracy")  # of the predicted class: metrics files
 LOSSES = ("nll", "brier")  # of the probabilities
@@ -42,23 +42,17 @@ def metrics_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     of the classes that occur (scikit-learn's `balanced_accuracy_score`). No image at all gives 0.
     """
     confusion = np.asarray(confusion, dtype=float)
-    true = confusion.sum(-1)  # [..., C]
-    classwise = class_metrics(confusion)
+    true, classwise = confusion.sum(-1), class_metrics(confusion)  # each [..., C]
     return {
         "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1), true.sum(-1)),
         **{name: values.mean(-1) for name, values in classwise.items()},
-        "balanced_accuracy": weighted_accuracy(confusion, np.ones(confusion.shape[-1])),
+        "balanced_accuracy": mean_recall(classwise["recall"], true, np.ones(confusion.shape[-1])),
     }
 
 
-def weighted_accuracy(confusion: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Accuracy on a population with class `shares` [C], from confusion matrices [..., C, C]: recalls averaged
-    with these weights (post-stratification), over the classes that occur. Equal shares give balanced accuracy."""
-    return mean_recall(class_metrics(confusion)["recall"], np.asarray(confusion).sum(-1), shares)
-
-
 def mean_recall(recalls: np.ndarray, images: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """`recalls` [..., C] averaged with the weights `shares` [C] over the classes that have `images` [..., C]."""
+    """`recalls` [..., C] averaged with the weights `shares` [C] over the classes that have `images` [..., C]: accuracy
+    on a population with these class shares (post-stratification). Equal shares give balanced accuracy."""
     weights = np.where(images > 0, shares, 0.0)
     return _ratio((recalls * weights).sum(-1), weights.sum(-1))
 
@@ -185,31 +179,6 @@ def cells(predictions: pd.DataFrame, split: str) -> Cells:
     truth, groups = pd.Index(classes).get_indexer(first["label"]), group_codes(first)
     probabilities = probabilities.reshape(len(ids), len(seeds), -1)
     return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes, groups)
-
-
-def per_seed(predictions: pd.DataFrame) -> pd.DataFrame:
-    """METRICS of each run on each split: columns split, seed, n and the metrics."""
-    rows = []
-    for split in SPLITS:
-        if (predictions["split"] == split).any():
-            one = cells(predictions, split)
-            values = metrics_from_confusion(one.confusions())
-            rows += [
-                {
-                    "split": split,
-                    "seed": int(seed),
-                    "n": len(one.truth),
-                    **{m: float(values[m][0, s]) for m in METRICS},
-                }
-                for s, seed in enumerate(one.seeds)
-            ]
-    return pd.DataFrame(rows, columns=["split", "seed", "n", *METRICS])
-
-
-def seed_scores(predictions: pd.DataFrame, split: str = "test", metric: str = "accuracy") -> pd.Series:
-    """One metric of each run on `split` (or HELD_OUT), indexed by seed."""
-    one = cells(predictions, split)
-    return pd.Series(metrics_from_confusion(one.confusions())[metric][0], index=one.seeds)
 
 
 def confusion(predictions: pd.DataFrame, split: str) -> pd.DataFrame:

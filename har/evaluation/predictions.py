@@ -55,14 +55,8 @@ def predictions_frame(
             f"probabilities have shape {probabilities.shape}, expected ({len(image_ids)}, {len(classes)}): "
             "a row for each image, a column for each class"
         )
-    frame = pd.DataFrame(
-        {
-            "seed": seed,
-            "image_id": np.asarray(image_ids),
-            "split": np.asarray(splits),
-            "label": np.asarray(labels),
-        }
-    )
+    ids, parts, truth = map(np.asarray, (image_ids, splits, labels))
+    frame = pd.DataFrame({"seed": seed, "image_id": ids, "split": parts, "label": truth})
     frame[[f"p_{name}" for name in classes]] = probabilities
     return validate_predictions(frame)
 
@@ -106,40 +100,22 @@ def validate_predictions(
         stop(bad if bad.any() else np.ones(len(frame), bool), "seed is no integer")
     stop(~frame["split"].isin(SPLITS), f"split is none of {', '.join(SPLITS)}")
     stop(~frame["label"].isin(found), f"label is none of {', '.join(found)}")
-    chances = [pd.to_numeric(frame[f"p_{name}"], errors="coerce").to_numpy(float) for name in found]
-    stop(~np.logical_and.reduce([np.isfinite(one) for one in chances]), "a probability is no finite number")
-    stop(np.logical_or.reduce([(one < 0) | (one > 1) for one in chances]), "a probability lies outside 0 to 1")
-    stop(np.abs(sum(chances) - 1) > 1e-4, "probabilities do not sum to 1 (tolerance 1e-4)")
-    codes = (pd.factorize(frame[name])[0].astype(np.int32) for name in ("image_id", "split", "seed", "label"))
-    image, split, seed, label = codes
-    image = image * np.int32(len(SPLITS)) + split  # of a split
-    images = int(image.max()) + 1
-    prediction = seed * np.int64(images) + image
-    ordered = np.sort(prediction)
-    if (ordered[1:] == ordered[:-1]).any():
-        stop(pd.Series(prediction).duplicated(), "same seed, image_id and split as an earlier row")
-    del prediction, ordered
-    first = np.empty(images, dtype=np.int32)
-    first[image[::-1]] = label[::-1]  # of several the last one stays
-    stop(label != first[image], "label differs from that of another run on the same image")
-    runs = np.bincount(np.flatnonzero(np.bincount(seed * len(SPLITS) + split)) % len(SPLITS))  # of each split
-    wrong = np.bincount(image)[image] != runs[split]
-    stop(wrong, "image is not predicted by every seed of its split")
+    chances = frame[expected[len(KEYS) :]].apply(pd.to_numeric, errors="coerce").to_numpy(float)  # [n, C]
+    stop(~np.isfinite(chances).all(1), "a probability is no finite number")
+    stop(((chances < 0) | (chances > 1)).any(1), "a probability lies outside 0 to 1")
+    stop(np.abs(chances.sum(1) - 1) > 1e-4, "probabilities do not sum to 1 (tolerance 1e-4)")
+    stop(frame.duplicated(["seed", "image_id", "split"]), "same seed, image_id and split as an earlier row")
+    image = frame.groupby(["image_id", "split"], sort=False, observed=True)
+    other = image["label"].transform("first") != frame["label"]
+    stop(other, "label differs from that of another run on the same image")
+    seeds = frame.groupby("split", observed=True)["seed"].transform("nunique")
+    stop(image["seed"].transform("size") != seeds, "image is not predicted by every seed of its split")
     return frame
 
 
 def read_predictions(path: Path | str, classes: Sequence[str] | None = None) -> pd.DataFrame:
     """The validated predictions in the Parquet file `path`; HarError names the file and the row."""
     return validate_predictions(read_parquet(path, PREDICTIONS), path, classes)
-
-
-def require(frame: pd.DataFrame, columns: Sequence[str], source: str | Path) -> None:
-    """HarError unless `frame` has `columns`, whole numbers where they count something."""
-    for name in columns:
-        if name not in frame.columns:
-            raise HarError(f"{source}: column {name!r} is missing, expected {', '.join(columns)}")
-        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
-            raise HarError(f"{source}: column {name!r} holds something else than whole numbers")
 
 
 def write_predictions(path: Path | str, predictions: pd.DataFrame) -> None:
@@ -191,8 +167,9 @@ def zero_shot_predictions(
 ) -> pd.DataFrame:
     """Softmax over classes of `logit_scale` (the factor itself, not its logarithm) times the cosines [n, C]
     of image and label-text embeddings (Radford et al. 2021, §3.1). SigLIP's bias would cancel here."""
+    from scipy.special import softmax
+
     logits = logit_scale * np.asarray(similarities, dtype=float)
     if logits.ndim != 2 or not np.isfinite(logits).all():
         raise HarError(f"similarities must be a finite [n, C] matrix, this one has shape {logits.shape}")
-    weights = np.exp(logits - logits.max(1, keepdims=True))
-    return predictions_frame(image_ids, labels, splits, weights / weights.sum(1, keepdims=True), classes)
+    return predictions_frame(image_ids, labels, splits, softmax(logits, axis=1), classes)

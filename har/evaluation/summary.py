@@ -67,7 +67,7 @@ class Estimate(NamedTuple):
 def estimates(
     one: Cells, resamples: int = RESAMPLES, seed: int = 0, shares: Mapping[str, float] | None = None
 ) -> dict[str, Estimate]:
-    """METRICS, LOSSES and TOP5, and with the population's class `shares` "weighted_accuracy" (see there). Two
+    """METRICS, LOSSES and TOP5, and with the population's class `shares` "weighted_accuracy" (mean_recall). Two
     configurations on the same images draw the same samples: means over classes samples within classes, all others one
     of images."""
     n, groups = len(one.truth), None if one.groups is None else one.units()
@@ -119,14 +119,10 @@ def summarise(
         for metric in filter(found.get, (*METRICS, TOP5)):
             estimate = found[metric]
             low, high = estimate.interval(level)
-            figures = {"mean": estimate.mean, "ci_low": low, "ci_high": high}
+            figures = {"mean": estimate.mean}
             if len(one.seeds) > 1:
-                figures = {
-                    "mean": estimate.mean,
-                    "sd": float(estimate.runs.std(ddof=1)),
-                    "ci_low": low,
-                    "ci_high": high,
-                }
+                figures["sd"] = float(estimate.runs.std(ddof=1))
+            figures |= {"ci_low": low, "ci_high": high}
             summary[split][metric] = {key: round(value, 6) for key, value in figures.items()}
     return summary
 
@@ -180,6 +176,13 @@ def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, flo
     return {name: float(count / counts.sum()) for name, count in counts.items()}
 
 
+SCALARS = {  # names of a metric's mean, sd and interval
+    "accuracy": ("accuracy", "sd", "ci_low", "ci_high"),
+    "balanced_accuracy": ("balanced_accuracy", "balanced_sd", "balanced_low", "balanced_high"),
+    "f1": ("f1", "f1_sd"),
+}
+
+
 def scalars(predictions: pd.DataFrame, report: Report) -> dict:
     """Of each split n, runs, and accuracy, sd, ci_low, ci_high; balanced_accuracy, balanced_sd, balanced_low,
     balanced_high; f1 (macro), f1_sd: means over seeds, their deviation over seeds (0 for a single run), an interval
@@ -188,23 +191,13 @@ def scalars(predictions: pd.DataFrame, report: Report) -> dict:
     full = summarise(predictions, resamples=report.resamples, seed=report.seed, level=report.confidence)
     found = {}
     for split, scores in full.items():
-        images = predictions[in_split(predictions, split)].drop_duplicates("image_id")
-        counts, accuracy, balanced = images["label"].value_counts(), scores["accuracy"], scores["balanced_accuracy"]
-        found[split] = {
-            "accuracy": accuracy["mean"],
-            "sd": accuracy.get("sd", 0.0),
-            "ci_low": accuracy["ci_low"],
-            "ci_high": accuracy["ci_high"],
-            "balanced_accuracy": balanced["mean"],
-            "balanced_sd": balanced.get("sd", 0.0),
-            "balanced_low": balanced["ci_low"],
-            "balanced_high": balanced["ci_high"],
-            "f1": scores["f1"]["mean"],
-            "f1_sd": scores["f1"].get("sd", 0.0),
-            "n": scores["n"],
-            "balanced_n": int(counts.min() * len(counts)),
-            "runs": scores["runs"],
-        }
+        counts = predictions[in_split(predictions, split)].drop_duplicates("image_id")["label"].value_counts()
+        found[split] = {}
+        for metric, names in SCALARS.items():
+            one = scores[metric]
+            figures = (one["mean"], one.get("sd", 0.0), one["ci_low"], one["ci_high"])
+            found[split] |= dict(zip(names, figures, strict=False))
+        found[split] |= {"n": scores["n"], "balanced_n": int(counts.min() * len(counts)), "runs": scores["runs"]}
         if TOP5 in scores:
             found[split][TOP5] = scores[TOP5]["mean"]
     return found

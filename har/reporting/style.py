@@ -4,11 +4,12 @@ import base64
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from matplotlib import style
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -96,6 +97,15 @@ def drawing(
     svg = re.sub(f"'{FONT}'[^;\"]*", f"'{FONT}', Verdana, sans-serif", buffer.getvalue())
     svg = numbered(re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _smaller, svg))
     write_text(path, svg.replace("<defs>", f"<defs>\n  <style>{_dark()}</style>", 1))
+
+
+def add_picture(figure: Figure, bounds: Sequence[float], image: np.ndarray, name: str, pad: float) -> None:
+    """Axes at `bounds`, shares of the figure, filled by an image [H, W, 3], with its name in a box in the corner."""
+    axis = figure.add_axes(bounds)
+    axis.imshow(image, aspect="auto", interpolation="antialiased")
+    axis.set_axis_off()
+    box = {"facecolor": "black", "alpha": 0.55, "pad": pad, "linewidth": 0}
+    axis.text(0.02, 0.03, name, transform=axis.transAxes, color=ON_PICTURE, bbox=box)
 
 
 def numbered(svg: str) -> str:

@@ -1,7 +1,7 @@
 """What the selected images look like: Table 1, the test of its claim, Figures 1 and 2.
 
-All take the manifest frame (image_id, label, part, width, height, ...; sizes in pixels) and look at one part
-of it, by default the images drawn for train, validation and test, as the paper does.
+All take the manifest frame (image_id, label, part, width, height, ...; sizes in pixels) and look at the images drawn
+for train, validation and test, as the paper does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,67 +12,45 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from har.core.errors import HarError
-from har.evaluation.anova import kruskal_wallis
-from har.evaluation.multiple import holm
+from har.evaluation.anova import kruskal_wallis, with_holm
 from har.reporting.names import class_name
 from har.reporting.paper import ClassSize
-from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, INK, MANY, ON_PICTURE, PAPER, drawing
+from har.reporting.style import CLASS_COLOURS, CLASS_MARKERS, INK, MANY, PAPER, add_picture, drawing
 from har.reporting.table import Column, Table, count, number, p_value, percent
 from har.reporting.tables.columns import class_text
 
 SHOWN = 20  # classes with examples: a page, not a scroll
 
 
-def sizes(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
-    """image_id, label, width, height, area (pixels), aspect_ratio (width / height) of the images in
-    `part`."""
-    for column in ("image_id", "label", "part", "width", "height"):
-        if column not in manifest.columns:
-            raise HarError(f"manifest: column {column!r} is missing")
-    frame = manifest.loc[(manifest["part"] == part) & manifest["label"].isin(classes)]
-    if frame.empty:
-        raise HarError(f"manifest: no image of part {part!r} is labelled {', '.join(classes)}")
-    bad = (frame["width"] <= 0) | (frame["height"] <= 0)
-    if bad.any():
-        raise HarError(f"manifest: image {frame.loc[bad, 'image_id'].iloc[0]} has no positive width and height")
-    frame = frame[["image_id", "label", "width", "height"]].copy()
-    frame["area"] = frame["width"] * frame["height"]
-    frame["aspect_ratio"] = frame["width"] / frame["height"]
-    return frame.reset_index(drop=True)
+def sizes(manifest: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """image_id, label, width, height, area (pixels), aspect_ratio (width / height) of the drawn images."""
+    frame = manifest.loc[(manifest["part"] == "drawn") & manifest["label"].isin(classes)]
+    frame = frame[["image_id", "label", "width", "height"]].reset_index(drop=True)
+    return frame.assign(area=frame["width"] * frame["height"], aspect_ratio=frame["width"] / frame["height"])
 
 
-def size_table(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
-    """Table 1: label, count, share, width, height, aspect_ratio (means), a row for each class and one for
-    "all".
+def size_table(manifest: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
+    """Table 1: label, count, share, width, height, aspect_ratio (means), a row for each class and one for "all".
 
     A class without an image keeps its row, with count 0 and None for its means.
     """
-    frame = sizes(manifest, classes, part)
+    frame = sizes(manifest, classes)
     rows = []
-    groups = [(label, frame[frame["label"] == label]) for label in classes]
-    for label, group in [*groups, ("all", frame)]:
+    for label, group in [*((label, frame[frame["label"] == label]) for label in classes), ("all", frame)]:
+        means = group[["width", "height", "aspect_ratio"]].mean().to_dict()
         row = {"label": label, "count": len(group), "share": len(group) / len(frame)}
-        for measure in ("width", "height", "aspect_ratio"):
-            row[measure] = float(group[measure].mean()) if len(group) else None
-        rows.append(row)
-    return pd.DataFrame(rows)
+        rows.append(row | {measure: mean if len(group) else None for measure, mean in means.items()})
+    return rows
 
 
-def size_tests(manifest: pd.DataFrame, classes: Sequence[str], part: str = "drawn") -> pd.DataFrame:
+def size_tests(manifest: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
     """The claim that no class differs in size (paper, §2.1), tested: measure, H, df, p, p_holm,
     epsilon_squared, n, note for width, height, area and aspect ratio. Kruskal-Wallis, p_holm over the four
     (Holm 1979)."""
-    frame = sizes(manifest, classes, part)
-    rows = []
-    for measure in ("width", "height", "area", "aspect_ratio"):
-        groups = {label: frame.loc[frame["label"] == label, measure].to_numpy() for label in classes}
-        rows.append({"measure": measure, **kruskal_wallis(groups)})
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = p
-    columns = ["measure", "H", "df", "p", "p_holm", "epsilon_squared", "n", "note"]
-    frame = pd.DataFrame(rows, columns=columns).astype(object)
-    return frame.where(frame.notna(), None)
+    frame = sizes(manifest, classes)
+    groups = [frame[frame["label"] == label] for label in classes]
+    measures = ("width", "height", "area", "aspect_ratio")
+    return with_holm([{"measure": name, **kruskal_wallis([group[name] for group in groups])} for name in measures])
 
 
 def size_tables(
@@ -80,7 +58,7 @@ def size_tables(
 ) -> dict[str, Table]:
     """Table 1 (`size_table`) and the test of its claim (`size_tests`); `printed`: the paper's Table 1, if these are its
     images."""
-    rows, columns = size_table(manifest, classes).to_dict("records"), [Column("label", "Class", class_text)]
+    rows, columns = size_table(manifest, classes), [Column("label", "Class", class_text)]
     columns += [
         Column("count", "Images", count),
         Column("share", "Share", partial(percent, digits=1)),
@@ -96,7 +74,7 @@ def size_tables(
             Column(("paper_count", "paper_share"), "Paper: images", "{} ({:.1%})".format),
             Column(sizes, "Paper: width × height, ratio", "{} × {}, {}".format),
         ]
-    tests = size_tests(manifest, classes).to_dict("records")
+    tests = size_tests(manifest, classes)
     notes = ["Kruskal–Wallis; ε² from 0 (none) to 1. A large p does not show that sizes are equal, a small ε² does."]
     notes += sorted({row["note"] for row in tests if row["note"]})
     measured = [
@@ -117,10 +95,10 @@ def size_tables(
 
 
 def choose_examples(
-    manifest: pd.DataFrame, classes: Sequence[str], per_class: int = 4, seed: int = 0, part: str = "drawn"
-) -> dict[str, list]:
+    manifest: pd.DataFrame, classes: Sequence[str], per_class: int = 4, seed: int = 0
+) -> dict[str, list[int]]:
     """`per_class` image ids of each class, drawn at random (not picked); fewer where a class has fewer."""
-    frame = sizes(manifest, classes, part).sort_values("image_id")
+    frame = sizes(manifest, classes).sort_values("image_id")
     random = np.random.default_rng(seed)
     chosen = {}
     for label in classes:
@@ -132,18 +110,18 @@ def choose_examples(
 def figure_examples(
     manifest: pd.DataFrame,
     classes: Sequence[str],
-    load: Callable[[int], object],
+    load: Callable[[int], np.ndarray],
     path: Path | str,
     title: str,
     per_class: int = 4,
     seed: int = 0,
 ) -> None:
-    """Figure 1: a row of uncropped images for each class. `load(image_id)` gives a PIL image or an array [H,
-    W, 3]. Of more than SHOWN classes the first ones."""
+    """Figure 1: a row of uncropped images for each class. `load(image_id)` gives uint8 [H, W, 3]. Of more than SHOWN
+    classes the first ones."""
     if len(classes) > SHOWN:
         title += f" (the first {SHOWN} of {len(classes)} classes)"
     chosen = choose_examples(manifest, classes[:SHOWN], per_class, seed)
-    images = {label: [np.asarray(load(image_id)) for image_id in ids] for label, ids in chosen.items() if ids}
+    images = {label: [load(image_id) for image_id in ids] for label, ids in chosen.items() if ids}
     width, gap, header, tallest = 7.2, 0.06, 0.26, 2.1  # inches
     heights = {}
     for label, row in images.items():  # all of a row as high as makes them fill the width together
@@ -158,22 +136,8 @@ def figure_examples(
             left = gap
             for image, image_id in zip(row, chosen[label], strict=True):
                 across = heights[label] * image.shape[1] / image.shape[0]
-                axis = figure.add_axes((left / width, top / total, across / width, heights[label] / total))
-                axis.imshow(
-                    image,
-                    cmap="gray" if image.ndim == 2 else None,
-                    aspect="auto",
-                    interpolation="antialiased",
-                )
-                axis.set_axis_off()
-                axis.text(
-                    0.02,
-                    0.03,
-                    str(image_id),
-                    transform=axis.transAxes,
-                    color=ON_PICTURE,
-                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1.2, "linewidth": 0},
-                )
+                bounds = (left / width, top / total, across / width, heights[label] / total)
+                add_picture(figure, bounds, image, str(image_id), pad=1.2)
                 left += across + gap
 
 

@@ -60,7 +60,7 @@ def test_bins_hold_equally_many():
 def test_a_calibrated_model_scores_what_is_expected_of_it():
     """The bias: a calibrated model's error on 29 images is far from 0, and known."""
     found = np.array([[calibration.ece(one).mean(), calibration.ece_of_calibrated(one).mean()]
-                      for one in (simulate(29, 1, seed=seed) for seed in range(100))])  # fmt: skip
+                      for one in (simulate(29, 1, seed=seed) for seed in range(40))])  # fmt: skip
     assert found[:, 0].mean() == pytest.approx(found[:, 1].mean(), rel=0.1)
     assert found[:, 0].mean() > 0.1
     assert calibration.ece_of_calibrated(simulate(1000)).max() < 0.05
@@ -93,7 +93,7 @@ def test_scaling_never_raises_the_loss_it_was_fitted_on(n, temperature, seed):
     assert all(low <= found <= high for found in temperatures.values())
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("temperature", [0.5, 2.5])
 def test_the_true_temperature_is_found_and_is_the_optimum(temperature):
     one = simulate(4000, 1, temperature)
     found = calibration.fit_temperatures(one)[0]

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from predicted import seed_scores
 from scipy import linalg, stats
-from statsmodels.stats.oneway import effectsize_oneway
 
 from har.core.errors import HarError
 from har.evaluation.anova import (
@@ -23,12 +23,11 @@ from har.evaluation.anova import (
     repeated_measures_anova,
     shapiro,
     tukey,
+    with_holm,
 )
 from har.evaluation.bootstrap import resample_counts
-from har.evaluation.metrics import cells, seed_scores
-from har.evaluation.multiple import holm, simultaneous
-from har.evaluation.paired import difference, estimated_difference
-from har.evaluation.predictions import predictions_frame
+from har.evaluation.metrics import cells
+from har.evaluation.paired import difference, estimated_difference, simultaneous
 from har.evaluation.summary import Estimate, estimates
 
 CLASSES = ("sitting", "standing")
@@ -38,12 +37,10 @@ def simulate(accuracy, n=60, runs=5, seed=0, images=0):
     """Right with probability `accuracy` on each image; labels follow from `images`, so they can be shared."""
     truth = np.random.default_rng(images).integers(0, 2, n)
     random = np.random.default_rng(seed + 1000)
-    frames = []
-    for run in range(runs):
-        guess = np.where(random.random(n) < accuracy, truth, 1 - truth)
-        shares = np.where(np.eye(2)[guess] == 1, 0.8, 0.2)
-        frames.append(predictions_frame(range(n), np.array(CLASSES)[truth], ["test"] * n, shares, CLASSES, run))
-    return pd.concat(frames, ignore_index=True)
+    guess = np.where(random.random((runs, n)) < accuracy, truth, 1 - truth).ravel()
+    frame = pd.DataFrame({"seed": np.repeat(range(runs), n), "image_id": np.tile(range(n), runs), "split": "test"})
+    shares = np.where(guess, 0.2, 0.8)
+    return frame.assign(label=np.tile(np.array(CLASSES)[truth], runs), p_sitting=shares, p_standing=1 - shares)
 
 
 def finite(result):
@@ -51,56 +48,7 @@ def finite(result):
     return result
 
 
-def test_anova_is_scipys_and_says_what_is_wrong_with_it():
-    scores = {f"m{i}": seed_scores(simulate(0.5 + 0.1 * i, seed=i)) for i in range(3)}
-    result, expected = finite(anova(scores)), stats.f_oneway(*scores.values())
-    assert (result["F"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
-    assert (result["groups"], result["df_between"], result["df_within"]) == (3, 2, 12)
-
-
-def test_paired_t_test_is_scipys_and_pairs_by_seed():
-    a, b = seed_scores(simulate(0.7, seed=1)), seed_scores(simulate(0.6, seed=2))
-    result, expected = finite(paired_t_test(a, b)), stats.ttest_rel(a, b)
-    assert (result["t"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
-    assert result["df"] == 4
-    assert paired_t_test(a, b.iloc[::-1]) == result  # by seed, not by place
-
-
-def test_the_papers_t_has_four_degrees_of_freedom():
-    assert 2 * stats.t.sf(1.4505, 4) == pytest.approx(0.2205, abs=2e-4)
-
-
-@pytest.mark.parametrize(
-    "scores",
-    [
-        {},
-        {"a": [0.5, 0.6]},
-        {"a": [0.5], "b": [0.6]},
-        {"a": [0.5, 0.5], "b": [0.5, 0.5]},
-        {"a": [0.5, 0.5], "b": [0.7, 0.7]},
-    ],
-)
-def test_degenerate_anova_has_a_note(scores):
-    result = finite(anova(scores))
-    assert result["F"] is None
-    assert result["p"] is None
-    assert "not defined" in result["note"]
-
-
-def test_anova_names_the_models_it_leaves_out():
-    result = anova({"a": [0.5, 0.6], "b": [0.7, 0.75], "zero_shot": [0.7]})
-    assert result["groups"] == 2
-    assert "zero_shot" in result["note"]
-
-
-@pytest.mark.parametrize(("a", "b"), [([0.5], [0.6]), ([0.5, 0.6], [0.5, 0.6]), ([0.5, 0.6], [0.6, 0.7]), ([], [])])
-def test_degenerate_t_test_has_a_note(a, b):
-    result = finite(paired_t_test(pd.Series(a, dtype=float), pd.Series(b, dtype=float)))
-    assert result["t"] is None
-    assert "not defined" in result["note"]
-
-
-# --- over runs: beside the paper's two
+# --- over runs
 
 
 def run_scores(models=4, runs=5, seed=0):
@@ -110,51 +58,56 @@ def run_scores(models=4, runs=5, seed=0):
     return {f"m{i}": pd.Series(0.5 + 0.03 * i + luck + random.normal(0, 0.02, runs)) for i in range(models)}
 
 
-def test_one_way_effect_size_is_the_share_of_the_sum_of_squares():
+def residuals(scores):
+    return np.concatenate([runs - runs.mean() for runs in scores.values()])
+
+
+@pytest.mark.parametrize(
+    ("test", "theirs", "compares", "df"),
+    [
+        (anova, lambda s: stats.f_oneway(*s.values()), "4 models, 20 runs", (3, 16)),
+        (lambda s: paired_t_test(s["m1"], s["m0"][::-1]), lambda s: stats.ttest_rel(s["m1"], s["m0"]), "5 runs", (4,)),
+        (friedman, lambda s: stats.friedmanchisquare(*s.values()), "4 models, 5 seeds", (3,)),
+        # its definition: an ANOVA of distances from the median
+        (levene, lambda s: stats.f_oneway(*(abs(r - r.median()) for r in s.values())), "4 models, 20 runs", (3, 16)),
+        (shapiro, lambda s: stats.shapiro(residuals(s)), "20 residuals", ()),
+    ],
+)
+def test_statistics_are_scipys(test, theirs, compares, df):
+    scores = run_scores()
+    found, expected = finite(test(scores)._asdict()), theirs(scores)
+    assert (found["statistic"], found["p"]) == pytest.approx(tuple(expected), rel=1e-9)
+    assert (found["compares"], found["df"], found["note"]) == (compares, df, "")
+
+
+def test_effect_sizes_are_what_they_say():
     scores = run_scores()
     every = np.concatenate(list(scores.values()))
-    within = sum(((runs - runs.mean()) ** 2).sum() for runs in scores.values())
-    total = ((every - every.mean()) ** 2).sum()
-    assert anova(scores)["partial_eta_squared"] == pytest.approx(1 - within / total, abs=1e-9)
-    means, variances = (np.array([getattr(s, f)() for s in scores.values()]) for f in ("mean", "var"))
-    f_squared = effectsize_oneway(means, variances, np.full(4, 5), use_var="equal")
-    assert anova(scores)["F"] * 3 / 20 == pytest.approx(f_squared, abs=1e-9)
+    share = 1 - (residuals(scores) ** 2).sum() / ((every - every.mean()) ** 2).sum()
+    assert anova(scores).effect == pytest.approx(share, abs=1e-9)
+    gap = scores["m1"] - scores["m0"]
+    assert paired_t_test(scores["m1"], scores["m0"]).effect == pytest.approx(gap.mean() / gap.std())
+    same_order = {name: pd.Series(np.arange(5) + 10 * i) for i, name in enumerate("abc")}
+    assert friedman(same_order).effect == pytest.approx(1)
 
 
-@given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 10**6))
-def test_repeated_measures_anova_is_the_two_way_decomposition(models, runs, seed):
-    scores = run_scores(models, runs, seed)
+@pytest.mark.parametrize(("models", "runs"), [(2, 5), (5, 3)])
+def test_repeated_measures_anova_is_the_two_way_decomposition(models, runs):
+    scores = run_scores(models, runs)
     table = pd.DataFrame(scores).to_numpy()
     model = runs * ((table.mean(0) - table.mean()) ** 2).sum()
-    rest = table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()
-    error = (rest**2).sum()
-    result = finite(repeated_measures_anova(scores))
+    error = ((table - table.mean(0) - table.mean(1, keepdims=True) + table.mean()) ** 2).sum()
     df, df_error = models - 1, (models - 1) * (runs - 1)
-    f = model / df / (error / df_error)
-    assert (result["F"], result["df_model"], result["df_error"]) == pytest.approx((f, df, df_error), rel=1e-7)
-    assert result["p"] == pytest.approx(stats.f.sf(f, df, df_error), abs=1e-9)
-    assert result["partial_eta_squared"] == pytest.approx(model / (model + error), abs=1e-9)
-    assert result["p_corrected"] >= result["p"] - 1e-12 or result["F"] < 1
+    f, result = model / df / (error / df_error), repeated_measures_anova(scores)
+    finite(result._asdict())
+    assert (result.statistic, result.p) == pytest.approx((f, stats.f.sf(f, df, df_error)), rel=1e-7)
+    assert (result.df, result.compares) == ((df, df_error), f"{models} models, {runs} seeds")
+    assert result.effect == pytest.approx(model / (model + error), abs=1e-9)
     contrasts = linalg.helmert(models)
     roots = linalg.eigvalsh(contrasts @ np.atleast_2d(np.cov(table, rowvar=False)) @ contrasts.T)
     epsilon = roots.sum() ** 2 / (df * (roots**2).sum())
-    assert result["epsilon"] == pytest.approx(epsilon, rel=1e-6)
-    assert 1 / df - 1e-9 <= epsilon <= 1 + 1e-9
-
-
-def test_two_models_make_repeated_measures_the_paired_t_test():
-    scores = run_scores(2)
-    t, result = stats.ttest_rel(*scores.values()), repeated_measures_anova(scores)
-    assert (result["F"], result["p"]) == pytest.approx((t.statistic**2, t.pvalue), rel=1e-9)
-    assert greenhouse_geisser(pd.DataFrame(scores).to_numpy()) == pytest.approx(1)
-
-
-def test_friedman_is_scipys_and_its_effect_the_agreement_of_seeds():
-    scores = run_scores()
-    result, expected = finite(friedman(scores)), stats.friedmanchisquare(*scores.values())
-    assert (result["chi_squared"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
-    same_order = {name: pd.Series(np.arange(5) + 10 * i) for i, name in enumerate("abc")}
-    assert friedman(same_order)["kendalls_w"] == pytest.approx(1)
+    assert greenhouse_geisser(table) == pytest.approx(epsilon, rel=1e-6)
+    assert result.p_corrected == pytest.approx(stats.f.sf(f, epsilon * df, epsilon * df_error), rel=1e-6)
 
 
 def test_tests_over_seeds_pair_by_seed_and_name_what_they_leave_out():
@@ -164,33 +117,24 @@ def test_tests_over_seeds_pair_by_seed_and_name_what_they_leave_out():
     scores["m0"] = scores["m0"].drop(4)
     scores["zero_shot"] = pd.Series([0.5])
     result = repeated_measures_anova(scores)
-    assert (result["models"], result["runs"]) == (4, 4)
-    assert "seed 4" in result["note"]
-    assert "zero_shot" in result["note"]
+    assert result.compares == "4 models, 4 seeds"
+    assert result.note == "Left out, with a single run: zero_shot. Left out, not run by every model: seed 4."
+    assert "zero_shot" in anova(scores).note
 
 
-def test_tukey_is_scipys_and_agrees_with_statsmodels():
-    from statsmodels.stats.multicomp import pairwise_tukeyhsd
-
-    scores = run_scores(3)
-    found = tukey(scores | {"majority": pd.Series([0.4])})
-    expected = stats.tukey_hsd(*scores.values()).pvalue
-    assert found["p"]["m0", "m2"] == pytest.approx(expected[0, 2], abs=1e-9)
-    other = pairwise_tukeyhsd(np.concatenate(list(scores.values())), np.repeat(list(scores), 5)).pvalues
-    assert list(found["p"].values()) == pytest.approx(other, abs=1e-3)
-    assert "majority" in found["note"]
-
-
-def test_assumptions_are_scipys():
+def test_tukey_counts_scipys_pairs():
     scores = run_scores()
-    spread = stats.f_oneway(*(np.abs(runs - runs.median()) for runs in scores.values()))  # its definition
-    assert (levene(scores)["W"], levene(scores)["p"]) == pytest.approx((spread.statistic, spread.pvalue), rel=1e-9)
-    residuals = np.concatenate([runs - runs.mean() for runs in scores.values()])
-    w, p = stats.shapiro(residuals)
-    assert (shapiro(scores)["W"], shapiro(scores)["p"]) == pytest.approx((w, p), rel=1e-9)
+    p = stats.tukey_hsd(*scores.values()).pvalue[np.triu_indices(4, 1)]
+    found = tukey(scores | {"majority": pd.Series([0.4])}, 0.3)
+    assert (found.statistic, found.p) == ((p < 0.3).sum(), pytest.approx(p.min()))
+    assert 0 < found.statistic < 6
+    assert (found.compares, found.df) == ("6 pairs of models", (3, 16))
+    assert "majority" in found.note
 
 
-@pytest.mark.parametrize("test", [repeated_measures_anova, friedman, tukey, levene, shapiro])
+@pytest.mark.parametrize(
+    "test", [anova, repeated_measures_anova, friedman, lambda scores: tukey(scores, 0.05), levene, shapiro]
+)
 @pytest.mark.parametrize(
     "scores",
     [
@@ -198,19 +142,21 @@ def test_assumptions_are_scipys():
         {"a": [0.5, 0.5]},
         {"a": [0.5], "b": [0.6], "c": [0.7]},
         {"a": [0.5] * 3, "b": [0.5] * 3, "c": [0.5] * 3},
+        {"a": [0.5, 0.5], "b": [0.7, 0.7]},
     ],
-    ids=["no model", "one model", "one seed", "equal"],
+    ids=["no model", "one model", "one seed", "equal", "no spread"],
 )
-def test_degenerate_tests_over_seeds_have_a_note(test, scores):
+def test_degenerate_tests_have_a_note(test, scores):
     result = test({name: pd.Series(runs, dtype=float) for name, runs in scores.items()})
-    assert result["p"] is None or result["p"] == {}
-    assert "not defined" in result["note"]
+    assert (result.statistic, result.p) == (None, None)
+    assert "not defined" in result.note
 
 
-def test_models_that_move_together_leave_no_error_to_test_with():
-    result = repeated_measures_anova({"a": pd.Series([0.5, 0.6, 0.7]), "b": pd.Series([0.6, 0.7, 0.8])})
-    assert result["F"] is None
-    assert "same amount" in result["note"]
+@pytest.mark.parametrize(("a", "b"), [([0.5], [0.6]), ([0.5, 0.6], [0.6, 0.7]), ([], [])])
+def test_degenerate_t_test_has_a_note(a, b):
+    result = paired_t_test(pd.Series(a, dtype=float), pd.Series(b, dtype=float))
+    assert (result.statistic, result.p) == (None, None)
+    assert "not defined" in result.note
 
 
 # --- over images
@@ -266,9 +212,9 @@ class TestSimultaneous:
 
 
 def test_holm_steps_down_and_leaves_out_what_is_not_defined():
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
-    assert holm([None]) == [None]
-    assert holm([]) == []
+    rows = with_holm([{"p": p} for p in (0.01, None, 0.04, 0.03)])
+    assert [row["p_holm"] for row in rows] == pytest.approx([0.03, None, 0.06, 0.06])
+    assert with_holm([{"p": None}]) == [{"p": None, "p_holm": None}]
 
 
 def test_independent_sets_have_the_wider_interval_of_two_means():
@@ -299,11 +245,6 @@ def test_pairing_pays_where_two_models_fail_on_the_same_images():
     assert paired["ci_high"] - paired["ci_low"] < 0.1  # two unpaired intervals would span about 0.19
 
 
-def test_difference_does_not_depend_on_the_order_of_rows():
-    a, b = simulate(0.7, seed=1), simulate(0.6, seed=2)
-    assert difference(a.sample(frac=1, random_state=1), b.sample(frac=1, random_state=2)) == difference(a, b)
-
-
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 4), st.floats(0, 1), st.floats(0, 1))
 def test_interval_of_a_difference_contains_it(n, runs_a, runs_b, p, q):
     result = finite(difference(simulate(p, n, runs_a, 1), simulate(q, n, runs_b, 2), resamples=100))
@@ -312,9 +253,8 @@ def test_interval_of_a_difference_contains_it(n, runs_a, runs_b, p, q):
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
-@pytest.mark.parametrize("seed", range(3))
-def test_p_of_a_difference_belongs_to_its_interval(metric, seed):
-    a, b = simulate(0.7, 50, 2, seed), simulate(0.55, 50, 2, seed + 100)
+def test_p_of_a_difference_belongs_to_its_interval(metric):
+    a, b = simulate(0.7, 50, 2), simulate(0.55, 50, 2, 100)
     p = difference(a, b, metric=metric, resamples=200)["p"]
     assert 0 < p < 1
     narrow, wide = (difference(a, b, metric=metric, resamples=200, level=1 - p * step) for step in (1.01, 0.99))

@@ -19,6 +19,7 @@ from har.config.models import Fit, Model
 from har.config.training import TrainRun
 from har.core.files import write_json
 from har.data.sources import SOURCES, Source
+from har.evaluation.anova import Result
 from har.models.build import ARCHITECTURES
 from har.models.preprocess import Preprocess
 from har.reporting import contents, tables
@@ -77,9 +78,9 @@ def diagonal(x, y, rng, share: float, count: int) -> np.ndarray:
     return x + y
 
 
-def largest_gap(scores, alpha: float, printed: bool) -> dict:
+def largest_gap(scores, alpha: float) -> Result:
     means = [runs.mean() for runs in scores.values()]
-    return over_runs._test("Largest gap", f"{len(means)} models", ("gap", float(np.ptp(means))), "", None, "")
+    return Result(f"{len(means)} models", statistic=float(np.ptp(means)))
 
 
 def seeds_table(of: tables.Evidence) -> Table:
@@ -93,7 +94,7 @@ def registered(monkeypatch):
     monkeypatch.setattr("har.models.registry.Settings", Settings)
     monkeypatch.setitem(shapes.SHAPES, "diagonal", (diagonal, 1.0))
     monkeypatch.setitem(regions.FILLS, "white", lambda images, masks: np.where(masks[:, None], 255, images))
-    monkeypatch.setattr(over_runs, "TESTS", [*over_runs.TESTS, largest_gap])
+    monkeypatch.setattr(over_runs, "TESTS", [*over_runs.TESTS, ("Largest gap", "gap", "", largest_gap)])
     monkeypatch.setattr(tables, "TABLES", [*tables.TABLES, seeds_table])
     monkeypatch.setitem(contents.SECTIONS, "Further", ("", ["significance/seeds.md", "masking/masking.md"]))
 

@@ -5,9 +5,9 @@ import csv
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import seed_scores
 
 from har.core.errors import HarError
-from har.evaluation.metrics import seed_scores
 from har.evaluation.paired import difference
 from har.evaluation.predictions import majority_predictions, predictions_frame, zero_shot_predictions
 from har.reporting import paper

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import seed_scores
 
 from har.core.errors import HarError
 from har.evaluation.bootstrap import wilson
-from har.evaluation.metrics import cells, seed_scores
+from har.evaluation.metrics import cells
 from har.evaluation.paired import difference
 from har.evaluation.predictions import majority_predictions, predictions_frame
 from har.evaluation.scored import scored

@@ -10,14 +10,13 @@ from conftest import CLASSES, one_by_one
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from test_models import CNN, FINETUNE, MLP
+from test_models import FINETUNE, MLP
 
 from har.config.models import Probe
 from har.config.studies import CrossValidation
 from har.core.errors import HarError
-from har.studies.cross_validation.fit import MAJORITY, assign_folds, plan, resample, validate_resampled, write_resampled
+from har.studies.cross_validation.fit import MAJORITY, assign_folds, plan, resample
 from har.studies.cross_validation.report import (
-    compare_pairs,
     corrected_t,
     cross_validation_tables,
     fold_scores,
@@ -74,18 +73,15 @@ class TestFolds:
                 share = np.bincount(each[labels == label], minlength=folds)
                 assert np.ptp(share) <= 1
         assert (drawn == assign_folds(labels, folds, repeats, seed)).all()
-
-    def test_repeats_and_seeds_draw_other_folds(self):
-        labels = np.repeat(CLASSES, 10)
-        first, second = assign_folds(labels, 5, 2, 0)
-        assert (first != second).any()
-        assert (first != assign_folds(labels, 5, 1, 1)[0]).any()
+        if repeats > 1 and min(counts) > 2 * folds:
+            assert (drawn[0] != drawn[1]).any()
 
     @pytest.mark.parametrize("config", [PROBE, MLP, STOPPED], ids=["probe", "mlp", "early stopping"])
     def test_no_image_is_learnt_from_in_the_fold_that_tests_it(self, config):
         table, x = images()
         planned, folds = plan(table, {"model": Recipe(config, x)}, SETTINGS)
         assert len(planned) == (6 if config is PROBE else 12)
+        assert len({fit.seed for *_, fit in planned}) == (1 if config is PROBE else 12)
         for repeat, fold, fit in planned:
             assert (folds[repeat][fit.predict_rows] == fold).all()
             used = [fit.train, fit.validation, fit.predict_rows]
@@ -93,11 +89,6 @@ class TestFolds:
             assert (len(fit.validation) > 0) == (config is STOPPED)
             if config is STOPPED:
                 assert set(table.label.iloc[fit.validation]) == set(CLASSES)
-
-    def test_every_random_fit_has_a_seed_of_its_own(self):
-        table, x = images()
-        planned, _ = plan(table, {"model": Recipe(MLP, x)}, SETTINGS)
-        assert len({fit.seed for *_, fit in planned}) == len(planned)
 
 
 class TestFits:
@@ -112,24 +103,16 @@ class TestFits:
         for rows, held_out in zip(seen, tested, strict=True):
             assert set(rows.astype(int)) == set(range(len(table))) - held_out
 
-    def test_the_number_of_jobs_changes_no_byte(self, strength):
+    def test_neither_company_nor_jobs_change_a_byte_and_runs_differ(self, strength):
         table, x = images()
-        recipes = {"probe": Recipe(PROBE, x.astype(float)), "mlp": Recipe(MLP, x)}
-        alone = resampled(strength, recipes, table, repeats=1, folds=2)
+        alone = resampled(strength, {"mlp": Recipe(MLP, x)}, table, repeats=1, folds=2)["mlp"]
         pool = one_by_one(jobs=2, backend="processes")
+        recipes = {"probe": Recipe(PROBE, x.astype(float)), "mlp": Recipe(MLP, x)}
         beside = resampled(strength, recipes, table, pool, repeats=1, folds=2)
-        assert list(alone) == list(beside) == [MAJORITY, "probe", "mlp"]
-        for name in alone:
-            pd.testing.assert_frame_equal(alone[name], beside[name], check_exact=True)
-
-    def test_company_changes_no_fit_and_runs_differ(self, strength):
-        table, x = images()
-        alone = resampled(strength, {"mlp": Recipe(MLP, x)}, table)["mlp"]
-        among = resampled(strength, {"p": Recipe(PROBE, x), "mlp": Recipe(MLP, x)}, table)["mlp"]
-        pd.testing.assert_frame_equal(alone, among, check_exact=True)
-        assert fold_scores(alone).shape == (2, 3, 2)
-        first, second = (part.sort_values("image_id").p_sitting.to_numpy() for _, part in
-                         alone[(alone.repeat == 0) & (alone.fold == 0)].groupby("seed"))  # fmt: skip
+        assert list(beside) == [MAJORITY, "probe", "mlp"]
+        pd.testing.assert_frame_equal(alone, beside["mlp"], check_exact=True)
+        assert fold_scores(alone).shape == (1, 2, 2)
+        first, second = (part.p_sitting.to_numpy() for _, part in alone[alone.fold == 0].groupby("seed"))
         assert (first != second).all()
 
     def test_the_majority_is_that_of_the_training_folds(self, strength):
@@ -137,12 +120,6 @@ class TestFits:
         frame = resampled(strength, {}, table)[MAJORITY]
         np.testing.assert_allclose(frame.p_walking, 0.5)
         assert fold_scores(frame) == pytest.approx(0.5)
-
-    def test_models_on_images_are_fitted_too(self, strength):
-        table, _ = images((4, 4, 4))
-        x = np.random.default_rng(0).integers(0, 256, (12, 3, 16, 16), dtype=np.uint8)
-        frame = resampled(strength, {"cnn": Recipe(CNN, x)}, table, folds=2, repeats=1, runs=1)["cnn"]
-        assert sorted(frame.image_id) == sorted(table.image_id)
 
     def test_fine_tuning_without_an_image_of_a_class_is_told(self, strength):
         fit = Fit("clip", np.array([0, 1]), np.array([], int), np.array([2]), 0)
@@ -156,44 +133,11 @@ class TestFits:
             resampled(strength, {"p": Recipe(PROBE, x)}, table.iloc[::-1])
 
 
-class TestContract:
-    def test_what_is_written_is_read(self, strength, tmp_path):
-        table, x = images()
-        frame = resampled(strength, {"mlp": Recipe(MLP, x)}, table)["mlp"]
-        write_resampled(tmp_path / "mlp.parquet", frame)
-        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "mlp.parquet"), frame, check_exact=True)
-
-    @pytest.mark.parametrize(
-        ("spoil", "message"),
-        [
-            (lambda f: f.drop(columns="fold"), "column 'fold' is missing"),
-            (lambda f: f.assign(seed=0.5), "column 'seed' holds something else than whole numbers"),
-            (lambda f: f.iloc[:-1], "image is not predicted by every seed"),
-            (lambda f: f.assign(p_a=2.0), "row 1: a probability lies outside 0 to 1"),
-            (lambda f: f.assign(fold=0, seed=0), "two or more folds"),
-            (lambda f: f.assign(label=["c", *f.label[1:]]), "row 1: label is none of a, b"),
-            (lambda f: f.iloc[:0], "no prediction"),
-        ],
-    )
-    def test_a_broken_file_is_told_in_one_line(self, spoil, message):
-        with pytest.raises(HarError, match=message):
-            validate_resampled(spoil(frame_of([[4, 3], [2, 4]])), "f.csv")
-
-    def test_an_image_in_two_folds_is_told(self):
-        frame = frame_of([[[4, 4], [3, 3]]])
-        # run 0 of image 0 moves to fold 1, run 0 of image 4 to fold 0: each run still covers every image
-        for image, fold, seed in ((0, 1, 10), (4, 0, 0)):
-            at = (frame.image_id == image) & (frame.seed % 10 == 0)
-            frame.loc[at, ["fold", "seed"]] = fold, seed
-        with pytest.raises(HarError, match="image 0 is in two folds of repeat 0"):
-            validate_resampled(frame)
-
-
 class TestCorrectedT:
     def test_by_hand(self):
         """Scores .5, .6, .7, .6 of 2 folds twice: mean .6, s² = .02/3; n_test/n_train = 1, so the squared standard
         error is .02/3 (1/4 + 1) = 1/120, and t with 3 df has its 97.5 % point at 3.182446."""
-        found = corrected_t(np.array([0.5, 0.6, 0.7, 0.6]), 1.0)
+        found = corrected_t(np.array([0.5, 0.6, 0.7, 0.6]), 2)
         assert found["mean"] == pytest.approx(0.6)
         assert found["se"] == pytest.approx(math.sqrt(1 / 120))
         assert found["ci_low"] == pytest.approx(0.6 - 3.182446 * 0.0912871, abs=1e-6)
@@ -202,18 +146,16 @@ class TestCorrectedT:
 
     @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30).filter(lambda s: np.ptp(s) > 1e-3))
     def test_without_overlap_it_is_the_t_test_and_overlap_only_widens(self, scores):
-        plain, corrected = corrected_t(np.array(scores), 0.0), corrected_t(np.array(scores), 1 / 9)
+        plain, corrected = corrected_t(np.array(scores), math.inf), corrected_t(np.array(scores), 10)
         expected = stats.ttest_1samp(scores, 0)
         assert (plain["t"], plain["p"]) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
         assert corrected["ci_low"] < plain["ci_low"] <= plain["mean"] <= plain["ci_high"] < corrected["ci_high"]
         assert corrected["p"] >= plain["p"]
 
-    def test_no_spread_and_one_fold_are_defined(self):
-        constant, single = corrected_t(np.full(4, 0.1 + 0.2), 1.0), corrected_t(np.array([0.5]), 1.0)
+    def test_no_spread_is_defined(self):
+        constant = corrected_t(np.full(4, 0.1 + 0.2), 2)
         assert (constant["ci_low"], constant["t"], constant["p"]) == (constant["mean"], None, None)
-        assert (single["ci_low"], single["p"]) == (None, None)
         assert constant["note"]
-        assert single["note"]
 
 
 class TestVarianceComponents:
@@ -224,13 +166,6 @@ class TestVarianceComponents:
         assert found == {
             "seed_variance": pytest.approx(0.02), "split_variance": pytest.approx(0.07), "note": ""
         }  # fmt: skip
-
-    def test_it_finds_what_was_put_in(self):
-        random = np.random.default_rng(0)
-        scores = 0.5 + random.normal(0, 0.2, (4000, 1)) + random.normal(0, 0.1, (4000, 3))
-        found = variance_components(scores)
-        assert found["seed_variance"] == pytest.approx(0.01, rel=0.05)
-        assert found["split_variance"] == pytest.approx(0.04, rel=0.1)
 
     def test_a_negative_estimate_is_zero_and_said(self):
         found = variance_components(np.array([[0.2, 0.8], [0.8, 0.2]]))
@@ -295,8 +230,3 @@ class TestTables:
     def test_a_model_alone_has_no_pairs(self):
         tables = self.finite(cross_validation_tables({"a": frame_of([[4, 3], [2, 4]])}, (), "header"))
         assert tables["pairs"].frame.empty
-
-    def test_other_folds_cannot_be_compared(self):
-        frame = frame_of([[4, 3], [2, 4]])
-        with pytest.raises(HarError, match="a and b were not resampled on the same folds"):
-            compare_pairs({"a": frame, "b": frame.assign(fold=1 - frame.fold)})

@@ -117,7 +117,6 @@ def copied(source: dict, kept: list[int], images: int, path: Path) -> None:
 def predictions() -> None:
     from har.evaluation.predictions import predictions_frame, write_predictions
     from har.studies.error_analysis.outcomes import factor_frame, outcome_frame
-    from har.studies.learning_curve.report import write_curve
 
     settings, random = sample(), np.random.default_rng(0)
     split, classes = read_split(DATA / "split.csv"), settings.tasks["activity"]
@@ -144,7 +143,7 @@ def predictions() -> None:
         for model in curve.models
         for size in sorted(curve.sizes)
     ]
-    write_curve(DATA / "learning_curve.parquet", pd.concat(parts, ignore_index=True))
+    write_parquet(DATA / "learning_curve.parquet", pd.concat(parts, ignore_index=True))
 
 
 def files(image_ids: Iterable[int]) -> dict[int, Path]:

@@ -7,6 +7,8 @@ import pandas as pd
 from har.evaluation.anova import (
     ANOVA_CAVEAT,
     T_TEST_CAVEAT,
+    Result,
+    Scores,
     anova,
     friedman,
     levene,
@@ -21,35 +23,6 @@ from har.reporting.names import model_name, split_name
 from har.reporting.table import NONE, Column, Table, number, p_value
 from har.reporting.tables.columns import SPLIT, equals, ranked, tasks_in
 
-
-def _test(
-    name: str,
-    compares: str,
-    statistic: tuple[str, float | None],
-    df: str,
-    p: float | None,
-    note: str,
-    effect: tuple[str, float | None] = ("", None),
-    p_corrected: float | None = None,
-    printed: paper.Test | None = None,
-) -> dict:
-    return {
-        "test": name,
-        "compares": compares,
-        "statistic_name": statistic[0],
-        "statistic": statistic[1],
-        "df": df,
-        "p": p,
-        "p_corrected": p_corrected,
-        "effect_name": effect[0],
-        "effect": effect[1],
-        "paper_statistic": printed.statistic if printed else None,
-        "paper_p": printed.p_text if printed else None,
-        "note": note,
-    }
-
-
-Scores = Mapping[str, pd.Series]  # of each model in each run, indexed by seed
 METRICS = {"test": "accuracy"}  # as the paper does; HEADLINE elsewhere
 
 
@@ -61,90 +34,39 @@ def run_scores(found: Mapping[Key, Scored], task: str, split: str) -> dict[str, 
     }
 
 
-def _anova(scores: Scores, alpha: float, printed: bool) -> dict:
-    found = anova(scores)
-    return _test(
-        paper.ANOVA.name,
-        f"{found['groups']} models, {found['runs']} runs",
-        ("F", found["F"]),
-        f"{found['df_between']}, {found['df_within']}",
-        found["p"],
-        found["note"],
-        ("partial η²", found["partial_eta_squared"]),
-        printed=paper.ANOVA if printed else None,
-    )
-
-
-def _paired_t(scores: Scores, alpha: float, printed: bool) -> dict | None:
-    if not {"cnn_base", "fnn_base"} & set(scores):
+def _cnn_against_fnn(scores: Scores) -> Result | None:
+    pair = ("cnn_base", "fnn_base")
+    if not set(pair) & set(scores):
         return None
-    empty = pd.Series(dtype=float)
-    pair = paired_t_test(scores.get("cnn_base", empty), scores.get("fnn_base", empty))
-    names = " − ".join(map(model_name, ("cnn_base", "fnn_base")))
-    return _test(
-        paper.PAIRED_T.name,
-        f"{names}, {pair['runs']} runs",
-        ("t", pair["t"]),
-        str(pair["df"]),
-        pair["p"],
-        pair["note"],
-        ("Cohen's d of the differences", None if pair["t"] is None else pair["t"] / pair["runs"] ** 0.5),
-        printed=paper.PAIRED_T if printed else None,
-    )
+    found = paired_t_test(*(scores.get(name, pd.Series(dtype=float)) for name in pair))
+    return found._replace(compares=f"{' − '.join(map(model_name, pair))}, {found.compares}")
 
 
-def _within_seeds(scores: Scores, alpha: float, printed: bool) -> dict:
-    found = repeated_measures_anova(scores)
-    return _test(
-        "repeated-measures ANOVA",
-        f"{found['models']} models, {found['runs']} seeds",
-        ("F", found["F"]),
-        f"{found['df_model']}, {found['df_error']}",
-        found["p"],
-        found["note"],
-        ("partial η²", found["partial_eta_squared"]),
-        p_corrected=found["p_corrected"],
-    )
-
-
-def _friedman(scores: Scores, alpha: float, printed: bool) -> dict:
-    found, effect = friedman(scores), "Kendall's W"
-    compares = f"{found['models']} models, {found['runs']} seeds"
-    statistic, df = ("χ²", found["chi_squared"]), str(found["df"])
-    return _test("Friedman", compares, statistic, df, found["p"], found["note"], (effect, found["kendalls_w"]))
-
-
-def _tukey(scores: Scores, alpha: float, printed: bool) -> dict:
-    over, found = anova(scores), tukey(scores)
-    every = found["p"].values()
-    statistic = f"pairs with p < {alpha:.2g}", float(sum(p < alpha for p in every)) if every else None
-    df = f"{over['df_between']}, {over['df_within']}"
-    return _test("Tukey HSD", f"{len(every)} pairs of models", statistic, df, min(every, default=None), found["note"])
-
-
-def _levene(scores: Scores, alpha: float, printed: bool) -> dict:
-    found, over = levene(scores), anova(scores)
-    df = f"{found['df_between']}, {found['df_within']}"
-    compares = f"{over['groups']} models, {over['runs']} runs"
-    return _test("Levene (medians)", compares, ("W", found["W"]), df, found["p"], found["note"])
-
-
-def _shapiro(scores: Scores, alpha: float, printed: bool) -> dict:
-    found = shapiro(scores)
-    return _test("Shapiro–Wilk", f"{found['n']} residuals", ("W", found["W"]), "", found["p"], found["note"])
-
-
-# Of one task on one split, in the order of the table: (scores of runs, the level of significance,
-# whether the paper's values stand beside) to a row of `_test`, None where a test has nothing to compare.
-TESTS: list[Callable[[Scores, float, bool], dict | None]] = [
-    _anova,
-    _paired_t,
-    _within_seeds,
-    _friedman,
-    _tukey,
-    _levene,
-    _shapiro,
+# In the order of the table: a test's name, its statistic, its effect size, and the function of the scores of runs and
+# the level of significance; None where there is nothing to compare.
+TESTS: list[tuple[str, str, str, Callable[[Scores, float], Result | None]]] = [
+    (paper.ANOVA.name, "F", "partial η²", lambda scores, alpha: anova(scores)),
+    (paper.PAIRED_T.name, "t", "Cohen's d of the differences", lambda scores, alpha: _cnn_against_fnn(scores)),
+    ("repeated-measures ANOVA", "F", "partial η²", lambda scores, alpha: repeated_measures_anova(scores)),
+    ("Friedman", "χ²", "Kendall's W", lambda scores, alpha: friedman(scores)),
+    ("Tukey HSD", "pairs with p < {:.2g}", "", tukey),
+    ("Levene (medians)", "W", "", lambda scores, alpha: levene(scores)),
+    ("Shapiro–Wilk", "W", "", lambda scores, alpha: shapiro(scores)),
 ]
+PRINTED = {test.name: test for test in (paper.ANOVA, paper.PAIRED_T)}
+
+
+def _rows(scores: Scores, alpha: float, papers: bool) -> list[dict]:
+    """A row for each of TESTS on one task and split. papers: whether the paper's values stand beside."""
+    rows = []
+    for name, statistic, effect, test in TESTS:
+        if (found := test(scores, alpha)) is not None:
+            printed = PRINTED.get(name) if papers else None
+            row = {"test": name, "statistic_name": statistic.format(alpha), "effect_name": effect, **found._asdict()}
+            row |= {"df": ", ".join(map(str, found.df))}
+            row |= {"paper_statistic": printed and printed.statistic, "paper_p": printed and printed.p_text}
+            rows.append(row)
+    return rows
 
 
 def _failed_assumptions(rows: Sequence[Mapping], alpha: float, where: str) -> list[str]:
@@ -190,7 +112,7 @@ def over_runs_table(
             if not scores:
                 continue
             printed = papers and (task, split) == ("activity", "test")
-            block = [row for test in TESTS if (row := test(scores, alpha, printed))]
+            block = _rows(scores, alpha, printed)
             rows += [{"task": task, "split": split, **row} for row in block]
             notes += _failed_assumptions(block, alpha, f"{task}, {split_name(split)}")
             for row in block:

@@ -5,8 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from har.evaluation.multiple import simultaneous
-from har.evaluation.paired import same_images
+from har.evaluation.paired import same_images, simultaneous
 from har.evaluation.scored import HEADLINE, Key, Scored
 from har.reporting.names import model_name, needs_boxes, split_name
 from har.reporting.table import Column, Table, number, p_value, pivoted, signed_estimate
@@ -33,7 +32,7 @@ def compared(
     seed: int,
 ) -> list[dict]:
     """A row for each of `pairs`, models of `task`: the difference of their balanced accuracies, with intervals that
-    hold for all of these pairs at once (har.evaluation.multiple.simultaneous)."""
+    hold for all of these pairs at once (har.evaluation.paired.simultaneous)."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     mine = {name: found[task, name] for name in names}
     for one in mine.values():

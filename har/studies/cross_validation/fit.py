@@ -19,10 +19,9 @@ import pandas as pd
 from har.config.studies import CrossValidation
 from har.config.training import Augmentation, Training
 from har.core.errors import HarError
-from har.core.files import write_parquet
 from har.data.groups import assign_folds as whole_folds
 from har.data.groups import group_codes
-from har.evaluation.predictions import majority_predictions, require, validate_predictions
+from har.evaluation.predictions import majority_predictions
 from har.training.refit import Fit, Recipe, fit_all, hold_out
 
 KEYS = ["repeat", "fold", "seed"]
@@ -39,27 +38,6 @@ def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
     runs = int(run.max()) + 1 if len(run) else 1
     rest = frame.drop(columns=KEYS)
     return rest.assign(seed=frame["repeat"] * runs + run, split="test")
-
-
-def validate_resampled(frame: pd.DataFrame, source: str | Path = "resampled predictions") -> pd.DataFrame:
-    """`frame` itself if it keeps the contract, otherwise HarError that names `source` and what is wrong: in each
-    repeat the folds partition the images, and every fold has as many runs."""
-    require(frame, KEYS, source)
-    if frame.empty:
-        raise HarError(f"{source}: no prediction")
-    validate_predictions(as_predictions(frame), source)
-    folds = frame.groupby("repeat")["fold"].nunique()
-    if folds.min() < 2 or folds.min() < folds.max():
-        raise HarError(f"{source}: expected two or more folds, as many in each repeat")
-    if (twice := frame.groupby(["repeat", "image_id"])["fold"].nunique() > 1).any():
-        repeat, image = twice.idxmax()
-        raise HarError(f"{source}: image {image} is in two folds of repeat {repeat}")
-    return frame
-
-
-def write_resampled(path: Path | str, frame: pd.DataFrame) -> None:
-    """Validates, then writes atomically."""
-    write_parquet(path, validate_resampled(frame, path))
 
 
 def assign_folds(
@@ -151,4 +129,4 @@ def resample(
     found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="cross_validation", keep=keep)
     for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
         add(fit.model, repeat, fold, fit.seed, fit.predict_rows, fitted.probabilities)
-    return {name: validate_resampled(pd.concat(each, ignore_index=True), name) for name, each in parts.items()}
+    return {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}

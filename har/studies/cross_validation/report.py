@@ -8,19 +8,15 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from har.core.errors import HarError
-from har.evaluation.metrics import cells, per_seed
-from har.evaluation.multiple import holm
+from har.evaluation.anova import with_holm
+from har.evaluation.metrics import cells
 from har.evaluation.predictions import classes_of
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import estimates
 from har.reporting.names import class_name, model_name
 from har.reporting.table import Column, Table, estimate, interval, number, p_value, signed
 from har.reporting.tables.columns import MODEL, RUNS
-from har.studies.cross_validation.fit import (
-    KEYS,
-    as_predictions,
-)
+from har.studies.cross_validation.fit import KEYS, as_predictions
 
 
 def fold_scores(frame: pd.DataFrame) -> np.ndarray:
@@ -32,35 +28,21 @@ def fold_scores(frame: pd.DataFrame) -> np.ndarray:
     return scores.to_numpy().reshape(frame["repeat"].nunique(), frame["fold"].nunique(), -1)
 
 
-def held_out_ratio(frame: pd.DataFrame) -> float:
-    """n_test / n_train of the mean fold: 1 / (folds - 1)."""
-    return 1 / (frame["fold"].nunique() - 1)
-
-
-def corrected_t(scores: np.ndarray, ratio: float, level: float = 0.95) -> dict:
-    """Nadeau & Bengio's corrected resampled t statistic of fold scores [J]: mean, se, ci_low, ci_high, t, p (two
-    sided, of the mean being 0), df, note. ratio: n_test / n_train. An undefined figure is None."""
+def corrected_t(scores: np.ndarray, folds: int, level: float = 0.95) -> dict:
+    """Nadeau & Bengio's corrected resampled t of fold scores [J], `folds` a repeat: mean, se, ci_low, ci_high, t, p
+    (two sided, of the mean being 0), df, note. An undefined figure is None."""
     from scipy import stats
 
-    scores = np.asarray(scores, dtype=float)
-    count = len(scores)
-    result = {"mean": float(scores.mean()), "se": None, "ci_low": None, "ci_high": None, "t": None, "p": None}
-    result |= {"df": count - 1, "note": ""}
-    if count < 2:
-        return result | {"note": "A single fold: no spread, so no interval and no test."}
+    count, mean = len(scores), float(scores.mean())
     if np.ptp(scores) < 1e-12:  # equal but for rounding
-        same = {"se": 0.0, "ci_low": result["mean"], "ci_high": result["mean"]}
-        return result | same | {"note": "Every fold shows the same: the interval is a point, t is not defined."}
-    se = math.sqrt(scores.var(ddof=1) * (1 / count + ratio))
-    half = stats.t.ppf((1 + level) / 2, count - 1) * se
-    t = result["mean"] / se
-    return result | {
-        "se": se,
-        "ci_low": result["mean"] - half,
-        "ci_high": result["mean"] + half,
-        "t": t,
-        "p": float(2 * stats.t.sf(abs(t), count - 1)),
-    }
+        note = "Every fold shows the same: the interval is a point, t is not defined."
+        same = {"mean": mean, "se": 0.0, "ci_low": mean, "ci_high": mean, "t": None, "p": None}
+        return same | {"df": count - 1, "note": note}
+    se = math.sqrt(scores.var(ddof=1) * (1 / count + 1 / (folds - 1)))  # n_test / n_train of the mean fold
+    half, t = stats.t.ppf((1 + level) / 2, count - 1) * se, mean / se
+    p = float(2 * stats.t.sf(abs(t), count - 1))
+    found = {"mean": mean, "se": se, "ci_low": mean - half, "ci_high": mean + half, "t": t, "p": p}
+    return found | {"df": count - 1, "note": ""}
 
 
 def variance_components(scores: np.ndarray, random: bool = True) -> dict:
@@ -71,28 +53,25 @@ def variance_components(scores: np.ndarray, random: bool = True) -> dict:
     between folds estimate it plus m times the split variance, so the split variance is their difference over m,
     0 where that is negative. `random` False: training draws nothing, so the seed variance is 0.
     """
-    scores = np.asarray(scores, dtype=float)
-    folds, runs = scores.shape
-    result = {"seed_variance": None, "split_variance": None, "note": ""}
-    if folds < 2:
-        return result | {"note": "Variances are not defined: a single fold."}
-    between = runs * scores.mean(1).var(ddof=1)
+    runs = scores.shape[1]
+    between = scores.mean(1).var(ddof=1)
     if not random:
-        return result | {"seed_variance": 0.0, "split_variance": float(between / runs)}
+        return {"seed_variance": 0.0, "split_variance": float(between), "note": ""}
     if runs < 2:
-        return result | {"note": "One run a fold: seed and split variance cannot be told apart."}
+        note = "One run a fold: seed and split variance cannot be told apart."
+        return {"seed_variance": None, "split_variance": None, "note": note}
     within = scores.var(axis=1, ddof=1).mean()
-    result |= {"seed_variance": float(within), "split_variance": float(max(0.0, between - within) / runs)}
-    if between < within:
-        result["note"] = "The estimate of the split variance is negative and set to 0: seeds differ more than folds."
-    return result
+    split = between - within / runs
+    note = "The estimate of the split variance is negative and set to 0: seeds differ more than folds."
+    found = {"seed_variance": float(within), "split_variance": float(max(0.0, split))}
+    return found | {"note": note if split < 0 else ""}
 
 
 def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) -> dict:
     """What `cross_validation.csv` tells of one model."""
     scores = fold_scores(frame)
     repeats, folds, runs = scores.shape
-    found = corrected_t(scores.mean(2).ravel(), held_out_ratio(frame), level)
+    found = corrected_t(scores.mean(2).ravel(), folds, level)
     parts = variance_components(scores.reshape(-1, runs), random)
     notes = [found["note"], parts.pop("note")]
     if repeats == 1:
@@ -104,9 +83,8 @@ def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) 
         if count < folds
     ]
     # over all folds of a repeat at once, as F1: a mean of folds' figures is biased (Forman & Scholz 2010)
-    whole = as_predictions(frame)
-    balanced = estimates(cells(whole, "test"))[HEADLINE]
-    low, high = balanced.interval(level)
+    whole = estimates(cells(as_predictions(frame), "test"))
+    low, high = whole[HEADLINE].interval(level)
     return {
         "images": int(frame["image_id"].nunique()),
         "folds": folds,
@@ -114,35 +92,25 @@ def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) 
         "runs": runs,
         "accuracy": found["mean"],
         "sd_repeats": float(scores.mean((1, 2)).std(ddof=1)) if repeats > 1 else None,
-        # an accuracy lies between 0 and 1, whatever t says
-        "ci_low": None if found["ci_low"] is None else max(0.0, found["ci_low"]),
-        "ci_high": None if found["ci_high"] is None else min(1.0, found["ci_high"]),
-        "balanced_accuracy": balanced.mean,
+        "ci_low": max(0.0, found["ci_low"]),  # an accuracy lies between 0 and 1, whatever t says
+        "ci_high": min(1.0, found["ci_high"]),
+        "balanced_accuracy": whole[HEADLINE].mean,
         "balanced_low": low,
         "balanced_high": high,
-        "f1": float(per_seed(whole)["f1"].mean()),
+        "f1": whole["f1"].mean,
         **parts,
         "note": " ".join(note for note in notes if note),
     }
 
 
 def compare_pairs(frames: Mapping[str, pd.DataFrame], level: float = 0.95) -> list[dict]:
-    """Corrected resampled paired t-test of each pair of models on the same folds, p also after Holm (1979) over
-    all pairs that have one. HarError where two models were not resampled on the same folds."""
-    where = {
-        name: frame.drop_duplicates(["repeat", "image_id"]).set_index(["repeat", "image_id"])[["fold", "label"]]
-        for name, frame in frames.items()
-    }
-    rows = []
+    """Corrected resampled paired t-test of each pair of models on the same folds, p also after Holm over all pairs that
+    have one."""
+    scores, rows = {name: fold_scores(frame).mean(2) for name, frame in frames.items()}, []
     for a, b in combinations(frames, 2):
-        if not where[a].sort_index().equals(where[b].sort_index()):
-            raise HarError(f"cross_validation: {a} and {b} were not resampled on the same folds")
-        gaps = (fold_scores(frames[a]).mean(2) - fold_scores(frames[b]).mean(2)).ravel()
-        found = corrected_t(gaps, held_out_ratio(frames[a]), level)
+        found = corrected_t((scores[a] - scores[b]).ravel(), scores[a].shape[1], level)
         rows.append({"model_a": a, "model_b": b, "difference": found.pop("mean"), **found})
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = p
-    return rows
+    return with_holm(rows)
 
 
 def _row_notes(rows: Sequence[Mapping], name: str) -> list[str]:

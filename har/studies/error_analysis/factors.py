@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from har.evaluation.anova import with_holm
 from har.evaluation.bootstrap import score_interval, wilson
-from har.evaluation.multiple import holm
 from har.reporting.names import model_name
 from har.reporting.table import NONE, Bold, Column, Linked, Table, estimate, number, p_value, pivoted
 from har.reporting.tables.columns import MODEL, equals, triple
@@ -78,8 +78,7 @@ def error_rate(errors: np.ndarray, runs: int, level: float = 0.95) -> tuple[floa
     if runs == 1:
         return mean, *wilson(round(float(np.sum(errors))), n, level)
     spread = float(np.std(errors, ddof=1)) / math.sqrt(n) if n > 1 else 0.0
-    low, high = score_interval(mean, spread, n, level=level)
-    return mean, min(float(low), mean), max(float(high), mean)
+    return mean, *map(float, score_interval(mean, spread, n, level=level))
 
 
 def rates(outcomes: pd.DataFrame, factor: str, bins: Bins, level: float = 0.95) -> list[dict]:
@@ -156,9 +155,7 @@ def trends(outcomes: pd.DataFrame) -> list[dict]:
             for factor in FACTORS:
                 found = trend(part[factor].to_numpy(), errors, labels)
                 mine.append({"task": task, "model": model, "factor": factor, **found})
-        for row, p in zip(mine, holm([row["p"] for row in mine]), strict=True):
-            row["p_holm"] = p
-        rows += mine
+        rows += with_holm(mine)
     return rows
 
 

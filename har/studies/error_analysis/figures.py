@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.colors import Colormap
 
 from har.reporting.names import class_name, model_name
-from har.reporting.style import GREY, INK, ON_PICTURE, RIGHT, SERIES, WRONG, drawing, tints
+from har.reporting.style import GREY, INK, RIGHT, SERIES, WRONG, add_picture, drawing, tints
 from har.reporting.table import number
 from har.studies.error_analysis.outcomes import FACTORS, SPLITS
 
@@ -74,17 +74,7 @@ def figure_failures(
                 across, down = picture.shape[1] * scale, picture.shape[0] * scale
                 left = column * cell + gap
                 bounds = (left / width, (top - tall) / total, across / width, down / total)
-                axis = figure.add_axes(bounds)
-                axis.imshow(picture, aspect="auto", interpolation="antialiased")
-                axis.set_axis_off()
-                axis.text(
-                    0.02,
-                    0.03,
-                    str(case.image_id),
-                    transform=axis.transAxes,
-                    color=ON_PICTURE,
-                    bbox={"facecolor": "black", "alpha": 0.55, "pad": 1, "linewidth": 0},
-                )
+                add_picture(figure, bounds, picture, str(case.image_id), pad=1)
                 below = top - tall - 0.03
                 write(column * cell, below, f"{class_name(case.label)}, but")
                 write(column * cell, below - 0.16, f"→ {class_name(case.predicted)}", color=WRONG)

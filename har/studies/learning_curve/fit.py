@@ -17,7 +17,7 @@ from har.config.training import Augmentation, Training
 from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.data.split import require_classes
-from har.studies.learning_curve.report import DIGITS, KEYS, validate_curve
+from har.studies.learning_curve.report import DIGITS, KEYS
 from har.training.refit import Fit, Recipe, dev_folds, fit_all, fold_fits, fold_predictions
 
 
@@ -94,4 +94,4 @@ def learn(
         part[[f"p_{name}" for name in classes]] = part[[f"p_{name}" for name in classes]].round(DIGITS)
         parts.append(part.assign(model=fit.model, size=size))
     frame = pd.concat(parts, ignore_index=True)
-    return validate_curve(frame[[*KEYS, *frame.columns.drop(KEYS)]])
+    return frame[[*KEYS, *frame.columns.drop(KEYS)]]

@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.core.files import write_parquet
 from har.core.readers import read_parquet
 from har.evaluation.bootstrap import RESAMPLES
-from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, require, validate_predictions
+from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, validate_predictions
 from har.evaluation.summary import summarise
 from har.reporting.names import model_name, split_name
 from har.reporting.style import CLASS_MARKERS, GREY, SERIES, drawing
@@ -27,37 +26,21 @@ EXPECTED = "predictions of models on fewer training images, as stage learning_cu
 DIGITS = 6  # of a probability: shorter ones halve the file, and every figure derives from the file
 
 
-# --- predictions -------------------------------------------------------------------------------------------
-
-
-def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame in the contract of har.evaluation.predictions: a "seed" for each model, size and run."""
-    return frame.drop(columns=KEYS).assign(seed=frame.groupby(KEYS, sort=False).ngroup())
-
-
-def validate_curve(frame: pd.DataFrame, source: str | Path = "learning curve") -> pd.DataFrame:
-    """`frame` itself if it keeps the contract, otherwise HarError that names `source` and what is wrong: every
-    model, size and run predicts the same images."""
-    require(frame, KEYS, source)
-    if frame.empty:
-        raise HarError(f"{source}: no prediction")
-    if frame["model"].isna().any():
-        raise HarError(f"{source}: row {frame['model'].isna().idxmax() + 1}: model is empty")
-    validate_predictions(as_predictions(frame), source)
-    return frame
-
-
-def write_curve(path: Path | str, frame: pd.DataFrame) -> None:
-    """Validates, then writes atomically."""
-    write_parquet(path, validate_curve(frame, path))
-
-
 def read_curve(path: Path | str) -> pd.DataFrame:
-    """The validated frame in the Parquet file `path`."""
-    return validate_curve(read_parquet(path, EXPECTED), path)
-
-
-# --- table and figure --------------------------------------------------------------------------------------
+    """The frame in the Parquet file `path`; HarError unless every model, size and run predicts the same images."""
+    frame = read_parquet(path, EXPECTED)
+    for name in KEYS:
+        if name not in frame.columns:
+            raise HarError(f"{path}: column {name!r} is missing, expected {', '.join(KEYS)}")
+        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
+            raise HarError(f"{path}: column {name!r} holds something else than whole numbers")
+    if frame.empty:
+        raise HarError(f"{path}: no prediction")
+    if (missing := frame["model"].isna()).any():
+        raise HarError(f"{path}: row {missing.idxmax() + 1}: model is empty")
+    seeds = frame.groupby(KEYS, sort=False).ngroup()
+    validate_predictions(frame.drop(columns=KEYS).assign(seed=seeds), path)
+    return frame
 
 
 def scores(

@@ -22,7 +22,7 @@ import scipy
 
 from har.evaluation.bootstrap import resample_counts, score_interval, wilson
 from har.evaluation.metrics import metrics_from_confusion
-from har.evaluation.multiple import simultaneous
+from har.evaluation.paired import simultaneous
 from har.evaluation.summary import Estimate
 from har.reporting import paper
 
@@ -225,7 +225,7 @@ def families(experiments: int, resamples: int, seed: int, images: tuple[int, ...
     pair of equal models is told apart ("rejection"), without and with an effect of the training run: a dict for each,
     number of images and effect, with experiments, rate and its Monte-Carlo standard error.
 
-    Balanced accuracy on the paper's shares of classes (har.evaluation.multiple.simultaneous).
+    Balanced accuracy on the paper's shares of classes (har.evaluation.paired.simultaneous).
     """
     tally, equal = Tally(), FAMILY[:1] * len(FAMILY)
     for n, effect, (figure, accuracies) in product(images, RUN_EFFECTS, (("coverage", FAMILY), ("rejection", equal))):
