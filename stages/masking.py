@@ -6,6 +6,7 @@ import pandas as pd
 from joblib import delayed
 
 from har.config.training import TrainRun
+from har.core.files import write_parquet
 from har.core.parallel import side_by_side
 from har.data.coco.instances import read_instances
 from har.data.split import read_split
@@ -13,9 +14,8 @@ from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import combined
 from har.models.registry import settings
 from har.reporting.table import write_tables
-from har.studies.masking.conditions import Drawing, region_masks
 from har.studies.masking.figures import draw
-from har.studies.masking.predict import DIGITS, choose_images, read_explanation, study, view_of, write_masking
+from har.studies.masking.predict import DIGITS, choose_images, read_maps, study
 from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
@@ -28,15 +28,11 @@ def masking(context: Context, *, keep: Path) -> None:
     profile, data = context.profile, context.data
     config, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     images = choose_images(split, classes, config.images, config.seed)
-    drawing = Drawing(config.kinds, config.shares, config.seed, config.grid, config.stripes, config.fills)
-    models = [*trained(context), *frozen(context, split, drawing)]
-    views = sorted({view_of(model.preprocess) for model in models}, key=str)
-    labels = dict(zip(images.image_id.tolist(), images.label, strict=True))
-    instances = read_instances(data / "annotations/instances.json", list(labels))
+    instances = read_instances(data / "annotations/instances.json", images.image_id.tolist())
     predictions = study(
-        models, images, classes, data / "store", drawing, region_masks(instances, labels, config.cues, views),
-        training=profile.training, relevance_share=config.relevance.share, keep=keep,
-        explanations={one: read_explanation(data / "explain" / f"activity-{one}") for one in config.relevance.models},
+        [*trained(context), *frozen(context, split)], images, classes, data / "store", instances, config,
+        training=profile.training, keep=keep,
+        explanations={model: read_maps(data / "explain" / f"activity-{model}") for model in config.relevance.models},
     )  # fmt: skip
     if {"probe_clip", "zero_shot"} <= predictions.keys():
         both = combined([predictions["probe_clip"], predictions["zero_shot"]], ("condition", "image_id"))
@@ -44,15 +40,15 @@ def masking(context: Context, *, keep: Path) -> None:
     level, out = profile.report.confidence, context.reports / "masking"
     units = {model: of_clips(frame, profile.report.clips) for model, frame in predictions.items()}
     work = [
-        delayed(tables)(context, units, drawing),
-        delayed(draw)(units, drawing, out, context.titled(""), level=level),
-        *(delayed(write_masking)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
+        delayed(tables)(context, units),
+        delayed(draw)(units, config, out, context.titled(""), level=level),
+        *(delayed(write_parquet)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
     list(side_by_side(profile.training, len(work))(work))
 
 
-def tables(context: Context, predictions: dict[str, pd.DataFrame], drawing: Drawing) -> None:
-    found = build_tables(predictions, drawing, context.header, level=context.profile.report.confidence)
+def tables(context: Context, predictions: dict[str, pd.DataFrame]) -> None:
+    found = build_tables(predictions, context.profile.masking, context.header, level=context.profile.report.confidence)
     write_tables(found, context.reports / "masking")
     print(found["masking"].markdown(), found["context"].markdown(), sep="\n")
 
@@ -67,7 +63,7 @@ def activity(context: Context) -> dict[str, TrainRun]:
     return {name: run for name, run in context.params.run.train.items() if run.task == "activity"}
 
 
-def frozen(context: Context, split: pd.DataFrame, drawing: Drawing) -> list[Frozen]:
+def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
     """Each encoder and what reads its embeddings: a probe, fitted again as in stage baselines, one that learns from
     masked images too, the nearest prompts, and the trained MLPs."""
     profile, data, classes = context.profile, context.data, context.profile.tasks["activity"]
@@ -78,8 +74,8 @@ def frozen(context: Context, split: pd.DataFrame, drawing: Drawing) -> list[Froz
         embedded, texts = embeddings.read(folder), None
         x = embedded.rows(train.image_id, "image", classes).astype(float)
         readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe)}
-        if copies := profile.masking.train_masks:
-            masks = MaskedProbe(train.image_id.to_numpy(), y, data / "store", drawing, copies, profile.probe)
+        if profile.masking.train_masks:
+            masks = MaskedProbe(train.image_id.to_numpy(), y, data / "store", profile.masking, profile.probe)
             readers[f"{probe.PREFIX}{encoder}_masked"] = masks
         if embedded.texts is not None:
             texts = embedded.text_rows(classes)

@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.core.files import replacing, write_csv
+from har.core.files import replacing, write_csv, write_parquet
 from har.data.manifest import read_evidence
 from har.data.split import read_split, require_classes
 from har.evaluation.clips import of_clips
 from har.evaluation.predictions import HELD_OUT, in_split
 from har.models.registry import settings
 from har.reporting.table import write_tables
-from har.studies.masking.conditions import Drawing
-from har.studies.masking.predict import choose_images, write_masking
+from har.studies.masking.predict import choose_images
 from har.studies.masking.predictors import Trained
 from har.studies.noise.labels import mentions
 from har.studies.noise.labels import study as label_study
@@ -40,14 +39,14 @@ def noise(context: Context, *, keep: Path) -> None:
         images,
         classes,
         data / "store",
-        Drawing(masks.kinds, masks.shares, masks.seed, masks.grid, masks.stripes),
+        masks,
         config,
         profile.training,
         keep,
     )
     out, reports = data / "noise", context.reports / "noise"
     for method, learnt in found.best.items():
-        write_masking(out / f"{method}.parquet", learnt.predictions)
+        write_parquet(out / f"{method}.parquet", learnt.predictions)
         if learnt.patterns is not None:
             with replacing(out / f"{method}.npy") as partial:
                 np.save(partial, learnt.patterns)

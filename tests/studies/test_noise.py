@@ -21,17 +21,18 @@ from har.core.errors import HarError
 from har.data import store as image_store
 from har.models.build import build, logits
 from har.models.classifier import patches_as_products
-from har.studies.masking.conditions import Drawing, at_random
+from har.studies.masking.conditions import at_random
 from har.studies.masking.predictors import Trained
 from har.studies.masking.scores import per_image
-from har.studies.noise.learn import learn
+from har.studies.noise.learn import learn, under_masks
 from har.studies.noise.objective import noisy, objective, passes, probabilities
 from har.studies.noise.report import build_tables, class_bias, draw, verdict
-from har.studies.noise.runs import ERASING, NOTHING, FittedNoise, Run, under_masks
-from har.studies.noise.select import Study, study
+from har.studies.noise.select import ERASING, NOTHING, FittedNoise, Run, Study, study
 from har.training.loop import save
 
-DRAWING = Drawing(["patches", "ellipse"], [0.1, 0.5], seed=5)
+MASKS = parameters.profile().masking.model_copy(
+    update={"kinds": ["patches", "ellipse"], "shares": [0.1, 0.5], "seed": 5}
+)
 FULL = NoiseTerms(patterns="class", margin=1.0, gain=1.0, size=0.1, masked=True)
 SHARED = FULL.model_copy(update={"patterns": "shared", "gain": 0.0})
 SETTINGS = Noise(bounds=[8.0], epochs=2, batch_size=4, step=0.3, checks=2,
@@ -107,25 +108,27 @@ class TestObjective:
             assert float(chances.min()) >= 0
 
 
+def measured(x, ids, masks):
+    return {condition: images for condition, _, images in under_masks(x, ids, masks)}
+
+
 class TestMasks:
+    X, IDS = np.full((60, 3, 16, 16), 200, dtype=np.uint8), np.arange(60)
+
     def test_training_sees_whole_and_masked_images_and_never_the_masks_of_the_test(self):
-        x = np.full((60, 3, 16, 16), 200, dtype=np.uint8)
-        ids = np.arange(60)
-        hidden = (at_random(x, ids, DRAWING, 0, 0) == 0).all(1).mean((1, 2))
-        assert set(hidden.round(2)) == {0.0, 0.1, 0.5}
-        measured = under_masks(x, ids, DRAWING)
-        assert list(measured) == ["none", "any-10", "any-50"]
-        first, again = (at_random(x, ids, DRAWING, 0, epoch) for epoch in (0, 1))
+        first, again = (at_random(self.X, self.IDS, MASKS, 0, epoch) for epoch in (0, 1))
+        hidden = (first == 0).all(1).mean((1, 2)).round(2)
+        assert set(hidden) == {0.0, 0.1, 0.5}
         assert (first != again).any()
-        half = hidden.round(2) == 0.5
-        assert (first[half] != measured["any-50"][half]).any((1, 2, 3)).all()
+        found = measured(self.X, self.IDS, MASKS)
+        assert list(found) == ["none", "any-10", "any-50"]
+        half = hidden == 0.5
+        assert (first[half] != found["any-50"][half]).any((1, 2, 3)).all()
 
     def test_another_mask_moves_only_the_images_that_get_it(self):
-        x, ids = np.full((60, 3, 16, 16), 200, dtype=np.uint8), np.arange(60)
-        more = Drawing(["stripes", "ellipse", "patches"], DRAWING.shares, DRAWING.seed)
-        before, after = under_masks(x, ids, DRAWING)["any-50"], under_masks(x, ids, more)["any-50"]
-        moved = (before != after).any((1, 2, 3)).mean()
-        assert 0.15 < moved < 0.55  # a third of them
+        more = MASKS.model_copy(update={"kinds": ["stripes", "ellipse", "patches"]})
+        before, after = (measured(self.X, self.IDS, masks)["any-50"] for masks in (MASKS, more))
+        assert 0.15 < (before != after).any((1, 2, 3)).mean() < 0.55  # a third of them
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +150,7 @@ def task(tmp_path_factory):
 
 def learnt(task, run, split=None) -> FittedNoise:
     model, images, folder = task
-    return learn(run, model, images if split is None else split, CLASSES, folder, DRAWING, SETTINGS, "cpu")
+    return learn(run, model, images if split is None else split, CLASSES, folder, MASKS, SETTINGS, "cpu")
 
 
 class TestLearning:
@@ -190,7 +193,7 @@ class TestLearning:
 def whole(task) -> Study:
     model, split, folder = task
     alone = one_by_one()
-    return study(model, split, CLASSES, folder, DRAWING, SETTINGS, alone)
+    return study(model, split, CLASSES, folder, MASKS, SETTINGS, alone)
 
 
 class TestReport:
@@ -202,7 +205,7 @@ class TestReport:
         assert rivals[whole.chosen] == min(rivals.values())
 
     def test_tables_and_figure(self, whole, tmp_path):
-        tables = build_tables(whole, CLASSES, DRAWING.shares, "cnn_base", "profile test", resamples=200)
+        tables = build_tables(whole, CLASSES, MASKS.shares, "cnn_base", "profile test", resamples=200)
         assert set(tables) == {"noise", "effects", "validation"}
         frame = tables["noise"].frame.set_index("method")
         assert frame.loc["nothing", "masked_accuracy_change"] == 0
@@ -213,7 +216,7 @@ class TestReport:
         assert frame.chosen.sum() == 1
         for table in tables.values():
             assert "nan" not in table.markdown()
-        draw(whole, CLASSES, DRAWING.shares, tmp_path / "noise.svg", "Noise")
+        draw(whole, CLASSES, MASKS.shares, tmp_path / "noise.svg", "Noise")
         assert (tmp_path / "noise.svg").stat().st_size > 1000
 
     def test_a_class_without_images_has_no_recall_and_stops_nothing(self, whole):
@@ -222,7 +225,7 @@ class TestReport:
             for name, one in whole.best.items()
         }
         found = Study(few, whole.candidates)
-        table = build_tables(found, CLASSES, DRAWING.shares, "cnn_base", "profile test", resamples=200)["effects"]
+        table = build_tables(found, CLASSES, MASKS.shares, "cnn_base", "profile test", resamples=200)["effects"]
         assert table.frame[f"recall_{CLASSES[0]}"].isna().all()
         assert not table.frame[f"recall_{CLASSES[1]}"].isna().any()
 
@@ -238,12 +241,16 @@ class TestReport:
         assert others
         assert all(sentence.count(said) == 3 for sentence in others)
 
-    def test_class_bias_is_the_distance_of_two_shares(self):
-        rows = [{"condition": c, "covered": 0.0, "image_id": i, "split": "test", "label": CLASSES[i % 2],
-                 "p_walking": 1.0, "p_sitting": 0.0, "p_standing": 0.0}
-                for c in ("none", "any-10") for i in range(4)]  # fmt: skip
-        images = per_image(pd.DataFrame(rows))
-        assert class_bias(images, ["any-10"], CLASSES, resamples=100)[0] == pytest.approx(0.5)
+    def test_class_bias_is_the_distance_of_two_shares_and_draws_groups(self):
+        rows = [{"condition": c, "covered": 0.0, "image_id": i, "split": "test", "label": CLASSES[i // 2 % 2],
+                 "group": f"g{i // 2}", "p_walking": 1.0, "p_sitting": 0.0, "p_standing": 0.0}
+                for c in ("none", "any-10") for i in range(8)]  # fmt: skip
+        grouped = pd.DataFrame(rows)
+        found, alone = (
+            class_bias(per_image(frame), ["any-10"], CLASSES, 400) for frame in (grouped, grouped.drop(columns="group"))
+        )
+        assert found[0] == alone[0] == pytest.approx(0.5)
+        assert found.std() > 1.2 * alone.std()  # two images of a group are of one class
 
 
 @pytest.mark.parametrize(

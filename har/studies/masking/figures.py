@@ -7,43 +7,41 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from har.config.studies import Masking
 from har.evaluation.predictions import classes_of
 from har.reporting.figures import rows_of
 from har.reporting.names import model_name
 from har.reporting.style import CLASS_MARKERS, GREY, INK, SERIES, drawing
-from har.studies.masking.conditions import BOX, CROP, NONE, Drawing, filled_name
+from har.studies.masking.conditions import BOX, CROP, NONE, filled_name
 from har.studies.masking.report import LABELS, ranked
 from har.studies.masking.scores import by_share, mean_with_interval, of_condition, per_image
 
 
-def draw(predictions: Mapping[str, pd.DataFrame], drawn: Drawing, out: Path, profile: str, **options) -> None:
+def draw(predictions: Mapping[str, pd.DataFrame], config: Masking, out: Path, profile: str, **options) -> None:
     """curves.svg and context.svg in `out`; `profile`: what their titles end with."""
     images = ranked({model: per_image(frame) for model, frame in predictions.items()})
     classes = len(classes_of(next(iter(predictions.values()))))
-    draw_curves(
-        images, drawn.kinds, drawn.shares, out / "curves.svg", f"Accuracy as more is black{profile}", classes, **options
-    )
-    draw_context(images, drawn.fills, out / "context.svg", f"The person or the context{profile}", classes, **options)
+    draw_curves(images, config, out / "curves.svg", f"Accuracy as more is black{profile}", classes, **options)
+    draw_context(images, config.fills, out / "context.svg", f"The person or the context{profile}", classes, **options)
 
 
-def draw_curves(images, kinds, shares, path: Path, title: str, classes: int, columns: int = 4, **options) -> None:
+def draw_curves(images, config: Masking, path: Path, title: str, classes: int, columns: int = 4, **options) -> None:
     """A panel for each model: accuracy against share, a line for each kind of mask, the mean with its interval."""
-    points = [0.0, *shares]
+    kinds, points = config.kinds, [0.0, *config.shares]
     rows = -(-len(images) // columns)
     with drawing(path, title, 2.2 * columns + 0.4, 1.9 * rows + 1.5) as figure:
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for place, (axis, (model, found)) in enumerate(zip(axes.ravel(), images.items(), strict=False)):
-            every = [mean_with_interval(by_share(found, kinds, share), **options) for share in points]
-            low, high = [f["ci_low"] for f in every], [f["ci_high"] for f in every]
-            axis.fill_between(points, low, high, color=GREY, alpha=0.25, linewidth=0)
-            axis.plot(
-                points, [f["mean"] for f in every], color=INK, linewidth=2, label="mean of all" if not place else None
+            mean, low, high = zip(
+                *(mean_with_interval(by_share(found, kinds, share), **options) for share in points), strict=True
             )
+            axis.fill_between(points, low, high, color=GREY, alpha=0.25, linewidth=0)
+            axis.plot(points, mean, color=INK, linewidth=2, label=None if place else "mean of all")
             for kind, colour, marker in zip(kinds, cycle(SERIES), cycle(CLASS_MARKERS), strict=False):
                 values = [by_share(found, [kind], share).mean() for share in points]
                 axis.plot(points, values, color=colour, marker=marker, markersize=3.5, linewidth=1,
-                          label=kind if not place else None)  # fmt: skip
-            axis.axhline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}" if not place else None)
+                          label=None if place else kind)  # fmt: skip
+            axis.axhline(1 / classes, color=GREY, linestyle=":", label=None if place else f"chance, 1/{classes}")
             axis.set_title(model_name(model))
             axis.set_xticks(points, [f"{share:.0%}" for share in points])
             axis.tick_params(labelbottom=True)
@@ -70,12 +68,11 @@ def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: 
             offsets, shown.items(), cycle(CLASS_MARKERS), strict=False
         ):
             for place, found in enumerate(images.values()):
-                values = of_condition(found, condition)
-                if values.empty:
+                mean, low, high = mean_with_interval(of_condition(found, condition), **options)
+                if mean is None:
                     continue
-                figures = mean_with_interval(values, **options)
-                axis.plot([figures["ci_low"], figures["ci_high"]], [place + offset] * 2, color=colour, linewidth=1.4)
-                axis.plot(figures["mean"], place + offset, marker, color=colour, markersize=4.5, label=label)
+                axis.plot([low, high], [place + offset] * 2, color=colour, linewidth=1.4)
+                axis.plot(mean, place + offset, marker, color=colour, markersize=4.5, label=label)
                 label = None
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         rows_of(axis, [model_name(model) for model in images])

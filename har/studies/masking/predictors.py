@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from har.config.models import Probe
+from har.config.studies import Masking
 from har.data.store import Store
 from har.models.preprocess import Preprocess, from_folder
 from har.models.registry import settings
-from har.studies.masking.conditions import Drawing, at_random
+from har.studies.masking.conditions import at_random
 from har.training.probe import Fitted, fit
 
 Predict = Callable[[np.ndarray], dict[str, np.ndarray]]  # uint8 [n, 3, size, size] to name -> [n, C]
@@ -36,8 +38,8 @@ class Head:
 
 @dataclass(frozen=True)
 class MaskedProbe:
-    """A probe that learns from each training image whole and under `copies` masks drawn at random, so that it knows
-    masks as the images that it is asked about have them.
+    """A probe that learns from each training image whole and under `masking.train_masks` masks drawn at random, so
+    that it knows masks as the images that it is asked about have them.
 
     image_ids, y: class indices; store: the folder with their pixels; config: as of any probe.
     """
@@ -45,15 +47,14 @@ class MaskedProbe:
     image_ids: np.ndarray
     y: np.ndarray
     store: Path
-    drawing: Drawing
-    copies: int
+    masking: Masking
     config: Probe
 
     def fit(self, preprocess: Preprocess, embed: Callable[[np.ndarray], np.ndarray], classes: int) -> Fitted:
         """embed: pixels, uint8 [n, 3, size, size], to unit embeddings [n, width]."""
-        ids, drawing, times = self.image_ids, self.drawing, self.copies + 1
+        ids, masks, times = self.image_ids, self.masking, self.masking.train_masks + 1
         whole = preprocess.load(Store(self.store), ids)
-        masked = (at_random(whole, ids, drawing, drawing.seed, copy) for copy in range(self.copies))
+        masked = (at_random(whole, ids, masks, masks.seed, copy) for copy in range(times - 1))
         x = np.concatenate([embed(whole), *map(embed, masked)]).astype(float)
         return fit(x, np.tile(self.y, times), classes, self.config, groups=np.tile(ids, times))
 
@@ -139,7 +140,7 @@ def _reader(reader: Fitted | ZeroShot | Head, classes: Sequence[str]) -> Callabl
     if isinstance(reader, Fitted):
         return lambda unit: reader.probabilities(unit.astype(float))
     if isinstance(reader, ZeroShot):
-        return lambda unit: softmax(reader.scale * (unit @ reader.texts.T))
+        return lambda unit: softmax((reader.scale * (unit @ reader.texts.T)).astype(float), axis=1)
     import torch
 
     from har.models.checkpoint import load_kept
@@ -149,12 +150,6 @@ def _reader(reader: Fitted | ZeroShot | Head, classes: Sequence[str]) -> Callabl
 
     def through(unit: np.ndarray) -> np.ndarray:
         x = unit if reader.texts is None else unit @ reader.texts.T
-        return softmax(predict(model, torch.as_tensor(x), lambda batch: batch).numpy())
+        return softmax(predict(model, torch.as_tensor(x), lambda batch: batch).numpy().astype(float), axis=1)
 
     return through
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    scores = np.asarray(scores, dtype=float)
-    weights = np.exp(scores - scores.max(1, keepdims=True))
-    return weights / weights.sum(1, keepdims=True)

@@ -5,22 +5,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from har.config.studies import Masking
 from har.evaluation.predictions import classes_of
 from har.reporting.names import model_name
 from har.reporting.table import NONE as DASH
 from har.reporting.table import Column, Table, number, percent, signed_estimate
 from har.reporting.tables.columns import MODEL, N, class_text, figure_column, figures, triple
-from har.studies.masking.conditions import BOX, CROP, ELSEWHERE, NONE, Drawing, filled_name
+from har.studies.masking.conditions import BOX, CROP, ELSEWHERE, NONE, drawn_name, filled_name
 from har.studies.masking.scores import (
+    MEASURES,
     area_under_curve,
+    by_image,
     by_share,
-    condition_rows,
     corrected,
     difference,
     mean_with_interval,
     of_condition,
     per_image,
-    predicted_shares,
 )
 
 Images = Mapping[str, pd.DataFrame]  # model to per_image
@@ -44,19 +45,18 @@ LABELS = {
 }
 
 
-def build_tables(predictions: Mapping[str, pd.DataFrame], drawing: Drawing, header: str, **options) -> dict[str, Table]:
+def build_tables(predictions: Mapping[str, pd.DataFrame], config: Masking, header: str, **options) -> dict[str, Table]:
     """masking (accuracy against share), conditions (everything), context, elsewhere and cues (hidden and isolated
     regions), classes; models by accuracy. `options` as in har.studies.masking.scores.mean_with_interval."""
-    shapes, shares, fills = drawing.kinds, drawing.shares, drawing.fills
     images = ranked({model: per_image(frame) for model, frame in predictions.items()})
     classes = classes_of(next(iter(predictions.values())))
     tables = [
-        share_table(images, shapes, shares, header, **options),
-        shape_table(images, shapes, shares, header, **options),
-        region_table(images, fills, header, **options),
-        elsewhere_table(images, fills, header, **options),
+        share_table(images, config, header, **options),
+        shape_table(images, config, header, **options),
+        region_table(images, config.fills, header, **options),
+        elsewhere_table(images, config.fills, header, **options),
         cue_table(images, header, **options),
-        class_table(images, classes, shapes, shares, header),
+        class_table(images, classes, config, header),
         conditions_table(images, header, **options),
     ]
     return {table.name: table for table in tables}
@@ -66,11 +66,6 @@ def ranked(images: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Most accurate first, with nothing hidden."""
     scores = {model: of_condition(found, NONE).mean() for model, found in images.items()}
     return {model: images[model] for model in sorted(scores, key=lambda model: -scores[model])}
-
-
-def _figures(name: str, found: Mapping | None) -> dict:
-    """The values of a `figure_column`, from a mean with its interval."""
-    return figures(name, *((found["mean"], found["ci_low"], found["ci_high"]) if found else (None,)))
 
 
 def _mean(mean: float, *_: float) -> str:
@@ -85,30 +80,28 @@ def _note(n: int, options: Mapping) -> str:
     )
 
 
-def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], header: str, **options: float) -> Table:
+def share_table(images: Images, config: Masking, header: str, **options: float) -> Table:
     """Accuracy against the share hidden, mean over shapes of masks, with the area under it."""
+    shapes, shares = config.kinds, config.shares
     rows, areas = [], {model: area_under_curve(found, shapes, shares) for model, found in images.items()}
     for model, found in images.items():
-        whole = of_condition(found, NONE)
+        whole, area = of_condition(found, NONE), areas[model]
         row = {"model": model, "n": len(whole)}
         for share in (0.0, *shares):
-            row |= _figures(f"accuracy_{100 * share:g}", mean_with_interval(by_share(found, shapes, share), **options))
-        area = areas[model]
-        row |= _figures("area", mean_with_interval(area, **options))
-        row |= _figures("area_minus_whole", difference(area, whole, **options))
-        row |= _figures("area_corrected", corrected(area, found, **options))
-        row |= {"confidence": float(of_condition(found, NONE, "confidence").mean())}
+            values = by_share(found, shapes, share)
+            row |= figures(f"accuracy_{100 * share:g}", *mean_with_interval(values, **options))
+        row |= figures("area", *mean_with_interval(area, **options))
+        row |= figures("area_minus_whole", *difference(area, whole, **options))
+        row |= figures("area_corrected", *corrected(area, found, **options))
+        row |= {"confidence": of_condition(found, NONE, "confidence").mean()}
         for measure in ("confidence", "flips"):
-            row[f"{measure}_most_hidden"] = float(by_share(found, shapes, shares[-1], measure).mean())
+            row[f"{measure}_most_hidden"] = by_share(found, shapes, shares[-1], measure).mean()
         rows.append(row)
     most = f"{shares[-1]:.0%} hidden"
-    gains = {
-        model: difference(areas[f"{model}{MASKED}"], areas[model], **options)
+    told = ", ".join(
+        f"{model_name(model)} {signed_estimate(*difference(areas[f'{model}{MASKED}'], areas[model], **options))}"
         for model in images
         if f"{model}{MASKED}" in images
-    }
-    told = ", ".join(
-        f"{model_name(m)} {signed_estimate(g['mean'], g['ci_low'], g['ci_high'])}" for m, g in gains.items()
     )
     notes = (
         *([f"{LEARNT} Area under the curve that this adds: {told}."] if told else []),
@@ -122,11 +115,7 @@ def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
         MODEL,
         Column("n"),
         *(
-            Column(
-                triple(f"accuracy_{100 * share:g}"),
-                f"{share:.0%} hidden" if share else "Nothing hidden",
-                _mean,
-            )
+            Column(triple(f"accuracy_{100 * share:g}"), f"{share:.0%} hidden" if share else "Nothing hidden", _mean)
             for share in (0.0, *shares)
         ),
         figure_column("area", "Area under the curve"),
@@ -139,19 +128,19 @@ def share_table(images: Images, shapes: Sequence[str], shares: Sequence[float], 
     return Table("masking", "Accuracy as more of the image is black", header, rows, columns, notes)
 
 
-def shape_table(images: Images, shapes: Sequence[str], shares: Sequence[float], header: str, **options: float) -> Table:
+def shape_table(images: Images, config: Masking, header: str, **options: float) -> Table:
     """The area under the curve of each shape of mask."""
     rows = []
     for model, found in images.items():
-        row = {"model": model}
-        for shape in shapes:
-            row |= _figures(shape, mean_with_interval(area_under_curve(found, [shape], shares), **options))
-        rows.append(row)
+        areas = {shape: area_under_curve(found, [shape], config.shares) for shape in config.kinds}
+        rows.append({"model": model})
+        for shape, area in areas.items():
+            rows[-1] |= figures(shape, *mean_with_interval(area, **options))
     notes = (
         "Normalised area under accuracy against the share hidden.",
         _note(max(int((found.condition == NONE).sum()) for found in images.values()), options),
     )
-    columns = [MODEL, *(figure_column(shape, shape.capitalize()) for shape in shapes)]
+    columns = [MODEL, *(figure_column(shape, shape.capitalize()) for shape in config.kinds)]
     return Table("kinds", "Which shape of mask lowers accuracy most?", header, rows, columns, notes)
 
 
@@ -162,13 +151,11 @@ def region_table(images: Images, fills: Sequence[str], header: str, **options: f
     for model, found in images.items():
         at = {name: of_condition(found, name) for name in (NONE, CROP, "keep_box", *hidden.values())}
         whole = at[NONE][at[NONE].index.isin(at["hide_box"].index)]
-        row = {"model": model, "n": len(whole)}
-        row |= {name: float(of.mean()) if len(of) else None for name, of in (at | {NONE: whole}).items()}
+        row = {"model": model, "n": len(whole)} | {name: of.mean() for name, of in (at | {NONE: whole}).items()}
         for fill in fills:
             # black is the paper's: the person, too, stands in black
             alone = at["keep_box" if fill == "black" else CROP]
-            gap = difference(alone, at[hidden[fill]], **options) if len(alone) else None
-            row |= _figures(f"person_minus_context_{fill}", gap)
+            row |= figures(f"person_minus_context_{fill}", *difference(alone, at[hidden[fill]], **options))
         rows.append(row)
     learnt = [LEARNT] if any(model.endswith(MASKED) for model in images) else []
     covered = pd.concat([found.loc[found.condition == "hide_box", "covered"] for found in images.values()])
@@ -230,11 +217,11 @@ def elsewhere_table(images: Images, fills: Sequence[str], header: str, **options
     """Persons hidden against as much hidden elsewhere: whether it is the person that counts, or the area."""
     rows = []
     for model, found in images.items():
-        outlines = {name: of_condition(found, name) for name in ("hide_person", "keep_person", "keep_elsewhere")}
-        row = {"model": model, **{name: float(of.mean()) if len(of) else None for name, of in outlines.items()}}
+        outlines = ("hide_person", "keep_person", "keep_elsewhere")
+        row = {"model": model} | {name: of_condition(found, name).mean() for name in outlines}
         for fill in fills:
             pair = [of_condition(found, filled_name(region, fill)) for region in (BOX, ELSEWHERE)]
-            row |= _figures(f"change_{fill}", difference(*pair, **options) if len(pair[1]) else None)
+            row |= figures(f"change_{fill}", *difference(*pair, **options))
         rows.append(row)
     notes = (
         "Below 0: hiding the person costs more than hiding the boxes of another image's persons, so the same area and "
@@ -259,10 +246,9 @@ def cue_table(images: Images, header: str, **options: float) -> Table:
             values = of_condition(found, hidden)
             if values.empty:
                 continue
-            row = {"model": model, "condition": hidden, "n": len(values), "accuracy": float(values.mean())}
-            row |= {"whole": float(whole[values.index].mean())}
-            row |= {"flips": float(of_condition(found, hidden, "flips").mean())}
-            rows.append(row | _figures("change", difference(values, whole, **options)))
+            row = {"model": model, "condition": hidden, "n": len(values), "accuracy": values.mean()}
+            row |= {"whole": whole[values.index].mean(), "flips": of_condition(found, hidden, "flips").mean()}
+            rows.append(row | figures("change", *difference(values, whole, **options)))
     notes = [
         "Of the images that hold such a thing; the lists are params.yaml's masking.cues. Which things are the own "
         "class's follows from the true label, so \"own class's things only\" tells how far they alone give it away.",
@@ -283,26 +269,23 @@ def cue_table(images: Images, header: str, **options: float) -> Table:
     return Table("cues", title, header, rows, columns, notes)
 
 
-def class_table(
-    images: Images, classes: Sequence[str], shapes: Sequence[str], shares: Sequence[float], header: str
-) -> Table:
+def class_table(images: Images, classes: Sequence[str], config: Masking, header: str) -> Table:
     """Recall of each class and how often it is predicted, as images go black."""
-    rows = []
+    shapes, shares, rows = config.kinds, config.shares, []
     for model, found in images.items():
-        conditions = [f"{shape}-{100 * shares[-1]:g}" for shape in shapes]
-        before = predicted_shares(found, NONE, classes)
-        after = [predicted_shares(found, condition, classes) for condition in conditions]
+        # under each condition, the share of images for which each class is predicted
+        guesses = found.groupby("condition", observed=True)["guess"].value_counts(normalize=True)
         for name in classes:
             mine = found[found["label"] == name]
             if mine.empty:
                 continue
-            row = {"model": model, "class": name, "n": int((mine["condition"] == NONE).sum())}
+            row = {"model": model, "class": name, "n": (mine["condition"] == NONE).sum()}
             for share in (0.0, *shares):
-                row[f"recall_{100 * share:g}"] = float(by_share(mine, shapes, share).mean())
+                row[f"recall_{100 * share:g}"] = by_share(mine, shapes, share).mean()
             for hidden in ("hide_box", "keep_box"):
-                values = of_condition(mine, hidden)
-                row[f"recall_{hidden}"] = float(values.mean()) if len(values) else None
-            row |= {"predicted_0": before[name], "predicted_most_hidden": float(np.mean([one[name] for one in after]))}
+                row[f"recall_{hidden}"] = of_condition(mine, hidden).mean()
+            after = [guesses.get((drawn_name(shape, shares[-1]), name), 0.0) for shape in shapes]
+            row |= {"predicted_0": guesses.get((NONE, name), 0.0), "predicted_most_hidden": np.mean(after)}
             rows.append(row)
     columns = [
         MODEL,
@@ -327,7 +310,13 @@ def _condition(key: str) -> str:
 
 def conditions_table(images: Images, header: str, **options: float) -> Table:
     """Every model under every condition; in the page only the CSV is of use."""
-    rows = condition_rows(images, **options)
+    rows = []
+    for model, found in images.items():
+        for condition, part in found.groupby("condition", sort=False, observed=True):
+            row = {"model": model, "condition": condition, "n": len(part), "covered": part["covered"].mean()}
+            for measure in MEASURES:
+                row |= figures(measure, *mean_with_interval(by_image(part, measure), **options))
+            rows.append(row)
     columns = [
         MODEL,
         Column("condition", "Condition", _condition),

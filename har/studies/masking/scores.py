@@ -5,7 +5,8 @@ image's number is subtracted before images are drawn. Where images have a group 
 group and image_id, and groups are what varies.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,9 +22,8 @@ MEASURES = ("accuracy", "confidence", "true_class", "flips")
 
 def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     """One model's predictions (har.studies.masking.predict) with, for each row, 0 to 1: accuracy (1: right),
-    confidence (the
-    largest probability), true_class (its probability), flips (1: says another class than with nothing hidden); and
-    `guess`, the class it says."""
+    confidence (the largest probability), true_class (its probability), flips (1: says another class than with nothing
+    hidden); and `guess`, the class it says."""
     classes = np.array(classes_of(frame))
     chances = frame[[f"p_{name}" for name in classes]].to_numpy(float)
     guess = chances.argmax(1)
@@ -41,12 +41,20 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def mean_with_interval(
-    values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
-) -> dict[str, float | int]:
-    """n, mean, ci_low, ci_high of one number an image within `bounds`: score interval (har.evaluation.bootstrap) with
-    the standard error of a mean, of a series by group that of a mean of clusters."""
+class Mean(NamedTuple):
+    """With its interval; None where no image has a value."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def mean_with_interval(values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95) -> Mean:
+    """The mean of one number an image within `bounds`: score interval (har.evaluation.bootstrap) with the standard
+    error of a mean, of a series by group that of a mean of clusters."""
     values = pd.Series(values, dtype=float)
+    if values.empty:
+        return Mean(None, None, None)
     groups = values.index.get_level_values("group") if "group" in values.index.names else None
     values = values.to_numpy()
     n, mean = len(values), float(values.mean())
@@ -56,7 +64,7 @@ def mean_with_interval(
         sums = pd.Series(values - mean).groupby(groups).sum().to_numpy()
         error = np.sqrt(units / (units - 1) * np.square(sums).sum()) / n
     low, high = score_interval(mean, error, units, bounds, level)
-    return {"n": n, "mean": mean, "ci_low": min(float(low), mean), "ci_high": max(float(high), mean)}
+    return Mean(mean, min(float(low), mean), max(float(high), mean))
 
 
 def of_condition(images: pd.DataFrame, condition: str, measure: str = "accuracy") -> pd.Series:
@@ -91,40 +99,20 @@ def area_under_curve(
     return pd.Series(area, index=by_share(images, kinds, 0).index)
 
 
-def corrected(values: pd.Series, images: pd.DataFrame, **options) -> dict[str, float | int]:
+def corrected(values: pd.Series, images: pd.DataFrame, **options) -> Mean:
     """The mean of `values` (a share of right answers for each image, by image_id) over images with each class counting
     the same, scaled so that chance is 0 and always right 1. What says the same of every image has 0 (Cohen's kappa for
     balanced classes)."""
     labels = by_image(images.drop_duplicates("image_id"), "label")[values.index]
     classes = labels.nunique()
     if classes < 2:
-        return {"n": len(values), "mean": float("nan"), "ci_low": float("nan"), "ci_high": float("nan")}
+        return Mean(None, None, None)
     weights = len(labels) / (classes * labels.map(labels.value_counts()))
     scaled = (values * weights - 1 / classes) / (1 - 1 / classes)
     return mean_with_interval(scaled, (-1 / (classes - 1), 1.0), **options)
 
 
-def condition_rows(images: Mapping[str, pd.DataFrame], **options) -> list[dict]:
-    """A row for each model and condition: n, covered (mean share hidden) and each of MEASURES with its interval."""
-    rows = []
-    for model, found in images.items():
-        for condition, part in found.groupby("condition", sort=False, observed=True):
-            row = {"model": model, "condition": condition, "n": len(part), "covered": float(part["covered"].mean())}
-            for measure in MEASURES:
-                figures = mean_with_interval(by_image(part, measure), **options)
-                row |= {measure: figures["mean"]}
-                row |= {f"{measure}_low": figures["ci_low"], f"{measure}_high": figures["ci_high"]}
-            rows.append(row)
-    return rows
-
-
-def difference(a: pd.Series, b: pd.Series, **options) -> dict[str, float | int]:
+def difference(a: pd.Series, b: pd.Series, **options) -> Mean:
     """a - b, paired over the images that both have (both by image_id)."""
     both = pd.concat([a, b], axis=1, join="inner").astype(float)
     return mean_with_interval(both.iloc[:, 0] - both.iloc[:, 1], (-1.0, 1.0), **options)
-
-
-def predicted_shares(images: pd.DataFrame, condition: str, classes: Sequence[str]) -> dict[str, float]:
-    """The share of images for which each class is predicted under a condition."""
-    said = images.loc[images["condition"] == condition, "guess"]
-    return {name: float((said == name).mean()) for name in classes}

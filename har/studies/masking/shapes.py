@@ -16,8 +16,6 @@ import numpy as np
 
 LARGEST = 0.5  # share; a triangle inside a square covers no more
 ASPECT = 2.0  # sides of a shape differ by at most this factor
-GRID = 8  # patches a side
-STRIPES = 4
 
 
 def covered_pixels(share: float, height: int, width: int) -> int:
@@ -33,8 +31,8 @@ def drawn_mask(
     *,
     seed: int,
     image_id: int,
-    grid: int = GRID,
-    stripes: int = STRIPES,
+    grid: int = 8,
+    stripes: int = 4,
 ) -> np.ndarray:
     """One mask, bool [height, width], True where the image is hidden: exactly `covered_pixels` of them.
 

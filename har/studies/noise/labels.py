@@ -114,13 +114,12 @@ def table(found: pd.DataFrame, encoder: str, draws: int, header: str, level: flo
     for share, part in found.groupby("share"):
         right = {method: one.set_index("image_id")["right"] for method, one in part.groupby("method")}
         for method in METHODS:
-            mean = mean_with_interval(right[method], level=level)
-            row = {"share": share, "method": method, "n": mean["n"]}
-            row |= figures("accuracy", mean["mean"], mean["ci_low"], mean["ci_high"])
+            row = {"share": share, "method": method, "n": len(right[method])}
+            row |= figures("accuracy", *mean_with_interval(right[method], level=level))
             if method != "plain":
                 gap = difference(right[method], right["plain"], level=level)
-                row |= figures("gain", gap["mean"], gap["ci_low"], gap["ci_high"])
-                word = "helps" if gap["ci_low"] > 0 else "costs" if gap["ci_high"] < 0 else "shows no effect"
+                row |= figures("gain", *gap)
+                word = "helps" if gap.low > 0 else "costs" if gap.high < 0 else "shows no effect"
                 said.append((method, share, word))
             rows.append(row)
     verdict = "; ".join(

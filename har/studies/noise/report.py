@@ -14,8 +14,7 @@ from har.reporting.table import Column, Table, number, signed_estimate
 from har.reporting.tables.columns import figure_column, figures, triple
 from har.studies.masking.conditions import NONE, drawn_name
 from har.studies.masking.scores import by_share, difference, mean_with_interval, of_condition, per_image
-from har.studies.noise.runs import ANY, ERASING, NOTHING
-from har.studies.noise.select import Study
+from har.studies.noise.select import ANY, ERASING, NOTHING, Study
 
 Images = Mapping[str, pd.DataFrame]  # method to har.studies.masking.scores.per_image
 
@@ -34,12 +33,15 @@ def class_bias(
     images: pd.DataFrame, conditions: Sequence[str], classes: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
 ) -> np.ndarray:
     """Total variation distance between predicted and true class shares (half the sum of absolute differences, 0 to 1),
-    [1 + resamples]: first on the images themselves, then on each bootstrap sample of them."""
+    [1 + resamples]: first on the images themselves, then on each bootstrap sample of them, or of groups of them."""
     told = [images[images["condition"] == c].set_index("image_id").sort_index() for c in conditions]
     said = np.mean([[one["guess"] == name for name in classes] for one in told], axis=0).T  # [n, C]
     true = np.array([told[0]["label"] == name for name in classes], dtype=float).T
-    counts = np.vstack([np.ones((1, len(true))), resample_counts(len(true), resamples, seed)])
-    return np.abs(counts @ (said - true)).sum(1) / 2 / counts.sum(1)
+    unit = told[0]["group"].to_numpy() if "group" in images else np.arange(len(true))
+    gaps = pd.DataFrame(said - true).groupby(unit)
+    gaps, sizes = gaps.sum().to_numpy(), gaps.size().to_numpy()
+    counts = np.vstack([np.ones((1, len(gaps))), resample_counts(len(gaps), resamples, seed)])
+    return np.abs(counts @ gaps).sum(1) / 2 / (counts @ sizes)
 
 
 def build_tables(
@@ -67,10 +69,14 @@ def noise_table(study: Study, images: Images, shares: Sequence[float], model: st
         row["validation_loss"] = study.best[method].loss
         for where, values in (("whole", whole), ("masked", hidden)):
             for measure in measures:
-                gap = difference(values[method][measure], values[NOTHING][measure], level=level)
-                row |= {f"{where}_{measure}": float(values[method][measure].mean())}
-                row |= {f"{where}_{measure}_change": gap["mean"]}
-                row |= {f"{where}_{measure}_{end}": gap[f"ci_{end}"] for end in ("low", "high")}
+                name, value = f"{where}_{measure}", values[method][measure]
+                gap = difference(value, values[NOTHING][measure], level=level)
+                row |= {
+                    name: value.mean(),
+                    f"{name}_change": gap.mean,
+                    f"{name}_low": gap.low,
+                    f"{name}_high": gap.high,
+                }
         rows[method] = row
     columns = [
         Column(("method", "chosen"), "Method", _method_text),
@@ -133,17 +139,19 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
     conditions = [drawn_name(ANY, share) for share in shares]
     biases = {m: class_bias(i, conditions, classes, **draws) for m, i in images.items()}
     for method, found in images.items():
-        n = int((found["condition"] == NONE).sum())
+        whole = found[found["condition"] == NONE]
+        n = len(whole)
+        units = whole["group"].nunique() if "group" in whole else n
         bias, gap = biases[method], biases[method] - biases[NOTHING]
-        low, high = bootstrap_interval(float(gap[0]), gap[1:], n, (-1.0, 1.0), level)
+        low, high = bootstrap_interval(float(gap[0]), gap[1:], units, (-1.0, 1.0), level)
         row = {"method": method, "n": n, "bias": float(bias[0])} | figures("bias_change", float(gap[0]), low, high)
         if method != ERASING:
             against = difference(masked_mean(found, shares), masked_mean(images[ERASING], shares), level=level)
-            row |= figures("minus_erasing", against["mean"], against["ci_low"], against["ci_high"])
+            row |= figures("minus_erasing", *against)
         for name in classes:
             mine = found[found["label"] == name]
             if len(mine):  # few images may lack a class
-                row[f"recall_{name}"] = float(masked_mean(mine, shares).mean())
+                row[f"recall_{name}"] = masked_mean(mine, shares).mean()
         rows.append(row)
     columns = [
         Column("method", "Method", method_name),
@@ -197,15 +205,15 @@ def draw(
         grid = figure.add_gridspec(1, 1 + len(classes), width_ratios=[2.6, *[1] * len(classes)])
         axis = figure.add_subplot(grid[0])
         for place, (method, found) in enumerate(images.items()):
-            every = [mean_with_interval(by_share(found, [ANY], share), level=level) for share in points]
+            mean, low, high = zip(
+                *(mean_with_interval(by_share(found, [ANY], share), level=level) for share in points), strict=True
+            )
             strong = method in (NOTHING, main, ERASING)
             colour = INK if method == NOTHING else SERIES[(place - 1) % len(SERIES)]
-            mean = [f["mean"] for f in every]
             axis.plot(points, mean, color=colour, marker=CLASS_MARKERS[place % len(CLASS_MARKERS)], markersize=4,
                       linewidth=1.8 if strong else 0.8, label=method_name(method))  # fmt: skip
             if strong:
-                axis.fill_between(points, [f["ci_low"] for f in every], [f["ci_high"] for f in every], color=colour,
-                                  alpha=0.1, linewidth=0)  # fmt: skip
+                axis.fill_between(points, low, high, color=colour, alpha=0.1, linewidth=0)
         axis.axhline(1 / len(classes), color=GREY, linestyle=":", label=f"chance, 1/{len(classes)}")
         axis.set_xticks(points, [f"{share:.0%}" for share in points])
         axis.set(xlabel=f"share that is black (band: {level:.0%} interval)", ylabel="accuracy (higher is better)")

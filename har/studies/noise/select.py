@@ -4,18 +4,48 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from joblib import delayed
 from tqdm import tqdm
 
-from har.config.studies import Noise
+from har.config.studies import Masking, Noise, NoiseTerms
 from har.config.training import Training
 from har.core.cache import kept_calls, lasting
 from har.core.parallel import side_by_side
-from har.studies.masking.conditions import Drawing
 from har.studies.masking.predictors import Trained
-from har.studies.noise.runs import ERASING, NOTHING, FittedNoise, Run
 from har.training.run import LOADED
+
+NOTHING, ERASING = "nothing", "erasing"
+ANY = "any"  # a condition any-30: 30 % hidden, by a mask of a kind that is drawn for the image
+
+
+@dataclass(frozen=True)
+class Run:
+    """method: nothing, erasing or the name of a variant. terms and bound: of a variant; rate: erasing's learning
+    rate."""
+
+    method: str
+    terms: NoiseTerms | None = None
+    bound: float = 0.0
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class FittedNoise:
+    """candidates: a row for each check of validation and rule, `method, bound, rate, epoch, rule, nll, accuracy`, the
+    least nll first; predictions: of the least one (har.studies.masking.predict); patterns: its, float32 [C or 1, 3,
+    size, size] in pixel values, None where there are none."""
+
+    run: Run
+    candidates: pd.DataFrame
+    predictions: pd.DataFrame
+    patterns: np.ndarray | None
+    seconds: float
+
+    @property
+    def loss(self) -> float:
+        return float(self.candidates["nll"].iloc[0])
 
 
 @dataclass(frozen=True)
@@ -33,7 +63,7 @@ class Study:
 
 
 def study(
-    model: Trained, images: pd.DataFrame, classes: Sequence[str], store: Path, drawing: Drawing, config: Noise,
+    model: Trained, images: pd.DataFrame, classes: Sequence[str], store: Path, masks: Masking, config: Noise,
     training: Training, keep: Path | None = None,
 ) -> Study:  # fmt: skip
     """The first variant tries every bound; the others, its ablations, are learnt at the bound that serves it best, so
@@ -49,7 +79,7 @@ def study(
 
         def done(step: str, runs: Sequence[Run]) -> list[FittedNoise]:
             work = (
-                delayed(_learn)(run, model, images, list(classes), store, drawing, config, training.device)
+                delayed(_learn)(run, model, images, list(classes), store, masks, config, training.device)
                 for run in runs
             )
             found = []
