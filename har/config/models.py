@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, Op, Share, Side, Widths, Words, _distinct
+from har.config.types import Distinct, Fraction, Hex64, Op, Share, Side, Widths, Words
 
 
 class Backbone(Block):
@@ -170,7 +170,7 @@ class Probe(Block):
 
 
 class Lora(Block):
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[NonNegativeInt], Field(min_length=1), Distinct]
     rank: PositiveInt
     alpha: PositiveFloat
     epochs: PositiveInt
@@ -179,8 +179,7 @@ class Lora(Block):
     launch: str
 
     @model_validator(mode="after")
-    def _seeds_differ(self):
-        _distinct("seeds", self.seeds, "number")
+    def _launch_is_a_list(self):
         try:
             shlex.split(self.launch)
         except ValueError as error:
@@ -213,9 +212,6 @@ class Generative(Block):
         if len(set(self.answers.values())) < len(self.answers):
             raise ValueError("answers gives two classes the same answer")
         return self
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Scenes(Block):

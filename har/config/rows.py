@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from har.config.load import Block
-from har.config.types import View, _distinct, _known
+from har.config.types import Distinct, View, _known
 
 
 class ProbeRow(Block):
@@ -14,12 +14,7 @@ class ProbeRow(Block):
 
     kind: Literal["probe"]
     backbone: str
-    views: Annotated[list[View], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _views_differ(self):
-        _distinct("views", self.views, "view")
-        return self
+    views: Annotated[list[View], Field(min_length=1), Distinct]
 
 
 class ZeroShotRow(ProbeRow):
@@ -32,12 +27,7 @@ class EnsembleRow(Block):
     """The mean of the log-probabilities of other rows or trained models."""
 
     kind: Literal["ensemble"]
-    members: Annotated[list[str], Field(min_length=2)]
-
-    @model_validator(mode="after")
-    def _members_differ(self):
-        _distinct("members", self.members, "name")
-        return self
+    members: Annotated[list[str], Field(min_length=2), Distinct]
 
 
 Row = Annotated[ProbeRow | ZeroShotRow | EnsembleRow, Field(discriminator="kind")]

@@ -14,14 +14,16 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, MaskKind, Seed, Words, _distinct, _known
+from har.config.types import Distinct, Fraction, Hex64, MaskKind, Seed, Words, _known
+
+Folds = Annotated[int, Field(ge=2)]
 
 
 class CrossValidation(Block):
     """Repeated stratified k-fold over the drawn images."""
 
     models: list[str]
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
     repeats: PositiveInt
     runs: PositiveInt
     seed: Seed
@@ -30,7 +32,7 @@ class CrossValidation(Block):
 class LearningCurve(Block):
     models: list[str]
     sizes: Annotated[list[PositiveInt], Field(min_length=1)]
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
     seed: Seed
 
 
@@ -41,7 +43,7 @@ class Tune(Block):
     """Candidates of models' settings, compared out of fold on train and validation; rows that fit a probe on frozen
     features are compared on the same folds."""
 
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
     seed: Seed
     runs: PositiveInt
     models: dict[str, Annotated[list[dict[str, Setting]], Field(min_length=2)]]
@@ -79,7 +81,7 @@ class Variant(Block):
 
 
 class Ablation(Block):
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
     seed: Seed
     reference: str
     variants: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Variant]
@@ -162,11 +164,11 @@ class Masking(Block):
     """What is hidden in the masking study."""
 
     images: PositiveInt
-    kinds: Annotated[list[MaskKind], Field(min_length=1)]
+    kinds: Annotated[list[MaskKind], Field(min_length=1), Distinct]
     shares: Annotated[list[Annotated[float, Field(gt=0, le=0.5)]], Field(min_length=1)]
     grid: PositiveInt
     stripes: PositiveInt
-    fills: Annotated[list[Literal["black", "mean", "blur", "inpaint"]], Field(min_length=1)]
+    fills: Annotated[list[Literal["black", "mean", "blur", "inpaint"]], Field(min_length=1), Distinct]
     cues: dict[str, list[str]]
     relevance: Relevance
     train_masks: NonNegativeInt
@@ -176,8 +178,6 @@ class Masking(Block):
     def _no_mask_twice(self):
         if sorted(set(self.shares)) != self.shares:
             raise ValueError("shares must rise, expected each larger than the one before")
-        for key in ("kinds", "fills"):
-            _distinct(key, getattr(self, key), "mask")
         if self.fills[0] != "black":
             raise ValueError("fills must begin with black, which drawn masks and those of things are filled with")
         return self

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from har.config.load import Block
-from har.config.types import Fraction, Probability, Seed, Share, _distinct
+from har.config.types import Distinct, Fraction, Probability, Seed, Share
 
 
 class TrainRun(Block):
@@ -34,16 +34,11 @@ class Ray(Block):
 
 
 class Training(Block):
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[list[Seed], Field(min_length=1), Distinct]
     jobs: PositiveInt
     backend: Literal["processes", "loky", "sequential", "ray"]  # threads would share one random state
     ray: Ray
     device: Literal["auto", "cpu", "cuda", "mps"]
-
-    @model_validator(mode="after")
-    def _seeds_differ(self):
-        _distinct("seeds", self.seeds, "number")
-        return self
 
 
 class Augmentation(Block):

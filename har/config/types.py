@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -44,9 +44,13 @@ def check_labels(labels: Iterable[str]) -> None:
             raise ValueError(f"{other} and {label} differ only in case or the form of characters; rename one of them")
 
 
-def _distinct(key: str, values: list, noun: str) -> None:
+def _distinct(values: list) -> list:
     if len(set(values)) < len(values):
-        raise ValueError(f"{key} repeats a {noun}, expected different ones")
+        raise ValueError("an entry is repeated, expected different ones")
+    return values
+
+
+Distinct = AfterValidator(_distinct)
 
 
 def _known(key: str, names: list[str], valid) -> None:
