@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from har.config.models import Miniature
 from har.config.profile import Params
-from har.config.rows import views_of
 from har.core.readers import is_whole, read_json
 
 CHECKPOINT = 0.85e9  # bytes, where neither the file nor the hub says: base-sized ones have 0.35 (ViT) to 1.5 (SigLIP 2)
@@ -107,47 +106,25 @@ def cost(params: Params, encoders: Mapping[str, Encoder], images: int, foreign: 
     return Cost(checkpoints + foreign, disk, disk + unfinished, memory, _flops(params, encoders, tuned, shown, images))
 
 
-def windows(params: Params, encoder: str) -> int:
-    """How many pictures of each image `encoder` embeds for the rows of this run."""
-    crops = sum(one.number**2 for one in params.active.embed.crops)
-    return sum(crops if view == "crops" else 1 for view in views_of(params.rows[0].values(), encoder))
-
-
 def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: list, images: int) -> dict[str, float]:
-    """Operations of the encoders by kind of work; a training step costs three forward passes."""
-    profile = params.active
+    """Operations of the encoders by kind of work, the largest alone; a training step is three forward passes."""
+    profile, noise, explain = params.active, params.active.noise, params.active.explain
     curated = max(images - profile.curate.extended, 0)
-    parts = {
-        name: share * curated for name, share in profile.split.model_dump().items() if name not in ("mode", "seed")
-    }
-    train, validation, test = parts["train"], parts["validation"], parts["test"]
-    extended, seeds = images - curated, len(profile.training.seeds)
+    extended, seeds, classes = images - curated, len(profile.training.seeds), len(profile.curate.classes)
+    train, validation, test = (curated * getattr(profile.split, name) for name in ("train", "validation", "test"))
     conditions = 1 + len(profile.masking.kinds) * len(profile.masking.shares)
-
-    def fits(models, runs: int, size: float, asked: float) -> float:
-        found = (encoders[m.backbone].flops * (3 * m.epochs * size + asked) for m in models if m.fine_tuned)
-        return runs * sum(found)
-
-    def named(names) -> list:
-        return [profile.models[name] for name in names if name in profile.models]
-
-    curve, folds, explain, noise = profile.learning_curve, profile.cross_validation, profile.explain, profile.noise
-    asked = curated + min(extended, explain.extended)
     # forward, rollout and a backward pass a class and head; then two curves for each of four maps
-    each = 2 + 2 * len(profile.curate.classes) * len(explain.heads)
-    passes = each * asked + 8 * (explain.steps + 1) * sum(min(n, explain.curves) for n in (validation, test, extended))
+    each = 2 + 2 * classes * len(explain.heads)
+    passes = each * (curated + min(extended, explain.extended))
+    passes += 8 * (explain.steps + 1) * sum(min(n, explain.curves) for n in (validation, test, extended))
     masked = min(test + extended, profile.masking.images) * (conditions + 3)  # and regions: cues, the person, the rest
     tries = len(noise.variants) * len(noise.bounds) + len(noise.erasing) + 1
     taught = 3 * noise.epochs * train + conditions * (noise.checks * validation + test + extended)
-    noisy = [encoders[m.backbone].flops for m in named([params.run.noise]) if m.fine_tuned]
+    noisy = [one.flops for one, model in tuned if model is profile.models[params.run.noise]]
     found = {
-        "embeddings": images * sum(one.flops * windows(params, name) for name, one in encoders.items()),
-        "training": fits([model for _, model in tuned], seeds, train, images),
-        "ablation": fits(profile.variants()[0].values(), profile.ablation.folds - 1, train + validation, images),
-        "learning curve": sum(fits(named(curve.models), curve.folds, size, images) for size in curve.sizes),
-        "cross-validation": fits(named(folds.models), folds.folds * folds.repeats * folds.runs, curated, curated),
+        "training": seeds * sum(one.flops * (3 * model.epochs * train + images) for one, model in tuned),
         "explanations": passes * sum(one.flops for one in shown),
         "masking": masked * sum(one.flops for one in [*encoders.values(), *(one for one, _ in tuned)]),
-        "noise": tries * taught * sum(noisy) * len(profile.curate.classes),
+        "noise": tries * taught * sum(noisy[:1]) * classes,
     }
     return {name: value for name, value in found.items() if value}

@@ -2,19 +2,17 @@
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
 from har.app.cost import PHOTOGRAPH, Cost, Encoder, cost, encoder, miniature
+from har.app.predict import cores
+from har.config.models import Backbone
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
 
-PACKAGES = ("torch", "torchvision", "transformers", "dvc", "scikit-learn", "pandas", "matplotlib")
-PYTHON = ((3, 11), (3, 13))
 TIMEOUT = 5.0  # seconds to wait for a server
 SAMPLE_MINUTES, SAMPLE_CORES = 15, 2  # measured, without a GPU (README)
 
@@ -31,49 +29,22 @@ class Finding(NamedTuple):
 def examine(root: str | Path = ".", online: bool = True) -> list[Finding]:
     """What is found in the project at `root`; with `online` the servers of its profile are asked (HEAD)."""
     root = Path(root)
-    findings = [_python(), *_packages(), Finding("cores", str(_cores()))]
     try:
         params = load_params(root / "params.yaml")
     except HarError as error:
-        return [*findings, Finding("params", str(error), blocks=True)]
-    findings.append(Finding("params", f"params.yaml is understood, profile {params.profile}"))
-    findings.append(_device(params))
-    findings.extend(_caches(root))
-    sizes: dict[str, int] = {}
-    findings.extend(_sources(params, root, online, sizes))
-    findings.extend(_cost(params, root, sizes))
-    return findings
-
-
-def _python() -> Finding:
-    now = sys.version_info[:2]
-    fine = PYTHON[0] <= now <= PYTHON[1]
-    wanted = "" if fine else f", expected {PYTHON[0][0]}.{PYTHON[0][1]} to {PYTHON[1][0]}.{PYTHON[1][1]}"
-    return Finding("python", f"{sys.version.split()[0]}{wanted}", blocks=not fine)
-
-
-def _packages() -> Iterator[Finding]:
-    found, missing = [], []
-    for name in PACKAGES:
+        return [Finding("params", str(error), blocks=True)]
+    findings = [Finding("params", f"params.yaml is understood, profile {params.profile}"), _device(params)]
+    findings += _data(params, root, online)
+    encoders = {}
+    for name in params.run.encoders:
         try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            missing.append(name)
-    yield Finding("packages", ", ".join(found))
-    if missing:
-        yield Finding("packages", f"not installed: {', '.join(missing)}; `make repro` installs them", blocks=True)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _available_memory() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
-    except (OSError, StopIteration, ValueError, IndexError):  # not Linux
-        return None
+            finding, encoders[name] = _backbone(params, root, name, online)
+        except HarError as error:
+            finding = Finding(f"backbone {name}", str(error), blocks=True)
+        findings.append(finding)
+    if len(encoders) == len(params.run.encoders) and not any(one.name == "data" and one.blocks for one in findings):
+        findings += _cost(params, root, encoders)
+    return findings
 
 
 def _device(params: Params) -> Finding:
@@ -82,12 +53,70 @@ def _device(params: Params) -> Finding:
     wanted = params.active.training.device
     have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     best = next(name for name in ("cuda", "mps", "cpu") if have[name])
-    name = torch.cuda.get_device_name() if best == "cuda" else best
     if wanted == "auto":
+        name = torch.cuda.get_device_name() if best == "cuda" else best
         return Finding("device", f"{name} (training.device: auto)")
-    missing = not have[wanted]
-    text = f"{wanted} (training.device)" + (f" is not there, this machine has {best}" if missing else "")
-    return Finding("device", text, blocks=missing)
+    missing = "" if have[wanted] else f" is not there, this machine has {best}"
+    return Finding("device", f"{wanted} (training.device){missing}", blocks=not have[wanted])
+
+
+def _data(params: Params, root: Path, online: bool) -> Iterator[Finding]:
+    data, here = params.active.data, root / "data" / params.profile
+    if data.source == "server":
+        url = f"{data.server.url.rstrip('/')}/{data.server.annotations}"
+        fetched = (here / "images").exists() and (here / "annotations").exists()
+        yield _asked("data server", url, online, fetched)[0]
+    elif not data.own:
+        yield Finding("data", "the generated world, no network needed")
+    else:
+        try:
+            yield Finding("data", f"{_images(params):,} images of your own, no network needed")
+        except HarError as error:
+            yield Finding("data", str(error), blocks=True)
+
+
+def _images(params: Params) -> int:
+    """Images of the profile, the user's own, frames among them, counted where they lie; HarError where the run would
+    refuse them."""
+    from har.data.sources import listing
+    from har.data.video.decode import is_clip
+
+    data, curate = params.active.data, params.active.curate
+    if data.source == "clips":
+        return len(curate.classes) * data.clips.groups * data.clips.each * data.video.frames
+    if data.own:
+        return sum(data.video.frames if is_clip(one.path) else 1 for one in listing(data).images)
+    return sum(one.count for one in curate.classes.values()) + curate.extended
+
+
+def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Finding, Encoder]:
+    """Whether the checkpoint of encoder `name` can be had, and its shape; HarError where it is not understood. What a
+    run has made, or the hub's cache holds, needs no server."""
+    one, title = params.active.backbones[name], f"backbone {name}"
+    if "pretrain" in (one.source, one.source == "random" and one.architecture):
+        return Finding(title, "the project's own miniature"), miniature(params.pretrain.models[name])
+    cached = _hub_cache() / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
+    places = [root / "data" / params.profile / "backbones" / name, *([cached] if one.source == "hub" else [])]
+    here = next((place for place in places if (place / "config.json").exists()), None)
+    size = 0
+    if one.local:
+        missing = one.source == "folder" and not here and not (root / one.folder / "config.json").exists()
+        text = f"{one.folder or one.model}" + (": no checkpoint there (config.json)" if missing else "")
+        finding = Finding(title, text, blocks=missing)
+    else:
+        finding, size = _asked(title, _address(one), online, here is not None)
+    return finding, encoder(here or root / one.folder, one.model or one.id, size)
+
+
+def _address(backbone: Backbone) -> str:
+    """Of the configuration of a checkpoint on the hub."""
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    if "open_clip" not in (backbone.source, backbone.source == "random" and backbone.architecture):
+        return f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
+    from har.models import open_clip_door  # costs seconds: only where it is used
+
+    repo, commit = open_clip_door.repository(backbone)
+    return f"{hub}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
 
 
 def _hub_cache() -> Path:
@@ -96,58 +125,17 @@ def _hub_cache() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def _caches(root: Path) -> Iterator[Finding]:
-    for name, folder in (
-        ("DVC cache", root / ".dvc/cache"), ("downloads", root / "data/.cache"), ("hub cache", _hub_cache()),
-    ):  # fmt: skip
-        yield Finding(name, f"{folder}: {_gb(_bytes(folder)) if folder.exists() else 'not there yet'}")
-
-
-def _bytes(folder: Path) -> int:
-    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file())
-
-
-def _sources(params: Params, root: Path, online: bool, sizes: dict[str, int]) -> Iterator[Finding]:
-    """The two doors, data and backbones: what is already here needs no server. Weights' bytes go to `sizes`."""
-    profile, data = params.active, root / "data" / params.profile
-    needed, hub = [], os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    if profile.data.source == "server":
-        server = profile.data.server
-        url = f"{server.url.rstrip('/')}/{server.annotations}"
-        needed.append(("data server", "", url, (data / "images").exists() and (data / "annotations").exists()))
-    elif not profile.data.own:
-        yield Finding("data", "the generated world, no network needed")
-    for name in params.run.encoders:
-        backbone = profile.backbones[name]
-        here = _place(params, root, name) is not None
-        if backbone.source == "hub":
-            url = f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
-            needed.append((f"hub, {name}", name, url, here))
-        elif backbone.source == "open_clip" and not backbone.local:
-            from har.models import open_clip_door  # costs seconds: only where it is used
-
-            try:
-                repo, commit = open_clip_door.repository(backbone)
-            except HarError as error:
-                yield Finding(f"open_clip, {name}", str(error), blocks=True)
-                continue
-            url = f"{hub}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
-            needed.append((f"hub, {name}", name, url, here))
-        elif backbone.source == "folder":
-            missing = not (root / backbone.folder / "config.json").exists()
-            text = f"{backbone.folder}" + (": no checkpoint there (config.json)" if missing else "")
-            yield Finding(f"folder, {name}", text, blocks=missing and not here)
-    for name, of, url, here in needed:
-        if here:
-            yield Finding(name, "already here")
-        elif not online:
-            yield Finding(name, f"{url}: not asked (--offline)", note=True)
-        else:
-            problem, _ = _reach(url)
-            if of and not problem:
-                sizes[of] = _reach(url.replace("config.json", "model.safetensors"))[1]
-            text = f"{url}: not reachable ({problem})" if problem else f"{url}: answers"
-            yield Finding(name, text, blocks=bool(problem))
+def _asked(name: str, url: str, online: bool, here: bool) -> tuple[Finding, int]:
+    """Whether the file at `url` can be had, and the bytes of the weights beside it, 0 where the server does not say."""
+    if here:
+        return Finding(name, "already here"), 0
+    if not online:
+        return Finding(name, f"{url}: not asked (--offline)", note=True), 0
+    problem, _ = _reach(url)
+    if problem:
+        return Finding(name, f"{url}: not reachable ({problem})", blocks=True), 0
+    weights = url.replace("config.json", "model.safetensors")
+    return Finding(name, f"{url}: answers"), _reach(weights)[1] if weights != url else 0
 
 
 def _reach(url: str) -> tuple[str, int]:
@@ -168,36 +156,9 @@ def _reach(url: str) -> tuple[str, int]:
     return problem, int(size) if size.isascii() and size.isdigit() else 0
 
 
-def _images(params: Params) -> int:
-    """Images of the profile, the user's own, frames among them, counted where they lie; HarError where the run would
-    refuse them."""
-    from har.data.sources import listing
-    from har.data.video.decode import is_clip
-
-    data, curate = params.active.data, params.active.curate
-    if data.source == "clips":
-        return len(curate.classes) * data.clips.groups * data.clips.each * data.video.frames
-    if data.own:
-        return sum(data.video.frames if is_clip(one.path) else 1 for one in listing(data).images)
-    return sum(one.count for one in curate.classes.values()) + curate.extended
-
-
-def _cost(params: Params, root: Path, sizes: dict[str, int]) -> Iterator[Finding]:
+def _cost(params: Params, root: Path, encoders: dict[str, Encoder]) -> Iterator[Finding]:
     """Disk, memory, downloads and time of a run from nothing. What is here already is not subtracted."""
-    profile = params.active
-    try:
-        encoders = {name: _encoder(params, root, name, sizes.get(name)) for name in params.run.encoders}
-    except HarError as error:
-        yield Finding("checkpoint", str(error), blocks=True)
-        return
-    try:
-        images = _images(params)
-    except HarError as error:
-        yield Finding("data", str(error), blocks=True)
-        return
-    if profile.data.own:
-        yield Finding("data", f"{images:,} images of your own, no network needed")
-    foreign = 0
+    profile, images, foreign = params.active, _images(params), 0
     if profile.data.source == "server":
         foreign = images * PHOTOGRAPH + (profile.data.server.annotations_bytes or 0)
     cache = next(place for place in (_hub_cache(), *_hub_cache().parents) if place.exists())
@@ -213,26 +174,18 @@ def _cost(params: Params, root: Path, sizes: dict[str, int]) -> Iterator[Finding
     yield Finding("time of a run", _time(params, run))
 
 
-def _encoder(params: Params, root: Path, name: str, listed: int | None) -> Encoder:
-    one = params.active.backbones[name]
-    source = one.architecture if one.source == "random" else one.source
-    if source == "pretrain":
-        return miniature(params.pretrain.models[name])
-    return encoder(_place(params, root, name) or root / one.folder, one.model or one.id, listed)
-
-
-def _place(params: Params, root: Path, name: str) -> Path | None:
-    """The folder with the backbone's files: what a run has made, or the hub's cache."""
-    one = params.active.backbones[name]
-    cached = _hub_cache() / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
-    places = [root / "data" / params.profile / "backbones" / name, *([cached] if one.source == "hub" else [])]
-    return next((place for place in places if (place / "config.json").exists()), None)
+def _available_memory() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
+    except (OSError, StopIteration, ValueError, IndexError):  # not Linux
+        return None
 
 
 def _time(params: Params, run: Cost) -> str:
     profile = params.active
     if all(profile.backbones[name].source in ("pretrain", "random") for name in params.run.encoders):
-        used = min(_cores(), profile.training.jobs)
+        used = min(cores(), profile.training.jobs)
         return (
             f"about {SAMPLE_MINUTES * SAMPLE_CORES / used:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} "
             f"cores with the committed sample; scaled to {used} runs side by side)"

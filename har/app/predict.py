@@ -12,9 +12,7 @@ of its frames are averaged.
 
 import os
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 from PIL import Image
 
 from har.app.network import Network, open_checkpoint, stored_short_side
@@ -114,22 +113,13 @@ class Classifier:
             raise HarError(f"batch size is {batch_size}, expected at least 1")
         # Each thread takes a batch from file to probabilities with one core for its sums: no thread waits for
         # another, as threads that share the sums of one batch do, and decoding overlaps with computing.
-        workers = workers or cores()
         alone = threading.Lock() if self.device != "cpu" else nullcontext()
         queue = iter(paths)
-        with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
-            pending: deque = deque()
-            while True:
-                while len(pending) < 2 * workers and (batch := list(islice(queue, batch_size))):
-                    pending.append(pool.submit(self._batch, batch, alone, by_frame))
-                if not pending:
-                    return
-                try:
-                    yield from pending.popleft().result()
-                except BaseException:  # also where the caller has had enough
-                    for job in pending:
-                        job.cancel()
-                    raise
+        batches = iter(lambda: list(islice(queue, batch_size)), [])
+        pool = Parallel(workers or cores(), backend="threading", batch_size=1, return_as="generator")
+        with _one_thread_each():
+            for found in pool(delayed(self._batch)(batch, alone, by_frame) for batch in batches):
+                yield from found
 
     def _batch(self, batch: list, alone: AbstractContextManager, by_frame: bool) -> list[Prediction]:
         files, images, out = [], [], []

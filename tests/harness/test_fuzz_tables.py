@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pyarrow.parquet import write_table
 
-from har.app.cli import models
+from har.app.cli import verbs
 from har.data import store
 from har.data.crops import read_boxes
 from har.data.folder.inspect import read_images
@@ -342,7 +342,7 @@ def test_metrics(fuzz, tmp_path, capsys):
     def read(case):
         file(folder, "activity-vit.json", case)
         registry.best("sample", tmp_path)
-        models.run(Options)
+        verbs.models(Options)
 
     fuzz("Metrics of models").run(json_of(METRICS), read, as_json(METRICS))
 

@@ -5,10 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from har.app.cli import demo, doctor, export, models, new_profile, page, predict
+from har.app.cli import predict, verbs
 from har.core.errors import HarError, machine_fault
-
-VERBS = (predict, models, export, page, doctor, new_profile, demo)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,9 +17,9 @@ def parser() -> argparse.ArgumentParser:
         " with --project.",
     )
     top.add_argument("--project", default=".", metavar="FOLDER", help="the folder of params.yaml, data and reports")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in VERBS:
-        verb.add(verbs).set_defaults(run=verb.run)
+    group = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    predict.add(group)
+    verbs.add(group)
     return top
 
 

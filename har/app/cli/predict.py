@@ -4,15 +4,15 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from har.core.errors import HarError
 from har.core.readers import is_text, one_line
 
 
-def add(verbs):
-    verb = verbs.add_parser(
+def add(group) -> None:
+    verb = group.add_parser(
         "predict",
         help="what people do in your photographs and clips",
         description="Predict the activity in photographs and clips. PHOTO is a file, a folder (searched through), a "
@@ -42,7 +42,7 @@ def add(verbs):
         help="read photographs at full size with the checkpoint's own image processor, as transformers' pipeline does, "
         "not as the training did",
     )
-    return verb
+    verb.set_defaults(run=run)
 
 
 def run(options) -> int:
@@ -64,20 +64,29 @@ def run(options) -> int:
         for photograph in found:
             print(f"har predict: {one_line(photograph.error, 1000)}", file=sys.stderr)
         raise HarError("no photograph to predict")
+    from tqdm import tqdm
+
     models = list(_models(options))
     classes = list(dict.fromkeys(name for model in models for name in model.classes))
     write = _writer(options, classes)
     failed = False
     for model in models:
         predictions = model.stream(found, options.batch, by_frame=options.frames)
-        for prediction in _with_progress(predictions, len(found), model.name):
+        bar = {"total": len(found), "desc": model.name, "unit": "photo", "disable": not sys.stderr.isatty()}
+        for prediction in tqdm(predictions, **bar):
             if prediction.error is not None:
                 failed = True
                 if model is models[0]:  # once is enough
                     _tell(f"har predict: {one_line(prediction.error, 1000)}")
             write(prediction, classes)
         if options.explain:
-            failed |= not _explain(model, found, Path(options.explain))
+            from har.app.explain import explain_photographs
+
+            try:
+                explain_photographs(model, found, Path(options.explain))
+            except HarError as error:
+                _tell(f"har predict: --explain: {error}")
+                failed = True
     sys.stdout.flush()
     return 1 if failed else 0
 
@@ -91,6 +100,7 @@ def _models(options) -> Iterator:
 
     # every photograph is bounded and told in one line (har.data.store); these would come on top
     warnings.filterwarnings("ignore", module="PIL")
+    warnings.filterwarnings("ignore", module="joblib")  # of what `har predict ... | head` leaves undone
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     for name in options.model or [""]:
         model = load(name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub)
@@ -103,12 +113,6 @@ def _tell(line: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(line, file=sys.stderr)  # does not tear a progress bar apart
-
-
-def _with_progress(predictions: Iterable, total: int, name: str) -> Iterable:
-    from tqdm import tqdm
-
-    return tqdm(predictions, total=total, desc=name, unit="photo", file=sys.stderr, disable=not sys.stderr.isatty())
 
 
 def _writer(options, classes: list[str]):
@@ -136,15 +140,3 @@ def _write_line(prediction, classes: list[str], width: int, several: bool) -> No
     cells = [f"{shares[name]:>{width}.3f}" if name in shares else " " * width for name in classes]
     name = one_line(prediction.path, 1000) + (f"  [{prediction.model}]" if several else "")
     print("  ".join([f"{prediction.label:<{width}}", *cells, name]))
-
-
-def _explain(model, found: list, folder: Path) -> bool:
-    """Overlays of every photograph that can be read; False where a model has nothing to show."""
-    from har.app.explain import explain_photographs
-
-    try:
-        explain_photographs(model, found, folder)
-    except HarError as error:
-        _tell(f"har predict: --explain: {error}")
-        return False
-    return True
