@@ -12,7 +12,9 @@ of its frames are averaged.
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from PIL import Image
 
 from har.app.network import Network, open_checkpoint, stored_short_side
@@ -116,10 +117,17 @@ class Classifier:
         alone = threading.Lock() if self.device != "cpu" else nullcontext()
         queue = iter(paths)
         batches = iter(lambda: list(islice(queue, batch_size)), [])
-        pool = Parallel(workers or cores(), backend="threading", batch_size=1, return_as="generator")
-        with _one_thread_each():
-            for found in pool(delayed(self._batch)(batch, alone, by_frame) for batch in batches):
-                yield from found
+        workers = workers or cores()
+        with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
+            jobs = (pool.submit(self._batch, batch, alone, by_frame) for batch in batches)
+            pending = deque(islice(jobs, 2 * workers))
+            try:
+                while pending:
+                    found = pending.popleft().result()
+                    pending.extend(islice(jobs, 1))
+                    yield from found
+            finally:  # also where the caller has had enough
+                pool.shutdown(cancel_futures=True)
 
     def _batch(self, batch: list, alone: AbstractContextManager, by_frame: bool) -> list[Prediction]:
         files, images, out = [], [], []

@@ -3,17 +3,23 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
 
+import pages
 import parameters
 import pytest
+from clips import write_clip
 from PIL import Image
 from projects import IMAGES, MODELS
 
+from har.app import demo
 from har.app.cli.main import main
+from har.app.single import write_single
 from har.config.profile import load_params
+from har.core.errors import HarError
 
 CLASSES = ["walking_running", "sitting", "standing"]
 
@@ -75,6 +81,13 @@ def test_without_a_model_it_takes_the_best_and_says_so(har, photo):
     assert "the best on train and validation images" in err
     assert len(err.splitlines()) == 1
     assert photo in out.splitlines()[1]
+
+
+def test_a_clip_has_one_row_or_one_a_frame(har, tmp_path):
+    write_clip(tmp_path / "some/a.avi")
+    for options, count in (([], 1), (["--frames"], 8)):
+        out = har("predict", tmp_path / "some", "--csv", "--model", "activity-cnn_base", *options)[1]
+        assert len(out.splitlines()) == 1 + count
 
 
 def test_nothing_to_do_is_exit_code_2(har, photo, tmp_path):
@@ -156,3 +169,34 @@ def test_models_lists_what_is_trained(har):
     score = clip["metrics"]["test"]
     assert f"{score['balanced_accuracy']:.3f} [{score['balanced_low']:.3f}, {score['balanced_high']:.3f}]" in table
     assert har("models", "--profile", "coco")[0] == 2
+
+
+def test_without_gradio_one_line_says_what_to_install(project, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert main(["--project", str(project), "demo"]) == 2
+    assert capsys.readouterr().err == 'har demo: gradio is not installed: pip install "har-still[demo]"\n'
+
+
+def test_the_page_tells_the_probability_of_each_class(project, photo):
+    pytest.importorskip("gradio")
+    built = demo.page("activity-vit", root=project)
+    assert sum(built.fn(photo).values()) == pytest.approx(1)
+    assert built.fn(None) == {}
+    assert built.input_components[0].image_mode is None  # gradio would rewrite CMYK, 16 bits and transparency
+
+
+def test_nothing_is_loaded_and_no_link_leads_beside_it(tmp_path):
+    _, page = pages.written(tmp_path / "w", 12)
+    size = write_single(page, tmp_path / "out.html")
+    html = (tmp_path / "out.html").read_text()
+    assert size == len(html.encode())
+    assert "<script" not in html
+    assert 'id="images"' not in html
+    assert set(re.findall(r'src="(.{5})', html)) == {"data:"}
+    assert all(link.startswith(("#", "https://")) for link in re.findall(r' href="([^"]*)"', html))
+    assert "Balanced accuracy" in html
+
+
+def test_without_a_page_it_says_what_writes_one(tmp_path):
+    with pytest.raises(HarError, match="is missing: `dvc repro page` writes it"):
+        write_single(tmp_path / "index.html", tmp_path / "out.html")

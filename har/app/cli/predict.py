@@ -100,7 +100,6 @@ def _models(options) -> Iterator:
 
     # every photograph is bounded and told in one line (har.data.store); these would come on top
     warnings.filterwarnings("ignore", module="PIL")
-    warnings.filterwarnings("ignore", module="joblib")  # of what `har predict ... | head` leaves undone
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     for name in options.model or [""]:
         model = load(name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub)
