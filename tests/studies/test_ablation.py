@@ -13,7 +13,6 @@ from test_models import FINETUNE, MLP
 
 from har.config.profile import load_params
 from har.config.studies import Ablation
-from har.core.errors import HarError
 from har.data.groups import assign_folds
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.studies.ablation.fit import ablate, changes
@@ -66,15 +65,6 @@ class TestSettings:
 
     def test_a_mistake_in_the_reference_is_named(self, tmp_path):
         assert "ablation: reference names 'fall'" in error(tmp_path, {"ablation.reference": "fall"})
-
-    def test_a_variant_is_its_model_but_for_what_it_sets(self):
-        profile = parameters.profile()
-        for name, model in profile.variants()[0].items():
-            one = profile.ablation.variants[name]
-            settled, base = model.model_dump(), profile.models[one.model].model_dump()
-            assert {k: v for k, v in settled.items() if v != base[k]} == {
-                k: v for k, v in one.set.items() if v != base[k]
-            }
 
     @pytest.mark.parametrize(
         ("changes", "left_out"),
@@ -144,12 +134,6 @@ class TestPredictions:
         told = frame[in_split(frame, HELD_OUT) & (frame.seed == 1)].filter(like="p_")
         np.testing.assert_array_equal(told.to_numpy(), outcome.probabilities)
 
-    def test_a_missing_class_is_told(self, strength):
-        split, x = images()
-        split.loc[(split.split == "validation") & (split.label == "sitting"), "label"] = "standing"
-        with pytest.raises(HarError, match="ablation: no validation image of class sitting"):
-            ablate({"full": Recipe(MLP, x)}, split, CLASSES, SETTINGS, training=ALONE, strength=strength)
-
 
 class TestReport:
     @pytest.fixture(scope="class")
@@ -177,24 +161,13 @@ class TestReport:
                 assert row["difference"] == pytest.approx(gap, abs=1e-6)
                 assert row["difference_low"] <= row["difference"] <= row["difference_high"]
 
-    def test_a_variant_is_no_different_from_itself(self, fitted):
-        frames, parameters = fitted
-        twin = scores(
-            {"full": frames["full"], "twin": frames["full"]}, parameters | {"twin": 1}, CHANGED | {"twin": ""}, "full",
-            resamples=100,
-        )[1]  # fmt: skip
-        assert (twin["difference"], twin["difference_low"], twin["difference_high"]) == (0, 0, 0)
-
     def test_the_table_says_how_many_fits_and_who_made_it(self, rows):
-        text = ablation_table(rows, "full", "profile sample: generated").markdown()
-        assert "profile sample: generated" in text
-        assert "Each variant is trained 3 times" in text
-        assert "hidden 32 (not 16, 8)" in text
-        text = ablation_table(rows, "full", "h", left_out={"text_head": "the same as full"}).markdown()
+        text = ablation_table(rows, "full", "made by", left_out={"text_head": "the same as full"}).markdown()
+        for said in ("made by", "Each variant is trained 3 times", "hidden 32 (not 16, 8)"):
+            assert said in text
         assert "Left out: text head (the same as full)." in text
 
-    def test_the_figure_is_drawn_and_repeats_to_the_byte(self, rows, tmp_path):
-        for name in ("a.svg", "b.svg"):
-            forest(rows, "full", tmp_path / name, "Ablations")
-        assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    def test_the_figure_is_drawn(self, rows, tmp_path):
+        forest(rows, "full", tmp_path / "forest.svg", "Ablations")
+        assert "above 0: better" in (tmp_path / "forest.svg").read_text()
         forest([row for row in rows if row["variant"] == "full"], "full", tmp_path / "alone.svg", "One variant")

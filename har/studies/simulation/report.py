@@ -56,6 +56,10 @@ def _band(band: tuple[float, float]) -> str:
     return f"% ± Monte-Carlo standard error. ↓ ↑: below or above {band[0]:.0%} to {band[1]:.0%}."
 
 
+def _where(rows: Sequence[Mapping], **values: object) -> list[Mapping]:
+    return [row for row in rows if all(row[key] == value for key, value in values.items())]
+
+
 def _extent(rows: Sequence[Mapping]) -> str:
     rates = [100 * row["rate"] for row in rows]
     return f"{number(min(rates), 1)} to {number(max(rates), 1)} %"
@@ -73,7 +77,7 @@ def coverage_table(rows: Sequence[Mapping], header: str) -> Table:
         *(
             f"With several runs, {name}: {_extent(found)}."
             for method, name in INTERVALS.items()
-            if (found := [row for row in several if row["method"] == method])
+            if (found := _where(several, method=method))
         ),
         "The difference is that from the next accuracy to the right (of the last one, from the first). t over runs: "
         "the mean of the runs' scores as if they came from independent test sets. All others are intervals over "
@@ -163,24 +167,16 @@ def _rates_panel(axis: Axes, groups: Mapping[str, Sequence[tuple[str, Sequence[M
             places.append(place)
             labels.append(label)
             axis.axhline(place, color=RULE, linewidth=0.8, zorder=0)
-            if rates := [100 * row["rate"] for row in rows if 100 * row["rate"] < floor]:
-                told = f"◂ {min(rates):.0f} to {max(rates):.0f} %"
+            if below := [100 * row["rate"] for row in rows if 100 * row["rate"] < floor]:
+                told = f"◂ {min(below):.0f} to {max(below):.0f} %"
                 axis.text(0.01, place, told, transform=axis.get_yaxis_transform(), va="center", color=INK)
             for row in rows:
                 colour, marker = styles.get(row["images"], (INK, "D"))
                 shift = 0.0 if row["images"] not in styles else 0.22 * (list(styles).index(row["images"]) - 1)
-                error = 200 * row["standard_error"]
-                if 100 * row["rate"] >= floor:
-                    axis.errorbar(
-                        100 * row["rate"],
-                        place + shift,
-                        xerr=[[min(error, 100 * row["rate"])], [error]],
-                        fmt=marker,
-                        color=colour,
-                        markersize=3.6,
-                        elinewidth=0.5,
-                        alpha=0.85,
-                    )
+                rate, error = 100 * row["rate"], 200 * row["standard_error"]
+                look = {"fmt": marker, "color": colour, "markersize": 3.6, "elinewidth": 0.5, "alpha": 0.85}
+                if rate >= floor:
+                    axis.errorbar(rate, place + shift, xerr=[[min(error, rate)], [error]], **look)
         place += 1.4
     axis.set_yticks(places, labels)
     axis.tick_params(axis="y", length=0)
@@ -194,25 +190,17 @@ def simulation_figure(covered: Sequence[Mapping], rejected: Sequence[Mapping], p
     runs = max(RUNS)
     intervals = {
         f"{FIGURES[figure]}, {_runs(count)}": [
-            (INTERVALS[method], found)
-            for method in INTERVALS
-            if (
-                found := [
-                    row for row in covered if (row["figure"], row["method"], row["runs"]) == (figure, method, count)
-                ]
-            )
+            (name, found)
+            for method, name in INTERVALS.items()
+            if (found := _where(covered, figure=figure, method=method, runs=count))
             and (count == runs or method in ("wilson", "score"))
         ]
         for figure in FIGURES
         for count in ((runs, 1) if figure == "accuracy" else (runs,))
     }
     tests = {
-        name: [
-            (TESTS[test], found)
-            for test in TESTS
-            if (found := [row for row in rejected if (row["null"], row["test"]) == (null, test)])
-        ]
-        for null, name in NULLS.items()
+        title: [(name, found) for test, name in TESTS.items() if (found := _where(rejected, null=null, test=test))]
+        for null, title in NULLS.items()
     }
     with drawing(path, "Do intervals cover and tests reject as they say? Simulated predictions", 11, 6.2) as figure:
         left, right = figure.subplots(1, 2)

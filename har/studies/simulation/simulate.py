@@ -13,6 +13,7 @@ Arrays have the images first, [n, E, ...] for E experiments: one product with th
 resamples all experiments at once.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -105,7 +106,7 @@ def blocks(experiments: int, size: int) -> Iterator[int]:
 
 
 def bootstrap_counts(rng: np.random.Generator, images: int, resamples: int) -> np.ndarray:
-    """`evaluate.resample_counts` as the float32 that products are fast in, [B, n]."""
+    """`resample_counts` as the float32 that products are fast in, [B, n]."""
     return resample_counts(images, resamples, int(rng.integers(2**32))).astype(np.float32)
 
 
@@ -114,7 +115,7 @@ def bootstrap_intervals(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """method to ends, from estimates [...] and their bootstrap samples of `n` images [B, ...].
 
-    percentile: as `evaluate.percentile_interval`. expanded: the percentiles moved out by what Student's
+    percentile: as `percentile_interval`. expanded: the percentiles moved out by what Student's
     quantile and the n / (n - 1) of the variance ask for (Hesterberg 2015). score: `score_interval`
     with the bootstrap's standard error, times the root of n / (n - 1).
     """
@@ -137,7 +138,7 @@ def t_over_runs(scores: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, n
 
 
 def wilson_of_one_run(accuracy: np.ndarray, n: int, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """`evaluate.wilson` for accuracies [...]."""
+    """`wilson` for accuracies [...]."""
     correct, place = np.unique(np.rint(accuracy * n).astype(int), return_inverse=True)
     ends = np.array([wilson(int(count), n, level) for count in correct])[place.reshape(accuracy.shape)]
     return ends[..., 0], ends[..., 1]
@@ -148,26 +149,24 @@ def covers(ends: tuple[np.ndarray, np.ndarray], truth: np.ndarray) -> np.ndarray
     return (ends[0] - ROUNDING <= truth) & (truth <= ends[1] + ROUNDING)
 
 
-class Tally:
-    """Outcomes of experiments, [E, K] each time, under a key: their rate, with its Monte-Carlo error."""
-
-    def __init__(self) -> None:
-        self.outcomes: dict[tuple, list[np.ndarray]] = {}
-
-    def add(self, key: tuple, outcomes: np.ndarray) -> None:
-        self.outcomes.setdefault(key, []).append(outcomes)
-
-    def rates(self) -> Iterator[tuple[tuple, int, int, float, float]]:
-        """key, place in K, experiments, rate and standard error of the rate."""
-        for key, found in self.outcomes.items():
-            every = np.concatenate(found)
-            for place, rate in enumerate(every.mean(0)):
-                yield key, place, len(every), float(rate), float(np.sqrt(rate * (1 - rate) / len(every)))
+Outcomes = dict[tuple, list[np.ndarray]]  # what came of experiments, bool [E] each time, under a key
+Intervals = tuple[str, dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]  # figure, method to ends [E, M], truth [M]
 
 
-def _accuracy_coverage(
-    tally: Tally, population: Population, rng: np.random.Generator, images: int, runs: int, size: int, resamples: int
-) -> None:
+def rates(outcomes: Outcomes, names: tuple[str, ...]) -> list[dict]:
+    """A row for each key, whose parts are `names`: experiments, rate and its Monte-Carlo standard error."""
+    rows = []
+    for key, found in outcomes.items():
+        every = np.concatenate(found)
+        rate, count = float(every.mean()), len(every)
+        error = float(np.sqrt(rate * (1 - rate) / count))
+        rows.append(dict(zip(names, key, strict=True)) | {"experiments": count, "rate": rate, "standard_error": error})
+    return rows
+
+
+def _accuracy_intervals(
+    population: Population, rng: np.random.Generator, images: int, runs: int, size: int, resamples: int
+) -> Iterator[Intervals]:
     """Accuracy of each model, and its difference from the next model (from the last one, to the first)."""
     hits = population.hits(rng, size, images, runs)
     each = hits.mean(-1, dtype=np.float32)  # [n, E, M]
@@ -179,16 +178,15 @@ def _accuracy_coverage(
         found["wilson"] = wilson_of_one_run(estimate, images)
     else:
         found["runs"] = t_over_runs(hits.mean(0))
-    for method, ends in found.items():
-        tally.add(("accuracy", method, images, runs), covers(ends, truth))
+    yield "accuracy", found, truth
     gap, gaps = np.roll(estimate, -1, -1) - estimate, np.roll(resampled, -1, -1) - resampled
-    for method, ends in bootstrap_intervals(gap, gaps, images, bounds=(-1.0, 1.0)).items():
-        tally.add(("difference", method, images, runs), covers(ends, np.roll(truth, -1) - truth))
+    found = bootstrap_intervals(gap, gaps, images, bounds=(-1.0, 1.0))
+    yield "difference", found, np.roll(truth, -1) - truth
 
 
-def _f1_coverage(
-    tally: Tally, population: Population, rng: np.random.Generator, images: int, runs: int, size: int, resamples: int
-) -> None:
+def _f1_intervals(
+    population: Population, rng: np.random.Generator, images: int, runs: int, size: int, resamples: int
+) -> Iterator[Intervals]:
     hits = population.hits(rng, size, images, runs)[..., None]
     true, alike = (one[:, :, None, None] for one in population.labels(rng, size, images))  # [n, E, 1, 1, C]
     counts = np.vstack([np.ones((1, images), np.float32), bootstrap_counts(rng, images, resamples)])
@@ -197,27 +195,24 @@ def _f1_coverage(
     sums = [(counts @ one.reshape(images, -1)).reshape(-1, *one.shape[1:]) for one in (right, true, predicted)]
     values = mean_f1(*sums)  # [1 + B, E, M]
     truth = metrics_from_confusion(population.confusion())["f1"]
-    for method, ends in bootstrap_intervals(values[0], values[1:], images).items():
-        tally.add(("f1", method, images, runs), covers(ends, truth))
+    yield "f1", bootstrap_intervals(values[0], values[1:], images), truth
 
 
 def coverage(experiments: int, resamples: int, seed: int, sizes: tuple[int, ...] = IMAGES) -> list[dict]:
     """How often `LEVEL` intervals over images hold the population's figure: a dict for each figure (accuracy,
     difference, f1), method, number of images and runs, and accuracy, with experiments, rate and its
     Monte-Carlo standard error."""
-    population, tally = Population(ACCURACIES), Tally()
-    for images in sizes:
-        for runs in RUNS:
-            rng = np.random.default_rng([seed, images, runs])
-            for size in blocks(experiments, BLOCK):
-                _accuracy_coverage(tally, population, rng, images, runs, size, resamples)
-            for size in blocks(min(experiments // 2, F1_WORK // images), F1_BLOCK):
-                _f1_coverage(tally, population, rng, images, runs, size, resamples)
-    return [
-        dict(zip(("figure", "method", "images", "runs"), key, strict=True))
-        | {"accuracy": ACCURACIES[place], "experiments": count, "rate": rate, "standard_error": error}
-        for key, place, count, rate, error in tally.rates()
-    ]
+    population, outcomes = Population(ACCURACIES), defaultdict(list)
+    for images, runs in product(sizes, RUNS):
+        rng = np.random.default_rng([seed, images, runs])
+        work = [(_accuracy_intervals, size) for size in blocks(experiments, BLOCK)]
+        work += [(_f1_intervals, size) for size in blocks(min(experiments // 2, F1_WORK // images), F1_BLOCK)]
+        for intervals, size in work:
+            for figure, methods, truth in intervals(population, rng, images, runs, size, resamples):
+                for method, ends in methods.items():
+                    for accuracy, inside in zip(ACCURACIES, covers(ends, truth).T, strict=True):
+                        outcomes[figure, method, images, runs, accuracy].append(inside)
+    return rates(outcomes, ("figure", "method", "images", "runs", "accuracy"))
 
 
 def families(experiments: int, resamples: int, seed: int, images: tuple[int, ...] = FAMILY_IMAGES) -> list[dict]:
@@ -227,17 +222,13 @@ def families(experiments: int, resamples: int, seed: int, images: tuple[int, ...
 
     Balanced accuracy on the paper's shares of classes (har.evaluation.paired.simultaneous).
     """
-    tally, equal = Tally(), FAMILY[:1] * len(FAMILY)
+    outcomes, equal = defaultdict(list), FAMILY[:1] * len(FAMILY)
     for n, effect, (figure, accuracies) in product(images, RUN_EFFECTS, (("coverage", FAMILY), ("rejection", equal))):
         population = Population(accuracies, strength=STRENGTH - effect, run=effect)
         rng = np.random.default_rng([seed, n, round(1000 * effect), len(figure)])
         for size in blocks(experiments, FAMILY_BLOCK):
-            tally.add((figure, n, effect), _family(population, rng, n, size, resamples, figure)[:, None])
-    return [
-        dict(zip(("figure", "images", "run_effect"), key, strict=True))
-        | {"experiments": count, "rate": rate, "standard_error": error}
-        for key, _, count, rate, error in tally.rates()
-    ]
+            outcomes[figure, n, effect].append(_family(population, rng, n, size, resamples, figure))
+    return rates(outcomes, ("figure", "images", "run_effect"))
 
 
 def _family(
@@ -334,7 +325,7 @@ def rejection(experiments: int, resamples: int, seed: int, sizes: tuple[int, ...
     Null "strengths": each model is strong on other images, all have the same accuracy on the population. Null
     "runs": the models differ in nothing but the noise of their runs. Null "training": `cross_validate`.
     """
-    alpha, tally, runs = 1 - LEVEL, Tally(), max(RUNS)
+    alpha, outcomes, runs = 1 - LEVEL, defaultdict(list), max(RUNS)
     for stream, (null, strength) in enumerate((("strengths", STRENGTH), ("runs", 0.0)), start=1):
         population = Population((NULL_ACCURACY,) * MODELS, DIFFICULTY + STRENGTH - strength, strength)
         for images in sizes:
@@ -353,15 +344,11 @@ def rejection(experiments: int, resamples: int, seed: int, sizes: tuple[int, ...
                 gaps = bootstrap_counts(rng, images, resamples) @ gap / images
                 found = bootstrap_intervals(gap.mean(0), gaps, images, bounds=(-1.0, 1.0))
                 rejected |= {method: ~covers(ends, 0.0) for method, ends in found.items()}
-                for test, outcomes in rejected.items():
-                    tally.add((null, test, images), outcomes[:, None])
+                for test, told in rejected.items():
+                    outcomes[null, test, images].append(told)
     rng = np.random.default_rng([seed, FOLDS, REPEATS])
     for size in blocks(experiments, BLOCK):
         scores = cross_validate(rng, size)
         for test, ratio in (("folds_t", 0.0), ("corrected_t", 1 / (FOLDS - 1))):
-            tally.add(("training", test, FOLDS * paper.TEST_IMAGES), (corrected_t_p(scores, ratio) < alpha)[:, None])
-    return [
-        dict(zip(("null", "test", "images"), key, strict=True))
-        | {"experiments": count, "rate": rate, "standard_error": error}
-        for key, _, count, rate, error in tally.rates()
-    ]
+            outcomes["training", test, FOLDS * paper.TEST_IMAGES].append(corrected_t_p(scores, ratio) < alpha)
+    return rates(outcomes, ("null", "test", "images"))
