@@ -9,6 +9,8 @@ from pydantic import NonNegativeInt, PositiveInt, model_validator
 from har.config.load import Block
 from har.config.types import Fraction, Hex64, Probability, Seed, Side, Words, _known
 
+OWN = ("folder", "csv", "video")  # sources of the user's own images
+
 
 class World(Block):
     seed: Seed
@@ -81,7 +83,7 @@ class Data(Block):
     @property
     def own(self) -> bool:
         """Whether labels come with the images, not from captions."""
-        return self.source in ("clips", "folder", "csv", "video")
+        return self.source in (*OWN, "clips")
 
     @model_validator(mode="after")
     def _own_images_have_a_place(self):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from har.config.data import OWN
 from har.config.overrides import leaves
 from har.core.readers import read_json
 
@@ -47,7 +48,7 @@ def papers_images(whole: Mapping, fixed: Path = SETTINGS) -> bool:
 def state(whole: Mapping, fixed: Path = SETTINGS) -> str:
     """In one sentence, whether the settings of data/params.json are those in `fixed`, and which are not; empty for a
     user's own images."""
-    if whole["data"]["source"] in ("folder", "csv", "video"):
+    if whole["data"]["source"] in OWN:
         return ""
     if whole["profile"] != PROFILE:
         return f"docs/protocol.md is for profile {PROFILE}; this is another one."

@@ -1,6 +1,7 @@
 """params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
 
 from har.config import protocol
+from har.config.data import OWN
 from har.config.profile import Params
 from har.config.rows import views_of
 
@@ -69,4 +70,4 @@ def header(params: Params, papers: bool) -> str:
     else:
         models = [f"{name} {WEIGHTS[source]}" for name, source in backbones.items() if source in WEIGHTS]
     text = f"Profile {params.profile}: {', '.join(['photographs of COCO val2017' if papers else images, *models])}"
-    return text if papers or (data.own and data.source != "clips") else f"{text}; no number here is COCO's"
+    return text if papers or data.source in OWN else f"{text}; no number here is COCO's"

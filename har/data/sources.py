@@ -12,8 +12,6 @@ from har.core.files import write_json
 from har.data.folder.find import Listing, find_in_folder, find_in_table
 from har.data.video.lists import find_clips
 
-KINDS = ("captions", "instances", "person_keypoints")
-
 
 @dataclass(frozen=True)
 class Source:
@@ -58,17 +56,11 @@ def _fetch_annotations(data: Data, out: Path, jobs: int, cache: Path) -> Iterabl
     from har.data.coco.fetch import fetch_annotations
 
     server = data.server
-    members = [f"{kind}_{server.images}.json" for kind in KINDS]
-    fetch_annotations(
-        server.url,
-        out,
-        cache / "downloads",
-        sha256=server.annotations_sha256,
-        size=server.annotations_bytes,
-        members=members,
-        archive=server.annotations,
-    )
-    for kind, member in zip(KINDS, members, strict=True):
+    kinds = {kind: f"{kind}_{server.images}.json" for kind in ("captions", "instances", "person_keypoints")}
+    pin = {"sha256": server.annotations_sha256, "size": server.annotations_bytes}
+    cache /= "downloads"
+    fetch_annotations(server.url, out, cache, members=list(kinds.values()), archive=server.annotations, **pin)
+    for kind, member in kinds.items():
         (out / member).replace(out / f"{kind}.json")
     return ()
 
@@ -76,24 +68,14 @@ def _fetch_annotations(data: Data, out: Path, jobs: int, cache: Path) -> Iterabl
 def _fetch_photographs(data: Data, manifest: pd.DataFrame, folder: Path, *, cache: Path, **_):
     from har.data.coco.fetch import fetch_images
 
+    server, cache = data.server, cache / "downloads"
     rows = manifest[["image_id", "file_name", "width", "height"]].itertuples(index=False, name=None)
-    server = data.server
-    return fetch_images(
-        rows, server.url, folder, cache / "downloads", folder=server.images, workers=server.connections
-    )
+    return fetch_images(rows, server.url, folder, cache, folder=server.images, workers=server.connections)
 
 
 def listing(data: Data) -> Listing:
     """The user's own images as params.yaml names them; HarError where there are none."""
     return SOURCES[data.source].listing(data)
-
-
-def _in_folder(data: Data) -> Listing:
-    return find_in_folder(data.folder.root, data.folder.groups)
-
-
-def _clips(data: Data) -> Listing:
-    return find_clips(data.folder.root, data.folder.groups, data.video.lists, data.video.split)
 
 
 def _in_table(data: Data) -> Listing:
@@ -168,7 +150,10 @@ SOURCES = {
         "licence that its author chose, some for non-commercial use only; people are recognisable in them. The "
         "annotations are CC BY 4.0, COCO Consortium.",
     ),
-    "folder": Source(**OWN, listing=_in_folder),
+    "folder": Source(**OWN, listing=lambda data: find_in_folder(data.folder.root, data.folder.groups)),
     "csv": Source(**OWN, listing=_in_table),
-    "video": Source(**OWN | {"title": "frames of the user's own clips"}, listing=_clips),
+    "video": Source(
+        **OWN | {"title": "frames of the user's own clips"},
+        listing=lambda data: find_clips(data.folder.root, data.folder.groups, data.video.lists, data.video.split),
+    ),
 }

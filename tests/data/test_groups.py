@@ -114,14 +114,6 @@ def test_a_given_split_that_parts_a_group_is_told_by_group_and_files():
         split(images, fractions=SHARES, mode="stratified", seed=1)
 
 
-def test_a_group_of_two_classes_stays_whole():
-    images = frames(3, 12, 5, 0)
-    images["group"] = images.group.str.split("/").str[1]  # the same person in each class
-    found = split(images, fractions=SHARES, mode="stratified", seed=0)
-    assert not straddles(found.split.to_numpy(), group_codes(found))
-    assert (pd.crosstab(found.split, found.label) > 0).all(axis=None)
-
-
 def test_too_few_groups_for_all_splits_go_to_train_then_test():
     images = frames(2, 8, 3, 0)
     few = images[(images.label == "c0") | images.group.isin(["c1/g0", "c1/g1"])]
@@ -148,17 +140,6 @@ def test_given_splits_are_kept_and_validation_is_drawn_from_train():
     assert "group" not in alone.columns
     with pytest.raises(HarError, match="no image came with split test"):
         split(images.assign(split="train"), fractions=SHARES, mode="stratified", seed=1)
-
-
-def test_groups_survive_the_file(tmp_path):
-    found = split(frames(2, 8, 3, 0), fractions=SHARES, mode="stratified", seed=0)
-    write_split(found, tmp_path / "split.csv")
-    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), found)
-    require_whole(found, "split")
-    found.loc[found.group == "c0/g1", "split"] = ["test", *["train"] * (int((found.group == "c0/g1").sum()) - 1)]
-    if (found.group == "c0/g1").sum() > 1:
-        with pytest.raises(HarError, match=r"group c0/g1 are in more than one split: \d+ in test, \d+ in train;"):
-            require_whole(found, "split")
 
 
 def test_inner_folds_hold_out_whole_groups_and_lose_no_class():
@@ -204,24 +185,6 @@ def test_intervals_draw_groups():
     assert length["alone"] < 0.5 * length["wide"]
 
 
-def test_groups_of_single_images_change_nothing_but_the_draw():
-    frame = told(200, 1, 1)
-    with_, without = (cells(f, "test") for f in (frame, frame.drop(columns="group")))
-    assert (with_.units(), without.units()) == (200, 200)
-    drawn = [np.sort(one.sums(np.eye(200), 5, 1)) for one in (with_, without)]
-    assert np.array_equal(*drawn)
-
-
-def test_predictions_carry_groups_through_their_file(tmp_path):
-    images = pd.DataFrame({"image_id": [1, 2, 3], "group": ["x", "", "x"]})
-    frame = told(1, 4, 0)[lambda f: f.image_id > 0].drop(columns="group")
-    found = with_groups(frame, images)
-    assert found.group.tolist() == ["x", "", "x"]
-    write_predictions(tmp_path / "p.parquet", found)
-    assert cells(read_predictions(tmp_path / "p.parquet"), "test").units() == 2
-    assert with_groups(frame, images.assign(group="")) is frame
-
-
 def test_the_clip_of_a_frame_goes_with_its_group_from_manifest_to_predictions(tmp_path):
     images = frames(2, 8, 3, 0)
     clips = images.assign(clip=images.group + "_c1", url="own:x")
@@ -230,7 +193,10 @@ def test_the_clip_of_a_frame_goes_with_its_group_from_manifest_to_predictions(tm
     found = read_split(tmp_path / "split.csv")
     assert found["clip"].tolist() == clips.sort_values("image_id")["clip"].tolist()
     frame = predictions_frame(found.image_id, found.label, found.split, np.full((len(found), 2), 0.5), ["c0", "c1"])
+    assert with_groups(frame, found.assign(group="")) is frame
     predictions = with_groups(with_groups(frame, found), found)
     assert list(predictions.columns) == ["seed", "image_id", "split", "label", "group", "clip", "p_c0", "p_c1"]
     write_predictions(tmp_path / "p.parquet", predictions)
-    assert read_predictions(tmp_path / "p.parquet")["clip"].tolist() == found["clip"].tolist()
+    read = read_predictions(tmp_path / "p.parquet")
+    assert read["clip"].tolist() == found["clip"].tolist()
+    assert cells(read, "test").units() == found[found.split == "test"].group.nunique()

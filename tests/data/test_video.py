@@ -197,6 +197,7 @@ class TestUcf:
             lines[part].append(f"{path.relative_to(root).as_posix()}{number}\r\n")
         for part, found in lines.items():
             (folder / f"{part}list01.txt").write_text("".join(found))
+        (folder / "classInd.txt").write_text("1 ApplyEyeMakeup\r\n2 HandStandPushups\r\n")
 
     def test_a_profile_is_written_and_its_manifest_and_split_are_as_the_lists_say(self, root, tmp_path):
         (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
@@ -244,9 +245,20 @@ class TestUcf:
         with pytest.raises(HarError, match=message):
             find_clips(root, UCF, tmp_path / "ucfTrainTestlist")
 
+    @pytest.mark.parametrize(
+        ("classes", "message"),
+        [("1 ApplyEyeMakeup", r"classInd\.txt: lacks 1 classes of clips in the lists: HandstandPushups"),
+         ("1 ApplyEyeMakeup\n2 HandstandPushups\n3 Fly", r"classInd\.txt: names 1 classes .* no clips in .*UCF-101: Fly"),
+         ("1 Make Up\n2 HandstandPushups", r"names 1 classes .*: Make Up; lacks 1 classes .*: ApplyEyeMakeup")],
+    )  # fmt: skip
+    def test_other_classes_than_those_named_are_refused(self, root, tmp_path, classes, message):
+        (tmp_path / "ucfTrainTestlist/classInd.txt").write_text(classes)
+        with pytest.raises(HarError, match=message):
+            find_clips(root, UCF, tmp_path / "ucfTrainTestlist")
+
     def test_a_group_on_both_sides_is_refused_and_case_and_clips_beside_the_lists_are_not(self, root, tmp_path):
         lists = tmp_path / "ucfTrainTestlist"
-        for file in lists.iterdir():
+        for file in lists.glob("*list01.txt"):
             file.write_text(file.read_text().replace("HandstandPushups/", "HandStandPushups/"))
         write_clip(root / "ApplyEyeMakeup/v_ApplyEyeMakeup_g06_c01.avi", 2)
         listing = find_clips(root, UCF, lists)

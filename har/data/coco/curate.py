@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from har.config.types import check_labels
-from har.data.coco.annotations import ImageRecord, read_records
+from har.data.coco.annotations import IMAGE, ImageRecord, read_records
 from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS
 from har.core.errors import HarError
 
@@ -73,10 +72,10 @@ def curate(
         seed: of both draws. An image's rank depends on the seed and its id alone: neither the order of
             rows nor further images change who precedes whom.
 
-    Raises HarError for unusable arguments, for malformed annotation files (file and row) and where a class
-    can't be filled (the shortfall of each).
+    Raises HarError for keywords that are none or name two classes, for malformed annotation files (file and row) and
+    where a class can't be filled (the shortfall of each).
     """
-    _check_arguments(classes, person_words, min_captions, precedence, extended)
+    _check_keywords(classes)
     records = read_records(captions_json, instances_json)
     person = _phrase_pattern("person_words", person_words)
     patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c["keywords"]) for k, c in classes.items()}
@@ -88,82 +87,60 @@ def curate(
         *(["a person is annotated"] if require_person else []),
     ]
 
-    def passed(record: ImageRecord, mentions: Sequence[Sequence[str]]) -> Iterator[Sequence[str]]:
+    def mentions(record: ImageRecord) -> list[tuple[str, ...]]:
+        return [_mentions(caption, person, patterns) for caption in record.captions]
+
+    def passed(record: ImageRecord) -> Iterator[Sequence[str]]:
         """The classes that hold for the image by each rule in turn, up to the last that keeps it."""
         yield ()
-        captions = Counter(chain.from_iterable(mentions))
+        captions = Counter(chain.from_iterable(mentions(record)))
         for least in (1, min_captions):
             labels = [name for name in classes if captions[name] >= least]
             if not labels:
                 return
             yield labels
-        label = _decide(labels, precedence)
-        if label is None:
+        if len(labels) > 1:
+            labels = [name for name in precedence if name in labels][:1]
+        if not labels:
             return
-        yield [label]
+        yield labels
         if require_person and len(record.boxes) + len(record.crowds):
-            yield [label]
+            yield labels
 
-    funnel, chosen, mentioned = Funnel(list(classes), rules), {}, {}
+    kept: dict[str, dict[int, Sequence[str]]] = {rule: {} for rule in rules}
     for record in records.values():
-        mentions = [_mentions(caption, person, patterns) for caption in record.captions]
-        kept = list(passed(record, mentions))
-        for rule, labels in zip(rules, kept, strict=False):
-            funnel.count(rule, labels)
-        if len(kept) == len(rules):
-            (chosen[record.image_id],) = kept[-1]
-            mentioned[record.image_id] = mentions
+        for rule, labels in zip(rules, passed(record), strict=False):
+            kept[rule][record.image_id] = labels
+    chosen = {i: label for i, (label,) in kept[rules[-1]].items()}
     drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
     left = [i for i in chosen if i not in drawn]
     extra = set(left if extended is None else ranked(left, seed, "extended")[:extended])
     for part, ids in (("drawn", drawn), ("extended", extra)):
-        funnel.add(part, ([chosen[i]] for i in ids))
+        kept[part] = {i: [chosen[i]] for i in ids}
 
     manifest, evidence = [], []
     for image_id in sorted(drawn | extra):
-        record, mentions, part = records[image_id], mentioned[image_id], "drawn" if image_id in drawn else "extended"
-        manifest.append(_manifest_row(record, chosen[image_id], part, mentions))
-        for k, (caption, labels) in enumerate(zip(record.captions, mentions, strict=True)):
+        record, part = records[image_id], "drawn" if image_id in drawn else "extended"
+        mentioned = mentions(record)
+        manifest.append(_manifest_row(record, chosen[image_id], part, mentioned))
+        for k, (caption, labels) in enumerate(zip(record.captions, mentioned, strict=True)):
             evidence.append((image_id, k, caption, "+".join(labels)))
     return Curation(
         pd.DataFrame(manifest, columns=list(MANIFEST_COLUMNS)).astype(MANIFEST_COLUMNS),
         pd.DataFrame(evidence, columns=list(EVIDENCE_COLUMNS)),
-        funnel.frame(),
+        funnel(kept, list(classes)),
     )
 
 
-def _check_arguments(classes, person_words, min_captions, precedence, extended) -> None:
-    if not classes:
-        raise HarError("classes: empty, expected at least one label with keywords and count")
-    try:
-        check_labels(classes)
-    except ValueError as error:
-        raise HarError(f"classes: {error}") from None
+def _check_keywords(classes: Mapping[str, Mapping]) -> None:
     owners: dict[tuple[str, ...], str] = {}
     for label, entry in classes.items():
         if "+" in label:  # which joins the classes that a caption mentions
             raise HarError(f"classes.{label}: a class that captions are searched for may not hold '+'")
-        if not entry.get("keywords"):
-            raise HarError(f"classes.{label}.keywords: empty, expected at least one word or phrase")
-        if entry.get("count") is not None and not _whole(entry["count"], 1):
-            raise HarError(f"classes.{label}.count: {entry.get('count')!r} is not a whole number above 0")
         for keyword in entry["keywords"]:
             owner = owners.setdefault(tuple(tokens(keyword)), label)
             if owner != label:
                 raise HarError(f"classes.{label}.keywords: {keyword!r} already names {owner}")
-    if not person_words:
-        raise HarError("person_words: empty, expected at least one word")
-    if not _whole(min_captions, 1):
-        raise HarError(f"min_captions: {min_captions!r} is not a whole number above 0")
-    if extended is not None and not _whole(extended, 0):
-        raise HarError(f"extended: {extended!r} is not a whole number of 0 or more")
-    for label in precedence:
-        if label not in classes or list(precedence).count(label) > 1:
-            raise HarError(f"precedence: {label!r} is listed twice or none of {', '.join(classes)}")
-
-
-def _whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _phrase_pattern(key: str, phrases: Iterable[str]) -> re.Pattern:
@@ -182,12 +159,6 @@ def _mentions(caption: str, person: re.Pattern, patterns: Mapping[str, re.Patter
     if not person.search(text):
         return ()
     return tuple(label for label, pattern in patterns.items() if pattern.search(text))
-
-
-def _decide(labels: Sequence[str], precedence: Sequence[str]) -> str | None:
-    if len(labels) == 1:
-        return labels[0]
-    return next((label for label in precedence if label in labels), None)
 
 
 def ranked(ids: Iterable[int], seed: int, purpose: str) -> list[int]:
@@ -215,12 +186,7 @@ def _manifest_row(record: ImageRecord, label: str, part: str, mentioned: Sequenc
         record.image_id,
         label,
         part,
-        record.file_name,
-        record.width,
-        record.height,
-        record.license,
-        record.coco_url,
-        record.flickr_url,
+        *(getattr(record, key) for key in IMAGE),
         len(record.boxes),
         round(record.person_area, 6),
         len(evidence),
@@ -230,30 +196,13 @@ def _manifest_row(record: ImageRecord, label: str, part: str, mentioned: Sequenc
     )
 
 
-class Funnel:
-    """Counts what each rule keeps: images, and of them those of each class."""
-
-    def __init__(self, labels: list[str], rules: Sequence[str] = ()):
-        self.labels = labels
-        self.rows: dict[str, Counter] = {}
-        for rule in rules:
-            self.add(rule)
-
-    def add(self, rule: str, kept: Iterable[Sequence[str]] = ()) -> None:
-        """A further rule. kept: the classes of each image that it keeps."""
-        self.rows[rule] = Counter()
-        for labels in kept:
-            self.count(rule, labels)
-
-    def count(self, rule: str, labels: Sequence[str]) -> None:
-        """A further image of the classes `labels` that `rule` keeps."""
-        row = self.rows[rule]
-        for name in ("", *labels):  # '': all images
-            row[name] += 1
-
-    def frame(self) -> pd.DataFrame:
-        rows = [[rule, *(counts[name] for name in ("", *self.labels))] for rule, counts in self.rows.items()]
-        rows[0][2:] = [None] * len(self.labels)  # before captions are read there is no class to count
-        columns = [f"images_{label}" for label in self.labels]  # a class may be called rule
-        types = {"images": "int64", **dict.fromkeys(columns, "Int64")}
-        return pd.DataFrame(rows, columns=["rule", "images", *columns]).astype(types)
+def funnel(kept: Mapping[str, Mapping[int, Sequence[str]]], classes: Sequence[str]) -> pd.DataFrame:
+    """What each rule keeps, as `Curation.funnel`. kept: by rule, the classes of each image that it keeps."""
+    rows = []
+    for rule, images in kept.items():
+        counts = Counter(chain.from_iterable(images.values()))
+        rows.append([rule, len(images), *(counts[name] for name in classes)])
+    rows[0][2:] = [None] * len(classes)  # before captions are read there is no class to count
+    columns = [f"images_{label}" for label in classes]  # a class may be called rule
+    types = {"images": "int64", **dict.fromkeys(columns, "Int64")}
+    return pd.DataFrame(rows, columns=["rule", "images", *columns]).astype(types)

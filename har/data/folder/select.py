@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from har.data.coco.curate import Curation, Funnel, ranked
-from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, OWN_COLUMNS
+from har.data.coco.curate import Curation, funnel, ranked
+from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, OWN, OWN_COLUMNS
 from har.core.errors import HarError
 
 
@@ -26,12 +26,13 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
         raise HarError("curate.classes: a name stands in the keywords of two classes")
     of = dict(zip(images["image_id"], images["label"].map(known), strict=True))
     chosen = {i: label for i, label in of.items() if isinstance(label, str)}
-    _check(images, chosen, classes)
+    for label, entry in classes.items():
+        if label not in set(chosen.values()):
+            names = " or ".join(entry["keywords"] or [label])
+            found = ", ".join(sorted(set(images["label"])))
+            raise HarError(f"curate.classes.{label}: no image is labelled {names}; there are {found[:300]}")
     group = dict(zip(images["image_id"], images["group"], strict=True))
     given = dict(zip(images["image_id"], images["split"], strict=True))
-    funnel = Funnel(list(classes))
-    funnel.add("readable images", [()] * len(of))
-    funnel.add("the label is one of the classes", ([label] for label in chosen.values()))
     drawn, short = set(), []
     for label, entry in classes.items():
         ids = [i for i, other in chosen.items() if other == label and given[i] != "extended"]
@@ -47,14 +48,15 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
     else:
         left = [i for i in chosen if i not in drawn and group[i] not in seen]
     extra = set(ranked(left, seed, "extended")[:extended])
-    for part, ids in (("drawn", drawn), ("extended", extra)):
-        funnel.add(part, ([chosen[i]] for i in ids))
-    kept = images[images["image_id"].isin(drawn | extra)].sort_values("image_id", ignore_index=True)
-    rows = kept.assign(
-        rule="label " + kept["label"],
-        label=kept["image_id"].map(chosen),
-        part=["drawn" if i in drawn else "extended" for i in kept["image_id"]],
-        url="own:" + kept["name"],
+    kept = {"readable images": dict.fromkeys(of, ())}
+    for rule, ids in (("the label is one of the classes", chosen), ("drawn", drawn), ("extended", extra)):
+        kept[rule] = {i: [chosen[i]] for i in ids}
+    rows = images[images["image_id"].isin(drawn | extra)].sort_values("image_id", ignore_index=True)
+    rows = rows.assign(
+        rule="label " + rows["label"],
+        label=rows["image_id"].map(chosen),
+        part=["drawn" if i in drawn else "extended" for i in rows["image_id"]],
+        url=OWN + rows["name"],
         flickr_url="",
         evidence="[]",
         person_area=0.0,
@@ -62,22 +64,11 @@ def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: in
     )
     columns = MANIFEST_COLUMNS | {name: kind for name, kind in OWN_COLUMNS.items() if name in rows.columns}
     manifest, evidence = rows[list(columns)].astype(columns), pd.DataFrame(columns=list(EVIDENCE_COLUMNS))
-    return Curation(manifest, evidence, funnel.frame())
-
-
-def _check(images: pd.DataFrame, chosen: Mapping[int, str], classes: Mapping[str, Mapping]) -> None:
-    for label, entry in classes.items():
-        if label not in set(chosen.values()):
-            names = " or ".join(entry["keywords"] or [label])
-            found = ", ".join(sorted(set(images["label"])))
-            raise HarError(f"curate.classes.{label}: no image is labelled {names}; there are {found[:300]}")
+    return Curation(manifest, evidence, funnel(kept, list(classes)))
 
 
 def _in_turn(ids: list[int], group: Mapping[int, str], seed: int, label: str) -> list[int]:
     """Ids in random order, the first image of each group before the second of any."""
-    turn: dict[str, int] = {}
-    order = []
-    for place, i in enumerate(ranked(ids, seed, label)):
-        turn[group[i]] = turn.get(group[i], -1) + 1
-        order.append((turn[group[i]] if group[i] else 0, place, i))
-    return [i for _, _, i in sorted(order)]
+    order = pd.Series(ranked(ids, seed, label), dtype=object)
+    turn = order.groupby([group[i] or i for i in order]).cumcount()
+    return order[turn.sort_values(kind="stable").index].tolist()
