@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from har.core.errors import HarError
@@ -24,17 +24,11 @@ PEOPLE = ["man", "woman", "people"]
 def world(captions, persons=None):
     """COCO's two files for `captions` (image id -> texts); persons: image id -> boxes (default: one each)."""
     images = [
-        {
-            "id": i,
-            "file_name": f"{i:012d}.jpg",
-            "width": 200,
-            "height": 100,
-            "license": i % 8 + 1,
-            "coco_url": f"http://images.cocodataset.org/val2017/{i:012d}.jpg",
-            "flickr_url": f"http://farm1.staticflickr.com/{i}.jpg",
-        }
+        {"id": i, "file_name": f"{i:012d}.jpg", "width": 200, "height": 100, "license": i % 8 + 1,
+         "coco_url": f"http://images.cocodataset.org/val2017/{i:012d}.jpg",
+         "flickr_url": f"http://farm1.staticflickr.com/{i}.jpg"}
         for i in captions
-    ]
+    ]  # fmt: skip
     texts = [(i, text) for i, some in captions.items() for text in some]
     caps = [{"id": k, "image_id": i, "caption": text} for k, (i, text) in enumerate(texts)]
     spans = [(i, box) for i in captions for box in (persons or {}).get(i, [[0, 0, 50, 50]])]
@@ -175,21 +169,21 @@ def test_draws_and_extended_images_are_bounded_and_disjoint(run):
     assert manifest["image_id"].is_monotonic_increasing
     assert manifest["image_id"].is_unique
     assert len(run(MANY).manifest) == 40
-    assert len(run(MANY, extended=0).manifest) == 4
+    drawn, more, other = (
+        set(run(captions, seed=seed, extended=0).manifest.image_id)
+        for captions, seed in ((MANY, 1), ({**MANY, 50: MOVE}, 1), (MANY, 2))
+    )
+    assert len(drawn) == 4
+    assert len(more - drawn) <= 1
+    assert other != drawn
 
 
+@settings(max_examples=5)
 @given(shuffle=st.integers(0, 1000), seed=st.integers(0, 1000))
 def test_law_the_order_of_rows_does_not_matter(run, shuffle, seed):
     plain, mixed = run(MANY, seed=seed, extended=9), run(MANY, seed=seed, extended=9, shuffle=shuffle)
     for name in ("manifest", "funnel"):
         pd.testing.assert_frame_equal(getattr(plain, name), getattr(mixed, name))
-
-
-def test_seeds_differ_and_more_images_hardly_disturb_a_draw(run):
-    drawn = [set(run(MANY, seed=s).manifest.query("part == 'drawn'")["image_id"]) for s in range(6)]
-    assert len(set(map(frozenset, drawn))) > 1
-    more = set(run({**MANY, 50: MOVE}, seed=0).manifest.query("part == 'drawn'")["image_id"])
-    assert len(more - drawn[0]) <= 1
 
 
 @given(st.text(max_size=60))
@@ -207,23 +201,12 @@ def test_a_class_that_cannot_be_filled_is_told_with_its_shortfall(run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": {}}, "classes: empty"),
-        ({"classes": {"a": {"keywords": [], "count": 1}}}, r"classes\.a\.keywords: empty"),
         ({"classes": {"a": {"keywords": ["--"], "count": 1}}}, r"classes\.a\.keywords: '--' holds no word"),
-        ({"classes": {"a": {"keywords": ["x"], "count": 0}}}, r"classes\.a\.count: 0"),
         ({"classes": {"a+b": {"keywords": ["x"], "count": 1}}}, r"a\+b: .* may not hold '\+'"),
-        (
-            {"classes": {k: {"keywords": ["Runs"], "count": 1} for k in "ab"}},
-            r"classes\.b\.keywords: 'Runs' already names a",
-        ),
-        ({"person_words": []}, "person_words: empty"),
-        ({"min_captions": 0}, "min_captions: 0"),
-        ({"extended": -1}, "extended: -1"),
-        ({"precedence": ["standing"]}, "precedence: 'standing'"),
-        ({"precedence": ["moving", "moving"]}, "precedence: 'moving'"),
+        ({"classes": {k: {"keywords": ["Runs"], "count": 1} for k in "ab"}}, r"b\.keywords: 'Runs' already names a"),
     ],
 )
-def test_unusable_arguments_are_told_by_name(run, options, message):
+def test_unusable_keywords_are_told_by_name(run, options, message):
     with pytest.raises(HarError, match=message):
         run(ENOUGH, **options)
 
@@ -275,15 +258,6 @@ def test_malformed_annotations_are_told_by_file_and_row(run, edit, message):
     with pytest.raises(HarError, match=message) as error:
         run(ENOUGH, edit=edit)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"images": 1', None])
-def test_unreadable_files_are_told_by_name(tmp_path, content):
-    path = tmp_path / "captions.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(HarError, match=r"captions\.json: "):
-        read_records(path, path)
 
 
 def test_records_hold_captions_and_boxes_for_later_stages(tmp_path, capsys):

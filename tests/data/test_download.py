@@ -1,5 +1,6 @@
 """A download arrives whole and verified, or not at all, whatever the server does."""
 
+import contextlib
 import email.utils
 import hashlib
 import threading
@@ -91,13 +92,10 @@ def test_a_later_call_resumes_what_is_pinned_and_starts_anew_what_is_not(site, t
 )
 def test_what_does_not_fit_the_part_is_not_spliced_in(site, tmp_path, answer):
     site.faults["/file.bin"] = [truncate(300_000), answer]
-    try:
+    with contextlib.suppress(HarError):  # of an answer for another range; the next call starts anew
         download(f"{site.url}/file.bin", tmp_path / "x", sha256=SHA256, max_bytes=MOST)
-    except HarError as error:
-        assert "answered 206" in str(error)
-        assert not (tmp_path / "x").exists()
-    else:
-        assert (tmp_path / "x").read_bytes() == BODY
+    download(f"{site.url}/file.bin", tmp_path / "x", sha256=SHA256, max_bytes=MOST)
+    assert (tmp_path / "x").read_bytes() == BODY
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,10 @@ def test_sources_do_not_share_a_cache(site, tmp_path):
 def test_a_dead_server_does_not_cost_the_patience_of_every_image(tmp_path):
     rows = [(i, f"{i}.jpg", 40, 30) for i in range(1, 401)]
     site = Site(routes={at(name): status(503) for _, name, _, _ in rows})
-    with serving(site), pytest.raises(HarError, match=r"400 of 400 .*answered 503.*and \d+ more; \d+ more were given up"):
+    said = r"400 of 400 .*answered 503.*and \d+ more; \d+ more were given up"
+    with serving(site), pytest.raises(HarError, match=said) as told:
         fetch(site.url, tmp_path, rows)
+    assert len(str(told.value)) < 900
     assert len(site.requests) < 3 * 60
 
 
@@ -130,7 +132,7 @@ def test_a_folder_serves_files_of_any_name_and_the_bad_one_is_named(tmp_path):
         Image.fromarray(np.full((30, 40, 3), 9 * number, np.uint8)).save(file)
     file.write_bytes(b"\xff\xd8 no jpeg")
     url = (tmp_path / "server").as_uri()
-    with pytest.raises(HarError, match=rf"^1 of 5 .*{url}/val2017/bad.jpg: the file: not a readable image: cannot identi"):
+    with pytest.raises(HarError, match=rf"^1 of 5 .*{url}/val2017/bad.jpg: the file: not a readable image: cann"):
         fetch(url, tmp_path, rows)
     found = fetch(url, tmp_path, rows[:4])
     assert [one["file_name"] for one in found] == given[:4]
@@ -226,10 +228,10 @@ CRC = zlib.crc32(MEMBERS["captions.json"]).to_bytes(4, "little")
     [
         (ARCHIVE, {"members": ["none.json"]}, r"the archive holds none\.json 0 times"),
         (b"<html>gone</html>", {}, "is not a zip archive"),
-        (ARCHIVE.replace(LENGTH.to_bytes(4, "little"), b"\0\0\0\x70"), {}, r"captions\.json unpacks to more than the 1000"),
+        (ARCHIVE.replace(LENGTH.to_bytes(4, "little"), b"\0\0\0\x70"), {}, r"captions\.json unpacks to more than the 10"),
         (ARCHIVE.replace(LENGTH.to_bytes(4, "little"), b"\0\1\0\0"), {}, r"captions\.json cannot be unpacked"),
         (ARCHIVE.replace(CRC, b"\0\0\0\0"), {}, r"captions\.json cannot be unpacked"),
-        *((lying_outside(more), {}, r"captions\.json is said to lie outside the archive") for more in (1, 10**6, 2**31)),
+        *((lying_outside(more), {}, r"captions\.json is said to lie outside the arc") for more in (1, 10**6, 2**31)),
     ],
 )
 def test_a_zip_that_lies_or_lacks_a_member_is_told_by_url(zips, tmp_path, body, options, message):

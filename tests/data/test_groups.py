@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from har.config.models import Probe
 from har.config.profile import load_params
 from har.core.errors import HarError
-from har.data.groups import assign_folds, group_codes, inner_folds, require_whole, split_groups, with_groups
+from har.data.groups import assign_folds, group_codes, inner_folds, split_groups, with_groups
 from har.data.split import read_split, split, write_split
 from har.evaluation.metrics import cells
 from har.evaluation.predictions import predictions_frame, read_predictions, write_predictions
 from har.evaluation.summary import summarise
 from har.studies.cross_validation.fit import assign_folds as repeated
-from har.training.refit import hold_out
 from har.training import probe
+from har.training.refit import hold_out
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}

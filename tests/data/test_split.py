@@ -72,8 +72,8 @@ def test_classes_or_splits_that_are_too_small_are_filled_in_order():
     parts = {"train": 0.76, "validation": 0.2, "test": 0.04}
     found = split(manifest({"a": 12, "b": 12}), fractions=parts, mode="stratified", seed=0)
     assert (pd.crosstab(found["label"], found["split"]) > 0).all(axis=None)
+    parts = {"train": 0.998, "validation": 0.001, "test": 0.001}
     with pytest.raises(HarError, match=r"split\.validation: 0\.001 of 285 .* none"):
-        parts = {"train": 0.998, "validation": 0.001, "test": 0.001}
         split(manifest(PAPER_COUNTS), fractions=parts, mode="stratified", seed=1)
 
 

@@ -1,12 +1,9 @@
 """The image store keeps exactly what Pillow decodes, or says in one line which file it could not."""
 
-import contextlib
-import io
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import picture
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
