@@ -5,6 +5,7 @@ from har.core.files import write_json
 from har.data.groups import with_groups
 from har.data.manifest import read_manifest
 from har.data.split import read_split
+from har.evaluation.clips import of_clips
 from har.evaluation.predictions import log_loss, majority_predictions, write_predictions
 from har.training import probe, rows
 from stages.lib.context import Context
@@ -29,8 +30,9 @@ def baselines(context: Context) -> None:
             note = "" if told.fitted is None else told.fitted.note
             print(f"{task} {name}: {found[name][1]} {note}".rstrip())
             if told.dev is not None:
-                found[name][1]["dev"] = log_loss(told.dev)
-                write_predictions(out / "dev" / f"{task}-{name}.parquet", with_groups(told.dev, images))
+                dev = with_groups(told.dev, images)
+                found[name][1]["dev"] = log_loss(of_clips(dev, "probability"))
+                write_predictions(out / "dev" / f"{task}-{name}.parquet", dev)
             rows.save(out / f"{task}-{name}", row, classes, profile.embed.crops, told.linear)
         for name, (predictions, said) in found.items():
             predictions = with_groups(predictions[predictions.split != "train"], images)

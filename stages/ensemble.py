@@ -2,6 +2,7 @@
 
 from har.config.rows import needs_boxes
 from har.core.files import write_json
+from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import combined
 from har.evaluation.predictions import log_loss, read_predictions, write_predictions
 from stages.lib.context import Context
@@ -22,7 +23,8 @@ def ensemble(context: Context) -> None:
             # out of fold on train and validation, where every member is predicted so
             dev = [context.data / "baselines/dev" / f"{task}-{member}.parquet" for member in row.members]
             if all(path.exists() for path in dev):
-                about["dev"] = log_loss(combined([read_predictions(path, classes) for path in dev]))
+                told = combined([read_predictions(path, classes) for path in dev])
+                about["dev"] = log_loss(of_clips(told, "probability"))
             frame = combined([predictions[task, member] for member in row.members])
             write_predictions(out / f"{task}-{name}.parquet", frame)
             write_json(out / f"{task}-{name}.json", about)

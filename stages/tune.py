@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from har.data.split import read_split
 from har.reporting.table import write_tables
 from har.studies.tune import out_of_fold, scores, tune_table
@@ -21,7 +19,7 @@ def tune(context: Context, name: str, *, keep: Path) -> None:
     recipes = variants(context, profile.candidates(name), images, classes)
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
     found = out_of_fold(recipes, images, classes, profile.tune, **options)
-    rows = scores(found, pd.Index(classes).get_indexer(images.label))
+    rows = scores(found, images, classes)
     table = tune_table(name, rows, profile.tune, context.header)
     write_tables({name: table}, context.published / "tune", html=False)
     print(table.markdown())

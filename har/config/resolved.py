@@ -64,6 +64,7 @@ def header(params: Params, papers: bool) -> str:
         "clips": f"drawn {averaged}",
         "server": f"photographs of {data.server.images}",
         "video": f"own {averaged}",
+        "csv": "own images or clips",
     }.get(data.source, "own images")
     if set(backbones.values()) == {"pretrain"}:
         models = ["miniature models"]

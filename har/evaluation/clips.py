@@ -16,6 +16,12 @@ AVERAGED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def unit_of(images: pd.DataFrame) -> pd.Series:
+    """What each image stands for: the clip that it is a frame of, or itself."""
+    alone = images["image_id"].astype(str)
+    return images["clip"].where(images["clip"] != "", alone) if "clip" in images else alone
+
+
 def of_clips(frame: pd.DataFrame, how: str) -> pd.DataFrame:
     """Predictions with a row for each clip in the place of those of its frames (a further column `clip` names it, ''
     where an image is no frame); the same object where there is no such column.
@@ -26,7 +32,7 @@ def of_clips(frame: pd.DataFrame, how: str) -> pd.DataFrame:
     if "clip" not in frame.columns:
         return frame
     chances = [name for name in frame.columns if name.startswith("p_")]
-    alone = frame["clip"].where(frame["clip"] != "", frame["image_id"].astype(str))
+    alone = unit_of(frame)
     first = frame["image_id"].groupby(alone).transform("min")  # the same whichever frames a condition has
     averaged = pd.DataFrame(AVERAGED[how](frame[chances].to_numpy(float)), frame.index, chances)
     told = {"covered": "mean", **dict.fromkeys(chances, "mean")}

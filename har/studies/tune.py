@@ -10,6 +10,7 @@ import pandas as pd
 from har.config.studies import Tune
 from har.config.training import Augmentation, Training
 from har.data.groups import assign_folds, group_codes
+from har.evaluation.clips import unit_of
 from har.evaluation.metrics import negative_log_likelihood
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
@@ -53,13 +54,21 @@ def out_of_fold(
     return found
 
 
-def scores(probabilities: Mapping[str, np.ndarray], y: np.ndarray) -> list[dict]:
+def scores(probabilities: Mapping[str, np.ndarray], images: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
     """A row for each candidate, the lowest log loss first, which is the one that is chosen: log_loss,
     balanced_accuracy, and the paired difference in log loss from the first, each a mean over runs, with standard errors
-    over images (`_se`).
+    over images (`_se`), or over clips, of which the mean of the frames' probabilities is taken.
 
-    y: class index of each image [n].
+    probabilities, images, classes: as of `out_of_fold`.
     """
+    units, first, of = np.unique(unit_of(images), return_index=True, return_inverse=True)
+    if len(units) < len(images):
+        probabilities = {
+            name: np.stack([one[of == unit].mean(0) for unit in range(len(units))])
+            for name, one in probabilities.items()
+        }
+        images = images.iloc[first]
+    y = pd.Index(classes).get_indexer(images.label)
     truth = y[:, None].repeat(next(iter(probabilities.values())).shape[1], axis=1)
     losses = {name: negative_log_likelihood(one, truth).mean(1) for name, one in probabilities.items()}
     order, rows = sorted(losses, key=lambda name: losses[name].mean()), []

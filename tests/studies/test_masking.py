@@ -1,5 +1,8 @@
 """The masking study: what is told of a model whose cues are hidden follows from its predictions, and nothing else."""
 
+import json
+import shutil
+
 import numpy as np
 import pandas as pd
 import parameters
@@ -282,3 +285,25 @@ def test_intervals_of_groups_are_those_of_means_of_clusters():
     assert grouped == pytest.approx(of_means)
     alone = mean_with_interval(values)
     assert alone.high - alone.low < grouped.high - grouped.low
+
+
+def test_a_folder_that_holds_no_such_model_is_named(world, checkpoints, tmp_path):
+    folder = world[0][0].folder
+    with pytest.raises(HarError, match="a model of walking, sitting, standing, expected sitting, walking"):
+        load_kept(folder, ["sitting", "walking"])
+    with pytest.raises(HarError, match="no such file; expected the configuration of a model"):
+        load_kept(tmp_path, CLASSES)
+    for source, change, said in (
+        (folder, lambda config: config["config"].update(hidden=17), "do not fit its configuration"),
+        (
+            checkpoints["vit"],
+            lambda config: config.update(id2label=dict(enumerate(CLASSES))),
+            "weights lack classifier",
+        ),
+    ):
+        spoilt = shutil.copytree(source, tmp_path / source.name)
+        config = json.loads((source / "config.json").read_text())
+        change(config)
+        (spoilt / "config.json").write_text(json.dumps(config))
+        with pytest.raises(HarError, match=said):
+            load_kept(spoilt, CLASSES)

@@ -1,6 +1,7 @@
 """Candidates of settings: each predicted without its fold, the lowest log loss first, others in force named."""
 
 import numpy as np
+import pandas as pd
 import parameters
 import pytest
 from conftest import CLASSES, one_by_one
@@ -42,7 +43,9 @@ def test_the_lowest_log_loss_comes_first_with_standard_errors():
     sure = np.full((60, 1, 3), 0.1)
     sure[np.arange(60), 0, y] = 0.8
     sure[:6] = 1 / 3
-    rows = tune.scores({"flat": np.full((60, 1, 3), 1 / 3), "sure": sure}, y)
+    images = pd.DataFrame({"image_id": range(60), "label": [CLASSES[k] for k in y]})
+    found = {"flat": np.full((60, 1, 3), 1 / 3), "sure": sure}
+    rows = tune.scores(found, images, CLASSES)
     assert [row["settings"] for row in rows] == ["sure", "flat"]
     losses = np.r_[np.full(6, np.log(3)), np.full(54, -np.log(0.8))]
     assert rows[0]["log_loss"] == pytest.approx(losses.mean())
@@ -51,6 +54,10 @@ def test_the_lowest_log_loss_comes_first_with_standard_errors():
     assert rows[0]["balanced_accuracy"] == pytest.approx((20 + 18 + 18) / 60)
     variance = 2 * (18 / 20 * 2 / 20 / 20) / 9  # classes 1 and 2; of class 0 all are right
     assert rows[0]["balanced_accuracy_se"] == pytest.approx(variance**0.5)
+    frames = pd.concat([images.assign(clip=[f"c{i}" for i in range(60)])] * 2)
+    of_clips = tune.scores({name: np.concatenate([one] * 2) for name, one in found.items()}, frames, CLASSES)
+    assert of_clips[0]["n"] == 60
+    assert of_clips[0]["log_loss_se"] == pytest.approx(rows[0]["log_loss_se"])
     text = tune.tune_table("clip", rows, SETTINGS, "profile sample").markdown()
     assert "60 images of train and validation in 3 folds, each predicted by 2 runs" in text
 

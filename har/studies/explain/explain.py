@@ -5,6 +5,7 @@ This module starts no torch of its own; the process that explains does.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from har.config.studies import Explain
 from har.core.errors import HarError
 from har.core.files import replacing, write_csv, write_json
 from har.data.store import Store
+from har.evaluation.clips import unit_of
 from har.models.preprocess import from_folder
 from har.studies.explain import faithfulness
 from har.studies.explain.faithfulness import patch_auc
@@ -31,12 +33,13 @@ KINDS = ("deletion", "insertion")
 class Explanation:
     """What one model's maps are and do.
 
-    images: image_id, split, label, prediction, probability (of the prediction), curves (whether it has them), in
-    the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16 [n, classes, side, side], each from
-    0 to 1. scores: a row for each image of TOLD and method: image_id, split, method, then SCORES, empty where not
-    measured. curves: mean probability of the prediction by split, method, kind and share of patches. candidates: the
-    patch AUC on each image of CHOSEN_ON by each head and number of last blocks that the maps could come from: head,
-    blocks, auc. about: classes, side, fit, crop_pct, method, and the chosen head and blocks.
+    images: image_id, split, label, measured and curves (whether it counts in scores, and has curves), prediction,
+    probability (of the prediction), in the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16
+    [n, classes, side, side], each from 0 to 1. scores: a row for each measured image of TOLD and method: image_id,
+    split, method, then SCORES, empty where there are none. curves: mean probability of the prediction by split, method,
+    kind and share of patches. candidates: the patch AUC on each measured image of CHOSEN_ON by each head and number of
+    last blocks that the maps could come from: head, blocks, auc. about: classes, side, fit, crop_pct, method, and the
+    chosen head and blocks.
     """
 
     images: pd.DataFrame
@@ -49,30 +52,21 @@ class Explanation:
 
 
 def choose(split: pd.DataFrame, settings: Explain) -> pd.DataFrame:
-    """The images to explain (image_id, label, split, curves): all that were drawn and at most `settings.extended`
-    extended ones, drawn at random; `curves`: whether an image is among the at most `settings.curves` of its split
-    that get deletion and insertion curves. The draw depends on ids and seed alone, and a larger number keeps the
-    images of a smaller one."""
+    """The images to explain (image_id, label, split, measured, curves): all that were drawn and at most
+    `settings.extended` extended ones, drawn at random. measured: all, but of a clip one frame; curves: the at most
+    `settings.curves` of these in its split that get deletion and insertion curves. The draw depends on ids and seed
+    alone, and a larger number keeps the images of a smaller one."""
     split = split.sort_values("image_id", ignore_index=True)
-    split = split.assign(draw=np.random.default_rng(settings.seed).permutation(len(split)), curves=False)
+    split = split.iloc[np.argsort(np.random.default_rng(settings.seed).permutation(len(split)))]
+    split = split.assign(measured=~unit_of(split).duplicated(), curves=False)
     parts = []
     for name, most in (("train", None), ("validation", None), ("test", None), ("extended", settings.extended)):
-        part = split[split["split"] == name].sort_values("draw")[:most]
-        part["curves"] = (np.arange(len(part)) < settings.curves) & (name in TOLD)
+        part = split[split["split"] == name][:most]
+        if name in TOLD:
+            part["curves"] = part["measured"] & (part["measured"].cumsum() <= settings.curves)
         parts.append(part)
     chosen = pd.concat(parts).sort_values("image_id", ignore_index=True)
-    return chosen[["image_id", "label", "split", "curves"]]
-
-
-def visible(boxes: Mapping[int, np.ndarray], sizes: Mapping[int, tuple[int, int]], image_ids, fit, crop_pct) -> list:
-    """Each image's person boxes as its model sees them, [m, 4] (`boxes_in_view`). HarError for an image that the
-    annotations lack."""
-    found = []
-    for image_id in image_ids:
-        if image_id not in boxes:
-            raise HarError(f"explain: image {image_id} has no record in the annotations")
-        found.append(boxes_in_view(boxes[image_id], *sizes[image_id], fit, crop_pct))
-    return found
+    return chosen[["image_id", "label", "split", "measured", "curves"]]
 
 
 def explain(
@@ -135,12 +129,14 @@ def explain(
     if prompts is not None:
         heads["text"] = found[:, :, len(classes) :]
         heads = {head: heads[head] for head in settings.heads}
-    side = found.shape[-1]
-    person = [
-        person_cover(one, side) for one in visible(boxes, sizes, told.image_id, preprocess.fit, preprocess.crop_pct)
-    ]
-    person = np.array(person) >= PERSON
-    dev = np.flatnonzero(told["split"].isin(CHOSEN_ON))
+    side, person = found.shape[-1], []
+    for image_id in told["image_id"]:
+        if image_id not in boxes:
+            raise HarError(f"explain: image {image_id} has no record in the annotations")
+        seen = boxes_in_view(boxes[image_id], *sizes[image_id], preprocess.fit, preprocess.crop_pct)
+        person.append(person_cover(seen, side) >= PERSON)
+    person = np.array(person)
+    dev = np.flatnonzero(told["split"].isin(CHOSEN_ON) & told["measured"])
     candidates = _candidates(heads, guess, person, dev)
     head, blocks = candidates.groupby(["head", "blocks"], sort=False)["auc"].mean().fillna(0).idxmax()
     maps = min_max(torch.from_numpy(heads[head][:, -blocks:].sum(1))).numpy()  # [n, classes, side, side]
@@ -162,21 +158,14 @@ def explain(
         return np.concatenate(found)
 
     areas, curves = _curves(told, follow)
-    scored = told["split"].isin(TOLD)
+    scored = told["split"].isin(TOLD) & told["measured"]
     aucs = [
         told.loc[scored, ["image_id", "split"]].assign(method=method, auc=patch_auc(rivals[method], person)[scored])
         for method in METHODS
     ]
     scores = pd.concat(aucs, ignore_index=True).merge(areas, how="left", on=["image_id", "method"])
-    about = {
-        "classes": classes,
-        "side": side,
-        "fit": preprocess.fit,
-        "crop_pct": preprocess.crop_pct,
-        "method": "legrad",
-        "head": head,
-        "blocks": int(blocks),
-    }
+    about = {"classes": classes, "side": side, "fit": preprocess.fit, "crop_pct": preprocess.crop_pct}
+    about |= {"method": "legrad", "head": head, "blocks": int(blocks)}
     return Explanation(told, probabilities, maps.astype(np.float16), scores, curves, candidates, about)
 
 
@@ -200,16 +189,17 @@ def _curves(
     """The areas (image_id, method, deletion, insertion) and mean curves (split, method, kind, share, probability) of
     the images that get curves; `follow(rows, method, insert)` measures them."""
     areas, means = [], []
-    for split in TOLD:
+    for split, method in product(TOLD, METHODS):
         rows = np.flatnonzero((told["split"] == split) & told["curves"])
-        for method in METHODS if len(rows) else ():
-            curves = {kind: follow(rows, method, kind == "insertion") for kind in KINDS}
-            under = {kind: faithfulness.area(found) for kind, found in curves.items()}
-            areas.append(pd.DataFrame({"image_id": told["image_id"].to_numpy()[rows], "method": method, **under}))
-            for kind, found in curves.items():
-                shares = np.linspace(0, 1, found.shape[1])
-                columns = {"split": split, "method": method, "kind": kind, "share": shares}
-                means.append(pd.DataFrame({**columns, "probability": found.mean(0)}))
+        if not len(rows):
+            continue
+        under = {"image_id": told["image_id"].to_numpy()[rows], "method": method}
+        for kind in KINDS:
+            found = follow(rows, method, kind == "insertion")
+            under[kind] = faithfulness.area(found)
+            columns = {"split": split, "method": method, "kind": kind, "share": np.linspace(0, 1, found.shape[1])}
+            means.append(pd.DataFrame({**columns, "probability": found.mean(0)}))
+        areas.append(pd.DataFrame(under))
     empty = pd.DataFrame(columns=["image_id", "method", *KINDS]).astype({"image_id": int})
     nothing = pd.DataFrame(columns=["split", "method", "kind", "share", "probability"])
     return pd.concat(areas) if areas else empty, pd.concat(means, ignore_index=True) if means else nothing

@@ -15,8 +15,9 @@ from har.studies.explain.report import Key
 
 
 def choose_examples(explanations: Mapping[Key, Explanation], count: int, seed: int = 0) -> list[int]:
-    """`count` test images that every model explains, drawn at random (not picked), the classes by turns."""
-    frames = [one.images[one.images["split"] == "test"] for one in explanations.values()]
+    """`count` test images that every model explains, drawn at random (not picked), the classes by turns; of a clip
+    one frame."""
+    frames = [one.images[(one.images["split"] == "test") & one.images["measured"]] for one in explanations.values()]
     common = set.intersection(*(set(frame["image_id"]) for frame in frames)) if frames else set()
     frame = frames[0][frames[0]["image_id"].isin(common)].sort_values("image_id") if frames else None
     if frame is None or frame.empty:
