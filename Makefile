@@ -28,17 +28,17 @@ test: $(VENV)/.installed
 test-all: $(VENV)/.installed
 	@python -m pytest -n 2 --dist loadfile -m "slow or not slow" --hypothesis-profile thorough
 
-# the pipeline killed at MOMENTS random moments, on a full disk and from a server that breaks; writes reports/faults.md
+# the pipeline killed at MOMENTS random moments, and with no room for its files; writes reports/faults.md
 MOMENTS ?= 100
 faults: $(VENV)/.installed
-	@PYTHONPATH=tests/harness:tests/support:tests python -m faults --moments $(MOMENTS)
+	@PYTHONPATH=tests/harness python -m faults --moments $(MOMENTS)
 
-# FUZZ hostile inputs to each reader of files from outside, hours on two cores; writes reports/fuzz.md.
-# READERS chooses tests by their names: make fuzz READERS="vcoco or params"
+# FUZZ hostile inputs to each reader of files from outside, an hour on two cores; writes reports/fuzz.md.
+# READERS chooses readers by their names, and writes nothing: make fuzz READERS="V-COCO or params"
 FUZZ ?= 10000
 fuzz: $(VENV)/.installed
-	@FUZZ=$(FUZZ) python -m pytest -n 2 --dist load tests/harness/test_fuzz_*.py $(if $(READERS),-k "$(READERS)"); \
-	  code=$$?; python tests/harness/fuzzing.py && exit $$code
+	@rm -f build/fuzz.jsonl; FUZZ=$(FUZZ) python -m pytest -n 2 --dist load tests/harness/test_fuzz_*.py \
+	  $(if $(READERS),-k "$(READERS)"); code=$$?; $(if $(READERS),,python tests/harness/fuzzing.py &&) exit $$code
 
 # known vulnerabilities of the pinned packages: asks PyPI, by a tool in an environment of its own. Error 1: some are
 # known; 2: not all packages could be asked for (make itself ends with 2 in both cases).
@@ -55,11 +55,11 @@ audit:
 gate: $(VENV)/.installed
 	@python -m har.dev.gate reports/$$(python -m har.config profile)/metrics
 
-# how fast, against what else one would take: eight minutes on two cores; make bench OPTIONS="--minutes 30" or "--help"
+# how fast, against what else one would take, after `make repro`: ten minutes on two cores; make bench OPTIONS="--help"
 bench: $(VENV)/.installed
 	@python -m har.dev.bench $(OPTIONS)
 
-# how time and memory of four stages grow from 285 to 118,000 images: a quarter of an hour and 20 GB of disk;
+# how time and memory of stages grow from 285 to 118,000 images: a quarter of an hour and 20 GB of disk;
 # make scaling OPTIONS="--sizes 285 2850"
 scaling: $(VENV)/.installed
 	@python -m har.dev.bench.scaling $(OPTIONS)

@@ -3,7 +3,8 @@
 They take a fresh process 5 to 10 s to import, at each of the graph's stages. So the first stage leaves a server behind
 that loads them; each further stage is forked from it and starts at once. The server serves this user, folder,
 interpreter and environment alone, holds no code of the project, and is gone seconds after the last stage. HAR_WARM=0,
-or a system other than Linux, runs everything in a process of its own, with the same results.
+or a system other than Linux, runs everything in a process of its own, with the same results. (multiprocessing's own
+forkserver ends with the process that started it, so it serves no second stage.)
 """
 
 import atexit
@@ -14,7 +15,6 @@ import importlib
 import json
 import os
 import runpy
-import selectors
 import signal
 import socket
 import struct
@@ -41,19 +41,22 @@ LOADED = (
     "matplotlib.pyplot",
     "statsmodels.api",
 )
-IDLE = 20.0  # seconds without work, after which the server ends
-LIMIT = 1_000_000  # bytes of a request
+IDLE = 20.0  # seconds without a request or a stage at work, after which the server ends
 forked = False  # whether this process was forked from a server
-ends_with = 1  # such a process's exit code
 
 
 def run(arguments: list[str]) -> None:
     """Run a module, the first of `arguments`, as `python -m` would with the others; ends the process with its exit
     code where a server ran it."""
     if sys.platform == "linux" and os.environ.get("HAR_WARM") != "0":
-        server = connected()
-        if server is not None and (code := handed_over(server, arguments)) is not None:
-            sys.exit(code)
+        with socket.socket(socket.AF_UNIX) as server:
+            try:
+                server.connect(address())
+                ours = owner(server) == os.getuid()
+            except OSError:
+                ours = False
+            if ours and (code := handed_over(server, arguments)) is not None:
+                sys.exit(code)
         leave_behind()
     run_here(arguments)
 
@@ -75,32 +78,35 @@ def address() -> bytes:
     return b"\0har-" + hashlib.sha256(what.encode()).hexdigest()[:32].encode()
 
 
-def connected() -> socket.socket | None:
-    """A connection to this user's server, if there is one."""
-    server = socket.socket(socket.AF_UNIX)
-    try:
-        server.connect(address())
-    except OSError:
-        return None
-    return server if owner(server) == os.getuid() else None
+def owner(connection: socket.socket) -> int:
+    """The user at the other end."""
+    return struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
 
 
 def handed_over(server: socket.socket, arguments: list[str]) -> int | None:
-    """The exit code of what the server forked for us; signals that reach us reach it. None: the server is gone."""
-    asked = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}
-    request = json.dumps(asked).encode()
-    try:
-        socket.send_fds(server, [struct.pack("!I", len(request))], [0, 1, 2])
-        server.sendall(request)
-    except OSError:
-        return None
-    if not (pid := received(server, 4)):
-        return None
-    group = struct.unpack("!I", pid)[0]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda which, _: os.killpg(group, which))
-    code = received(server, 4)
-    return struct.unpack("!i", code)[0] if code else 1
+    """The exit code of what the server forked for us; signals that reach us reach it. None: the server is gone.
+
+    Each side writes lines: a request, the process's number, its exit code; none where it was killed."""
+    request = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()})
+    code = 128 + signal.SIGKILL
+    with server.makefile("r") as lines:
+        try:
+            socket.send_fds(server, [b"\n"], [0, 1, 2])
+            server.sendall(f"{request}\n".encode())
+            group = int(lines.readline() or 0)
+        except OSError:
+            return None
+        if not group:
+            return None
+
+        def forward(number: int, frame) -> None:
+            nonlocal code
+            code = 128 + number
+            os.killpg(group, number)
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, forward)
+        return int(lines.readline() or code)
 
 
 def leave_behind() -> None:
@@ -111,28 +117,12 @@ def leave_behind() -> None:
     )
 
 
-def received(connection: socket.socket, size: int) -> bytes:
-    """`size` bytes; fewer where the other side is gone."""
-    found = b""
-    try:
-        while len(found) < size and (more := connection.recv(size - len(found))):
-            found += more
-    except OSError:
-        pass
-    return found
-
-
-def owner(connection: socket.socket) -> int:
-    """The user at the other end."""
-    return struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
-
-
 # --- the server --------------------------------------------------------------------------------------------
 
 
 def serve() -> socket.socket | None:
-    """Fork a process for each request and tell its exit code. Returns in the forked process, with the connection to
-    whom it works for, and in the server after IDLE seconds without work, with None."""
+    """Fork a process for each request. Returns in the forked process, with the connection to whom it works for, and in
+    the server after IDLE seconds without work, with None."""
     listening = socket.socket(socket.AF_UNIX)
     try:
         listening.bind(address())
@@ -146,45 +136,40 @@ def serve() -> socket.socket | None:
     gc.collect()
     gc.freeze()  # so that a collection in a stage does not copy what all share
     listening.listen(16)
-    waiting, running = selectors.DefaultSelector(), {}
-    waiting.register(listening, selectors.EVENT_READ)
-    while ready := waiting.select(None if running else IDLE):
-        for key, _ in ready:
-            if key.fileobj is not listening:
-                pid, connection = running.pop(key.fd)
-                waiting.unregister(key.fd)
-                os.close(key.fd)
-                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                try:
-                    connection.sendall(struct.pack("!i", code if code >= 0 else 128 - code))
-                except OSError:
-                    pass  # nobody waits for it any more
-                connection.close()
-                continue
+    listening.settimeout(IDLE)
+    while True:
+        try:
             connection = listening.accept()[0]
-            if owner(connection) != os.getuid():
-                connection.close()
-                continue
-            if (pid := os.fork()) == 0:
-                listening.close()
-                return connection
-            running[os.pidfd_open(pid)] = pid, connection
-            waiting.register(next(reversed(running)), selectors.EVENT_READ)
-    return None
+        except TimeoutError:
+            if not at_work():
+                return None
+            continue
+        if owner(connection) == os.getuid() and os.fork() == 0:
+            listening.close()
+            return connection
+        connection.close()
 
 
-def become(connection: socket.socket) -> list[str] | None:
+def at_work() -> bool:
+    """Whether a forked process is left; those that have ended are forgotten."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def become(connection: socket.socket) -> list[str]:
     """Take the place of the process at the other end: its standard streams, environment and fate. Returns its
-    arguments; None where it asks for nothing sensible."""
+    arguments."""
     global forked
     forked = True
     os.setpgid(0, 0)
-    header, streams, _, _ = socket.recv_fds(connection, 4, 3)
-    size = struct.unpack("!I", header)[0] if len(header) == 4 else 0
-    request = received(connection, size) if 0 < size <= LIMIT and len(streams) == 3 else b""
-    if not request:
-        return None
-    asked = json.loads(request)
+    os.register_at_fork(after_in_child=connection.close)  # whoever asked is to see when this process ends
+    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    with connection.makefile("r") as lines:
+        asked = json.loads(lines.readline())
     for here, stream in enumerate(streams):
         os.dup2(stream, here)
         os.close(stream)
@@ -199,28 +184,29 @@ def become(connection: socket.socket) -> list[str] | None:
     fcntl.fcntl(connection, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(connection, fcntl.F_SETOWN, -os.getpid())
     fcntl.fcntl(connection, fcntl.F_SETFL, fcntl.fcntl(connection, fcntl.F_GETFL) | os.O_ASYNC)
-    connection.sendall(struct.pack("!I", os.getpid()))  # fails where it is gone already
+    connection.sendall(f"{os.getpid()}\n".encode())  # fails where it is gone already
     return asked["arguments"]
 
 
-def end_at_once() -> None:
-    """Leave out what Python does after the last of `atexit`: it takes apart all that is loaded, and so copies what a
-    forked process shares, for 0.7 s."""
-    if forked:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(ends_with)
-
-
 def main() -> None:
-    global ends_with
+    client, code = None, 1
+
+    def end_at_once() -> None:
+        """Leave out what Python does after the last of `atexit`: it takes apart all that is loaded, and so copies what
+        a forked process shares, for 0.7 s."""
+        if client is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            client.sendall(f"{code}\n".encode())
+            os._exit(code)
+
     atexit.register(end_at_once)  # before all that is loaded registers its own: the last to be called
-    if (client := serve()) is not None and (arguments := become(client)):
+    if (client := serve()) is not None:
         try:
-            run_here(arguments)
-            ends_with = 0
+            run_here(become(client))
+            code = 0
         except SystemExit as end:
-            ends_with = end.code if isinstance(end.code, int) else int(end.code is not None)
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
             raise
 
 

@@ -7,7 +7,7 @@ import struct
 import pytest
 import torch
 from conftest import CAPTIONS, checkpoints_of, picture
-from fuzzing import MB, Fuzz, as_json, bytes_of, json_of, several
+from fuzzing import MB, as_json, bytes_of, hold, hold_files, json_of
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save
@@ -18,6 +18,7 @@ from har.app.network import open_checkpoint, stored_short_side
 from har.models.encoder import Encoder
 from har.models.hub_files import check_safetensors
 from har.models.preprocess import from_folder
+from har.training.checkpoint import Checkpoint
 
 BOUND = 512 * MB
 TENSORS = {"a.weight": torch.arange(12.0).reshape(3, 4), "b": torch.zeros((), dtype=torch.float16)}
@@ -26,26 +27,11 @@ HEADER = {
     "b": {"dtype": "F16", "shape": [], "data_offsets": [48, 50]},
     "__metadata__": {"format": "pt"},
 }
-
-
-def with_header(header: bytes) -> bytes:
-    return struct.pack("<Q", len(header)) + header + b"\0" * 50
-
-
-def test_safetensors(tmp_path):
-    """What our check lets through, the library reads; what it reads is as large as the file."""
-
-    def read(case):
-        path = tmp_path / "model.safetensors"
-        path.write_bytes(case)
-        shapes = check_safetensors(path)
-        found = load_file(path)
-        assert {name: list(tensor.shape) for name, tensor in found.items()} == shapes
-
-    lengths = st.integers(0, 2**64 - 1).map(lambda n: struct.pack("<Q", n) + save(TENSORS)[8:])
-    headers = json_of(HEADER).map(with_header)
-    cases = st.one_of(headers, headers, bytes_of(save(TENSORS)), lengths)
-    Fuzz("Safetensors", tmp_path, BOUND).run(cases, read, save(TENSORS))
+PROCESSOR = {
+    "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": 224}, "resample": 3,
+    "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "do_normalize": True,
+    "image_mean": [0.48, 0.45, 0.4], "image_std": [0.27, 0.26, 0.28], "crop_pct": 0.9,
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -59,72 +45,59 @@ def photo():
     return Image.fromarray(picture(5, 70, 50))
 
 
-def weights_of(file):
-    """Its bytes damaged, or tensors with other numbers, shapes, names and types."""
-    tensors = load_file(file)
-    names = sorted(tensors)
+def test_safetensors(tmp_path):
+    """What our check lets through, the library reads; what it reads is as large as the file."""
 
-    def changed(changes):
-        found = dict(tensors)
-        for what, at, value in changes:
-            name = names[at % len(names)]
-            tensor = found.get(name, torch.zeros(1))
-            if what == "value" and tensor.numel():
-                found[name] = tensor.clone()
-                found[name].view(-1)[at % tensor.numel()] = value if tensor.is_floating_point() else 0
-            elif what == "all":
-                found[name] = torch.full_like(tensor, value if tensor.is_floating_point() else 1)
-            elif what == "shape":
-                found[name] = tensor.reshape(-1)[: at % (tensor.numel() + 1)].clone()
-            elif what == "transpose":
-                found[name] = tensor.transpose(0, -1).contiguous() if tensor.ndim else tensor
-            elif what == "type":
-                found[name] = tensor.to([torch.float16, torch.int64, torch.bool, torch.float64, torch.bfloat16][at % 5])
-            elif what == "name":
-                found[f"{name}.more"] = found.pop(name, tensor)
-            elif what == "empty":
-                found[name] = torch.zeros(0)
-            else:
-                found.pop(name, None)
-        return save(found)
+    def read(folder):
+        shapes = check_safetensors(folder / "model.safetensors")
+        assert {name: list(one.shape) for name, one in load_file(folder / "model.safetensors").items()} == shapes
 
-    def one(chance):
-        what = chance.choice(("value", "all", "shape", "transpose", "type", "name", "empty", "drop"))
-        value = chance.choice((float("nan"), float("inf"), -float("inf"), 1e38, -1e38, 0.0, 1e-45))
-        return what, chance.randrange(10**6), value
+    headers = json_of(HEADER).map(lambda header: struct.pack("<Q", len(header)) + header + b"\0" * 50)
+    lengths = st.integers(0, 2**64 - 1).map(lambda n: struct.pack("<Q", n) + save(TENSORS)[8:])
+    cases = headers | bytes_of(save(TENSORS)) | lengths
 
-    return st.one_of(several(one, 3).map(changed), bytes_of(file.read_bytes()))
+    hold_files("Safetensors", tmp_path, {"model.safetensors": (save(TENSORS), cases)}, read)
+
+
+@st.composite
+def weights_of(draw, tensors):
+    """Tensors with other numbers, shapes, names and types."""
+    found = dict(tensors)
+    for _ in range(draw(st.integers(1, 3))):
+        name = draw(st.sampled_from(sorted(found)))
+        tensor, number = found[name], draw(st.sampled_from([float("nan"), float("inf"), 1e38, -1e38, 0.0, 1e-45]))
+        floating = tensor.is_floating_point()
+        types = [torch.float16, torch.int64, torch.bool, torch.float64, torch.bfloat16]
+        change = draw(st.sampled_from(["value", "all", "shape", "transpose", "type", "name", "empty"]))
+        if change == "value" and tensor.numel() and floating:
+            found[name] = tensor.clone()
+            found[name].view(-1)[draw(st.integers(0, tensor.numel() - 1))] = number
+        elif change == "all":
+            found[name] = torch.full_like(tensor, number if floating else 1)
+        elif change == "shape":
+            found[name] = tensor.reshape(-1)[: draw(st.integers(0, tensor.numel()))].clone()
+        elif change == "transpose" and tensor.ndim:
+            found[name] = tensor.transpose(0, -1).contiguous()
+        elif change == "type":
+            found[name] = tensor.to(draw(st.sampled_from(types)))
+        elif change == "name":
+            found[f"{name}.more"] = found.pop(name)
+        else:
+            found[name] = torch.zeros(0)
+    return save(found)
 
 
 def files_of(folder, names):
-    """(name, content) with one file of a checkpoint changed or gone."""
-    kinds = []
+    """For `hold_files`: files of a checkpoint, each with what may be in its place, or none of it."""
+    files = {}
     for name in names:
-        file = folder / name
-        changed = weights_of(file) if name.endswith(".safetensors") else json_of(json.loads(file.read_text()))
-        kinds.append(st.tuples(st.just(name), changed))
-    return st.one_of(*kinds, st.tuples(st.sampled_from(names), st.none()))
-
-
-def sound(folder, name="config.json"):
-    return name, (folder / name).read_bytes()
-
-
-def put(source, target, name, content):
-    """`target` as `source`, but with that content of one file."""
-    (target / name).parent.mkdir(parents=True, exist_ok=True)
-    if content is None:
-        (target / name).unlink(missing_ok=True)
-    else:
-        (target / name).write_bytes(content)
-    return lambda: shutil.copyfile(source / name, target / name)
-
-
-def exported(project, name, tmp_path):
-    """A trained model as `har export` leaves it, and a copy to be changed."""
-    export(name, tmp_path / "source", root=project, profile="sample")
-    shutil.copytree(tmp_path / "source", tmp_path / "models" / "one")
-    return tmp_path / "source", tmp_path / "models" / "one"
+        whole = (folder / name).read_bytes()
+        if name.endswith(".safetensors"):
+            hostile = weights_of(load_file(folder / name)) | bytes_of(whole)
+        else:
+            hostile = json_of(json.loads(whole))
+        files[name] = whole, hostile | st.none()
+    return files
 
 
 OPENED = {
@@ -136,88 +109,63 @@ OPENED = {
 }  # fmt: skip
 
 
-def test_trained_models(project, tmp_path, photo):
+@pytest.mark.parametrize("model", OPENED)
+def test_trained_models(project, tmp_path, photo, model):
     """What `har predict --model FOLDER` opens predicts finite shares, or is refused before the photographs."""
-    folders = {model: exported(project, f"activity-{model}", tmp_path / model) for model in OPENED}
+    export(f"activity-{model}", tmp_path / "one", root=project, profile="sample")
 
-    def read(case):
-        model, file = case
-        source, target = folders[model]
-        undo = put(source, target, *file)
-        try:
-            with torch.inference_mode():
-                network = open_checkpoint(target)
-                scores = network.logits(torch.from_numpy(network.preprocess.square(photo))[None])
-            assert scores.shape == (1, len(network.classes))
-            stored_short_side(target)
-        finally:
-            undo()
+    def read(folder):
+        with torch.inference_mode():
+            network = open_checkpoint(folder)
+            scores = network.logits(torch.from_numpy(network.preprocess.square(photo))[None])
+        assert scores.shape == (1, len(network.classes))
+        stored_short_side(folder)
 
-    cases = st.one_of(*(st.tuples(st.just(m), files_of(folders[m][0], names)) for m, names in OPENED.items()))
-    Fuzz("Trained models", tmp_path, BOUND).run(cases, read, ("vit", sound(folders["vit"][0])), few=20)
+    files = files_of(tmp_path / "one", OPENED[model])
+    hold_files(f"Trained models: {model}", tmp_path / "one", files, read, few=6, memory=BOUND)
 
 
 def test_image_processors(project, tmp_path, photo):
     """The checkpoint's own image processor, as `har predict --as-hub` takes it beside a network that is sound."""
-    source, target = exported(project, "activity-clip", tmp_path)
-    network, name = open_checkpoint(target), "preprocessor_config.json"
+    export("activity-clip", tmp_path / "one", root=project, profile="sample")
+    network = open_checkpoint(tmp_path / "one")
 
-    def read(case):
-        undo = put(source, target, *case)
-        try:
-            network.read_as_hub()
-            assert network.square(photo).shape == (3, network.preprocess.size, network.preprocess.size)
-        finally:
-            undo()
+    def read(folder):
+        network.read_as_hub()
+        assert network.square(photo).shape == (3, network.preprocess.size, network.preprocess.size)
 
-    Fuzz("Image processor", tmp_path, BOUND).run(files_of(source, [name]), read, sound(source, name), few=6)
+    files = files_of(tmp_path / "one", ["preprocessor_config.json"])
+    hold_files("Image processor", tmp_path / "one", files, read, few=6, memory=BOUND)
 
 
-PROCESSOR = {
-    "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": 224}, "resample": 3,
-    "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "do_normalize": True,
-    "image_mean": [0.48, 0.45, 0.4], "image_std": [0.27, 0.26, 0.28], "crop_pct": 0.9,
-}  # fmt: skip
-
-
-def test_preprocessing(tmp_path, photo):
-    def read(case):
-        name, content = case
-        for file in ("preprocessor_config.json", "processor_config.json"):
-            (tmp_path / file).unlink(missing_ok=True)
-        (tmp_path / name).write_bytes(content)
-        preprocess = from_folder(tmp_path)
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [("preprocessor_config.json", PROCESSOR), ("processor_config.json", {"image_processor": PROCESSOR})],
+)
+def test_preprocessing(tmp_path, photo, name, config):
+    def read(folder):
+        preprocess = from_folder(folder)
         pixels = preprocess.square(photo)
         assert pixels.shape == (3, preprocess.size, preprocess.size)
         assert torch.isfinite(preprocess.normalise(torch.from_numpy(pixels)[None])).all()
 
-    cases = st.one_of(
-        st.tuples(st.just("preprocessor_config.json"), json_of(PROCESSOR)),
-        st.tuples(st.just("processor_config.json"), json_of({"image_processor": PROCESSOR})),
-    )
-    Fuzz("Preprocessing", tmp_path, BOUND).run(cases, read, ("preprocessor_config.json", as_json(PROCESSOR)))
+    files = {name: (as_json(config), json_of(config))}
+    hold_files(f"Preprocessing: {name}", tmp_path, files, read, memory=BOUND)
 
 
-def test_encoders_with_text(tiny, tmp_path, photo):
+@pytest.mark.parametrize("model", ["clip", "siglip2"])
+def test_encoders_with_text(tiny, tmp_path, photo, model):
     """A backbone from a folder: images and prompts."""
-    (tmp_path / "sources").mkdir()
-    checkpoints = checkpoints_of(tiny.model_copy(update={"layers": 1, "text_layers": 1}), tmp_path / "sources")
+    folder = checkpoints_of(tiny.model_copy(update={"layers": 1, "text_layers": 1}), tmp_path)[model]
     names = ["config.json", "preprocessor_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-    for model in ("clip", "siglip2"):
-        shutil.copytree(checkpoints[model], tmp_path / model)
 
-    def read(case):
-        model, file = case
-        undo = put(checkpoints[model], tmp_path / model, *file)
-        try:
-            encoder = Encoder(tmp_path / model)
-            assert torch.isfinite(encoder.texts(CAPTIONS)).all()
-            encoder.images(torch.from_numpy(encoder.preprocess.square(photo))[None])
-        finally:
-            undo()
+    def read(folder):
+        encoder = Encoder(folder)
+        assert torch.isfinite(encoder.texts(CAPTIONS)).all()
+        encoder.images(torch.from_numpy(encoder.preprocess.square(photo))[None])
 
-    cases = st.one_of(*(st.tuples(st.just(m), files_of(checkpoints[m], names)) for m in ("clip", "siglip2")))
-    Fuzz("Backbones with a tokenizer", tmp_path, BOUND).run(cases, read, ("clip", sound(checkpoints["clip"])), few=10)
+    files = files_of(folder, names)
+    hold_files(f"Backbones with a tokenizer: {model}", folder, files, read, few=5, memory=BOUND)
 
 
 def test_generative_models(tmp_path, photo):
@@ -225,16 +173,36 @@ def test_generative_models(tmp_path, photo):
 
     from har.models.llava import model
 
-    source, target = tiny("llava", tmp_path / "source", layers=1), tmp_path / "one"
-    shutil.copytree(source, target)
-    names = sorted(path.name for path in source.iterdir() if path.suffix in (".json", ".safetensors"))
+    folder = tiny("llava", tmp_path / "one", layers=1)
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
+
+    def read(folder):
+        talker = model.load(folder, "float32", "cpu")
+        talker.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
+
+    hold_files("Generative model", folder, files_of(folder, names), read, few=4, memory=BOUND)
+
+
+def test_a_training_half_done(tmp_path):
+    """What was kept comes back whole, or the training begins anew."""
+
+    def begun():
+        torch.manual_seed(0)
+        model = torch.nn.Linear(3, 2)
+        return model, Checkpoint(tmp_path / "running.pt", model=model)
+
+    model, running = begun()
+    fresh, kept = model.weight.detach().clone(), torch.full((2, 3), 0.25)
+    model.load_state_dict(model.state_dict() | {"weight": kept})
+    running.due = 0.0
+    running.save(3, [{"loss": 0.5}])
+    good = (tmp_path / "running.pt").read_bytes()
 
     def read(case):
-        undo = put(source, target, *case)
-        try:
-            talker = model.load(target, "float32", "cpu")
-            talker.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
-        finally:
-            undo()
+        (tmp_path / "running.pt").write_bytes(case)
+        model, running = begun()
+        epoch, rows = running.load() or (0, [])
+        assert (epoch, rows) in ((3, [{"loss": 0.5}]), (0, []))
+        assert torch.equal(model.weight, kept if epoch else fresh)
 
-    Fuzz("Generative model", tmp_path, BOUND).run(files_of(source, names), read, sound(source), few=4)
+    hold("Kept training", tmp_path, bytes_of(good), read, good)

@@ -1,18 +1,20 @@
-"""Wall time and peak memory of a command."""
+"""Wall time and peak memory of a command, and the machine in words."""
 
-import math
 import os
+import re
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import joblib
 import psutil
 
-import har
 from har.core.errors import HarError
+from har.core.machine import processor
 
+PROJECT = Path(__file__).resolve().parents[3]
 EVERY = 0.5  # seconds between two looks at the memory; ten times as often takes a tenth of a core
 
 
@@ -24,58 +26,46 @@ class Spent(NamedTuple):
     bytes: int
 
 
-def rounds(most: int, deadline: float = math.inf, least: int = 1) -> Iterator[int]:
-    """0, 1, ... below `most`: `least` rounds, and no further one that would end after `deadline` (time.monotonic) if it
-    took as long as the longest before it."""
-    longest = 0.0
-    for number in range(most):
-        start = time.monotonic()
-        if number >= least and start + longest > deadline:
-            return
-        yield number
-        longest = max(longest, time.monotonic() - start)
-
-
-def run(command: Sequence[str], folder: str | Path, logs: str | Path | None = None) -> Spent:
-    """`command` in `folder`, its output in bench.log there or in `logs`. Raises HarError, with the last line of this,
-    where it fails."""
-    root = str(Path(har.__file__).parents[1])  # the same har as here
-    env = os.environ | {"PYTHONPATH": root, "DVC_NO_ANALYTICS": "1", "TQDM_DISABLE": "1", "HAR_WARM": "0"}
-    log = Path(logs or folder) / "bench.log"
+def run(command: Sequence[str], folder: Path, log: Path | None = None) -> Spent:
+    """`command` in `folder`, its output in `log`, by default bench.log there. HarError with its last line where it
+    fails."""
+    env = os.environ | {"PYTHONPATH": str(PROJECT), "DVC_NO_ANALYTICS": "1", "TQDM_DISABLE": "1", "HAR_WARM": "0"}
+    log = log or folder / "bench.log"
     with open(log, "wb") as out:
         start, most = time.perf_counter(), 0
-        process = psutil.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-        try:
-            while (code := _ended(process)) is None:
+        with psutil.Popen(command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out) as process:
+            while process.poll() is None:
                 most = max(most, _memory(process))
-        finally:
-            if process.is_running():  # whoever waited was interrupted
-                process.kill()
+                try:
+                    process.wait(EVERY)
+                except psutil.TimeoutExpired:
+                    continue
         seconds = time.perf_counter() - start
-    if code:
+    if process.returncode:
         said = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
-        raise HarError(f"{' '.join(map(str, command))}: failed with exit code {code}, and said last: {said[-1]}")
+        raise HarError(f"{' '.join(command)}: exit code {process.returncode}, and said last: {said[-1]}")
     return Spent(seconds, most)
-
-
-def _ended(process: psutil.Popen) -> int | None:
-    """The exit code, None after EVERY seconds without one."""
-    try:
-        return process.wait(EVERY)
-    except psutil.TimeoutExpired:
-        return None
 
 
 def _memory(process: psutil.Process) -> int:
     total = 0
     try:
-        family = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    for one in family:
-        try:
+        for one in [process, *process.children(recursive=True)]:
             found = one.memory_full_info()
             total += getattr(found, "pss", found.uss)
-        except psutil.Error:  # gone meanwhile
-            continue
+    except psutil.Error:  # one has ended meanwhile
+        return 0
     return total
+
+
+def hardware() -> str:
+    """The processor's model, the number of cores that this process may use, and the GPU."""
+    import torch
+
+    parts = [processor(), f"{joblib.cpu_count()} cores"]
+    return ", ".join(parts + [torch.cuda.get_device_name()] * torch.cuda.is_available())
+
+
+def file_name() -> str:
+    """`hardware` as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", hardware().lower()).strip("-")

@@ -1,106 +1,108 @@
-"""How time and memory of four stages grow with the images: `python -m har.dev.bench.scaling`, or `make scaling`.
+"""How time and memory grow with the images: `python -m har.dev.bench.scaling`, or `make scaling`.
 
-The images are copies of the sample's 285 under ids of their own, with their captions, annotations and files;
-predictions, and what else the stages are given, are drawn at random. Writes NAME.scaling.md and .csv in reports/bench,
-where NAME tells the hardware.
+The images are copies of 285 generated scenes under ids of their own, with captions and annotations. Writes
+NAME.scaling.md and .csv in reports/bench, where NAME tells the hardware.
 """
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
 from pathlib import Path
 
+import joblib
 import pandas as pd
+import yaml
 
 from har.core.errors import exit_with_message
-from har.core.files import write_csv, write_text
-from har.dev.bench import measure
-from har.dev.bench.report import file_name, hardware
-from har.dev.bench.scaled import ENCODER, MODELS
+from har.core.files import write_csv, write_json, write_text
+from har.data.manifest import read_manifest
+from har.dev.bench import work
+from har.dev.bench.measure import PROJECT, file_name, hardware, run
 from har.reporting.table import markdown_table
 
+SCENES = 285
 SIZES = (285, 2_850, 28_500, 118_000)  # the last: as many as COCO's train2017 has
-# Commands in a project of so many images, in the order in which one needs the other, each with the stage as which it is
-# measured; '': not measured.
-PARTS = (
-    ("curate", "stages curate"),
-    ("", "stages split"),
-    ("", "har.dev.bench.scaled predictions"),
-    ("embed", "har.dev.bench.scaled store"),
-    ("embed", f"stages embed {ENCODER}"),
-    ("significance", "stages significance"),
-    ("page", "har.dev.bench.scaled page"),
-)
-STAGES = tuple(dict.fromkeys(stage for stage, _ in PARTS if stage))
-NOTES = (
-    "The stages as `dvc repro` runs them, each in a process of its own. curate: every caption and annotation, all "
-    "images chosen; embed: photographs to store (stage images) to CLIP's embeddings (the sample's); significance: "
-    f"predictions of {len(MODELS)} models, five runs each, and the learning curve's; page: its photographs are links, "
-    "re-encoding them is left out.",
-    "Memory: the most that a stage and its processes had at a time, what several share counted once.",
-)
-Measured = Mapping[tuple[str, int], measure.Spent]
+DATA = Path("data/sample")
+STORE = "from har.dev.bench.scaling import store; store()"
+PARTS = {"curate": ["-m", "stages.curate"], "decode": ["-c", STORE], "embed": ["-m", "stages.embed", "clip"]}
+NOTES = """
+- The stages as `dvc repro` runs them, each in a process of its own. curate: every caption and annotation; decode: the
+  curated photographs to the store (of stage images); embed: CLIP's embeddings (the sample's).
+- Memory: the most that a stage and its processes had at a time, what several share counted once.
+"""
 
 
-def measured(sizes: Sequence[int], folder: Path) -> Measured:
-    """(stage, images) to what it took, in `folder`, which needs about 0.2 MB an image."""
-
-    def run(command: str, where: Path) -> measure.Spent:
-        return measure.run([sys.executable, "-m", *command.split()], where)
-
-    run("har.dev.bench.scaled scenes", folder)
-    spent = {}
-    for size in sizes:
-        run(f"har.dev.bench.scaled given {size}", folder)
-        for stage, command in PARTS:
-            one = run(command, folder / str(size))
-            if stage:
-                before = spent.get((stage, size), measure.Spent(0.0, 0))
-                spent[stage, size] = measure.Spent(before.seconds + one.seconds, max(before.bytes, one.bytes))
-                print(f"{command}, {size:,} images: {_cell(one)}", flush=True)
-        shutil.rmtree(folder / str(size))
-    return spent
+def given(folder: Path, annotations: dict[str, dict], images: int) -> None:
+    """A project in `folder` with the annotations of so many images, each the copy of a scene; its packages are links."""
+    for name in ("annotations", "backbones"):
+        (folder / DATA / name).mkdir(parents=True)
+    params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "sample"}
+    params["curate"]["extended"] = images
+    for one in params["curate"]["classes"].values():
+        one["count"] = 60  # of each class 285 scenes have more
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    for name in ("docs", "har", "stages", "dvc.yaml"):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / DATA / "backbones/clip").symlink_to(PROJECT / "data/pretrained/clip")
+    run([sys.executable, "-m", "stages.check"], folder)
+    for name in ("captions", "instances"):
+        write_json(folder / DATA / f"annotations/{name}.json", copies(annotations[name], images))
 
 
-def table(spent: Measured) -> pd.DataFrame:
-    sizes = dict.fromkeys(size for _, size in spent)
-    rows = [[f"{size:,}", *(_cell(spent[stage, size]) for stage in STAGES)] for size in sizes]
-    return pd.DataFrame(rows, columns=["Images", *STAGES])
+def copies(source: dict, images: int) -> dict:
+    """COCO's file `source` with so many images: its own in turn, again and again, under ids from 1 on."""
+    rows = defaultdict(list)
+    for row in source["annotations"]:
+        rows[row["image_id"]].append(row)
+    chosen = [(i + 1, source["images"][i % len(source["images"])]) for i in range(images)]
+    copied = [row | {"image_id": number} for number, old in chosen for row in rows[old["id"]]]
+    return source | {
+        "images": [old | {"id": number, "file_name": f"{number:012d}.jpg"} for number, old in chosen],
+        "annotations": [row | {"id": number} for number, row in enumerate(copied, 1)],
+    }
 
 
-def _cell(one: measure.Spent) -> str:
-    seconds = f"{one.seconds:.2g}" if one.seconds < 10 else f"{one.seconds:.0f}"
-    return f"{seconds} s, {one.bytes / 1e6:.0f} MB"
+def store() -> None:
+    """What stage images leaves of this folder's project: image k is scene k, and again from the first after the last."""
+    from har.data.coco.annotations import read_records
+    from har.data.crops import BOXES, largest_persons, write_boxes
+    from har.data.store import build
 
-
-def growth(spent: Measured) -> str:
-    """How much more the largest number of images takes than the one before it; '' where there is one only."""
-    *_, less, more = [0, *sorted({size for _, size in spent})]
-    if not less:
-        return ""
-    ratios = [
-        f"{stage} {spent[stage, more].seconds / spent[stage, less].seconds:.2g} × and "
-        f"{spent[stage, more].bytes / spent[stage, less].bytes:.1f} ×"
-        for stage in STAGES
-    ]
-    return f"From {less:,} to {more:,} images ({more / less:.2g} ×), time and memory grow: {', '.join(ratios)}."
+    scenes, settings = sorted(Path("../scenes").glob("*.jpg")), work.profile().store
+    files = {i: scenes[(i - 1) % len(scenes)] for i in read_manifest(DATA / "manifest.csv").image_id}
+    build(files, DATA / "store", settings.short_side, settings.jobs)
+    records = read_records(DATA / "annotations/captions.json", DATA / "annotations/instances.json")
+    write_boxes(DATA / "store" / BOXES, largest_persons(records, files))
 
 
 def main(arguments: list[str] | None = None) -> None:
+    from har.synthetic import coco_annotations
+
     parser = argparse.ArgumentParser(prog="python -m har.dev.bench.scaling", description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of images, at least 285")
-    sizes = parser.parse_args(arguments).sizes
-    if min(sizes) < min(SIZES):
-        parser.error(f"--sizes: {min(sizes)} images, at least {min(SIZES)}: those of the sample")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help=f"numbers of images, at least {SCENES}")
+    sizes, rows = parser.parse_args(arguments).sizes, []
+    if min(sizes) < SCENES:
+        parser.error(f"--sizes: {min(sizes)} images, at least {SCENES}")
     with tempfile.TemporaryDirectory(prefix="har-scaling-") as name:
-        spent = measured(sizes, Path(name))
-    notes = "\n".join(f"- {note}" for note in filter(None, (growth(spent), *NOTES)))
-    text = f"**{hardware()}**: time and peak memory\n\n{markdown_table(table(spent))}\n\n{notes}\n"
-    out = Path("reports/bench")
-    rows = [(stage, size, one.seconds, one.bytes) for (stage, size), one in spent.items()]
-    write_csv(out / f"{file_name()}.scaling.csv", pd.DataFrame(rows, columns=["stage", "images", "seconds", "bytes"]))
+        folder, jobs = Path(name), joblib.cpu_count()
+        scenes = work.scenes(folder / "scenes", SCENES, jobs)
+        annotations = coco_annotations(work.profile().data.world.seed, scenes.image_id, jobs)
+        for size in sizes:
+            given(folder / str(size), annotations, size)
+            for part, command in PARTS.items():
+                spent = run([sys.executable, *command], folder / str(size))
+                rows.append({"stage": part, "images": size, "seconds": spent.seconds, "bytes": spent.bytes})
+                print(json.dumps(rows[-1]), flush=True)
+            shutil.rmtree(folder / str(size))
+    measured = pd.DataFrame(rows)
+    cells = [f"{row.seconds:.3g} s, {row.bytes / 1e6:.0f} MB" for row in measured.itertuples()]
+    shown = measured.assign(cell=cells).pivot(index="images", columns="stage", values="cell")[list(PARTS)]
+    text = f"**{hardware()}**: time and peak memory\n\n{markdown_table(shown.reset_index())}\n{NOTES}"
+    out = PROJECT / "reports/bench"
+    write_csv(out / f"{file_name()}.scaling.csv", measured)
     write_text(out / f"{file_name()}.scaling.md", text)
     print(f"\n{text}\nwritten to {out / file_name()}.scaling.md")
 

@@ -1,1 +1,1 @@
-"""The pipeline under faults: killed at random moments, on a full disk, from a server that breaks (`make faults`)."""
+"""The pipeline under faults: killed at random moments, and with no room for its files (`make faults`)."""

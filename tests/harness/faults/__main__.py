@@ -1,115 +1,106 @@
-"""`make faults MOMENTS=100`: in a folder of its own, which a second call goes on with."""
+"""`make faults MOMENTS=100`: run the reduced pipeline undisturbed, through faults, and compare byte by byte."""
 
 import argparse
-import json
-import shutil
+import os
+import platform
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 
-from faults import disk, kills, network, report
-from faults.project import clone, lost, repro, snapshot
+import pandas as pd
+
+from faults import kills
+from faults.project import clone, log_of, lost, recover, snapshot, start
+from har.core.files import write_text
+from har.core.machine import processor
+from har.reporting.table import markdown_table
+
+SIZES = (0.02, 0.1, 0.5, 2, 5)  # megabytes to which a file may grow, in turn
+
+
+def full(source: Path, folder: Path, truth: dict) -> tuple[list[str], list[str], dict[str, int]]:
+    """`dvc repro` where no file may grow beyond a size, as on a disk that is full, with ever larger sizes and at last
+    none: what it said, which results were half written, and which differ at the end."""
+    made, said, broken = clone(source, folder), [], []
+    for size in SIZES:
+        bound = (int(size * 2**20), resource.RLIM_INFINITY)
+        process = start(made, preexec_fn=lambda bound=bound: resource.setrlimit(resource.RLIMIT_FSIZE, bound))
+        code = process.wait()
+        if kills.clear(process.pid, made):
+            raise RuntimeError(f"a process outlived the full disk: {log_of(made)}")
+        broken += kills.torn(made, truth)
+        recover(made)
+        if code:
+            lines = log_of(made).read_text(errors="replace").replace(str(made), ".").splitlines()
+            said.append(next((line for line in lines if "too large" in line or "ERROR" in line), "nothing")[:160])
+            print(f"{size:5g} MB  {said[-1]}", flush=True)
+    if start(made).wait():
+        raise RuntimeError(f"dvc repro failed with room enough: see {log_of(made)}")
+    return said, broken, lost(made, truth)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="faults", description=__doc__)
     parser.add_argument("--moments", type=int, default=100, help="at which dvc repro is killed (default: 100)")
-    parser.add_argument("--seed", type=int, default=2017, help="of the moments, the victims and the network's faults")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("build/faults"), help="for the clones (default: build/faults)"
-    )
+    parser.add_argument("--seed", type=int, default=2017, help="of the moments, the victims and the signals")
+    parser.add_argument("--folder", type=Path, default=Path("build/faults"), help="for the clones")
     parser.add_argument("--report", type=Path, default=Path("reports/faults.md"))
-    parser.add_argument("--minutes", type=float, default=60, help="after which the kills are given up (default: 60)")
-    parser.add_argument("--only", choices=["kills", "disk", "network"], help="one kind of fault, and no report")
-    parser.add_argument("targets", nargs="*", help="stages to run (default: all), as in dvc repro")
     asked = parser.parse_args()
-    folder, begun = asked.folder.resolve(), time.monotonic()
-    settings = {
-        "commit": commit_of("har", "stages", "dvc.yaml", "params.yaml", "tests/harness/faults/project.py"),
-        "seed": asked.seed,
-        "moments": asked.moments,
-        "targets": asked.targets,
-    }
+    folder, source, begun = asked.folder.resolve(), Path.cwd(), time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
     if subprocess.run(["git", "status", "--porcelain", "--untracked-files=no"], capture_output=True, check=True).stdout:
         print("faults: what is not committed is not tried")
 
-    memo = folder / "settings.json"
-    before = json.loads(memo.read_text()) if memo.exists() else {}
-    if {**before, "moments": 0} != {**settings, "moments": 0}:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif before["moments"] != asked.moments:  # other moments, the same undisturbed run
-        shutil.rmtree(folder / "killed", ignore_errors=True)
-        (folder / "moments.jsonl").unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    memo.write_text(json.dumps(settings))
+    sound = clone(source, folder / "undisturbed")
+    if start(sound).wait():
+        raise RuntimeError(f"dvc repro failed: see {log_of(sound)}")
+    whole, truth = time.monotonic() - begun, snapshot(sound)
+    print(f"undisturbed: {whole:.0f} s, {len(truth)} results", flush=True)
+    struck, missing = kills.suffer(source, folder / "killed", truth, asked.moments, asked.seed, whole)
+    said, broken, short = full(source, folder / "full", truth)
 
-    stages, truth = undisturbed(folder, asked.targets)
-    whole = sum(seconds for _, seconds in stages)
-    print(f"undisturbed: {len(stages)} stages, {whole:.0f} s, {len(truth)} results", flush=True)
-    struck, missing, net, full = [], {}, None, None
-    if asked.only in (None, "kills"):
-        killed = folder / "killed"
-        if not killed.exists():
-            clone(Path.cwd(), killed)
-        moments = kills.plan(stages, asked.moments, asked.seed)
-        options = {"targets": asked.targets, "limit": 60 * asked.minutes}
-        struck = kills.suffer(killed, moments, truth, folder / "moments.jsonl", **options)
-        missing = lost(killed, truth)
-        print(f"killed: {len(struck)} moments, {sum(missing.values())} bytes lost in {len(missing)} files", flush=True)
-    if asked.only in (None, "network"):
-        place = folder / "network"
-        net = once(
-            place, network.Fetched, lambda: network.suffer(folder / "undisturbed", place, kills=3, seed=asked.seed)
-        )
-        print(
-            f"network: {net.whole} of {net.files} files whole, {sum(net.seen.values())} faults, {net.runs} runs",
-            flush=True,
-        )
-    if asked.only in (None, "disk"):
-        place = folder / "full"
-        full = once(place, disk.Full, lambda: disk.suffer(Path.cwd(), place, truth, asked.targets))
-        print(f"full: {len(full.told)} times, {sum(full.lost.values())} bytes lost", flush=True)
-
-    results = (len(truth), sum(size for _, size in truth.values()))
-    spent = folder / "seconds"  # of all calls
-    spent.write_text(str(time.monotonic() - begun + (float(spent.read_text()) if spent.exists() else 0.0)))
-    seconds = (whole, float(spent.read_text()))
-    found = report.Found(asked.seed, len(stages), seconds, results, struck, missing, net, full)
-    for failure in found.failures:
-        print(f"faults: {failure}")
-    if asked.only is None:
-        print(report.write(found, asked.report))
-    return 1 if found.failures else 0
-
-
-def once(place: Path, kind: type, suffer: Callable):
-    """What `suffer` gives, a `kind`; kept beside `place`, where it works, for a second call."""
-    memo = place.with_suffix(".json")
-    if not memo.exists():
-        shutil.rmtree(place, ignore_errors=True)
-        memo.write_text(json.dumps(vars(suffer())))
-    return kind(**json.loads(memo.read_text()))
-
-
-def commit_of(*paths: str) -> str:
-    """The last commit that changed one of `paths`."""
-    asked = ["git", "rev-list", "-1", "HEAD", "--", *paths]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def undisturbed(folder: Path, targets: list[str]) -> tuple[list[tuple[str, float]], dict]:
-    """Each stage with its seconds, and all results, of one run that nothing disturbs; kept for a second call."""
-    memo = folder / "undisturbed.json"
-    if not memo.exists():
-        shutil.rmtree(folder / "undisturbed", ignore_errors=True)
-        made = clone(Path.cwd(), folder / "undisturbed")
-        stages = [(name, seconds) for name, seconds, _ in repro(made, *targets)]
-        memo.write_text(json.dumps({"stages": stages, "results": snapshot(made)}))
-    known = json.loads(memo.read_text())
-    stages = [(name, seconds) for name, seconds in known["stages"]]
-    return stages, {name: tuple(result) for name, result in known["results"].items()}
+    hit = pd.DataFrame(struck)
+    half = [f"{name} was half written" for one in struck for name in one.get("torn", [])]
+    left = sum(one.get("left", 0) for one in struck)
+    failures = [f"after the kills {name} differs or is missing ({size} bytes)" for name, size in missing.items()]
+    failures += [*half, *[f"{left} processes outlived DVC"] * bool(left)]
+    failures += [f"full disk: {name} differs, is missing or was half written" for name in {*broken, *short}]
+    table = markdown_table(pd.DataFrame([
+        {"Fault": f"killed at a random moment ({', '.join(kills.SIGNALS)}; {', '.join(kills.VICTIMS)})",
+         "Tried": f"{len(hit)} moments, {hit.ended.sum()} ended DVC",
+         "Bytes lost": f"{sum(missing.values()):,}; half written: {len(half)}"},
+        {"Fault": f"no file may grow beyond {', '.join(map(str, SIZES))} MB", "Tried": f"{len(said)} times full",
+         "Bytes lost": f"{sum(short.values()):,}; half written: {len(broken)}"},
+    ]))  # fmt: skip
+    who = pd.crosstab(hit.victim, hit.signal).rename_axis(index="Victim").reset_index()
+    removed = Counter(name for one in struck for name in one.get("removed", []))
+    stages = Counter(hit.stage.str.partition("@")[0])
+    parts = [
+        "# Faults",
+        "The sample pipeline with few images and few epochs, run once undisturbed and through the faults below, each "
+        "followed by `dvc repro`. Then all results (predictions, metrics, tables, figures, page, weights) are compared "
+        f"byte by byte: {sum(size for _, size in truth.values()):,} bytes in {len(truth):,} files. `make faults` does it again.",
+        table,
+        f"{os.cpu_count()} cores, {processor()}, {platform.system()}, Python {platform.python_version()}; {whole:.0f} s "
+        f"undisturbed, {(time.monotonic() - begun) / 60:.0f} minutes in all, seed {asked.seed}.",
+        "## Who was hit with what",
+        markdown_table(who),
+        "A stage that collects has no worker, and while DVC stores what a stage made there is no stage: then the next "
+        "one above is hit. Workers pass over SIGINT (Ctrl-C), which their stage answers, and DVC while a stage runs.",
+        "## Stages hit",
+        ", ".join(f"{name} {count}" for name, count in sorted(stages.items())) + ".",
+        "## What had to be removed before the next run",
+        (", ".join(f"{name}: {count}" for name, count in removed.most_common()) or "nothing") + ".",
+        "## What was said where no file could grow",
+        "\n".join(f"- `{line}`" for line in dict.fromkeys(said)),
+        *(["## Failures", "\n".join(f"- {one}" for one in failures)] if failures else []),
+    ]
+    write_text(asked.report, "\n\n".join(parts) + "\n")
+    print("\n".join([table, *failures]))
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

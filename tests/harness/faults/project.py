@@ -6,15 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 PROFILE = "sample"
-# All kinds of stages, models and outs, and as little work in each as they allow. None removes a key.
+# All kinds of stages, models and outs, and as little work in each as they allow.
 REDUCED = {
     "run.encoders": ["vit", "clip"],
     "run.train": {
@@ -67,86 +65,70 @@ REDUCED = {
 }
 
 
-def clone(source: Path, folder: Path, changes: dict | None = None) -> Path:
-    """The commit that is checked out in `source`, in `folder`, without results and with `changes` (REDUCED) to
-    params.yaml."""
+def clone(source: Path, folder: Path) -> Path:
+    """The commit that is checked out in `source`, anew in `folder`, without results and REDUCED."""
+    shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", source, folder], check=True)
     for name in (f"data/{PROFILE}", f"reports/{PROFILE}", "reports/simulation"):
         shutil.rmtree(folder / name, ignore_errors=True)
     yaml = YAML()
-    yaml.preserve_quotes = True
     params = yaml.load(folder / "params.yaml")
-    for key, value in (REDUCED if changes is None else changes).items():
+    for key, value in REDUCED.items():
         *path, last = key.split(".")
         block = params
         for name in path:
             block = block[name]
-        if last not in block:
-            raise KeyError(f"params.yaml has no {key} any more: correct tests/harness/faults/project.py")
         block[last] = value
     yaml.dump(params, folder / "params.yaml")
     return folder
 
 
-def environment() -> dict[str, str]:
-    """Quiet, with the programs of this Python first, and no account of anybody's."""
+def start(folder: Path, **options) -> subprocess.Popen:
+    """`dvc repro` in a session of its own, so that all it starts can be found; its output in a file beside `folder`."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     own = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "SHELL": "/bin/sh"}
-    return {**{key: value for key, value in os.environ.items() if key != "PYTHONPATH"}, **own}
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | own
+    with open(log_of(folder), "w") as out:
+        return subprocess.Popen(
+            ["dvc", "repro"], cwd=folder, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=out, stderr=out, **options,
+        )  # fmt: skip
 
 
-def start(folder: Path, *arguments: str, **options) -> subprocess.Popen:
-    """`dvc` with `arguments` in a session of its own, so that all it starts can be found; output by lines."""
-    return subprocess.Popen(
-        ["dvc", *arguments], cwd=folder, env=environment(), start_new_session=True, text=True, errors="replace",
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
-    )  # fmt: skip
+def log_of(folder: Path) -> Path:
+    """What the last `dvc repro` in `folder` said."""
+    return folder.with_suffix(".log")
 
 
 def recover(folder: Path) -> list[str]:
-    """What a user does of what a killed DVC leaves (docs/reliability.md), a sentence each; DVC does the rest."""
-    done, lock, index, held = [], folder / "dvc.lock", folder / ".git/index.lock", folder / ".dvc/tmp/rwlock"
-    for file, broken in (
-        (lock, not_whole(lock, yaml_of)),
-        (held, not_whole(held, json.loads)),
-        (index, index.exists()),
-    ):
-        if broken:
-            file.unlink()
-            done.append(f"{file.name} removed")
-    return done
+    """Remove what a killed DVC leaves half written (docs/pipeline.md), as a user does; DVC does the rest."""
+    dvc_lock, held, index = folder / "dvc.lock", folder / ".dvc/tmp/rwlock", folder / ".git/index.lock"
+    broken = [
+        *([dvc_lock] if not _whole(dvc_lock, YAML(typ="safe").load) else []),
+        *([held] if not _whole(held, json.loads) else []),
+        *([index] if index.exists() else []),
+    ]
+    for file in broken:
+        file.unlink()
+    return [file.name for file in broken]
 
 
-def not_whole(file: Path, read: Callable[[str], object]) -> bool:
+def _whole(file: Path, read) -> bool:
     try:
-        return file.exists() and not isinstance(read(file.read_text(encoding="utf-8")), dict)
+        return not file.exists() or isinstance(read(file.read_text(encoding="utf-8")), dict)
     except (ValueError, YAMLError):
-        return True
-
-
-def yaml_of(text: str) -> object:
-    return YAML(typ="safe").load(text)
-
-
-def results(folder: Path) -> Iterator[Path]:
-    """All files that the stages make, with their final names."""
-    for top in ("data", "reports"):
-        for path in sorted((folder / top).rglob("*")):
-            inside = path.relative_to(folder).parts
-            unfinished = any(part.startswith(".") for part in inside)
-            if path.is_file() and not unfinished and inside[:2] != ("data", "pretrained"):
-                yield path
+        return False
 
 
 def snapshot(folder: Path) -> dict[str, tuple[str, int]]:
-    """Each result's path, sha256 and length."""
+    """Path, sha256 and length of all files that the stages make, with their final names."""
     found = {}
-    for path in results(folder):
-        try:
+    for path in sorted([*(folder / "data").rglob("*"), *(folder / "reports").rglob("*")]):
+        inside = path.relative_to(folder).parts
+        unfinished = any(part.startswith(".") for part in inside)
+        if path.is_file() and not unfinished and inside[:2] != ("data", "pretrained"):
             data = path.read_bytes()
-        except FileNotFoundError:  # a stage is at work
-            continue
-        found[path.relative_to(folder).as_posix()] = hashlib.sha256(data).hexdigest(), len(data)
+            found["/".join(inside)] = hashlib.sha256(data).hexdigest(), len(data)
     return found
 
 
@@ -158,25 +140,3 @@ def lost(folder: Path, truth: dict) -> dict[str, int]:
         for name in sorted({*truth, *now})
         if truth.get(name) != now.get(name)
     }
-
-
-def repro(folder: Path, *targets: str, limit: float = 3600) -> list[tuple[str, float, float]]:
-    """Run everything, undisturbed: each stage with the seconds from its start to the next one's, and since the first.
-    RuntimeError with the last lines where it fails."""
-    process, begun, lines = start(folder, "repro", *targets), [], []
-    clock = time.monotonic()
-    for line in process.stdout:
-        lines.append(line)
-        if stage := started(line):
-            begun.append((stage, time.monotonic() - clock))
-        if time.monotonic() - clock > limit:
-            process.kill()
-    if process.wait():
-        raise RuntimeError(f"dvc repro failed in {folder}:\n{''.join(lines[-30:])}")
-    ends = [at for _, at in begun[1:]] + [time.monotonic() - clock]
-    return [(stage, end - at, at) for (stage, at), end in zip(begun, ends, strict=True)]
-
-
-def started(line: str) -> str | None:
-    """The stage that DVC says it runs now."""
-    return line.split("'")[1] if line.startswith("Running stage '") else None
