@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from har.core.errors import HarError, exit_with_message
 from har.core.readers import is_number, parse_json, read_json
 from har.evaluation.summary import tolerance
@@ -57,32 +59,29 @@ def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
         for key in dict.fromkeys([*old, *new]):
             if key not in new or key not in old:
                 verdict = "vanished" if key in old else "not committed"
-                rows.append(Row(file, " ".join(key), old.get(key), new.get(key), 0.0, verdict))
+                rows.append(Row(file, key.replace(".", " "), old.get(key), new.get(key), 0.0, verdict))
                 continue
-            *path, name = key
+            path, _, name = key.rpartition(".")
             if name in EXACT:
                 allowed = 0.0
             elif name in JUDGED:
-                split = {k[-1]: v for k, v in old.items() if list(k[:-1]) == path}
                 images, sd = JUDGED[name]
-                allowed = tolerance(split.get(images, 1), split.get("runs", 1), split.get(sd))
+                n, runs = (old.get(f"{path}.{one}", 1) for one in (images, "runs"))
+                allowed = tolerance(n, runs, old.get(f"{path}.{sd}"))
             else:
                 continue
             change = new[key] - old[key]
             verdict = "ok" if abs(change) <= allowed + 1e-9 else "higher" if change > 0 else "lower"
-            rows.append(Row(file, " ".join(key), old[key], new[key], allowed, verdict))
+            rows.append(Row(file, key.replace(".", " "), old[key], new[key], allowed, verdict))
     return rows
 
 
-def _flat(metrics: Mapping, file: str, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], float]:
-    flat = {}
-    for key, value in metrics.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, file, (*path, key))
-        elif is_number(value):
-            flat[*path, key] = value
-        else:
-            raise HarError(f"{file}: {'.'.join((*path, key))} is {value!r:.60}, expected a finite number")
+def _flat(metrics: Mapping, file: str) -> dict[str, float]:
+    """The numbers by their path, as "test.accuracy"."""
+    flat = pd.json_normalize(metrics).to_dict("records")[0]
+    for key, value in flat.items():
+        if not is_number(value):
+            raise HarError(f"{file}: {key} is {value!r:.60}, expected a finite number")
     return flat
 
 

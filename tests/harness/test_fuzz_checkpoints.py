@@ -1,7 +1,6 @@
 """Checkpoints as anybody may have made them: configurations, weights, tokenizers and the files around them."""
 
 import json
-import shutil
 import struct
 
 import pytest

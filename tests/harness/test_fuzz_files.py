@@ -14,7 +14,16 @@ import pandas as pd
 import parameters
 import pytest
 from fuzzing import (
-    MB, as_json, bytes_of, csv_bytes, csv_of, hold, hold_files, json_of, parquet_bytes, parquet_of,
+    MB,
+    as_json,
+    bytes_of,
+    csv_bytes,
+    csv_of,
+    hold,
+    hold_files,
+    json_of,
+    parquet_bytes,
+    parquet_of,
 )  # fmt: skip
 from hypothesis import strategies as st
 from PIL import Image

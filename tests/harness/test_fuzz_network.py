@@ -18,7 +18,9 @@ from har.models.hub import fetch_folder, fetch_hub
 BOUND = 64 * MB
 BODY = bytes(range(256)) * 8
 NUMBERS = [*(str(v) for v in NASTY if isinstance(v, int | float)), *RAW.values(), "-1", "0", "²", "1e3", "", "*"]
-SPANS = [f"bytes {a}-{b}/{c}" for a in ("0", "700", *NUMBERS[-6:]) for b in ("2047", "x") for c in ("2048", *NUMBERS[-6:])]
+SPANS = [
+    f"bytes {a}-{b}/{c}" for a in ("0", "700", *NUMBERS[-6:]) for b in ("2047", "x") for c in ("2048", *NUMBERS[-6:])
+]
 HEADERS = {
     "Content-Length": NUMBERS,
     "Content-Range": SPANS,

@@ -25,7 +25,7 @@ from har.evaluation.predictions import predictions_frame, read_predictions
 from har.evaluation.summary import scalars
 from har.reporting.table import markdown_table
 
-OURS = [sys.executable, "-m", "har.dev.bench.ours"]
+OURS = [sys.executable, "-m", "har.dev.bench.work"]
 THEIRS = [sys.executable, str(Path(__file__).with_name("theirs.py"))]
 REPRO = [sys.executable, "-m", "dvc", "repro"]
 PACKAGES = ("torch", "transformers", "dvc")
@@ -46,15 +46,15 @@ def training(folder: Path, checkpoint: Path, repeats: int, jobs: int) -> tuple[p
         ours = run([*OURS, "train", str(checkpoint), str(jobs)], folder)
         spent.append((ours, run([*THEIRS, "train", str(checkpoint), str(seed)], folder)))
     asked = images[images.split != "train"]
-    frames = [
-        predictions_frame(asked.image_id, asked.label, asked.split, np.load(folder / f"trainer-{seed}.npy"), classes, seed)
-        for seed in tried
+    shares = {seed: np.load(folder / f"trainer-{seed}.npy") for seed in tried}
+    theirs = [
+        predictions_frame(asked.image_id, asked.label, asked.split, one, classes, seed) for seed, one in shares.items()
     ]
     scores = [
         f"{name} {score['accuracy']:.3f} [{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
         for name, predictions in (
             ("ours", read_predictions(folder / "ours.parquet", classes)),
-            ("Trainer's", pd.concat(frames)),
+            ("Trainer's", pd.concat(theirs)),
         )
         for score in [scalars(predictions, profile.report)["test"]]
     ]
@@ -62,7 +62,7 @@ def training(folder: Path, checkpoint: Path, repeats: int, jobs: int) -> tuple[p
     note = (
         "Fine-tuning: whole commands, from JPEG files to predictions and weights, with the same recipe; "
         f"{sizes['train']} images, {model.epochs} epochs, batches of {model.batch_size}. A command of ours trains "
-        f"{len(seeds)} seeds; one of Trainer's trains one seed, and what it took counts {len(seeds)} times. Accuracy on "
+        f"{len(seeds)} seeds; one of Trainer's trains one, and what it took counts {len(seeds)} times. Accuracy on "
         f"{sizes['test']} images that neither saw, with an interval over images: {' and '.join(scores)}."
     )
     what = f"Fine-tuning {checkpoint.name} with {len(seeds)} seeds"

@@ -36,7 +36,7 @@ NOTES = """
 
 
 def given(folder: Path, annotations: dict[str, dict], images: int) -> None:
-    """A project in `folder` with the annotations of so many images, each the copy of a scene; its packages are links."""
+    """A project in `folder` with the annotations of so many images, copies of scenes; packages are links."""
     for name in ("annotations", "backbones"):
         (folder / DATA / name).mkdir(parents=True)
     params = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8")) | {"profile": "sample"}
@@ -66,7 +66,7 @@ def copies(source: dict, images: int) -> dict:
 
 
 def store() -> None:
-    """What stage images leaves of this folder's project: image k is scene k, and again from the first after the last."""
+    """What stage images leaves in this project: image k is scene k, and again from the first after the last."""
     from har.data.coco.annotations import read_records
     from har.data.crops import BOXES, largest_persons, write_boxes
     from har.data.store import build

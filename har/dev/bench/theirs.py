@@ -1,5 +1,5 @@
-"""transformers alone at the work of this folder: `python theirs.py train CHECKPOINT SEED` fine-tunes one seed by Trainer,
-`python theirs.py embed ENCODER` embeds by a plain loop over files.
+"""transformers alone at the work of this folder: `python theirs.py train CHECKPOINT SEED` fine-tunes one seed by
+Trainer, `python theirs.py embed ENCODER` embeds by a plain loop over files.
 
 As its own examples have it: a data set that opens files, the checkpoint's image processor, an evaluation each epoch;
 what is left at its default here (the number of threads and of loading processes, for one) is Trainer's. Nothing of this

@@ -2,8 +2,12 @@
 
 images.csv  image_id, label, split, file
 work.json   what `theirs` is to know of the recipe
+
+And our side of it, in such a folder: `python -m har.dev.bench.work train CHECKPOINT JOBS` fine-tunes all seeds and
+leaves predictions and weights, `... embed ENCODER JOBS` leaves embeddings.
 """
 
+import sys
 from itertools import count, islice
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import pandas as pd
 from har.config.models import Finetune
 from har.config.profile import Profile, load_params
 from har.core.files import write_csv, write_json
-from har.data import split
+from har.data import split, store
 from har.dev.bench.measure import PROJECT
 from har.models.preprocess import from_folder
 
@@ -88,3 +92,43 @@ def random_clip(folder: Path) -> Path:
     CLIPImageProcessor().save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
+
+
+# --- our side ----------------------------------------------------------------------------------------------
+
+
+def decoded(checkpoint: Path, jobs: int) -> store.Store:
+    images = read_images()
+    store.build(dict(zip(images.image_id, images.file, strict=True)), "store", short_side(checkpoint), jobs)
+    return store.Store("store")
+
+
+def train(checkpoint: Path, jobs: int) -> None:
+    from har.evaluation.predictions import write_predictions
+    from har.training import experiment
+
+    images, settings, model = read_images(), profile(), recipe()
+    predictions, _, _ = experiment.run(
+        model,
+        sorted(images.label.unique()),
+        images,
+        experiment.images(model, decoded(checkpoint, jobs), images.image_id, checkpoint),
+        training=settings.training.model_copy(update={"jobs": jobs}),
+        strength=settings.augmentation,
+        name="bench",
+        backbone=checkpoint,
+        checkpoint=Path("model"),
+    )
+    write_predictions("ours.parquet", predictions)
+
+
+def embed(encoder: Path, jobs: int) -> None:
+    from har.training.embed import embed as extract
+
+    prompts = {"one": ["a photo"], "other": ["a person"]}
+    ids, settings = read_images().image_id, profile().embed
+    extract(encoder, decoded(encoder, jobs), ids, prompts, "ours", settings, jobs=jobs, device="auto")
+
+
+if __name__ == "__main__":
+    {"train": train, "embed": embed}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))

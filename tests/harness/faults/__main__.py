@@ -82,10 +82,11 @@ def main() -> int:
         "# Faults",
         "The sample pipeline with few images and few epochs, run once undisturbed and through the faults below, each "
         "followed by `dvc repro`. Then all results (predictions, metrics, tables, figures, page, weights) are compared "
-        f"byte by byte: {sum(size for _, size in truth.values()):,} bytes in {len(truth):,} files. `make faults` does it again.",
+        f"byte by byte: {sum(size for _, size in truth.values()):,} bytes in {len(truth):,} files. `make faults` does "
+        "it again.",
         table,
-        f"{os.cpu_count()} cores, {processor()}, {platform.system()}, Python {platform.python_version()}; {whole:.0f} s "
-        f"undisturbed, {(time.monotonic() - begun) / 60:.0f} minutes in all, seed {asked.seed}.",
+        f"{os.cpu_count()} cores, {processor()}, {platform.system()}, Python {platform.python_version()}; "
+        f"{whole:.0f} s undisturbed, {(time.monotonic() - begun) / 60:.0f} minutes in all, seed {asked.seed}.",
         "## Who was hit with what",
         markdown_table(who),
         "A stage that collects has no worker, and while DVC stores what a stage made there is no stage: then the next "
