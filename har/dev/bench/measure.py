@@ -62,8 +62,8 @@ def hardware() -> str:
     """The processor's model, the number of cores that this process may use, and the GPU."""
     import torch
 
-    parts = [processor(), f"{joblib.cpu_count()} cores"]
-    return ", ".join(parts + [torch.cuda.get_device_name()] * torch.cuda.is_available())
+    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    return ", ".join([processor(), f"{joblib.cpu_count()} cores", *gpu])
 
 
 def file_name() -> str:

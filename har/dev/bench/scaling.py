@@ -27,7 +27,7 @@ SCENES = 285
 SIZES = (285, 2_850, 28_500, 118_000)  # the last: as many as COCO's train2017 has
 DATA = Path("data/sample")
 STORE = "from har.dev.bench.scaling import store; store()"
-PARTS = {"curate": ["-m", "stages.curate"], "decode": ["-c", STORE], "embed": ["-m", "stages.embed", "clip"]}
+PARTS = {"curate": ["-m", "stages", "curate"], "decode": ["-c", STORE], "embed": ["-m", "stages", "embed", "clip"]}
 NOTES = """
 - The stages as `dvc repro` runs them, each in a process of its own. curate: every caption and annotation; decode: the
   curated photographs to the store (of stage images); embed: CLIP's embeddings (the sample's).
@@ -47,7 +47,7 @@ def given(folder: Path, annotations: dict[str, dict], images: int) -> None:
     for name in ("docs", "har", "stages", "dvc.yaml"):
         (folder / name).symlink_to(PROJECT / name)
     (folder / DATA / "backbones/clip").symlink_to(PROJECT / "data/pretrained/clip")
-    run([sys.executable, "-m", "stages.check"], folder)
+    run([sys.executable, "-m", "stages", "check"], folder)
     for name in ("captions", "instances"):
         write_json(folder / DATA / f"annotations/{name}.json", copies(annotations[name], images))
 
