@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.mask import encode
 
-from har.app.cli import models
+from har.app.cli import verbs
 from har.config.profile import load_params
 from har.config.resolved import resolved
 from har.core import cache as kept
@@ -315,7 +315,7 @@ def test_metrics(tmp_path, capsys):
 
     def read(folder):
         registry.best("sample", folder)
-        models.run(SimpleNamespace(project=folder, profile="sample", json=False))
+        verbs.models(SimpleNamespace(project=folder, profile="sample", json=False))
 
     hold_files("Metrics of models", tmp_path, files, read)
 
