@@ -16,27 +16,11 @@ from har.config.rows import kept
 from har.core.errors import HarError
 
 
-def test_the_file_is_valid():
-    params = load_params(parameters.FILE)
-    assert set(parameters.SHIPPED) <= set(params.profiles)
-    assert params.active == params.profiles[params.profile]
-
-
-def test_a_profile_is_chosen_by_one_word(tmp_path):
+def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
+    assert set(parameters.SHIPPED) <= set(load_params(parameters.FILE).profiles)
     for name in parameters.SHIPPED:
         params = load_params(parameters.write(tmp_path, {"profile": name}))
-        assert params.active == parameters.profile(name)
-    assert len({params.active.data.source, parameters.profile("sample").data.source}) == 2
-
-
-def test_both_profiles_have_the_same_keys():
-    def keys(value, path=""):
-        if not isinstance(value, dict):
-            return {path}
-        return {k for name, v in value.items() for k in keys(v, f"{path}.{name}")}
-
-    sample, coco = (parameters.profile(name).model_dump(exclude={"ablation"}) for name in parameters.SHIPPED)
-    assert keys(sample) == keys(coco)
+        assert params.active == params.profiles[name] == parameters.profile(name)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +118,9 @@ def test_what_is_no_plain_yaml_is_refused(tmp_path, text, said):
     assert "\n" not in str(told.value)
 
 
-def test_numbers_as_dvc_writes_them(tmp_path):
+def test_a_missing_or_huge_file_is_told_and_numbers_are_as_dvc_writes_them(tmp_path):
     (tmp_path / "params.yaml").write_text("learning_rate: 1e-06\n")
     assert read_yaml(tmp_path / "params.yaml") == {"learning_rate": 1e-6}
-
-
-def test_a_missing_or_huge_file_is_told(tmp_path):
     with pytest.raises(HarError, match=r"none\.yaml: no such file; expected parameters in YAML"):
         load_params(tmp_path / "none.yaml")
     (tmp_path / "huge.yaml").write_text("#" * 1_100_000)

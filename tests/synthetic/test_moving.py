@@ -17,8 +17,8 @@ def test_clips_lie_as_ucf_has_them_and_their_frames_are_the_same_again(tmp_path)
     files = draw_clips(tmp_path / "a", seed=7, groups=1, clips=2)
     names = [f"{doing}/v_{doing}_g01_c{clip:02d}.avi" for doing in ACTIVITIES for clip in (1, 2)]
     assert [path.relative_to(tmp_path / "a").as_posix() for path in files] == names
-    again = draw_clips(tmp_path / "b", seed=7, groups=1, clips=2, jobs=2)
-    for one, other in zip(files, again, strict=True):
+    again = draw_clips(tmp_path / "b", seed=7, groups=1, clips=1, jobs=2)
+    for one, other in zip(files[::2], again, strict=True):
         frames = decoded(one)
         assert frames.shape[0] == FRAMES
         assert min(frames.shape[1:3]) == 128

@@ -9,10 +9,9 @@ from pycocotools.coco import COCO
 
 from har.synthetic import coco_annotations, person_annotations, sample_scene
 from har.synthetic.labels import KEYPOINTS
-from har.synthetic.render import owners
 
 SEED = 11
-IDS = range(40)
+IDS = range(20)
 
 
 @pytest.fixture(scope="module")
@@ -22,20 +21,16 @@ def files():
 
 def test_boxes_masks_and_areas_agree(files):
     sizes = {i["id"]: (i["width"], i["height"]) for i in files["instances"]["images"]}
+    covered = {image_id: np.zeros((height, width), bool) for image_id, (width, height) in sizes.items()}
     for annotation in files["instances"]["annotations"]:
-        width, height = sizes[annotation["image_id"]]
+        image_id = annotation["image_id"]
         x, y, w, h = annotation["bbox"]
-        assert x >= 0
-        assert y >= 0
-        assert w > 0
-        assert h > 0
-        assert x + w <= width
-        assert y + h <= height
-        mask = rle.decode(annotation["segmentation"])
-        assert mask.shape == (height, width)
+        mask = rle.decode(annotation["segmentation"]).astype(bool)
         assert mask.sum() == annotation["area"]
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         assert [x, y, x + w, y + h] == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        assert not (mask & covered[image_id]).any()  # each pixel has one owner
+        covered[image_id] |= mask
 
 
 def test_visible_keypoints_lie_on_their_person(files):
@@ -43,27 +38,16 @@ def test_visible_keypoints_lie_on_their_person(files):
         mask = rle.decode(annotation["segmentation"])
         points = np.array(annotation["keypoints"]).reshape(17, 3)
         assert annotation["num_keypoints"] == (points[:, 2] > 0).sum()
-        for x, y, v in points:
-            assert v in (0, 1, 2)
-            if v == 2:
-                assert mask[y, x] == 1
-            elif v == 0:
-                assert (x, y) == (0, 0)
-            else:
-                assert 0 <= x < mask.shape[1]
-                assert 0 <= y < mask.shape[0]
-
-
-def test_masks_of_one_image_do_not_overlap():
-    for image_id in range(15):
-        total = sum(rle.decode(a["segmentation"]).astype(int) for a in person_annotations(sample_scene(SEED, image_id)))
-        assert np.max(total) <= 1
+        assert set(points[:, 2]) <= {0, 1, 2}
+        assert not points[points[:, 2] == 0].any()
+        x, y = points[points[:, 2] > 0, :2].T
+        assert mask[y, x][points[points[:, 2] > 0, 2] == 2].all()
 
 
 def test_noses_hide_when_heads_turn_away():
     nose = 3 * KEYPOINTS.index("nose") + 2
     front, back = [], []
-    for image_id in range(500):
+    for image_id in range(250):
         scene = sample_scene(SEED, image_id)
         if len(scene.people) != 1 or -0.75 < np.cos(scene.people[0].yaw) < 0.97:
             continue
@@ -109,10 +93,3 @@ def test_workers_do_not_change_the_files(files):
 def test_an_id_given_twice_is_refused():
     with pytest.raises(ValueError, match="unique"):
         coco_annotations(SEED, [1, 2, 1])
-
-
-def test_owner_map_covers_the_image():
-    scene = sample_scene(SEED, 3)
-    codes = owners(scene)
-    assert codes.shape == (scene.height, scene.width)
-    assert codes.min() >= 0

@@ -28,44 +28,33 @@ MANY = [sample_scene(SEED, i) for i in range(1200)]
 
 def digest(image_id: int) -> str:
     scene = sample_scene(SEED, image_id)
-    parts = [
-        render(scene).tobytes(),
-        repr(captions(scene)).encode(),
-        repr(person_annotations(scene)).encode(),
-    ]
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    drawn = render(scene).tobytes(), repr(captions(scene)).encode(), repr(person_annotations(scene)).encode()
+    return hashlib.sha256(b"".join(drawn)).hexdigest()
 
 
-def test_equal_ids_give_equal_bytes_in_any_order():
-    forward = {i: digest(i) for i in (3, 4, 5)}
-    backward = {i: digest(i) for i in (5, 4, 3)}
-    assert forward == backward
-    assert len(set(forward.values())) == 3
-
-
-def test_equal_bytes_in_another_process():
-    here = str(Path(__file__).parent)
-    code = f"import sys; sys.path[:0] = {[here, *sys.path]!r}; from test_world import digest; print(digest(6))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == digest(6)
-
-
-def test_another_seed_is_another_world():
+def test_equal_ids_give_equal_bytes_in_any_order_and_process():
+    code = f"import sys; sys.path[:0] = {sys.path!r}; from test_world import digest; print(digest(4), digest(3))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
+    )
+    first, second = digest(3), digest(4)
+    assert run.stdout.split() == [second, first]
+    assert first != second
     assert sample_scene(SEED, 1) != sample_scene(SEED + 1, 1)
-    assert sample_scene(SEED, 1) == sample_scene(SEED, 1)
 
 
-@pytest.mark.parametrize("size", [(96, 96), (224, 224), (17, 40), (640, 427)])
-def test_renders_at_any_size(size):
-    width, height = size
-    pixels = render(MANY[2], width, height)
-    assert pixels.shape == (height, width, 3)
-    assert pixels.dtype == np.uint8
-    assert pixels.std() > 10
+def test_renders_at_any_size():
+    for width, height in ((96, 96), (17, 40), (640, 427)):
+        pixels = render(MANY[2], width, height)
+        assert pixels.shape == (height, width, 3)
+        assert pixels.dtype == np.uint8
+        assert pixels.std() > 10
+    with pytest.raises(ValueError, match="at least 8"):
+        render(MANY[0], 4, 96)
 
 
 def test_a_small_rendering_shows_the_same_picture():
-    for scene in MANY[:6]:
+    for scene in MANY[:3]:
         large = render(scene).astype(float)
         small = render(scene, 32, 32).astype(float)
         rows = np.array_split(np.arange(scene.height), 32)
@@ -74,11 +63,6 @@ def test_a_small_rendering_shows_the_same_picture():
             [[large[r[0] : r[-1] + 1, c[0] : c[-1] + 1].mean(axis=(0, 1)) for c in columns] for r in rows]
         )
         assert np.corrcoef(shrunk.ravel(), small.ravel())[0, 1] > 0.93
-
-
-def test_a_size_without_pixels_is_refused():
-    with pytest.raises(ValueError, match="at least 8"):
-        render(MANY[0], 4, 96)
 
 
 def test_sizes_and_shapes_spread_as_in_coco():
@@ -107,7 +91,7 @@ def test_every_place_hosts_every_activity():
 
 def test_people_have_a_wide_range_of_sizes():
     tall = []
-    for scene in MANY[:90]:
+    for scene in MANY[:40]:
         boxes = [a["bbox"][3] / scene.height for a in person_annotations(scene)]
         if boxes:
             tall.append(max(boxes))
