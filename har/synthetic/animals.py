@@ -92,13 +92,7 @@ def _quadruped(prop: Prop, s: Shapes) -> None:
             hr * 0.32 * u,
             dark,
         )
-    s.oval(
-        *at(poll[0] + hr * 0.6, poll[1] + hr * 0.15),
-        hr * 0.16 * u,
-        hr * 0.18 * u,
-        (20, 18, 18),
-        fine=hr * 0.16 * u,
-    )
+    s.oval(*at(poll[0] + hr * 0.6, poll[1] + hr * 0.15), hr * 0.16 * u, hr * 0.18 * u, (20, 18, 18), fine=hr * 0.16 * u)
     s.oval(*at(muzzle[0] + hr * 0.4, muzzle[1]), hr * 0.26 * u, hr * 0.24 * u, (36, 30, 30), fine=hr * 0.2 * u)
 
 
@@ -129,13 +123,7 @@ def draw_animal(scene: Scene, prop: Prop, s: Shapes) -> None:
         for k in range(1 + int(prop.variant * 3)):
             shift = 0.5 * k * prop.scale * (1 if k % 2 else -1)
             moved = Prop(
-                prop.kind,
-                prop.x + shift,
-                prop.y,
-                prop.scale,
-                prop.yaw + k * pi * (k % 2),
-                prop.colour,
-                prop.posture,
+                prop.kind, prop.x + shift, prop.y, prop.scale, prop.yaw + k * pi * (k % 2), prop.colour, prop.posture
             )
             _bird(moved, s)
     else:

@@ -82,14 +82,7 @@ def tree(s: Shapes, dice: Dice, x: float, y: float, u: float, leaf: Colour, kind
 
 
 def skyline(
-    s: Shapes,
-    dice: Dice,
-    x0: float,
-    x1: float,
-    base: float,
-    u: float,
-    night: bool,
-    metres: tuple[float, float],
+    s: Shapes, dice: Dice, x0: float, x1: float, base: float, u: float, night: bool, metres: tuple[float, float]
 ) -> None:
     """A row of house fronts between x0 and x1 standing at y = base."""
     x = x0

@@ -159,14 +159,7 @@ class _Body:
         belly = lerp(j["pelvis"], j["neck"], 0.32)
         circles.append((*belly, 0.105 * g))
         outline = hull([point for x, y, r in circles for point in _ring(x, y, r)])
-        s.limb(
-            xy(j["neck"]),
-            lerp(j["neck"], j["head"], 0.7),
-            0.05 * u,
-            0.045 * u,
-            shade(p.skin, 0.85),
-            HEAD_PART,
-        )
+        s.limb(xy(j["neck"]), lerp(j["neck"], j["head"], 0.7), 0.05 * u, 0.045 * u, shade(p.skin, 0.85), HEAD_PART)
         s.poly(outline, shade(colour, 0.68), TORSO)
         s.poly(inset(outline, 0.88, 0.011 * g), colour, TORSO, fine=0.03 * g)
         if p.legwear != "dress":  # the waist of the trousers, so that hips belong to the legs
@@ -186,13 +179,7 @@ class _Body:
             s.oval(nx, ny + 0.01 * u, 0.05 * u, 0.032 * u, shade(p.skin, 0.9), TORSO, fine=0.02 * u)
         if front and self.index % 3 == 0:  # a print, a zip: clothes are rarely plain
             s.capsule(
-                (nx, ny + 0.05 * u),
-                (cx, cy + 0.2 * u),
-                0.008 * u,
-                0.008 * u,
-                shade(colour, 0.6),
-                TORSO,
-                0.012 * u,
+                (nx, ny + 0.05 * u), (cx, cy + 0.2 * u), 0.008 * u, 0.008 * u, shade(colour, 0.6), TORSO, 0.012 * u
             )
 
     def _skirt(self) -> None:
@@ -216,11 +203,7 @@ class _Body:
         off = -sin(p.yaw) * 0.2 * u
         colour = COLOURS[p.backpack]
         s.limb(
-            (cx + off, cy - 0.08 * u),
-            (cx + off + (bx - cx) * 0.7, cy + (by - cy) * 0.75),
-            0.14 * u,
-            0.16 * u,
-            colour,
+            (cx + off, cy - 0.08 * u), (cx + off + (bx - cx) * 0.7, cy + (by - cy) * 0.75), 0.14 * u, 0.16 * u, colour
         )
         s.limb((cx + off, cy + 0.12 * u), (cx + off, cy + 0.16 * u), 0.085 * u, 0.085 * u, shade(colour, 0.86))
 

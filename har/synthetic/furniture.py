@@ -79,13 +79,7 @@ def couch(scene: Scene, prop: Prop, s: Shapes) -> None:
     at.box(s, (-0.36, 0.4), (-half, half), (0.06, 0.42), shade(cloth, 1.06))
     if abs(at.cos) > 0.2:
         s.capsule(
-            at.xy(0.39, 0, 0.1),
-            at.xy(0.39, 0, 0.42),
-            0.008 * at.scale,
-            0.008 * at.scale,
-            shade(cloth, 0.6),
-            0,
-            0.01,
+            at.xy(0.39, 0, 0.1), at.xy(0.39, 0, 0.42), 0.008 * at.scale, 0.008 * at.scale, shade(cloth, 0.6), 0, 0.01
         )
     if at.cos >= 0 or abs(at.sin) > 0.5:
         arm[near]()
@@ -99,11 +93,7 @@ def step(scene: Scene, prop: Prop, s: Shapes) -> None:
     half = max(1.2, prop.width * 0.8)
     for i in (2, 1, 0) if at.cos >= 0 else (0, 1, 2):
         at.box(
-            s,
-            (-0.26 - i * 0.34, 0.2 - i * 0.34),
-            (-half, half),
-            (0.0, 0.35 + 0.17 * i),
-            shade(STONE, 1.08 - 0.03 * i),
+            s, (-0.26 - i * 0.34, 0.2 - i * 0.34), (-half, half), (0.0, 0.35 + 0.17 * i), shade(STONE, 1.08 - 0.03 * i)
         )
 
 
@@ -154,10 +144,7 @@ def tv(scene: Scene, prop: Prop, s: Shapes) -> None:
     s.rect(x - 0.55 * u, y - 1.1 * u, x + 0.55 * u, y - 0.48 * u, (24, 24, 28))
     glow = mix((70, 110, 150), tint(prop), prop.variant * 0.6)
     s.rect(x - 0.51 * u, y - 1.06 * u, x + 0.51 * u, y - 0.52 * u * at.level, glow)
-    s.poly(
-        [(x - 0.4 * u, y - 1.06 * u), (x - 0.1 * u, y - 1.06 * u), (x - 0.3 * u, y - 0.54 * u)],
-        shade(glow, 1.25),
-    )
+    s.poly([(x - 0.4 * u, y - 1.06 * u), (x - 0.1 * u, y - 1.06 * u), (x - 0.3 * u, y - 0.54 * u)], shade(glow, 1.25))
 
 
 def potted_plant(scene: Scene, prop: Prop, s: Shapes) -> None:

@@ -18,13 +18,7 @@ def _window(scene: Scene, dice: Dice, s: Shapes, x: float, top: float, wide: flo
     sky = (40, 48, 80) if night else mix((170, 204, 232), (214, 220, 222), dice.u())
     s.rect(x - 0.012, top - 0.012, x + wide + 0.012, top + tall + 0.012, (236, 232, 224))
     s.rect(x, top, x + wide, top + tall, sky)
-    s.oval(
-        x + wide * 0.3,
-        top + tall * 0.95,
-        wide * 0.3,
-        tall * 0.25,
-        (58, 84, 58) if not night else (30, 40, 44),
-    )
+    s.oval(x + wide * 0.3, top + tall * 0.95, wide * 0.3, tall * 0.25, (58, 84, 58) if not night else (30, 40, 44))
     s.rect(x, top + tall, x + wide, top + tall + 0.02, (236, 232, 224))
     s.rect(x + wide / 2 - 0.005, top, x + wide / 2 + 0.005, top + tall, (236, 232, 224))
     s.rect(x, top + tall * 0.45, x + wide, top + tall * 0.45 + 0.01, (236, 232, 224))
@@ -34,11 +28,7 @@ def _frame(dice: Dice, s: Shapes, x: float, y: float, size: float) -> None:
     wide, tall = size * dice.between(0.8, 1.5), size
     s.rect(x, y, x + wide, y + tall, dice.pick(((52, 40, 34), (206, 180, 120), (236, 232, 226))))
     s.rect(
-        x + 0.012,
-        y + 0.012,
-        x + wide - 0.012,
-        y + tall - 0.012,
-        mix(COLOURS[dice.pick(_NAMES)], (230, 222, 206), 0.4),
+        x + 0.012, y + 0.012, x + wide - 0.012, y + tall - 0.012, mix(COLOURS[dice.pick(_NAMES)], (230, 222, 206), 0.4)
     )
     s.poly([(x + wide * 0.15, y + tall * 0.85), (x + wide * 0.5, y + tall * 0.35), (x + wide * 0.85, y + tall * 0.85)],
            COLOURS[dice.pick(_NAMES)])  # fmt: skip
@@ -59,12 +49,7 @@ def _shelf(dice: Dice, s: Shapes, x: float, base: float, u: float) -> None:
 
 
 def living_room(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
-    back = room(
-        scene,
-        dice,
-        dice.pick(("planks", "noise", "planks")),
-        ((168, 124, 84), (128, 96, 72), (190, 176, 156)),
-    )
+    back = room(scene, dice, dice.pick(("planks", "noise", "planks")), ((168, 124, 84), (128, 96, 72), (190, 176, 156)))
     u, w, base = scene.wall, scene.aspect, back.base
     _skirting(scene, s, back)
     if dice.chance(0.75):
@@ -75,14 +60,7 @@ def living_room(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
             drape = COLOURS[dice.pick(_NAMES)]
             for side in (x - 0.35 * u, x + wide):
                 s.rect(side, top - 0.1 * u, side + 0.35 * u, base - 0.1 * u, drape)
-                s.rect(
-                    side + 0.12 * u,
-                    top - 0.1 * u,
-                    side + 0.16 * u,
-                    base - 0.1 * u,
-                    shade(drape, 0.75),
-                    0.02 * u,
-                )
+                s.rect(side + 0.12 * u, top - 0.1 * u, side + 0.16 * u, base - 0.1 * u, shade(drape, 0.75), 0.02 * u)
     for _ in range(dice.below(4)):
         _frame(dice, s, dice.between(0, 0.9) * w, base - dice.between(1.5, 2.4) * u, dice.between(0.35, 0.7) * u)
     if dice.chance(0.5):
@@ -102,10 +80,7 @@ def living_room(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
 
 def kitchen(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     back = room(
-        scene,
-        dice,
-        dice.pick(("tiles", "tiles", "planks")),
-        ((206, 196, 180), (170, 150, 130), (150, 160, 164)),
+        scene, dice, dice.pick(("tiles", "tiles", "planks")), ((206, 196, 180), (170, 150, 130), (150, 160, 164))
     )
     u, w, base = scene.wall, scene.aspect, back.base
     unit = mix((226, 220, 208), COLOURS[dice.pick(_NAMES)], dice.between(0.0, 0.6))
@@ -138,10 +113,7 @@ def kitchen(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
 
 def office(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     back = room(
-        scene,
-        dice,
-        dice.pick(("noise", "tiles", "planks")),
-        ((120, 128, 138), (150, 140, 128), (104, 110, 116)),
+        scene, dice, dice.pick(("noise", "tiles", "planks")), ((120, 128, 138), (150, 140, 128), (104, 110, 116))
     )
     u, w, base = scene.wall, scene.aspect, back.base
     _skirting(scene, s, back)
@@ -178,11 +150,7 @@ def office(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     for k in range(3):
         if base - 2.9 * u > 0.05:
             s.rect(
-                w * (k + 0.25) / 3,
-                (base - 2.9 * u) * 0.4,
-                w * (k + 0.75) / 3,
-                (base - 2.9 * u) * 0.6,
-                (254, 252, 240),
+                w * (k + 0.25) / 3, (base - 2.9 * u) * 0.4, w * (k + 0.75) / 3, (base - 2.9 * u) * 0.6, (254, 252, 240)
             )
     return back
 

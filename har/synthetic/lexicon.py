@@ -14,13 +14,7 @@ MANY = {
     "girl": (("girls", 4), ("children", 1)),
 }
 PAIRS = (("a couple", 1.5), ("two people", 3), ("a couple of people", 1.5), ("a pair of people", 0.5))
-GROUPS = (
-    ("a group of people", 4),
-    ("several people", 2),
-    ("some people", 1.5),
-    ("people", 1.5),
-    ("a few people", 1.5),
-)
+GROUPS = (("a group of people", 4), ("several people", 2), ("some people", 1.5), ("people", 1.5), ("a few people", 1.5))
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 # (singular, plural, participle) of each activity, with weights; the first word decides what a keyword rule sees.

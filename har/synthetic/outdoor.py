@@ -77,15 +77,7 @@ def beach(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         hills(s, dice, w, top, 0.08, (108, 128, 130), 0.6)
     if dice.chance(0.4):
         here = scene.wall * 1.3
-        tree(
-            s,
-            dice,
-            dice.pick((0.08, 0.92)) * w,
-            scene.horizon + here * scene.camera,
-            here,
-            (84, 130, 64),
-            "palm",
-        )
+        tree(s, dice, dice.pick((0.08, 0.92)) * w, scene.horizon + here * scene.camera, here, (84, 130, 64), "palm")
     sand = mix((222, 200, 156), (200, 180, 150), dice.u())
     specks(s, dice, scene, shore + 0.03, 18, (shade(sand, 0.86), shade(sand, 1.2)), 0.008)
     return outdoors(scene, dice, shore - 0.012, shade(sand, 0.86), sand, "noise")
@@ -117,10 +109,7 @@ def field(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         y = base + (1 - base) * dice.between(0.1, 0.9)
         s.rect(0, y, w, y + 0.006 + 0.012 * (y - base), (236, 238, 230))
     x = dice.between(0, w)
-    s.poly(
-        [(x, base), (x + 0.008, base), (x * 1.4 - 0.2 * w + 0.03, 1.0), (x * 1.4 - 0.2 * w, 1.0)],
-        (236, 238, 230),
-    )
+    s.poly([(x, base), (x + 0.008, base), (x * 1.4 - 0.2 * w + 0.03, 1.0), (x * 1.4 - 0.2 * w, 1.0)], (236, 238, 230))
     if dice.chance(0.5):  # a goal
         here = u * 1.25
         gx, gy = dice.between(0.1, 0.8) * w, scene.horizon + here * scene.camera

@@ -81,10 +81,7 @@ def _arms(dice: Dice, name: str) -> tuple[Limb, Limb]:
 
     def loosen(limb: Limb) -> Limb:
         (a, b), (c, d) = limb
-        return (
-            (dice.normal(a, 6), dice.normal(b, 4)),
-            (dice.normal(c, 8), dice.normal(d, 4)),
-        )
+        return ((dice.normal(a, 6), dice.normal(b, 4)), (dice.normal(c, 8), dice.normal(d, 4)))
 
     return loosen(sides[0]), loosen(sides[1])
 
@@ -153,14 +150,8 @@ def sitting(dice: Dice, seat: float) -> Pose:
     lean = dice.normal(3, 6)
     if seat < 0.15:
         style = dice.pick(("crossed", "drawn up", "stretched", "one up", "drawn up"))
-        crossed: Limb = (
-            (dice.normal(80, 4), dice.between(46, 58)),
-            (dice.normal(58, 8), -dice.between(56, 68)),
-        )
-        drawn: Limb = (
-            (dice.between(124, 142), dice.between(2, 12)),
-            (dice.between(2, 22), dice.between(-2, 6)),
-        )
+        crossed: Limb = ((dice.normal(80, 4), dice.between(46, 58)), (dice.normal(58, 8), -dice.between(56, 68)))
+        drawn: Limb = ((dice.between(124, 142), dice.between(2, 12)), (dice.between(2, 22), dice.between(-2, 6)))
         flat: Limb = ((dice.normal(87, 2), dice.between(3, 14)), (dice.normal(84, 2), dice.between(2, 12)))
         legs = {
             "crossed": (crossed, crossed), "drawn up": (drawn, drawn), "stretched": (flat, flat),

@@ -9,15 +9,7 @@ from har.synthetic.random import Dice
 from har.synthetic.scene import Person, Prop, Scene
 from har.synthetic.shapes import Local
 
-SEAT_HEIGHT = {
-    "ground": 0.0,
-    "chair": 0.45,
-    "bench": 0.44,
-    "couch": 0.42,
-    "step": 0.36,
-    "wall": 0.52,
-    "rock": 0.4,
-}
+SEAT_HEIGHT = {"ground": 0.0, "chair": 0.45, "bench": 0.44, "couch": 0.42, "step": 0.36, "wall": 0.52, "rock": 0.4}
 _GREEN = ("park", "field", "trail", "snow")
 _SHARED = ("bench", "couch", "step", "wall")
 

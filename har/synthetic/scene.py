@@ -108,11 +108,7 @@ def factors(scene: Scene) -> dict[str, int]:
     count = len(scene.people)
     bucket = count if count < 3 else (3 if count < 5 else 4)
     present = {prop.kind for prop in scene.props} | {kind for _, kind in carried(scene)}
-    labels = {
-        "place": PLACES.index(scene.place),
-        "lighting": LIGHTING.index(scene.lighting),
-        "people": bucket,
-    }
+    labels = {"place": PLACES.index(scene.place), "lighting": LIGHTING.index(scene.lighting), "people": bucket}
     labels.update({name: int(name in present) for name in OBJECTS})
     assert labels.keys() == FACTORS.keys()
     return labels

@@ -150,12 +150,7 @@ class Local:
             face = [corner(f[0], flank, u[0]), corner(f[1], flank, u[0]), corner(f[1], flank, u[1]),
                     corner(f[0], flank, u[1])]  # fmt: skip
             faces.append((face, 0.58 + 0.24 * abs(self.sin)))
-        top = [
-            corner(f[0], l[0], u[1]),
-            corner(f[1], l[0], u[1]),
-            corner(f[1], l[1], u[1]),
-            corner(f[0], l[1], u[1]),
-        ]
+        top = [corner(f[0], l[0], u[1]), corner(f[1], l[0], u[1]), corner(f[1], l[1], u[1]), corner(f[0], l[1], u[1])]
         faces.append((top, 1.06))
         for face, light in faces:
             shapes.poly(face, shade(colour, light))

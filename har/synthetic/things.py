@@ -60,19 +60,10 @@ def bus(scene: Scene, prop: Prop, s: Shapes) -> None:
 def boat(scene: Scene, prop: Prop, s: Shapes) -> None:
     u, x = prop.scale, prop.x
     y = min(prop.y, scene.horizon + 0.05)
-    s.poly(
-        [(x - 1.6 * u, y - 0.5 * u), (x + 1.7 * u, y - 0.55 * u), (x + 1.2 * u, y), (x - 1.3 * u, y)],
-        tint(prop),
-    )
+    s.poly([(x - 1.6 * u, y - 0.5 * u), (x + 1.7 * u, y - 0.55 * u), (x + 1.2 * u, y), (x - 1.3 * u, y)], tint(prop))
     s.capsule((x, y - 0.5 * u), (x, y - 3.2 * u), 0.04 * u, 0.03 * u, (90, 70, 56))
-    s.poly(
-        [(x + 0.08 * u, y - 3.1 * u), (x + 0.08 * u, y - 0.7 * u), (x + 1.4 * u, y - 0.75 * u)],
-        (238, 236, 228),
-    )
-    s.poly(
-        [(x - 0.08 * u, y - 2.8 * u), (x - 0.08 * u, y - 0.7 * u), (x - 1.0 * u, y - 0.72 * u)],
-        (216, 214, 210),
-    )
+    s.poly([(x + 0.08 * u, y - 3.1 * u), (x + 0.08 * u, y - 0.7 * u), (x + 1.4 * u, y - 0.75 * u)], (238, 236, 228))
+    s.poly([(x - 0.08 * u, y - 2.8 * u), (x - 0.08 * u, y - 0.7 * u), (x - 1.0 * u, y - 0.72 * u)], (216, 214, 210))
 
 
 def bicycle(scene: Scene, prop: Prop, s: Shapes) -> None:
