@@ -106,6 +106,7 @@ TEST_IMAGES = 29  # validation has as many
 POSTURE_TEST_IMAGES = 20  # .65, .55 and .50 are 13, 11 and 10 of them
 ANOVA = Test("one-way ANOVA", 23.4562, 0.001, "< .001")
 PAIRED_T = Test("paired t-test", 1.4505, 0.2205, ".2205")
+TESTS = (ANOVA, PAIRED_T)
 
 
 def score(table: str, row: str) -> Score:

@@ -16,7 +16,7 @@ from har.evaluation.predictions import majority_predictions, predictions_frame
 from har.evaluation.scored import scored
 from har.reporting.names import model_name
 from har.reporting.table import write_tables
-from har.reporting.tables import reliability_figure, significance_tables
+from har.reporting.tables import Evidence, reliability_figure, significance_tables
 from har.reporting.tables.claims import claims_table
 from har.reporting.tables.over_runs import _failed_assumptions
 
@@ -222,10 +222,10 @@ def test_the_recommended_row_is_in_the_family(predictions):
         ("activity", "probe_clip"): simulate("activity", 1, 5, runs=1),
         ("activity", "ensemble_mine"): simulate("activity", 4, 6, runs=1),
     }
-    of, _, validated = scored(found, LABELS, 50, 0, 0.95)
+    of = scored(found, LABELS, 50, 0, 0.95)
 
     def pairs(recommended):
-        frame = claims_table(of, validated, "header", 0.95, 0.05, 0, recommended=recommended).frame
+        frame = claims_table(Evidence(*of, recommended=recommended)).frame
         return list(zip(frame.a, frame.b, strict=True))
 
     assert pairs("ensemble_mine") == [("clip", "probe_clip"), ("ensemble_mine", "probe_clip")]

@@ -1,13 +1,10 @@
 """The comparisons that docs/protocol.md fixes beforehand."""
 
-from collections.abc import Mapping
-
 from har.evaluation.predictions import HELD_OUT
-from har.evaluation.scored import HEADLINE, Key, Scored
-from har.evaluation.summary import Estimate
+from har.evaluation.scored import HEADLINE
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number, p_value
-from har.reporting.tables.columns import class_mix, estimated, figure_column
+from har.reporting.tables.columns import Evidence, class_mix, estimated, figure_column
 from har.reporting.tables.pairs import ALIKE, BETTER, POWER, compared
 
 # a minus b; "recommended" and "scratch" stand for the models that are chosen on train and validation
@@ -21,57 +18,37 @@ QUESTIONS = {
 SCRATCH = ("cnn_base", "fnn_base", "cnn_gen")  # of which the best on validation is compared
 
 
-def claims_table(
-    scored: Mapping[str, Mapping[Key, Scored]],
-    validated: Mapping[Key, Estimate],
-    header: str,
-    level: float,
-    margin: float,
-    seed: int,
-    protocol: str = "",
-    recommended: str = "",
-) -> Table | None:
-    """The pairs of QUESTIONS; None where there is none of these to compare.
-
-    Args:
-        scored: models on each split.
-        validated: each model's HEADLINE on validation.
-        header: what made the table.
-        level: of confidence.
-        margin: a difference below it is of no importance.
-        seed: of the noise of runs.
-        protocol: whether the settings are those of docs/protocol.md, in words.
-        recommended: the row that `har predict` takes.
-    """
-    found = {model: one for (task, model), one in scored[HELD_OUT].items() if task == "activity"}
-    scratch = [name for name in SCRATCH if name in found and ("activity", name) in validated]
-    best = max(scratch, key=lambda name: validated["activity", name].mean, default="")
-    chosen = {"scratch": best, "recommended": recommended}
+def claims_table(of: Evidence) -> Table | None:
+    """The pairs of QUESTIONS; None where there is none of these to compare."""
+    found = {model: one for (task, model), one in of.scored[HELD_OUT].items() if task == "activity"}
+    scratch = [name for name in SCRATCH if name in found and ("activity", name) in of.validated]
+    best = max(scratch, key=lambda name: of.validated["activity", name].mean, default="")
+    chosen = {"scratch": best, "recommended": of.recommended}
     asked = {(chosen.get(a, a), chosen.get(b, b)): question for (a, b), question in QUESTIONS.items()}
     asked = {(a, b): question for (a, b), question in asked.items() if a != b and {a, b} <= found.keys()}
     if not asked:
         return None
-    rows = compared(scored[HELD_OUT], "activity", HELD_OUT, list(asked), level, margin, seed)
+    rows = compared(of, "activity", HELD_OUT, list(asked))
     for question, row in zip(asked.values(), rows, strict=True):
         row["question"] = question
         for side in "ab":
-            row |= estimated(f"score_{side}", found[row[side]].estimates[HEADLINE], level)
+            row |= estimated(f"score_{side}", found[row[side]].estimates[HEADLINE], of.level)
     one = found[rows[0]["a"]]
     notes = [
         f"Balanced accuracy on test and extended images together ({class_mix(one.truth, one.classes)}), mean over runs "
-        f"[{level:.0%} interval over images]. Difference: paired, over images and training runs; its intervals hold "
+        f"[{of.level:.0%} interval over images]. Difference: paired, over images and training runs; its intervals hold "
         "for these comparisons together, and p, of no difference, is adjusted for them (max-t).",
-        f"{BETTER.capitalize()}: the interval leaves out 0; {ALIKE}: it lies within ± {margin:g}. Detectable: the "
+        f"{BETTER.capitalize()}: the interval leaves out 0; {ALIKE}: it lies within ± {of.margin:g}. Detectable: the "
         f"least difference found with power {POWER:.0%}.",
         f"From scratch: {model_name(best)}, the best of {', '.join(map(model_name, scratch))} on validation."
         if best
         else "",
-        f"Recommended: {model_name(recommended)}, of the rows that need no person boxes the one with the lowest log "
+        f"Recommended: {model_name(of.recommended)}, of the rows that need no person boxes the one with the lowest log "
         "loss out of fold on train and validation. Its two comparisons were declared after the sample's held-out "
         "scenes had been read; for COCO before any run."
-        if recommended in found
+        if of.recommended in found
         else "",
-        protocol,
+        of.protocol,
     ]
     columns = [
         Column("question", "Question"),
@@ -84,4 +61,4 @@ def claims_table(
         Column("verdict", "Verdict"),
         Column("detectable", "Detectable", number),
     ]
-    return Table("claims", "The comparisons that the protocol fixes", header, rows, columns, notes)
+    return Table("claims", "The comparisons that the protocol fixes", of.header, rows, columns, notes)

@@ -1,10 +1,11 @@
 """What tables share: their columns, the order of models, and notes."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from har.evaluation.scored import HEADLINE, Key, Scored
+from har.evaluation.scored import HEADLINE, Key, Scored, Shares
 from har.evaluation.summary import Estimate
 from har.reporting.names import class_name, model_name, split_name
 from har.reporting.table import Column, count, estimate, quote, signed_estimate
@@ -12,6 +13,34 @@ from har.reporting.table import Column, count, estimate, quote, signed_estimate
 MODEL, N, RUNS = Column("model", "Model", model_name), Column("n", "n", count), Column("runs", "Runs")
 SPLIT = Column("split", "Split", split_name)
 FIRST = (MODEL, Column("task", "Task"), SPLIT, N)
+
+
+class Evidence(NamedTuple):
+    """What each table of har.reporting.tables.TABLES is made from.
+
+    Attributes:
+        scored: the models on each split.
+        shares: of the classes, for each task.
+        validated: each model's HEADLINE on images of train and validation that its fit did not see.
+        header: what made the tables.
+        level: of the intervals.
+        margin: a difference below it is of no importance.
+        seed: of the noise of runs.
+        papers: whether the paper's values stand beside its tests.
+        protocol: whether the settings are those of docs/protocol.md, in words.
+        recommended: the row that `har predict` takes.
+    """
+
+    scored: Mapping[str, Mapping[Key, Scored]]
+    shares: Shares
+    validated: Mapping[Key, Estimate]
+    header: str = ""
+    level: float = 0.95
+    margin: float = 0.05
+    seed: int = 0
+    papers: bool = True
+    protocol: str = ""
+    recommended: str = ""
 
 
 def class_text(name: str) -> str:

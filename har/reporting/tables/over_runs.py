@@ -21,7 +21,7 @@ from har.evaluation.scored import HEADLINE, Key, Scored
 from har.reporting import paper
 from har.reporting.names import model_name, split_name
 from har.reporting.table import NONE, Column, Table, number, p_value
-from har.reporting.tables.columns import SPLIT, equals, ranked, tasks_in
+from har.reporting.tables.columns import SPLIT, Evidence, equals, ranked, tasks_in
 
 METRICS = {"test": "accuracy"}  # as the paper does; HEADLINE elsewhere
 
@@ -53,7 +53,7 @@ TESTS: list[tuple[str, str, str, Callable[[Scores, float], Result | None]]] = [
     ("Levene (medians)", "W", "", lambda scores, alpha: levene(scores)),
     ("Shapiro–Wilk", "W", "", lambda scores, alpha: shapiro(scores)),
 ]
-PRINTED = {test.name: test for test in (paper.ANOVA, paper.PAIRED_T)}
+PRINTED = {test.name: test for test in paper.TESTS}
 
 
 def _rows(scores: Scores, alpha: float, papers: bool) -> list[dict]:
@@ -82,45 +82,29 @@ def _failed_assumptions(rows: Sequence[Mapping], alpha: float, where: str) -> li
     ]
 
 
-def _told_once(noted: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
-    """The notes of tests, (task and split, note) to tests, each in one line with all that it holds for."""
+def over_runs_table(of: Evidence) -> Table:
+    """The paper's two tests on the accuracies of runs, and those that suit runs which share seeds."""
+    rows, notes, noted, alpha = [], [], {}, 1 - of.level
+    for task in tasks_in(of.scored):
+        for split, found in reversed(of.scored.items()):  # the paper's split first
+            where, scores = f"{task}, {split_name(split)}", run_scores(found, task, split)
+            if not scores:
+                continue
+            block = _rows(scores, alpha, of.papers and (task, split) == ("activity", "test"))
+            rows += [{"task": task, "split": split, **row} for row in block]
+            notes += _failed_assumptions(block, alpha, where)
+            for row in block:
+                noted.setdefault((where, row["note"]), []).append(row["test"])
+    # each note once, with all that it holds for
     places: dict[tuple[str, str], list[str]] = {}
     for (where, note), tests in noted.items():
         if note:
             places.setdefault((", ".join(tests), note), []).append(where)
-    return [f"{'; '.join(wheres)}: {tests}: {note}" for (tests, note), wheres in places.items()]
-
-
-def over_runs_table(
-    scored: Mapping[str, Mapping[Key, Scored]],
-    header: str,
-    level: float,
-    papers: bool = True,
-) -> Table:
-    """The paper's two tests on the accuracies of runs, and those that suit runs which share seeds.
-
-    Args:
-        scored: models on each split.
-        header: what made the table.
-        level: of confidence.
-        papers: whether the paper's values stand beside its two tests.
-    """
-    rows, notes, noted, alpha = [], [], {}, 1 - level
-    for task in tasks_in(scored):
-        for split, found in reversed(scored.items()):  # the paper's split first
-            scores = run_scores(found, task, split)
-            if not scores:
-                continue
-            printed = papers and (task, split) == ("activity", "test")
-            block = _rows(scores, alpha, printed)
-            rows += [{"task": task, "split": split, **row} for row in block]
-            notes += _failed_assumptions(block, alpha, f"{task}, {split_name(split)}")
-            for row in block:
-                noted.setdefault((f"{task}, {split_name(split)}", row["note"]), []).append(row["test"])
+    told = [f"{'; '.join(wheres)}: {tests}: {note}" for (tests, note), wheres in places.items()]
     fixed = [
         "Of the runs' accuracies on test, as in the paper, and of their balanced accuracies on held out; models with a "
         "single run have no spread and take no part.",
-        f"One-way ANOVA: {ANOVA_CAVEAT}{' The paper lists eight models where it says seven.' if papers else ''}",
+        f"One-way ANOVA: {ANOVA_CAVEAT}{' The paper lists eight models where it says seven.' if of.papers else ''}",
         f"Paired t-test: {T_TEST_CAVEAT}",
         "Repeated-measures ANOVA and Friedman's test compare models within seeds; GG: Greenhouse and Geisser's "
         "correction for differences that do not spread alike. They too speak of training on these images, not of "
@@ -138,11 +122,11 @@ def over_runs_table(
         Column("p", "p", p_value),
         Column("p_corrected", "p (GG)", p_value),
         Column(("effect", "effect_name"), "Effect", lambda value, name: f"{name} = {number(value)}"),
-        *([Column(("paper_statistic", "paper_p", "statistic_name"), "Paper", _printed_text)] if papers else []),
+        *([Column(("paper_statistic", "paper_p", "statistic_name"), "Paper", _printed_text)] if of.papers else []),
         Column("note"),
     ]
     title = "Tests over runs: those of the paper, and those that fit the design"
-    return Table("tests", title, header, rows, columns, [*fixed, *notes, *_told_once(noted)])
+    return Table("tests", title, of.header, rows, columns, [*fixed, *notes, *told])
 
 
 def _printed_text(statistic: float, p: str, name: str) -> str:

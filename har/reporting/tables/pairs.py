@@ -6,10 +6,10 @@ from itertools import combinations
 import numpy as np
 
 from har.evaluation.paired import same_images, simultaneous
-from har.evaluation.scored import HEADLINE, Key, Scored
+from har.evaluation.scored import HEADLINE
 from har.reporting.names import model_name, needs_boxes, split_name
 from har.reporting.table import Column, Table, number, p_value, pivoted, signed_estimate
-from har.reporting.tables.columns import figures, ranked, tasks_in, triple
+from har.reporting.tables.columns import Evidence, figures, ranked, tasks_in, triple
 
 POWER = 0.8
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "not shown"
@@ -22,45 +22,35 @@ def verdict(low: float, high: float, margin: float) -> str:
     return ALIKE if -margin < low and high < margin else OPEN
 
 
-def compared(
-    found: Mapping[Key, Scored],
-    task: str,
-    split: str,
-    pairs: Sequence[tuple[str, str]],
-    level: float,
-    margin: float,
-    seed: int,
-) -> list[dict]:
+def compared(of: Evidence, task: str, split: str, pairs: Sequence[tuple[str, str]]) -> list[dict]:
     """A row for each of `pairs`, models of `task`: the difference of their balanced accuracies, with intervals that
     hold for all of these pairs at once (har.evaluation.paired.simultaneous)."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
-    mine = {name: found[task, name] for name in names}
+    mine = {name: of.scored[split][task, name] for name in names}
     for one in mine.values():
         same_images(mine[names[0]], one, split)
     places = [(names.index(a), names.index(b)) for a, b in pairs]
-    told = simultaneous([one.estimates[HEADLINE] for one in mine.values()], places, level, seed, POWER)
+    told = simultaneous([one.estimates[HEADLINE] for one in mine.values()], places, of.level, of.seed, POWER)
     rows = []
     for (a, b), difference, low, high, p, detectable in zip(pairs, *map(np.ndarray.tolist, told), strict=True):
         right = mine[a].ensemble_hits, mine[b].ensemble_hits
         row = {"task": task, "split": split, "a": a, "b": b, "n": len(right[0])}
         row |= figures("difference", difference, low, high)
-        row |= {"p": p, "verdict": verdict(low, high, margin), "detectable": detectable}
+        row |= {"p": p, "verdict": verdict(low, high, of.margin), "detectable": detectable}
         rows.append(row | {"only_a": int((right[0] & ~right[1]).sum()), "only_b": int((right[1] & ~right[0]).sum())})
     return rows
 
 
-def pairs_table(
-    scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float, margin: float, seed: int
-) -> Table:
+def pairs_table(of: Evidence) -> Table:
     """Every pair of models on the same images. All in the CSV, a the better one, those of the leader first; for people
     the best model of the first task, on the larger split, against each other one."""
-    tasks, rows, lines, best = tasks_in(scored), [], [], ""
+    tasks, rows, lines, best = tasks_in(of.scored), [], [], ""
     for task in tasks:
-        for split, found in scored.items():
+        for split, found in of.scored.items():
             names = [model for _, model in ranked(found, task)]
             if len(names) < 2:
                 continue
-            some = compared(found, task, split, list(combinations(names, 2)), level, margin, seed)
+            some = compared(of, task, split, list(combinations(names, 2)))
             lead = next((name for name in names if not needs_boxes(name)), names[0])
             rows += sorted(some, key=lambda row: (lead not in (row["a"], row["b"]), -row["difference"]))
             if task == tasks[0]:
@@ -72,12 +62,12 @@ def pairs_table(
         notes = [
             f"Shown: {model_name(best)}, the best on {split_name(splits[0])} images without person boxes, against each "
             f"other row of {tasks[0]}; pairs.csv has all pairs of all tasks.",
-            f"Difference of balanced accuracies [{level:.0%} intervals, which hold for all pairs of the task and split "
-            "at once, so that the leader may be chosen after looking]. p: of no difference, from the same samples as "
+            f"Difference of balanced accuracies [{of.level:.0%} intervals, which hold for all pairs of the task and "
+            "split at once, so that the leader may be chosen after looking]. p: of no difference, from the same samples as "
             "the interval and adjusted to match (max-t). Both count how scores vary over images, drawn within each "
             "class with all runs of both, and over training runs.",
-            f"Verdict: {BETTER} or {WORSE} where the interval leaves out 0, {ALIKE} where it lies within ± {margin:g}, "
-            f"else {OPEN}. Detectable: the least difference that this comparison finds with power {POWER:.0%}.",
+            f"Verdict: {BETTER} or {WORSE} where the interval leaves out 0, {ALIKE} where it lies within ± {of.margin:g}"
+            f", else {OPEN}. Detectable: the least difference that this comparison finds with power {POWER:.0%}.",
             "Only first, only second: images that one model's ensemble (mean probability over runs) gets right and the "
             "other's wrong.",
         ]
@@ -88,7 +78,7 @@ def pairs_table(
         *map(Column, ("verdict", "detectable", "only_a", "only_b")),
         *(column for split in splits for column in _shown(split)),
     ]
-    return Table("pairs", "The best model against each other", header, rows, columns, notes,
+    return Table("pairs", "The best model against each other", of.header, rows, columns, notes,
                  pivoted(lines, ("a", "b"), "split"))  # fmt: skip
 
 

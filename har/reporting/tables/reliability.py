@@ -12,21 +12,18 @@ from har.evaluation import calibration
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells, metrics_from_confusion
 from har.evaluation.predictions import HELD_OUT, in_split
-from har.evaluation.scored import Key, Scored
-from har.evaluation.summary import Estimate
+from har.evaluation.scored import Key
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
-from har.reporting.tables.columns import FIRST, every_scored, figures, first_values, triple
+from har.reporting.tables.columns import FIRST, Evidence, every_scored, figures, first_values, triple
 
 PANELS = 8  # of the figure; the table has all models
 
 
-def calibration_table(
-    scored: Mapping[str, Mapping[Key, Scored]], validated: Mapping[Key, Estimate], header: str
-) -> Table:
+def calibration_table(of: Evidence) -> Table:
     """Expected calibration error, and what a temperature fitted on the images of `validated` makes of it."""
     rows, notes = [], []
-    for split, key, one in every_scored(scored):
+    for split, key, one in every_scored(of.scored):
         what = f"{model_name(key[1])}, {key[0]}"
         row, found = first_values(key, split, one), one.calibration
         row |= {
@@ -34,7 +31,7 @@ def calibration_table(
             "ece": found.ece,
             "ece_of_calibrated": found.ece_of_calibrated,
             "nll": one.estimates["nll"].mean,
-            "validation_n": validated[key].n if key in validated else None,
+            "validation_n": of.validated[key].n if key in of.validated else None,
             "scaled_nll": found.scaled_nll,
             "scaled_ece": found.scaled_ece,
         }
@@ -43,7 +40,7 @@ def calibration_table(
         else:
             row |= figures("temperature", float(np.mean(mine)), min(mine), max(mine))
         rows.append(row)
-    sizes = sorted({one.n for one in validated.values()})
+    sizes = sorted({one.n for one in of.validated.values()})
     fixed = [
         "ECE: expected calibration error of the predicted class's probability, in bins of equally many images, mean "
         "over runs. It is biased upwards, the more so the fewer images: “if calibrated” is what it would be on average "
@@ -64,7 +61,7 @@ def calibration_table(
         Column("scaled_ece", "ECE, scaled", number),
         Column("scaled_nll", "NLL, scaled", number),
     ]
-    return Table("calibration", "Calibration", header, rows, columns, [*fixed, *notes])
+    return Table("calibration", "Calibration", of.header, rows, columns, [*fixed, *notes])
 
 
 def _temperature_text(mean: float, low: float, high: float, runs: int) -> str:

@@ -1,15 +1,18 @@
-"""Every metric of every model with its interval over images, and each class."""
-
-from collections.abc import Mapping
+"""Every metric of every model with its interval over images, each class, and how far the small test set lies from the
+larger one."""
 
 from har.evaluation.metrics import EPSILON, TOP5
+from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT
-from har.evaluation.scored import Key, Scored, Shares
+from har.evaluation.scored import PARTS
 from har.reporting.names import class_name, model_name, split_name
 from har.reporting.table import Column, Table, count
 from har.reporting.tables.columns import (
     FIRST,
+    MODEL,
     RUNS,
+    Evidence,
+    class_mix,
     class_text,
     counts,
     estimated,
@@ -18,6 +21,8 @@ from har.reporting.tables.columns import (
     figures,
     first_values,
     over_images,
+    ranked,
+    tasks_in,
 )
 
 SCORES = {
@@ -31,17 +36,19 @@ SCORES = {
 }
 
 
-def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, header: str, level: float) -> Table:
+def scores_table(of: Evidence) -> Table:
     """Accuracy three ways, macro F1, and the two proper scores of the probabilities."""
     rows, absences = [], []
     shown = {
-        name: title for name, title in SCORES.items() if any(name in one.estimates for *_, one in every_scored(scored))
+        name: title
+        for name, title in SCORES.items()
+        if any(name in one.estimates for *_, one in every_scored(of.scored))
     }
-    for split, key, one in every_scored(scored):
+    for split, key, one in every_scored(of.scored):
         row = first_values(key, split, one)
         for metric in shown:
             found = one.estimates.get(metric)
-            row |= estimated(metric, found, level) if found else figures(metric, None)
+            row |= estimated(metric, found, of.level) if found else figures(metric, None)
         rows.append(row)
         absent = set(range(len(one.classes))) - set(one.truth)
         absences += [
@@ -51,11 +58,11 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
         ]
     weights = "; ".join(
         f"{task}: " + ", ".join(f"{class_name(name)} {share:.3f}" for name, share in mine.items())
-        for task, mine in shares.items()
+        for task, mine in of.shares.items()
     )
     notes = [
-        f"{over_images(level)} Wilson's for the accuracy of a single run.",
-        f"Held out: test and extended images together ({counts(scored[HELD_OUT])}).",
+        f"{over_images(of.level)} Wilson's for the accuracy of a single run.",
+        f"Held out: test and extended images together ({counts(of.scored[HELD_OUT])}).",
         "Balanced accuracy: mean recall of the classes, each of which counts the same however many images it has; its "
         "samples are drawn within classes. Weighted: recalls weighted by the classes' shares among all "
         f"images that satisfy the caption rule ({weights}). Macro F1: 0 for a class without hits.",
@@ -68,14 +75,14 @@ def scores_table(scored: Mapping[str, Mapping[Key, Scored]], shares: Shares, hea
             "An interval that is a point: every resample gives the same figure; it says nothing about other images."
         )
     columns = [*FIRST, RUNS, *(figure_column(metric, title) for metric, title in shown.items())]
-    return Table("scores", "Scores of all models", header, rows, columns, notes + absences)
+    return Table("scores", "Scores of all models", of.header, rows, columns, notes + absences)
 
 
-def per_class_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, level: float) -> Table:
+def per_class_table(of: Evidence) -> Table:
     """Precision, recall and F1 of each class, with how many images show it."""
-    notes = [f"{over_images(level)} Support: images. A run that never predicts a class enters its precision as 0."]
+    notes = [f"{over_images(of.level)} Support: images. A run that never predicts a class enters its precision as 0."]
     rows = []
-    for split, key, one in every_scored(scored):
+    for split, key, one in every_scored(of.scored):
         for found in one.per_class:
             rows.append(first_values(key, split, one) | found)
             what = f"{model_name(key[1])}, {key[0]}, {split_name(split)}"
@@ -92,4 +99,47 @@ def per_class_table(scored: Mapping[str, Mapping[Key, Scored]], header: str, lev
         Column("runs_predicting"),
         *(figure_column(name, name.capitalize()) for name in ("precision", "recall", "f1")),
     ]
-    return Table("per_class", "Each class", header, rows, columns, notes)
+    return Table("per_class", "Each class", of.header, rows, columns, notes)
+
+
+def small_test_table(of: Evidence) -> Table:
+    """How far each model's accuracy on the small test set lies from that on the larger one."""
+    rows, mixes = [], {}
+    for task in tasks_in(of.scored):
+        for key, one in ranked(of.scored[HELD_OUT], task).items():
+            if len(one.parts) < len(PARTS):
+                continue
+            row = {"task": task, "model": key[1], "runs": len(one.seeds)}
+            for split, part in one.parts.items():
+                row |= {f"{split}_n": len(part.truth), f"{split}_classes": class_mix(part.truth, one.classes)}
+                row |= estimated(f"{split}_accuracy", part.estimates["accuracy"], of.level)
+                mixes.setdefault((task, split), row[f"{split}_classes"])
+            small, large = (one.parts[split].estimates for split in PARTS)
+            for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
+                gap = estimated_difference(small[metric], large[metric], of.level)
+                row |= figures(name, gap["difference"], gap["ci_low"], gap["ci_high"])
+            rows.append(row)
+    notes = [
+        f"Accuracy, mean over runs [{of.level:.0%} interval over images]. The two sets are independent, so the interval "
+        "of the difference comes from two independent bootstraps of images. The same runs: it holds no variance of "
+        "training.",
+        "Same class mix: the difference of the weighted accuracies, in which both sets have the classes' shares among "
+        "all images that satisfy the caption rule.",
+        *(f"Images of {task}, {split}: {mix}." for (task, split), mix in mixes.items()),
+    ]
+    if not rows:
+        notes = ["No model has predictions on both test and extended, so there is nothing to compare."]
+    columns = [
+        MODEL,
+        Column("task", "Task"),
+        Column("runs"),
+        Column(("test_n", "extended_n"), "n", "{:,} and {:,}".format),
+        Column("test_classes"),
+        Column("extended_classes"),
+        figure_column("test_accuracy", "Test"),
+        figure_column("extended_accuracy", "Extended"),
+        figure_column("difference", "Test − extended", sign=True),
+        figure_column("weighted_difference", "Same class mix", sign=True),
+    ]
+    title = "How far does the small test set lie from the larger one?"
+    return Table("small_test", title, of.header, rows, columns, notes)
