@@ -1,4 +1,4 @@
-"""HTML of the page: templates that escape every value, and the project's own Markdown."""
+"""Templates, which escape every value in HTML, and the project's own Markdown as HTML."""
 
 import re
 from functools import cache
@@ -14,7 +14,7 @@ REGION = '<div class="table" role="region" tabindex="0" aria-label="Table"><tabl
 def _templates() -> Environment:
     templates = Environment(
         loader=PackageLoader("har.reporting.page"),
-        autoescape=True,
+        autoescape=lambda name: not name.endswith(".md.jinja"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -24,7 +24,7 @@ def _templates() -> Environment:
 
 
 def render(template: str, **values: object) -> Markup:
-    """A file of templates/ with `values`, each escaped unless it is Markup."""
+    """A file of templates/ with `values`; in HTML each is escaped unless it is Markup."""
     return Markup(_templates().get_template(template).render(values))
 
 

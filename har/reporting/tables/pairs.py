@@ -63,11 +63,12 @@ def pairs_table(of: Evidence) -> Table:
             f"Shown: {model_name(best)}, the best on {split_name(splits[0])} images without person boxes, against each "
             f"other row of {tasks[0]}; pairs.csv has all pairs of all tasks.",
             f"Difference of balanced accuracies [{of.level:.0%} intervals, which hold for all pairs of the task and "
-            "split at once, so that the leader may be chosen after looking]. p: of no difference, from the same samples as "
-            "the interval and adjusted to match (max-t). Both count how scores vary over images, drawn within each "
-            "class with all runs of both, and over training runs.",
-            f"Verdict: {BETTER} or {WORSE} where the interval leaves out 0, {ALIKE} where it lies within ± {of.margin:g}"
-            f", else {OPEN}. Detectable: the least difference that this comparison finds with power {POWER:.0%}.",
+            "split at once, so that the leader may be chosen after looking]. p: of no difference, from the same "
+            "samples as the interval and adjusted to match (max-t). Both count how scores vary over images, drawn "
+            "within each class with all runs of both, and over training runs.",
+            f"Verdict: {BETTER} or {WORSE} where the interval leaves out 0, {ALIKE} where it lies within "
+            f"± {of.margin:g}, else {OPEN}. Detectable: the least difference that this comparison finds with power "
+            f"{POWER:.0%}.",
             "Only first, only second: images that one model's ensemble (mean probability over runs) gets right and the "
             "other's wrong.",
         ]

@@ -39,11 +39,8 @@ SCORES = {
 def scores_table(of: Evidence) -> Table:
     """Accuracy three ways, macro F1, and the two proper scores of the probabilities."""
     rows, absences = [], []
-    shown = {
-        name: title
-        for name, title in SCORES.items()
-        if any(name in one.estimates for *_, one in every_scored(of.scored))
-    }
+    measured = {name for *_, one in every_scored(of.scored) for name in one.estimates}
+    shown = {name: title for name, title in SCORES.items() if name in measured}
     for split, key, one in every_scored(of.scored):
         row = first_values(key, split, one)
         for metric in shown:
@@ -120,9 +117,9 @@ def small_test_table(of: Evidence) -> Table:
                 row |= figures(name, gap["difference"], gap["ci_low"], gap["ci_high"])
             rows.append(row)
     notes = [
-        f"Accuracy, mean over runs [{of.level:.0%} interval over images]. The two sets are independent, so the interval "
-        "of the difference comes from two independent bootstraps of images. The same runs: it holds no variance of "
-        "training.",
+        f"Accuracy, mean over runs [{of.level:.0%} interval over images]. The two sets are independent, so the "
+        "interval of the difference comes from two independent bootstraps of images. The same runs: it holds no "
+        "variance of training.",
         "Same class mix: the difference of the weighted accuracies, in which both sets have the classes' shares among "
         "all images that satisfy the caption rule.",
         *(f"Images of {task}, {split}: {mix}." for (task, split), mix in mixes.items()),
