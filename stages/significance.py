@@ -1,18 +1,18 @@
 """What the predictions support: scores, classes, calibration, tests, pairs of models, the small test set, and how
 accuracy grows with the number of training images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 from joblib import delayed
 
+from har.config.rows import recommended
 from har.core.parallel import side_by_side
 from har.core.readers import read_json
 from har.data.manifest import read_manifest
 from har.data.split import read_split
 from har.evaluation.clips import of_clips
-from har.reporting.names import needs_boxes
 from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
 from har.studies.frames import report as frames
@@ -51,23 +51,20 @@ def with_folds(context: Context, key: tuple[str, str], frame: pd.DataFrame) -> p
     return pd.concat([frame[frame.split != "validation"], read(context, path)], ignore_index=True)
 
 
-def recommended(folders: Iterable[Path]) -> str:
-    """The row of activity that `har predict` takes (har.models.registry.best): the lowest log loss out of fold on train
-    and validation, without person boxes; empty where no row has that."""
-    found = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("activity-*.json"))):
-        model, about = path.stem.removeprefix("activity-"), read_json(path, "what was fitted")
-        if "dev" in about and not needs_boxes(model):
-            found[model] = about["dev"]["log_loss"]
-    return min(found, key=found.get, default="")
+def rows_to_predict(data: Path) -> dict[str, dict]:
+    """The rows of activity that `har predict` can make, by name, each with what was fitted."""
+    rows = {}
+    for kind in ("baselines", "ensembles"):
+        for path in (data / kind).glob("activity-*/config.json"):
+            rows[path.parent.name.removeprefix("activity-")] = read_json(f"{path.parent}.json", "what was fitted")
+    return rows
 
 
 def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
     margin = context.profile.report.equivalence_margin
-    best = recommended([context.data / "baselines", context.data / "ensembles"])
     found = significance_tables(
         predictions, labels, context.header, **options, margin=margin, papers=context.papers, protocol=context.protocol,
-        recommended=best,
+        recommended=recommended(rows_to_predict(context.data)),
     )  # fmt: skip
     write_tables(found, context.reports / "significance")
 

@@ -53,6 +53,13 @@ def needs_boxes(row: Row, rows: Mapping[str, Row]) -> bool:
     return PERSON in row.views
 
 
+def recommended(rows: Mapping[str, Mapping]) -> str:
+    """Of rows, by name with their metrics or what was fitted, the one that `har predict` takes: the lowest log loss out
+    of fold on train and validation, then the first name; empty where no row has that."""
+    losses = {name: rows[name]["dev"]["log_loss"] for name in sorted(rows) if "dev" in rows[name]}
+    return min(losses, key=losses.get, default="")
+
+
 def check_rows(rows: Mapping[str, Row], backbones: Collection[str], others: Collection[str]) -> None:
     """ValueError, naming the key, for rows that do not fit the rest. others: what else an ensemble may hold."""
     for name, row in rows.items():

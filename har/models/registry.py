@@ -10,7 +10,7 @@ from pydantic import Field
 
 from har.config.load import Block, validate
 from har.config.models import Model
-from har.config.rows import Row
+from har.config.rows import Row, recommended
 from har.core.errors import HarError
 from har.core.readers import is_number, is_text, is_whole, read_json
 
@@ -134,10 +134,10 @@ def named(name: str, profile: str, root: str | Path = ".") -> Trained:
 def best(profile: str, root: str | Path = ".", task: str = "activity") -> Trained:
     """The row of `task` with the lowest log loss out of fold on train and validation; where no row has that, the model
     with the best balanced accuracy on validation (F1, then the name, at a tie). Test plays no part."""
-    found = [one for one in trained(profile, root) if one.task == task and one.metrics]
-    if rows := [one for one in found if "dev" in one.metrics]:
-        return min(rows, key=lambda one: (one.metrics["dev"]["log_loss"], one.name))
-    found = [one for one in found if "validation" in one.metrics]
+    every = {one.name: one for one in trained(profile, root) if one.task == task and one.metrics}
+    if row := recommended({name: one.metrics for name, one in every.items()}):
+        return every[row]
+    found = [one for one in every.values() if "validation" in one.metrics]
     if not found:
         raise HarError(f"profile {profile} has no trained {task} model: run `dvc repro` or `dvc pull` first")
     scores = {one.name: one.metrics["validation"] for one in found}

@@ -49,10 +49,6 @@ class Check:
     reason: str = ""  # why it can't be made; then there are no features
 
 
-def _unequal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, None] != b[None, :]
-
-
 def _gap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.abs(a[:, None] - b[None, :])
 
@@ -73,17 +69,15 @@ def file_check(sha256: Sequence[str]) -> Check:
 
 def pixel_check(store: Store, image_ids: Sequence[int]) -> Check:
     """Equal decoded pixels: also finds one picture in two files that differ in their metadata."""
-    digests = []
-    for image_id in image_ids:
-        image = store.image(image_id)
-        digests.append(hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest())
+    images = map(store.image, image_ids)
+    digests = [hashlib.sha256(str(image.shape).encode() + image.tobytes()).hexdigest() for image in images]
     note = "equal after decoding at the store's size."
     return _equal("pixels", "Same pixels", "decoded pixels are equal", digests, note)
 
 
 def _equal(name: str, title: str, criterion: str, digests: Sequence[str], note: str) -> Check:
     codes, _ = pd.factorize(np.asarray(digests, dtype=object))
-    return Check(name, title, criterion, np.arange(len(codes)), codes, _unequal, 0, "equal", note)
+    return Check(name, title, criterion, np.arange(len(codes)), codes, _gap, 0, "equal", note)
 
 
 def hash_check(store: Store, image_ids: Sequence[int], bits: int) -> Check:
@@ -156,10 +150,8 @@ def flickr_check(urls: Sequence[str]) -> Check:
         "other days are not found."
     )
     if not reason:
-        nobody = np.zeros(len(numbers), dtype=np.int64)
-        near, wide = (
-            int(find_pairs(numbers, _gap, FLICKR_NUMBERS * factor, nobody, 0)[0].sum()) for factor in (1, CONTROL)
-        )
+        bounds, one_part = (FLICKR_NUMBERS, FLICKR_NUMBERS * CONTROL), np.zeros(len(numbers), dtype=np.int64)
+        near, wide = (int(find_pairs(numbers, _gap, bound, one_part, 0)[0].sum()) for bound in bounds)
         # if numbers were unrelated, the pairs of the wide band would be spread evenly over it
         note += f" About {(wide - near) / (CONTROL - 1):.1f} pairs would be so close by chance."
     return Check(
@@ -215,7 +207,6 @@ def _closest(kept: Sequence[pd.DataFrame], limit: int) -> pd.DataFrame:
 
 
 PAIRS = list(combinations_with_replacement(SPLITS, 2))
-PAIR_COLUMNS = ["image_id_a", "split_a", "image_id_b", "split_b", "check", "value", "same_label"]
 
 
 def leakage_tables(images: pd.DataFrame, checks: Iterable[Check], header: str) -> dict[str, Table]:
@@ -274,15 +265,11 @@ def leakage_tables(images: pd.DataFrame, checks: Iterable[Check], header: str) -
         Column("split_b", "Split b"),
         Column("check", "Check", lambda name: known[name].title),
         Column(("value", "check"), "Value", lambda value, name: known[name].shown.format(value)),
-        Column("same_label", "Same label", _yes),
-        Column(("split_a", "split_b"), "Across splits", lambda a, b: _yes(a != b), csv=False),
+        Column("same_label", "Same label", lambda same: "yes" if same else "no"),
+        Column(("split_a", "split_b"), "Across splits", lambda a, b: "yes" if a != b else "no", csv=False),
     ]
     pairs = Table("pairs", "Pairs that may be one picture", header, listed, columns, pair_notes, shown)
     return {"leakage": leakage, "pairs": pairs}
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
 
 
 def _pair_key(a: str, b: str) -> str:
@@ -290,14 +277,10 @@ def _pair_key(a: str, b: str) -> str:
 
 
 def _pair_rows(images: pd.DataFrame, check: Check, found: pd.DataFrame) -> list[dict]:
-    ends = [images.iloc[check.rows[found[end].to_numpy(int)]] for end in ("a", "b")]
-    values = (check.sign * found["distance"]).round(6)
-    cells = zip(
-        *(column for end in ends for column in (end["image_id"].tolist(), end["split"], end["label"])),
-        values,
-        strict=True,
-    )
+    ids, splits, labels = (images[name].tolist() for name in ("image_id", "split", "label"))
+    places, values = check.rows[found[["a", "b"]].to_numpy(int)], (check.sign * found["distance"]).round(6)
     return [
-        dict(zip(PAIR_COLUMNS, (id_a, split_a, id_b, split_b, check.name, value, label_a == label_b), strict=True))
-        for id_a, split_a, label_a, id_b, split_b, label_b, value in cells
+        {"image_id_a": ids[a], "split_a": splits[a], "image_id_b": ids[b], "split_b": splits[b], "check": check.name}
+        | {"value": value, "same_label": labels[a] == labels[b]}
+        for (a, b), value in zip(places.tolist(), values, strict=True)
     ]

@@ -188,8 +188,12 @@ def label_tables(
     if status == "done":
         notes += _label_notes(level)
     columns = [
-        Column(("group", "by"), "Images, by split and caption label", _group_name),
-        Column(("source", "status"), "Source", _source),
+        Column(
+            ("group", "by"),
+            "Images, by split and caption label",
+            lambda group, by: class_text(group) if by == "label" else group,
+        ),
+        Column(("source", "status"), "Source", lambda source, how: source + " (skipped)" * (how == "skipped")),
         Column("images", "n", count),
         Column("agree_n", "One activity", count),
         Column("several", "Several", count),
@@ -225,23 +229,14 @@ def _label_notes(level: float) -> list[str]:
     ]
 
 
-def _group_name(group: str, by: str) -> str:
-    return class_text(group) if by == "label" else group
-
-
-def _source(source: str, status: str) -> str:
-    return source + (" (skipped)" if status == "skipped" else "")
-
-
 def _confusion_table(
     found: pd.DataFrame, reference: Reference, status: str, classes: Sequence[str], header: str, notes: Sequence[str]
 ) -> Table:
     columns = [*classes, SEVERAL, NOBODY]
     counts = pd.crosstab(found["label"], found["shows"]).reindex(index=list(classes), columns=columns, fill_value=0)
-    rows = []
-    for label in classes:
-        cells = {name: None if status == "skipped" else int(counts.loc[label, name]) for name in columns}
-        rows.append({"source": reference.source, "status": status, "caption_label": label, **cells})
+    head = {"source": reference.source, "status": status}
+    cells = {label: dict.fromkeys(columns) if status == "skipped" else counts.loc[label].to_dict() for label in classes}
+    rows = [head | {"caption_label": label, **cells[label]} for label in classes]
     # what the figures of the other table mean does not belong here, but why there are none does
     meaning = f"{SEVERAL}: the (main) people do more than one thing; {NOBODY}: nobody does any of these."
     own = notes if status != "done" else [*reference.notes, meaning]

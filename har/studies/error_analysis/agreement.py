@@ -44,10 +44,9 @@ def miss_counts(outcomes: pd.DataFrame, task: str) -> list[dict]:
     found = np.bincount(misses.sum(axis=1), minlength=size + 1)
     expected = independent_counts(misses.mean().to_list()) * len(misses)
     return [
-        {"task": task, "models": size, "missed_by": k, "images": int(found[k]), "share": found[k] / len(misses),
-         "expected": float(expected[k])}
-        for k in range(size + 1)
-    ]  # fmt: skip
+        {"task": task, "models": size, "missed_by": k, "images": int(n), "share": n / len(misses), "expected": float(e)}
+        for k, (n, e) in enumerate(zip(found, expected, strict=True))
+    ]
 
 
 def count_table(outcomes: pd.DataFrame, header: str) -> Table:
@@ -56,7 +55,7 @@ def count_table(outcomes: pd.DataFrame, header: str) -> Table:
     rows = [row for task in tasks for row in miss_counts(outcomes, task)]
     models = {row["task"]: row["models"] for row in rows}
     notes = [
-        f"{ENSEMBLE} {_which(outcomes, tasks)} {BLIND_NOTE}",
+        f"{ENSEMBLE} {' '.join(f'{task.capitalize()}: {images_text(outcomes, task)}.' for task in tasks)} {BLIND_NOTE}",
         "If independent: images to expect if each model missed as many as it does, whatever the others do. Models that "
         "favour the same classes share errors for that reason too.",
     ]
@@ -75,10 +74,6 @@ def count_table(outcomes: pd.DataFrame, header: str) -> Table:
     return Table("miss_counts", "How many models miss an image", header, rows, columns, notes, lines)
 
 
-def _which(outcomes: pd.DataFrame, tasks: Sequence[str]) -> str:
-    return " ".join(f"{task.capitalize()}: {images_text(outcomes, task)}." for task in tasks)
-
-
 # --- images that all miss ----------------------------------------------------------------------------------
 
 
@@ -88,7 +83,7 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
     captions_for_label, captions_total, captions (JSON: each with the classes it mentions)."""
     rows = []
     outcomes = seeing(outcomes)
-    told = {k: list(zip(part["caption"], part["mentions"], strict=True)) for k, part in evidence.groupby("image_id")}
+    told = {k: part[["caption", "mentions"]].to_numpy().tolist() for k, part in evidence.groupby("image_id")}
     images = manifest.set_index("image_id")
     for task in outcomes["task"].unique():
         misses, guesses = missed(outcomes, task), wide(outcomes, task, "predicted")
@@ -96,8 +91,7 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
         splits = outcomes[outcomes["task"] == task].groupby("image_id")["split"].first()
         ids = misses.index[missed_by_every(misses)]
         for image_id in sorted(ids, key=lambda i: (round(chances[i], DIGITS), i)):
-            votes = guesses.loc[image_id].value_counts()
-            image = images.loc[image_id]
+            votes, image = guesses.loc[image_id].value_counts(), images.loc[image_id]
             rows.append(
                 {
                     "task": task,
@@ -144,17 +138,17 @@ def missed_table(
         Column("task"),
         Column("split", "Split"),
         Column("label", "Label", class_text),
-        Column("votes", "Votes", _votes_text),
+        Column(
+            "votes",
+            "Votes",
+            lambda votes: quote(", ".join(f"{class_name(k)} {n}" for k, n in json.loads(votes).items())),
+        ),
         Column("models"),
         Column("p_true", "Mean p of the label", number),
         Column(("captions_for_label", "captions_total"), "Captions for it", "{} of {}".format),
         Column(("captions", "label"), "Captions", captions_text),
     ]
     return Table("missed_by_all", "Images that every model misses", header, rows, columns, notes, lines)
-
-
-def _votes_text(votes: str) -> str:
-    return quote(", ".join(f"{class_name(name)} {n}" for name, n in json.loads(votes).items()))
 
 
 def captions_text(captions: str, label: str) -> str:

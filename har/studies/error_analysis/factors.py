@@ -90,12 +90,10 @@ def rates(outcomes: pd.DataFrame, factor: str, bins: Bins, level: float = 0.95) 
         runs = int(part["runs"].iloc[0])
         for place, name in enumerate([*bins, UNKNOWN]):
             errors = part["error"].to_numpy()[places == place]
-            mean, low, high = error_rate(errors, runs, level)
-            known = name != UNKNOWN
             row = {"task": task, "model": model, "bin": name}
-            row |= {"above": lows[place] if known else None, "up_to": bins[name] if known else None}
-            row |= {"n": len(errors), "runs": runs, "error": mean, "error_low": low, "error_high": high}
-            rows.append(row)
+            row |= {"above": None if name == UNKNOWN else lows[place], "up_to": bins.get(name)}
+            row |= {"n": len(errors), "runs": runs}
+            rows.append(row | dict(zip(triple("error"), error_rate(errors, runs, level), strict=True)))
     return rows
 
 
@@ -115,33 +113,33 @@ def trend(values: np.ndarray, errors: np.ndarray, labels: np.ndarray) -> dict:
     """
     from scipy import stats
 
-    values, errors, labels = np.asarray(values, float), np.asarray(errors, float), np.asarray(labels)
-    known = ~np.isnan(values)
-    values, errors, labels = values[known], errors[known], labels[known]
-    result = {"rho": None, "p": None, "n": len(values), "note": ""}
+    known = ~np.isnan(np.asarray(values, float))
+    values, errors, labels = (np.asarray(each)[known] for each in (values, errors, labels))
     ranks = stats.rankdata(values) if len(values) else values
     total = variance = value_squares = error_squares = 0.0
     for label in np.unique(labels):
-        x, y = (_centred(of[labels == label]) for of in (ranks, errors))
+        x, y = (_centred(each[labels == label]) for each in (ranks, errors))
         xx, yy = float(x @ x), float(y @ y)
         value_squares, error_squares = value_squares + xx, error_squares + yy
-        if len(x) > 1:
-            total, variance = total + float(x @ y), variance + xx * yy / (len(x) - 1)
+        total, variance = total + float(x @ y), variance + xx * yy / max(len(x) - 1, 1)
+    note = ""
     if not len(values):
-        return result | {"note": "no image is annotated"}
-    if not value_squares:
-        return result | {"note": "images of a class do not differ in it"}
-    if not error_squares:
-        return result | {"note": "the model errs alike on all images of a class"}
-    if not variance:
-        return result | {"note": "no class differs both in it and in errors"}
-    rho = total / math.sqrt(value_squares * error_squares)
-    return result | {"rho": max(-1.0, min(1.0, rho)), "p": float(stats.chi2.sf(total**2 / variance, 1))}
+        note = "no image is annotated"
+    elif not value_squares:
+        note = "images of a class do not differ in it"
+    elif not error_squares:
+        note = "the model errs alike on all images of a class"
+    elif not variance:
+        note = "no class differs both in it and in errors"
+    if note:
+        return {"rho": None, "p": None, "n": len(values), "note": note}
+    rho = max(-1.0, min(1.0, total / math.sqrt(value_squares * error_squares)))
+    return {"rho": rho, "p": float(stats.chi2.sf(total**2 / variance, 1)), "n": len(values), "note": ""}
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
     # what is constant must give zeros, not the rounding of its mean
-    return values - values.mean() if len(values) and np.ptp(values) else np.zeros(len(values))
+    return values - values.mean() if np.ptp(values) else np.zeros(len(values))
 
 
 def trends(outcomes: pd.DataFrame) -> list[dict]:
@@ -188,31 +186,20 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
         notes.append(f"No image: {', '.join(empty)}.")
     if outcomes["task"].nunique() > 1:
         notes.append(f"by_{factor}.csv has every task.")
-    columns = [
-        MODEL,
-        *map(Column, ("task", "bin", "above", "up_to", "n", "runs", *triple("error"))),
-        *(
-            Column(
-                (*(f"{key}_{name}" for key in triple("error")), "model"),
-                f"{titles[name]}, n = {counts[name]:,}",
-                partial(_rate_text, task, factor, name),
-                csv=False,
-            )
-            for name in titles
-            if counts[name]
-        ),
-    ]
+
+    def shown(name: str, error: float, low: float | None, high: float | None, model: str) -> str:
+        """A rate that leads to the images of its bin that the model misses."""
+        text = estimate(error, low, high, digits=2)
+        filters = {"model": f"{task}-{model}", "split": "held_out", "verdict": "wrong", factor: name}
+        return text if name == UNKNOWN else Linked.to(text, **filters)
+
+    columns = [MODEL, *map(Column, ("task", "bin", "above", "up_to", "n", "runs", *triple("error")))]
+    for name, text in titles.items():
+        if counts[name]:
+            values = (*(f"{key}_{name}" for key in triple("error")), "model")
+            columns.append(Column(values, f"{text}, n = {counts[name]:,}", partial(shown, name), csv=False))
     title = f"Errors by {what.title.lower()}"
     return Table(f"by_{factor}", title, header, rows, columns, notes, pivoted(first, ["model"], "bin"))
-
-
-def _rate_text(
-    task: str, factor: str, name: str, error: float, low: float | None, high: float | None, model: str
-) -> str:
-    """A rate that leads to the images of its bin that the model misses."""
-    text = estimate(error, low, high, digits=2)
-    filters = {"model": f"{task}-{model}", "split": "held_out", "verdict": "wrong", factor: name}
-    return text if name == UNKNOWN else Linked.to(text, **filters)
 
 
 def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95) -> Table:

@@ -105,15 +105,14 @@ def outcome_frame(predictions: Mapping[tuple[str, str], pd.DataFrame], factors: 
 def _same_images(frame: pd.DataFrame) -> None:
     """HarError unless every model of a task predicts the same images of the same splits with the same labels."""
     for task, mine in frame.groupby("task", sort=False):
-        first = None
-        for model, part in mine.groupby("model", sort=False):
-            images = part.set_index(["split", "image_id"])["label"].sort_index()
-            if first is None:
-                first, name = images, model
-            elif alone := sorted(set(images.index) ^ set(first.index)):
+        by_image = mine.set_index(["split", "image_id"])
+        labels = {model: part["label"].sort_index() for model, part in by_image.groupby("model", sort=False)}
+        name, first = next(iter(labels.items()))
+        for model, images in labels.items():
+            if alone := sorted(set(images.index) ^ set(first.index)):
                 raise HarError(f"errors: {task}: image {alone[0][1]} is predicted by one of {name} and {model} only")
-            elif (images != first).any():
-                image = images.index[(images != first).to_numpy()][0][1]
+            if (unlike := images != first).any():
+                image = unlike.idxmax()[1]
                 raise HarError(f"errors: {task}: image {image} has two labels, from {name} and from {model}")
 
 
