@@ -1,4 +1,4 @@
-"""DVC itself, in a project of two stages: killed, and two at once."""
+"""DVC itself, in a project of two stages, killed and with a damaged lock: what docs/reliability.md promises."""
 
 import os
 import signal
@@ -91,40 +91,8 @@ def finished(process: subprocess.Popen) -> str:
     return said
 
 
-def test_a_second_repro_is_told_who_holds_what_and_harms_nothing(project):
-    folder, dvc = project
-    first = dvc("repro")
-    until(lambda: runs(folder, "first"))
-    second = dvc("repro")
-    said = second.communicate(timeout=60)[0]
-    assert second.returncode != 0
-    assert f"(PID {first.pid})" in said
-    assert "out/first' is busy" in said
-    (folder / "go").touch()
-    finished(first)
-    assert "up to date" in finished(dvc("repro"))
-    assert len(runs(folder, "first")) == 1
-    assert (folder / "out/second").read_text() == "firstsecond"
-
-
-def test_an_experiment_of_its_own_folder_runs_beside(project):
-    folder, dvc = project
-    first = dvc("repro")
-    until(lambda: runs(folder, "first"))
-    experiment = dvc("exp", "run", "--temp", "-S", "x=2")
-    until(lambda: len(list(folder.glob(".dvc/tmp/exps/standalone/*/first.runs"))))
-    for place in [folder, *folder.glob(".dvc/tmp/exps/standalone/*/")]:
-        (place / "go").touch()
-    finished(first)
-    finished(experiment)
-    assert (folder / "out/second").read_text() == "firstsecond"
-    assert "up to date" in finished(dvc("repro"))
-
-
-@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_dvc_takes_its_stage_with_it_and_the_next_one_goes_on(project, number, shell, monkeypatch):
-    monkeypatch.setenv("SHELL", shell)
+def test_a_killed_dvc_takes_its_stage_with_it_and_the_next_one_goes_on(project, number):
     folder, dvc = project
     first = dvc("repro")
     (stage,) = until(lambda: runs(folder, "first"))
@@ -137,7 +105,7 @@ def test_a_killed_dvc_takes_its_stage_with_it_and_the_next_one_goes_on(project, 
     assert len(runs(folder, "first")) == 2
 
 
-@pytest.mark.parametrize("part", ["in a stage", "between two", "all"])
+@pytest.mark.parametrize("part", ["in a stage", "all"])
 def test_a_lock_cut_short_costs_no_stage(project, part):
     """DVC names the line of a damaged dvc.lock; without the file it restores every stage from its run cache."""
     folder, dvc = project
@@ -146,7 +114,7 @@ def test_a_lock_cut_short_costs_no_stage(project, part):
     lock = folder / "dvc.lock"
     whole = lock.read_text()
     middle = whole.index("  second:")
-    lock.write_text(whole[: {"in a stage": middle + len("  second:\n    cmd"), "between two": middle, "all": 0}[part]])
+    lock.write_text(whole[: {"in a stage": middle + len("  second:\n    cmd"), "all": 0}[part]])
     if part == "in a stage":
         cut = dvc("repro")
         assert "dvc.lock" in cut.communicate(timeout=60)[0]

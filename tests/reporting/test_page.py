@@ -50,14 +50,6 @@ class TestPacking:
     def test_numbers_come_back(self, numbers, kind):
         assert scripts.unpacked(scripts.packed(np.array(numbers, dtype=np.int64), kind), kind).tolist() == numbers
 
-    @given(st.lists(st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=20))
-    def test_rounding_changes_no_prediction(self, rows):
-        weights = np.array(rows) + 1e-9
-        chances = weights / weights.sum(1, keepdims=True)
-        steps = gallery.in_steps(chances)
-        assert (steps.argmax(1) == chances.argmax(1)).all()
-        assert (abs(steps / gallery.STEPS - chances) <= 2 / gallery.STEPS).all()
-
     def test_near_ties_keep_their_order(self):
         chances = np.array([[0.3, 0.35 - 1e-9, 0.35 + 1e-9], [0.5, 0.5, 0.0]])
         assert gallery.in_steps(chances).argmax(1).tolist() == [2, 0]
@@ -66,12 +58,7 @@ class TestPacking:
         given, index = made
         data = index.parent / "page/data"
         images, about = read_script(data / "images.js"), read_script(data / "models.js")["models"]
-        assert [one["key"] for one in about] == [
-            "activity-clip",
-            "activity-probe_clip",
-            "activity-majority",
-            "posture-clip",
-        ]
+        assert [one["key"] for one in about] == KEYS
         for model in about:
             classes = TASKS[model["task"]]
             frame = given.predictions[model["task"], model["model"]]
@@ -108,27 +95,6 @@ class TestPacking:
                 assert sure[place] == pytest.approx(mean[best], abs=2e-5)
                 label = f"p_{mine.label.iloc[0]}"
                 assert truth[place] == pytest.approx(mine[label].mean(), abs=2e-5)
-
-    def test_tallies_count_the_models_that_see_the_picture_on_images_of_test_and_extended(self, made):
-        _, index = made
-        data = index.parent / "page/data"
-        images, found = read_script(data / "images.js"), read_script(data / "models.js")
-        assert "activity-majority" in [model["key"] for model in found["models"]]
-        tested = np.isin(np.array(images["splits"])[images["split"]], ["test", "extended"])
-        for task in TASKS:
-            asked, right = np.zeros(24, int), np.zeros(24, int)
-            for model in found["models"]:
-                if model["task"] == task and model["model"] != "majority":
-                    record = read_script(data / f"models/{model['key']}.js")
-                    rows = scripts.unpacked(record["rows"], "u4")
-                    asked[rows] += tested[rows]
-                    right[rows] += tested[rows] & (
-                        scripts.unpacked(record["says"], "u2") == np.array(images["label"])[rows]
-                    )
-            alike = scripts.unpacked(found["tallies"][task]["alike"], "u1")
-            assert ((alike <= asked) & (2 * alike >= asked)).all()  # two models of activity, one of posture
-            assert scripts.unpacked(found["tallies"][task]["asked"], "u1").tolist() == asked.tolist()
-            assert scripts.unpacked(found["tallies"][task]["right"], "u1").tolist() == right.tolist()
 
     def test_the_map_holds_each_image_on_one_scale(self, made):
         plane = read_script(made[1].parent / "page/data/images.js")["plane"]
@@ -231,17 +197,11 @@ class TestMarkup:
     def test_a_table_in_prose_has_its_region(self):
         assert '<div class="table" role="region" tabindex="0"' in prose("| a | b |\n|---|---|\n| 1 | 2 |\n")
 
-    @pytest.mark.parametrize("address", ["http://a.org", "https://a.org/b?c=d#e", FLICKR])
-    def test_plain_links_pass(self, address):
-        assert safe_address(address)
-
-    @pytest.mark.parametrize(
-        "address",
-        ["", "javascript:alert(1)", "//a.org", "http://", "http://user@a.org", "http://a.org/x y", "ftp://a.org",
-         "http://a.org\\@b.org", "world:7/12", "http://a.org/\n"],
-    )  # fmt: skip
-    def test_others_do_not(self, address):
-        assert not safe_address(address)
+    def test_plain_links_alone_pass(self):
+        assert all(map(safe_address, ["http://a.org", "https://a.org/b?c=d#e", FLICKR]))
+        others = ["", "javascript:alert(1)", "//a.org", "http://", "http://user@a.org", "http://a.org/x y"]
+        others += ["ftp://a.org", "http://a.org\\@b.org", "world:7/12", "http://a.org/\n"]
+        assert not any(map(safe_address, others))
 
 
 class TestLicences:
@@ -272,11 +232,6 @@ class TestPhotographs:
             with Image.open(tmp_path / f"page/{name}/5.jpg") as image:
                 assert image.size == size
                 assert not image.getexif()
-
-    def test_a_broken_file_is_named(self, tmp_path):
-        (tmp_path / "a.jpg").write_bytes(b"no image")
-        with pytest.raises(HarError, match=r"a\.jpg: not a readable image"):
-            write_photographs([(5, tmp_path / "a.jpg")], 1, tmp_path / "page", SETTINGS)
 
 
 class TestCharts:
@@ -325,12 +280,6 @@ class TestDocument:
         assert len(first) > 24 * 2
         assert digests(again.parent) == first
 
-    def test_nothing_of_another_run_stays(self, tmp_path):
-        folder = reports(tmp_path / "reports")
-        build(source(tmp_path / "a", 12), folder, SETTINGS)
-        build(source(tmp_path / "b", 6), folder, SETTINGS)
-        assert len(list((folder / "page/thumbnails").iterdir())) == 6
-
     def test_no_inline_script_or_style_and_nothing_from_elsewhere(self, made):
         text = made[1].read_text()
         assert "default-src 'none'" in text
@@ -361,12 +310,12 @@ def test_the_larger_size_is_the_larger(tmp_path):
     assert "page: image is 100 pixels, less than the 320 of thumbnail" in said
 
 
-@pytest.mark.parametrize("path", ["reports/coco/page/images/139.jpg", "reports/coco/index.html", "reports/sample/page"])
-def test_photographs_stay_out_of_git(path):
-    done = subprocess.run(["git", "check-ignore", "-q", path], capture_output=True)
+def test_photographs_stay_out_of_git():
+    paths = ["reports/coco/page/images/139.jpg", "reports/coco/index.html", "reports/sample/page"]
+    done = subprocess.run(["git", "check-ignore", *paths], capture_output=True, text=True)
     if done.returncode == 128:
         pytest.skip("not a git checkout")
-    assert done.returncode == 0
+    assert done.stdout.split() == paths
 
 
 def test_an_installed_package_holds_the_pages_files():
@@ -390,9 +339,12 @@ def test_captions_come_with_their_image_and_others_are_left_out(tmp_path):
     assert part["mentions"] == [[], [[1, 2], [1]], [], [], [], [[]]]
 
 
-def test_the_order_of_the_manifest_changes_nothing(made, tmp_path):
+def test_neither_the_order_of_the_manifest_nor_another_run_changes_anything(made, tmp_path):
     given, index = made
-    again = build(replace(given, manifest=given.manifest.iloc[::-1]), reports(tmp_path), SETTINGS)
+    left = tmp_path / "r/page/left"  # by another run
+    left.mkdir(parents=True)
+    again = build(replace(given, manifest=given.manifest.iloc[::-1]), reports(tmp_path / "r"), SETTINGS)
+    assert not left.exists()
     for name in ("images.js", "images/0.js", "answers/0.js"):
         assert (again.parent / "page/data" / name).read_bytes() == (index.parent / "page/data" / name).read_bytes()
 
