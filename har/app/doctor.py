@@ -93,7 +93,7 @@ def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Find
     """Whether the checkpoint of encoder `name` can be had, and its shape; HarError where it is not understood. What a
     run has made, or the hub's cache holds, needs no server."""
     one, title = params.active.backbones[name], f"backbone {name}"
-    if "pretrain" in (one.source, one.source == "random" and one.architecture):
+    if one.shape == "pretrain":
         return Finding(title, "the project's own miniature"), miniature(params.pretrain.models[name])
     cached = _hub_cache() / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
     places = [root / "data" / params.profile / "backbones" / name, *([cached] if one.source == "hub" else [])]
@@ -111,7 +111,7 @@ def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Find
 def _address(backbone: Backbone) -> str:
     """Of the configuration of a checkpoint on the hub."""
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    if "open_clip" not in (backbone.source, backbone.source == "random" and backbone.architecture):
+    if backbone.shape != "open_clip":
         return f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
     from har.models import open_clip_door  # costs seconds: only where it is used
 

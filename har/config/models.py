@@ -21,6 +21,11 @@ class Backbone(Block):
     pretrained: str = ""
 
     @property
+    def shape(self) -> str:
+        """Where the architecture comes from: the source, where that is not random."""
+        return self.architecture if self.source == "random" else self.source
+
+    @property
     def local(self) -> bool:
         """Whether it comes from a file of this machine, whose path tells nobody else anything."""
         here = self.model.startswith("local-dir:") or self.pretrained.endswith(".safetensors")
@@ -28,14 +33,13 @@ class Backbone(Block):
 
     @model_validator(mode="after")
     def _source_is_named(self):
-        used = (self.source, self.source == "random" and self.architecture)
-        if "folder" in used and not self.folder:
-            raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
-        if self.source == "random" and not self.architecture:
+        if not self.shape:
             raise ValueError("source random needs the key architecture: hub, folder, pretrain or open_clip")
-        if "hub" in used and not (self.id and self.revision):
+        if self.shape == "folder" and not self.folder:
+            raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
+        if self.shape == "hub" and not (self.id and self.revision):
             raise ValueError("source hub needs the keys id and revision, a name on the hub and a commit")
-        if "open_clip" in used and not self.model:
+        if self.shape == "open_clip" and not self.model:
             raise ValueError("source open_clip needs the key model: ViT-B-32, hf-hub:org/name or local-dir:path")
         elsewhere = self.model.startswith(("hf-hub:", "local-dir:"))
         if self.source == "open_clip" and bool(self.pretrained) == elsewhere:
@@ -65,11 +69,13 @@ class Fit(Block):
     Attributes:
         sees_images: whether it reads images; otherwise embeddings of `backbone`.
         fine_tuned: whether it starts from the checkpoint of `backbone` and is kept in the hub's format.
+        of_texts: whether its head starts as the encoder's text embeddings of the classes.
         about: what it is, for model cards.
     """
 
     sees_images: ClassVar[bool] = True
     fine_tuned: ClassVar[bool] = False
+    of_texts: ClassVar[bool] = False
     about: ClassVar[str]
 
     epochs: PositiveInt
@@ -80,6 +86,11 @@ class Fit(Block):
     warmup: Share
     label_smoothing: Share
     augmentation: list[Op]
+
+    @property
+    def encoder(self) -> str:
+        """The name of its backbone; empty for a model from scratch."""
+        return getattr(self, "backbone", "")
 
 
 class Cnn(Fit):
@@ -145,7 +156,6 @@ class Finetune(Fit):
 
     @property
     def of_texts(self) -> bool:
-        """Whether the head starts as the encoder's text embeddings of the classes."""
         return self.head in ("text", "frozen_text")
 
 

@@ -1,7 +1,7 @@
 """A profile, and params.yaml as a whole."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -94,14 +94,12 @@ class Profile(Block):
         _known("masking.cues", list(self.masking.cues), self.curate.classes)
         _known("masking.relevance.models", self.masking.relevance.models, self.models)
         for name, model in self.models.items():
-            backbone = getattr(model, "backbone", None)
-            if backbone is not None:
-                _known(f"models.{name}.backbone", [backbone], self.backbones)
-                if self._without_texts(model):
-                    raise ValueError(
-                        f"models.{name}.head is {model.head}, but backbones.{backbone}.source is random: its texts say "
-                        "nothing"
-                    )
+            _known(f"models.{name}.backbone", [model.encoder], ["", *self.backbones])
+            if self._without_texts(model):
+                raise ValueError(
+                    f"models.{name}.head is {model.head}, but backbones.{model.encoder}.source is random: its texts "
+                    "say nothing"
+                )
             size = getattr(model, "input_size", 0)
             if size > self.store.short_side:
                 raise ValueError(
@@ -111,15 +109,15 @@ class Profile(Block):
         for name, talker in self.generative.items():
             _known(f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers)
         for name, model in self.variants()[0].items():
-            _known(f"ablation.variants.{name}.set.backbone", [getattr(model, "backbone", "")], ["", *self.backbones])
+            _known(f"ablation.variants.{name}.set.backbone", [model.encoder], ["", *self.backbones])
         for name in self.tune.models:
             self.candidates(name)
         return self
 
     def _without_texts(self, model: Model) -> bool:
         """Whether the model's head is to start from the texts of a backbone that never learnt any."""
-        backbone = self.backbones.get(getattr(model, "backbone", ""))
-        return backbone is not None and backbone.source == "random" and getattr(model, "of_texts", False)
+        backbone = self.backbones.get(model.encoder)
+        return model.of_texts and backbone is not None and backbone.source == "random"
 
     def variants(self) -> tuple[dict[str, Model], dict[str, str]]:
         """The models of `ablation.variants`, and of those that are left out the reason: beside what `models` says now
@@ -218,29 +216,20 @@ class Params(Block):
             if key != f"{run.task}-{run.model}":
                 raise ValueError(f"{where} must be called {run.task}-{run.model}, after its task and model")
             model = active.models[run.model]
-            backbone = getattr(model, "backbone", "")
             # embeddings come from the backbone, so that both are there; a text head reads both
             fine_tuned = model.fine_tuned and not model.of_texts
-            fitting = [f"backbones/{backbone}"] * fine_tuned + [f"embeddings/{backbone}"] if backbone else ["store"]
-            if run.input not in fitting:
-                expected = " or ".join(fitting)
+            fitting = [f"backbones/{model.encoder}"] * fine_tuned + [f"embeddings/{model.encoder}"]
+            if run.input not in (fitting if model.encoder else ["store"]):
+                expected = " or ".join(fitting if model.encoder else ["store"])
                 raise ValueError(f"{where}.input is {run.input}, expected {expected} for models.{run.model}")
-            if backbone and backbone not in self.run.encoders:
-                raise ValueError(f"{where} needs backbone {backbone}, which run.encoders does not list")
         left_out = self.rows[1]
-        for key in ("cross_validation", "learning_curve"):
-            for name in getattr(active, key).models:
+        for study in ("cross_validation", "learning_curve"):
+            for name in getattr(active, study).models:
                 if name in left_out:
-                    raise ValueError(
-                        f"{key}.models names {name}, but it is left out: {left_out[name]}; take {name} out"
-                    )
-                standard = of_encoders(active.backbones).get(name, active.models.get(name))
-                encoder = getattr(standard, "backbone", None)
-                if encoder in active.backbones and encoder not in self.run.encoders:
-                    raise ValueError(
-                        f"{key}.models names {name}, which needs {encoder}: add {encoder} to run.encoders or take "
-                        f"{name} out"
-                    )
+                    raise ValueError(f"{study}.models names {name}, but it is left out: {left_out[name]}; take it out")
+        for user, encoder in self._encoders_of():
+            if encoder and encoder not in self.run.encoders:
+                raise ValueError(f"{user} needs backbone {encoder}, which run.encoders does not list")
         fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].fine_tuned]
         for name in active.explain.models:
             if name not in fine_tuned:
@@ -250,18 +239,25 @@ class Params(Block):
                 )
         trained = [run.model for run in self.run.train.values() if run.task == "activity"]
         _known("run.noise", [self.run.noise], [name for name in trained if active.models[name].sees_images])
-        for name, model in active.variants()[0].items():
-            _known(
-                f"run.encoders lacks what ablation.variants.{name} needs; its backbone",
-                [getattr(model, "backbone", "")],
-                ["", *self.run.encoders],
-            )
         for pair in active.controls.pairs:
             _known(f"controls.pairs: {pair.shown}: encoders", pair.encoders, self.pretrain.models)
         for name, backbone in active.backbones.items():
-            if "pretrain" in (backbone.source, backbone.source == "random" and backbone.architecture):
+            if backbone.shape == "pretrain":
                 _known(f"backbones.{name}.source pretrain", [name], self.pretrain.models)
         return self
+
+    def _encoders_of(self) -> Iterator[tuple[str, str]]:
+        """What in the active profile uses an encoder, by its key, and the encoder; empty for none."""
+        active = self.active
+        for key, run in self.run.train.items():
+            yield f"run.train.{key}", active.models[run.model].encoder
+        for name, model in active.variants()[0].items():
+            yield f"ablation.variants.{name}", model.encoder
+        probes = {name: row.backbone for name, row in of_encoders(active.backbones).items()}
+        for study in ("cross_validation", "learning_curve"):
+            for name in getattr(active, study).models:
+                encoder = active.models[name].encoder if name in active.models else probes.get(name, "")
+                yield f"{study}.models: {name}", encoder
 
 
 WRITTEN = ("profile", "profiles", "run", "pretrain", "simulation")  # the keys of the file beside a profile's

@@ -18,7 +18,7 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> Non
     random, weights. `pretrained` is the folder of the project's miniature of that name. Raises HarError where
     something could not be downloaded."""
     out = Path(out)
-    source = config.architecture if config.source == "random" else config.source
+    source = config.shape
     shutil.rmtree(out, ignore_errors=True)
     out.parent.mkdir(parents=True, exist_ok=True)
     # an architecture without weights: whoever loads the folder draws fresh ones from its seed
