@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.data.coco.annotations import ImageRecord
 from har.core.errors import HarError
 from har.core.files import write_csv
 from har.core.readers import read_table
+from har.data.coco.annotations import ImageRecord
 from har.data.store import Store
 
 BOXES = "boxes.csv"  # in a store's folder

@@ -203,37 +203,35 @@ def find(
             yield from _from_stdin(stdin, others, clips)
         elif "\0" in argument:
             yield Photograph(argument, None, f"{argument!r:.200}: no name of a file")
-        elif os.path.isdir(argument):
-            yield from _within(argument, others, clips)
         elif os.path.lexists(argument):
-            yield Photograph(argument, Path(argument))
-        elif glob.has_magic(argument):
-            found = sorted(glob.glob(argument, recursive=True))
-            if not found:
-                yield Photograph(argument, None, f"{argument}: matches no file")
-            for path in found:
-                if not os.path.isdir(path):
-                    yield Photograph(path, Path(path))
-                elif "**" not in argument:  # there the files within are matches themselves
-                    yield from _within(path, others, clips)
-        else:
+            yield from _at(argument, others, clips)
+        elif not glob.has_magic(argument):
             yield Photograph(argument, None, f"{argument}: no such file or folder")
+        elif found := sorted(glob.glob(argument, recursive=True)):
+            for path in found:
+                if "**" not in argument or not os.path.isdir(path):  # files within are matches of ** themselves
+                    yield from _at(path, others, clips)
+        else:
+            yield Photograph(argument, None, f"{argument}: matches no file")
 
 
-def _within(folder: str, others: Counter[str], clips: Sequence[str]) -> Iterator[Photograph]:
+def _at(path: str, others: Counter[str], clips: Sequence[str]) -> Iterator[Photograph]:
+    """The file `path`, or the images in the folder `path` and below."""
+    if not os.path.isdir(path):
+        yield Photograph(path, Path(path))
+        return
     empty, read = True, (*suffixes(), *clips)
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(name for name in names if not name.startswith(".")):
             suffix = os.path.splitext(name)[1].lower()
-            if suffix not in read:
+            if suffix in read:
+                empty = False
+                yield Photograph(os.path.join(root, name), Path(root, name))
+            else:
                 others[suffix] += 1
-                continue
-            empty = False
-            path = os.path.join(root, name)
-            yield Photograph(path, Path(path))
     if empty:
-        yield Photograph(folder, None, f"{folder}: no images in this folder ({', '.join(read)})")
+        yield Photograph(path, None, f"{path}: no images in this folder ({', '.join(read)})")
 
 
 def _from_stdin(stdin: BinaryIO | None, others: Counter[str], clips: Sequence[str]) -> Iterator[Photograph]:
@@ -249,6 +247,6 @@ def _from_stdin(stdin: BinaryIO | None, others: Counter[str], clips: Sequence[st
         return
     while first:
         path = os.fsdecode(first.rstrip(b"\r\n"))
-        if path:
-            yield from find([path], None, others, clips) if path != "-" else ()
+        if path and path != "-":
+            yield from find([path], None, others, clips)
         first = stdin.readline(1 << 16)

@@ -13,8 +13,8 @@ import pandas as pd
 
 from har.core.errors import HarError
 from har.core.files import write_csv
-from har.data.groups import group_codes, require_whole, split_groups
 from har.core.readers import read_table
+from har.data.groups import group_codes, require_whole, split_groups
 
 SPLITS = ("train", "validation", "test", "extended")
 SPLIT_COLUMNS = {"image_id": "int64", "label": "str", "split": "str"}

@@ -13,11 +13,11 @@ from joblib import delayed
 from PIL import Image
 from tqdm import tqdm
 
+from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
 from har.core.files import replacing, write_csv
-from har.core.readers import one_line, read_table
-from har.core.cache import kept_calls, lasting
 from har.core.parallel import forked
+from har.core.readers import one_line, read_table
 from har.data.photographs import MAX_PIXELS, read
 
 CHUNK = 32  # images, of which none is kept before all are decoded

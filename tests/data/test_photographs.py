@@ -39,10 +39,8 @@ def saved(image, path, **options):
 
 
 @given(st.integers(8, 120), st.integers(8, 120), st.integers(8, 40))
-def test_the_short_side_is_exact_and_the_aspect_ratio_kept(tmp_path_factory, width, height, short):
-    path = tmp_path_factory.mktemp("decode") / "image.png"
-    Image.fromarray(picture(width, width, height)).save(path)
-    rows, columns = pixels(path, short).shape[:2]
+def test_the_short_side_is_exact_and_the_aspect_ratio_kept(width, height, short):
+    columns, rows = read(encoded(Image.new("L", (width, height)), "PNG"), short).size
     assert min(rows, columns) == short
     assert max(rows, columns) == pytest.approx(short * max(width, height) / min(width, height), abs=0.51)
 
@@ -55,51 +53,44 @@ def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same(tmp_path):
     assert np.abs(pixels(path, 48) - whole).max() <= 8
 
 
-def encoded(format: str) -> bytes:
+def encoded(image, format: str) -> bytes:
     data = io.BytesIO()
-    Image.fromarray(picture(3, 60, 50)).save(data, format)
+    image.save(data, format)
     return data.getvalue()
 
 
-JPEG, PNG = encoded("JPEG"), encoded("PNG")
+JPEG, PNG = (encoded(Image.fromarray(picture(3, 60, 50)), format) for format in ("JPEG", "PNG"))
+UNREADABLE = {
+    "empty.jpg": (b"", "not a readable image"),
+    "page.jpg": (b"<html>503 Slow Down</html>", "not a readable image"),
+    "half.jpg": (JPEG[: len(JPEG) // 2], "not a readable image"),
+    "half.png": (PNG[: len(PNG) // 2], "not a readable image"),
+    "header.jpg": (JPEG[:20], "not a readable image"),
+    "zeros.jpg": (b"\0" * 5000, "not a readable image"),
+    "bomb.png": (encoded(Image.new("1", (8000, 8000)), "PNG"), "8000 x 8000 pixels, at most"),
+    "strip.png": (encoded(Image.new("1", (4_000, 1)), "PNG"), "4000 x 1 pixels, expected sides"),
+    "nowhere.jpg": (None, "no such file"),
+}
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"<html>503 Slow Down</html>", JPEG[: len(JPEG) // 2], PNG[: len(PNG) // 2], JPEG[:20], b"\0" * 5000],
-    ids=["empty", "html", "half a jpeg", "half a png", "header", "zeros"],
-)
-def test_a_file_that_is_no_whole_image_is_named_in_one_line(tmp_path, data):
-    path = tmp_path / "000000000042.jpg"
-    path.write_bytes(data)
-    with pytest.raises(HarError, match=r"000000000042\.jpg: not a readable image") as told:
-        read(path, 32)
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path, name):
+    data, reason = UNREADABLE[name]
+    if data is not None:
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(HarError, match=f"{name}: {reason}") as told:
+        read(tmp_path / name, 32)
     assert "\n" not in str(told.value)
 
 
 @given(st.sampled_from([JPEG, PNG]), st.data())
-def test_damaged_bytes_give_an_image_or_a_told_error(tmp_path_factory, data, draw):
+def test_damaged_bytes_give_an_image_or_a_told_error(data, draw):
     damaged = bytearray(data)
     for _ in range(draw.draw(st.integers(1, 4))):
         damaged[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
-    path = tmp_path_factory.mktemp("damaged") / "image"
-    path.write_bytes(damaged[: draw.draw(st.integers(1, len(data)))])
     # only a HarError may leave: anything else fails the test
     with contextlib.suppress(HarError):
-        assert min(pixels(path, 16).shape[:2]) == 16
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(HarError, match=r"nowhere\.jpg"):
-        read(tmp_path / "nowhere.jpg", 32)
-
-
-@pytest.mark.parametrize("size", [(8000, 8000), (4_000, 1)], ids=["a bomb", "a strip"])
-def test_an_image_too_large_to_decode_is_refused(tmp_path, size):
-    path = tmp_path / "bomb.png"
-    Image.new("1", size).save(path)
-    with pytest.raises(HarError, match=r"bomb\.png: \d+ x \d+ pixels"):
-        read(path, 256)
+        assert min(read(bytes(damaged[: draw.draw(st.integers(1, len(data)))]), 16).size) == 16
 
 
 def written(image, folder, name, mode, **options):
@@ -147,7 +138,8 @@ MODES = {
     "P": (palette, "a.png", lambda i: palette(i).convert("RGB")),
     "P tRNS": (palette, "b.png", lambda i: on_white(palette(i).convert("RGB"))),
     "P gif": (palette, "b.gif", lambda i: on_white(palette(i).convert("RGB"))),
-    "PA": (lambda i: half_clear(i).convert("PA"), "a.tif", lambda i: on_white(half_clear(i).convert("PA").convert("RGB"))),
+    "PA": (lambda i: half_clear(i).convert("PA"), "a.tif",
+           lambda i: on_white(half_clear(i).convert("PA").convert("RGB"))),
     "RGB": (lambda i: i, "a.webp", lambda i: i),
     "RGBA": (half_clear, "a.png", on_white),
     "RGBA webp": (half_clear, "a.webp", on_white),
@@ -158,6 +150,7 @@ MODES = {
     "LAB": (lambda i: i.convert("LAB"), "a.tif", lambda i: i.convert("LAB").convert("RGB")),
     "HSV": (lambda i: i.convert("HSV").convert("RGB"), "a.png", lambda i: i.convert("HSV").convert("RGB")),
 }  # fmt: skip
+TURNED = ("png", "webp", "tif", "avif")
 REFUSED = {
     "F": ("float.tif", lambda i: i.convert("F")),
     "F pfm": ("float.pfm", lambda i: i.convert("F")),
@@ -173,7 +166,7 @@ def doors(path, short_side, folder) -> dict:
     for name, read_it in {
         "store": lambda: store_of(path, short_side, folder),
         "predict": lambda: np.asarray(Photograph(str(path), path).read(short_side)),
-        "look": lambda: examine([Found(7, path, path.name, "a")], 1, "stop") and None,
+        "look": lambda: examine([Found(7, path, path.name, "a")], 1, "stop")[0],
         "page": lambda: write_photographs([(7, path)], 1, folder / "page", page),
     }.items():
         try:
@@ -229,19 +222,18 @@ def test_the_mean_of_a_grey_ramp_of_16_bits_is_the_middle(tmp_path):
     assert store_of(tmp_path / "b.png", 64, tmp_path)[0, 0].tolist() == [255] * 3
 
 
-def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path):
-    for tag, file in [*((tag, "a.jpg") for tag in range(1, 9)), (6, "a.png"), (6, "a.webp"), (6, "a.tif"), (6, "a.avif")]:
-        exif = Image.Exif()
-        exif[photographs.ORIENTATION] = tag
-        path = written(image, tmp_path, file, None, exif=exif)
-        found = doors(path, 40, tmp_path)
-        np.testing.assert_array_equal(found["store"], found["predict"])
-        wide = tag < 5
-        assert found["store"].shape == ((40, 60, 3) if wide else (60, 40, 3)), (tag, file)
-        shown = Image.open(tmp_path / "page/images/7.jpg")
-        assert (shown.width > shown.height) == wide
-        images, _ = examine([Found(7, path, path.name, "a")], 1, "stop")
-        assert (images.width[0] > images.height[0]) == wide
+@pytest.mark.parametrize(("tag", "file"), [(4, "a.jpg"), (5, "a.jpg"), *((6, f"a.{kind}") for kind in TURNED)])
+def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path, tag, file):
+    exif = Image.Exif()
+    exif[photographs.ORIENTATION] = tag
+    path = written(image, tmp_path, file, None, exif=exif)
+    found = doors(path, 40, tmp_path)
+    np.testing.assert_array_equal(found["store"], found["predict"])
+    wide = tag < 5
+    assert found["store"].shape == ((40, 60, 3) if wide else (60, 40, 3))
+    shown = Image.open(tmp_path / "page/images/7.jpg")
+    assert (shown.width > shown.height) == wide
+    assert (found["look"].width[0] > found["look"].height[0]) == wide
 
 
 def test_photographs_of_coco_are_left_as_stored(image, tmp_path):
@@ -268,66 +260,15 @@ def test_every_orientation_comes_out_upright(image, tmp_path):
         assert read(path).size == (WIDTH, HEIGHT)
 
 
-def test_bytes_and_files_are_read_alike(image, tmp_path):
-    path = saved(image, tmp_path / "a.jpg")
-    held = np.asarray(Photograph("-", path.read_bytes()).read(40))
-    np.testing.assert_array_equal(held, pixels(path))
-
-
-@pytest.mark.parametrize("name", ["grey.png", "grey.tif"])
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(image, tmp_path, name):
-    eight = image.convert("L")
-    sixteen = Image.fromarray(np.asarray(eight).astype(np.uint16) * 257)
-    np.testing.assert_array_equal(pixels(saved(sixteen, tmp_path / name)), pixels(saved(eight, tmp_path / "eight.png")))
-
-
-def test_transparency_lies_on_white(image, tmp_path):
-    clear = image.convert("RGBA")
-    clear.putalpha(Image.new("L", image.size, 0))
-    assert (pixels(saved(clear, tmp_path / "a.png")) == 255).all()
-    clear.putalpha(Image.new("L", image.size, 255))
-    np.testing.assert_array_equal(pixels(saved(clear, tmp_path / "b.png")), pixels(saved(image, tmp_path / "c.png")))
-
-
 def test_of_an_animation_the_first_frame_counts(image, tmp_path):
     first, still = tmp_path / "a.gif", tmp_path / "b.gif"
     image.save(first, save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)])
     np.testing.assert_array_equal(pixels(first), pixels(saved(image, still)))
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "P", "L", "1"])
-def test_other_modes_show_the_same_picture(image, tmp_path, mode):
-    path = saved(image.convert(mode), tmp_path / ("a.jpg" if mode == "CMYK" else "a.png"))
-    grey = pixels(path).mean(-1).ravel()
-    assert np.corrcoef(grey, pixels(saved(image, tmp_path / "b.png")).mean(-1).ravel())[0, 1] > 0.8
-
-
-def test_what_cannot_be_read_is_told_in_one_line(image, tmp_path):
-    data = io.BytesIO()
-    image.save(data, "JPEG")
-    (tmp_path / "empty.jpg").touch()
-    (tmp_path / "truncated.jpg").write_bytes(data.getvalue()[: data.tell() // 2])
-    (tmp_path / "text.jpg").write_text("no image")
-    Image.new("1", (50_000, 2)).save(tmp_path / "strip.png")
-    Image.new("1", (20_000, 4_000)).save(tmp_path / "huge.png")
-    Image.new("F", (9, 9)).save(tmp_path / "float.tif")
-    for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(HarError, match=path.name) as told:
-            read(path, 128)
-        assert "\n" not in str(told.value)
-
-
 def test_a_panorama_is_read(tmp_path):
-    path = saved(Image.new("L", (36_000, 900)), tmp_path / "panorama.png")
+    path = saved(Image.new("1", (36_000, 900)), tmp_path / "panorama.png")
     assert min(read(path, 64).size) == 64
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_named(image, tmp_path):
-    path = saved(image, tmp_path / "secret.png")
-    path.chmod(0)
-    with pytest.raises(HarError, match=r"secret\.png.*Permission"):
-        pixels(path)
 
 
 # --- finding -----------------------------------------------------------------------------------------------

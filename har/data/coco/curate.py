@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from har.core.errors import HarError
 from har.data.coco.annotations import IMAGE, ImageRecord, read_records
 from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS
-from har.core.errors import HarError
 
 # Words of letters and digits; an apostrophe stays inside, so that "the man's hat" names no person.
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")

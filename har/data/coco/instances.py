@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from har.core.errors import HarError
+from har.core.readers import is_number, is_whole
 from har.data.coco.annotations import (
     MAX_SIDE,
     check_box,
@@ -19,8 +21,6 @@ from har.data.coco.annotations import (
     read_images,
     shown,
 )
-from har.core.errors import HarError
-from har.core.readers import is_number, is_whole
 
 MAX_OUTLINE = 1_000_000  # pixels along an outline: pycocotools walks every one of them
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.data.coco.annotations import largest_first, read_annotations, read_images, read_people
 from har.core.errors import HarError
+from har.data.coco.annotations import largest_first, read_annotations, read_images, read_people
 
 JOINTS = 17
 

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from har.core.files import file_sha256
-from har.data.download import download
-from har.data.coco.fetch import cache_folder
 from har.core.errors import HarError
-from har.core.readers import MB, is_text, is_whole, read_json
+from har.core.files import file_sha256
+from har.core.readers import MB, is_whole, one_line, read_json
+from har.data.coco.fetch import cache_folder
+from har.data.download import download
 
 ACTIVITY_OF = {"walk": "walking_running", "run": "walking_running", "sit": "sitting", "stand": "standing"}
 MAX_BYTES = 64 * MB  # vcoco_test.json has 6 MB
-_ARRAYS = ("image_id", "ann_id", "label")
+ARRAYS = ("image_id", "ann_id", "label")
+EXPECTED = "V-COCO's list of actions in JSON, image_id, ann_id and label as long as each other"
 
 
 def fetch(url: str, cache_dir: str | Path, *, sha256: str, size: int) -> Path:
@@ -36,15 +37,24 @@ def read_people(path: str | Path) -> pd.DataFrame:
     """Who does what: image_id, person (annotation id), activity, main (always True: V-COCO names no main person).
 
     One row for each person and activity, with the activity '' for a person who does none of them. Raises HarError,
-    naming the file and the action, for what is no such file.
+    naming the file and what is wrong, for what is no such file.
     """
     verbs: dict[tuple[int, int], set[str]] = {}
-    for name, (images, annotations, labels) in _read_actions(Path(path)).items():
-        for image_id, annotation, label in zip(images, annotations, labels, strict=True):
-            said = verbs.setdefault((image_id, annotation), set())
-            if label and name in ACTIVITY_OF:
-                said.add(name)
-    if len({annotation for _, annotation in verbs}) < len(verbs):
+    actions = read_json(path, EXPECTED, list, MAX_BYTES)
+    try:
+        for action in actions:
+            verb = action["action_name"]
+            for image_id, person, label in zip(*(action[key] for key in ARRAYS), strict=True):
+                if not (is_whole(image_id) and is_whole(person) and is_whole(label, 0, 1)):
+                    raise ValueError(f"action {verb} has no whole numbers")
+                said = verbs.setdefault((image_id, person), set())
+                if label and verb in ACTIVITY_OF:
+                    said.add(verb)
+        if missing := {*ACTIVITY_OF} - {action["action_name"] for action in actions}:
+            raise ValueError(f"action {min(missing)} is missing")
+    except (LookupError, TypeError, ValueError) as error:
+        raise HarError(f"{path}: {one_line(repr(error))}; expected {EXPECTED}") from None
+    if len({person for _, person in verbs}) < len(verbs):
         raise HarError(f"{path}: a person (ann_id) occurs in two images")
     rows = [(i, a, activity, True) for (i, a), said in sorted(verbs.items()) for activity in activities(said) or [""]]
     return pd.DataFrame(rows, columns=["image_id", "person", "activity", "main"])
@@ -55,28 +65,3 @@ def activities(verbs: set[str]) -> list[str]:
     as they are upright: so walking or running takes precedence over standing. Other pairs stay two activities."""
     said = {ACTIVITY_OF[verb] for verb in verbs}
     return sorted(said - {"standing"} if "walking_running" in said else said)
-
-
-def _read_actions(path: Path) -> dict[str, tuple[list, list, list]]:
-    """Checked image_id, ann_id and label of each action, by its name."""
-    actions: dict[str, tuple] = {}
-    for row, action in enumerate(read_json(path, "V-COCO's list of actions in JSON", list, MAX_BYTES)):
-        name = action.get("action_name") if isinstance(action, dict) else None
-        if not is_text(name):
-            raise HarError(f"{path}: action {row} is no object with an action_name")
-        if name in actions:
-            raise HarError(f"{path}: action {name!r:.60} occurs twice")
-        actions[name] = tuple(_array(path, name, key, action.get(key)) for key in _ARRAYS)
-        if len({len(values) for values in actions[name]}) > 1:
-            raise HarError(f"{path}: action {name!r:.60}: {', '.join(_ARRAYS)} differ in length")
-    if missing := [verb for verb in ACTIVITY_OF if verb not in actions]:
-        raise HarError(f"{path}: action {missing[0]!r} is missing")
-    return actions
-
-
-def _array(path: Path, name: str, key: str, values: object) -> list[int]:
-    most = 1 if key == "label" else 2**63 - 1
-    if not isinstance(values, list) or not all(is_whole(value, 0, most) for value in values):
-        kind = "of 0 and 1" if key == "label" else "of whole numbers of 0 or more"
-        raise HarError(f"{path}: action {name!r:.60}: {key} is no list {kind}")
-    return values

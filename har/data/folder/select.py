@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from har.core.errors import HarError
 from har.data.coco.curate import Curation, funnel, ranked
 from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, OWN, OWN_COLUMNS
-from har.core.errors import HarError
 
 
 def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: int, seed: int) -> Curation:
