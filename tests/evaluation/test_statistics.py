@@ -200,12 +200,10 @@ class TestSimultaneous:
         )
         assert (other.high - other.low) > 2 * (steady.high - steady.low)
 
-    def test_equal_models_differ_by_nothing(self):
+    def test_equal_models_differ_by_nothing_and_a_single_image_tells_nothing(self):
         (one,) = models(np.random.default_rng(4), (0.6,), runs=1)
         told = simultaneous([one, one], [(0, 1)])
         assert (told.difference[0], told.low[0], told.high[0], told.p[0]) == (0, 0, 0, 1)
-
-    def test_a_single_image_tells_nothing(self):
         found = [Estimate("accuracy", 1, np.full(1, hit), np.full(9, hit)) for hit in (1.0, 0.0)]
         told = simultaneous(found, [(0, 1)])
         assert (told.low[0], told.high[0], told.p[0]) == (-1, 1, 1)
@@ -234,15 +232,6 @@ def test_difference_is_that_of_the_means_and_turns_its_sign_around():
     assert (one["ci_low"], one["ci_high"]) == pytest.approx((-other["ci_high"], -other["ci_low"]))
     assert one["ci_low"] > 0
     assert one["share_below_zero"] == 0
-
-
-def test_pairing_pays_where_two_models_fail_on_the_same_images():
-    a = simulate(0.6, n=200, runs=2, seed=1)
-    b = a.copy()
-    wrong = b["image_id"].isin(range(10))
-    b.loc[wrong, ["p_sitting", "p_standing"]] = b.loc[wrong, ["p_standing", "p_sitting"]].to_numpy()
-    paired = difference(a, b)
-    assert paired["ci_high"] - paired["ci_low"] < 0.1  # two unpaired intervals would span about 0.19
 
 
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 4), st.floats(0, 1), st.floats(0, 1))
@@ -278,20 +267,16 @@ def test_what_was_not_measured_on_the_same_images_is_not_compared():
         difference(simulate(0.6), simulate(0.6, images=3))
     with pytest.raises(HarError, match="'extended'"):
         difference(simulate(0.6), simulate(0.6), "extended")
-    with pytest.raises(HarError, match="expected one of accuracy"):
-        difference(simulate(0.6), simulate(0.6), metric="auc")
 
 
 def test_kruskal_wallis_is_scipys_with_its_effect_size():
     random = np.random.default_rng(0)
-    groups = {name: random.normal(place, 1, 30) for place, name in enumerate("abc")}
-    result, expected = finite(kruskal_wallis(groups)), stats.kruskal(*groups.values())
-    assert result["H"] == pytest.approx(expected.statistic)
-    n = 90  # the definition: H / ((n^2 - 1) / (n + 1))
-    assert result["epsilon_squared"] == pytest.approx(expected.statistic / ((n**2 - 1) / (n + 1)))
-    constant = finite(kruskal_wallis({"a": np.ones(3), "b": np.ones(4)}))
-    assert constant["H"] is None
-    assert constant["epsilon_squared"] == 0
+    groups = [random.normal(place, 1, 30) for place in range(3)]
+    result, expected = finite(kruskal_wallis(groups)), stats.kruskal(*groups)
+    assert (result["H"], result["p"]) == pytest.approx((expected.statistic, expected.pvalue))
+    # the definition of the effect size: H / ((n^2 - 1) / (n + 1))
+    assert result["epsilon_squared"] == pytest.approx(expected.statistic / ((90**2 - 1) / (90 + 1)))
+    constant = finite(kruskal_wallis([np.ones(3), np.ones(4)]))
+    assert (constant["H"], constant["epsilon_squared"]) == (None, 0)
     assert constant["note"]
-    assert finite(kruskal_wallis({"a": np.ones(3), "b": np.array([])}))["note"]
-    assert not math.isnan(result["p"])
+    assert finite(kruskal_wallis([np.ones(3), np.array([])]))["note"]
