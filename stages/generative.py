@@ -36,7 +36,7 @@ def generative(context: Context, name: str, seed: str = "") -> None:
     if seed:
         lora(context, name, seed)
         return
-    from har.models.llava import model, score  # torch and transformers take seconds to load
+    from har.models import llava  # torch and transformers take seconds to load
     from har.training import llava as tune
     from har.training.loop import pick_device
 
@@ -50,11 +50,11 @@ def generative(context: Context, name: str, seed: str = "") -> None:
     told = split[split.split != "train"]
 
     def ask(talker, seed: int) -> pd.DataFrame:
-        found = score.probabilities(talker, told.image_id.tolist(), opened, labels, config)
+        found = llava.probabilities(talker, told.image_id.tolist(), opened, labels, config)
         return predictions_frame(told.image_id, told.label, told.split, found, list(labels), seed=seed)
 
     def load():
-        return model.load(folder, config.dtype, pick_device(profile.training.device), config.spread)
+        return llava.load(folder, config.dtype, pick_device(profile.training.device), config.spread)
 
     def write(row: str, predictions: pd.DataFrame, parameters: int) -> None:
         write_predictions(context.data / "predictions" / f"activity-{row}.parquet", predictions)
@@ -79,7 +79,7 @@ def lora(context: Context, name: str, seed: str) -> None:
     """One seed's updates, by this process or by it and others."""
     from accelerate import Accelerator
 
-    from har.models.llava import model
+    from har.models import llava
     from har.training import llava as tune
     from har.training.loop import pick_device
 
@@ -87,7 +87,7 @@ def lora(context: Context, name: str, seed: str) -> None:
     labels, split, opened = given(context, name)
     accelerator = Accelerator(cpu=pick_device(context.profile.training.device) == "cpu")
     spread = config.spread and accelerator.num_processes == 1  # several share the devices in another way
-    talker, train = model.load(folder, config.dtype, "cpu", spread), split[split.split == "train"]
+    talker, train = llava.load(folder, config.dtype, "cpu", spread), split[split.split == "train"]
     ids, targets = train.image_id.tolist(), train.label.tolist()
     tuned, history = tune.tune(talker, ids, targets, opened, labels, config, int(seed), accelerator)
     tune.save(tuned, history, context.data / "generative" / name / f"seed-{seed}", config, accelerator)

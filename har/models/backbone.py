@@ -10,7 +10,6 @@ from har.models.hub import fetch_folder, fetch_hub
 
 # More than any base or large image-text encoder weighs, and far below a full disk.
 MAX_BYTES = 10_000_000_000
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
 
 def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> None:
@@ -34,10 +33,6 @@ def provide(config: Backbone, out: str | Path, *, pretrained: str | Path) -> Non
         if source == "pretrain" and not (folder / "config.json").exists():
             raise HarError(f"{folder}: the miniature is not there; make it with: dvc repro pretrain@{folder.name}")
         fetch_folder(folder, out, max_bytes=MAX_BYTES, weights=weights)
-    print(f"{out.name}: {_describe(out)} from {config.source}")
-
-
-def _describe(folder: Path) -> str:
-    kind = one_line(str(read_json(folder / "config.json", "a model").get("model_type", "?")), 60)
-    size = sum((folder / name).stat().st_size for name in WEIGHTS if (folder / name).exists())
-    return f"{kind}, {size / 1e6:.1f} MB of weights"
+    kind = one_line(str(read_json(out / "config.json", "a model").get("model_type", "?")), 60)
+    size = sum(file.stat().st_size for file in out.glob("*.safetensors"))
+    print(f"{out.name}: {kind}, {size / 1e6:.1f} MB of weights from {config.source}")

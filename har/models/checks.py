@@ -45,6 +45,20 @@ def check_size(build: Callable[[], nn.Module], held: int | None) -> None:
         raise ValueError(f"config.json describes {size:,} numbers, the weights hold {held or 0:,}")
 
 
+def from_safetensors(auto, folder: Path, new: Callable[[nn.Module], tuple[str, ...]], **options) -> nn.Module:
+    """transformers' `auto` class with the weights in `folder`, which are finite and all there but for names that start
+    with what `new` tells of the model; ValueError otherwise: transformers draws at random what a file lacks, and goes
+    on with a model that is pretrained only in name."""
+    options |= {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+    model, told = auto.from_pretrained(folder, output_loading_info=True, **options)
+    keys = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
+    lacking = [key for key in keys if not key.startswith(new(model))]
+    if lacking:
+        raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
+    check_finite(model)
+    return model
+
+
 def check_finite(network: nn.Module) -> None:
     """ValueError naming the first tensor that holds NaN or infinity."""
     for name, tensor in network.state_dict().items():

@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from har.core.errors import HarError
 from har.core.readers import read_json
-from har.models.checks import check_finite, check_size, opening
+from har.models.checks import check_size, from_safetensors, opening
 from har.models.contrastive import FAMILIES, EmbeddingClassifier, tower_config
 from har.models.hub_files import check_model
 
@@ -41,24 +41,14 @@ def _load(auto, folder: str | Path, labels: dict | None = None, weights: bool = 
             config = tower_config(config, **labels or {})
         check_size(lambda: auto.from_config(config), held if weights else None)
         if held is not None and weights:
-            model, told = auto.from_pretrained(
+            return from_safetensors(
+                auto,
                 folder,
+                lambda model: (*DRAWN, f"{_head_name(model)}.") if labels else DRAWN,
                 config=config,
                 dtype=torch.float32,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
                 **options,
             )
-            # transformers draws what a file lacks at random and goes on: a pretrained model only in name
-            lacking = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
-            new = (*DRAWN, f"{_head_name(model)}.") if labels else DRAWN
-            lacking = [key for key in lacking if not key.startswith(new)]
-            if lacking:
-                raise ValueError(f"its weights lack {lacking[0]} or have it in another shape ({len(lacking)} such)")
-            check_finite(model)
-            return model
         return auto.from_config(config).float()
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from har.core.errors import HarError
 from har.core.readers import is_number, is_whole, read_json
 from har.data.store import Store, square
+from har.models.hub_files import model_type
 
 if TYPE_CHECKING:
     import torch  # a process that only decodes does not pay for it
@@ -77,20 +78,18 @@ def hub_config(folder: str | Path) -> dict:
 def from_folder(folder: str | Path) -> Preprocess:
     """The preprocessing that a checkpoint folder states; what its file leaves out is as in transformers' processor of
     that type, or else of the model type in config.json."""
-    config = hub_config(folder)
-    model = Path(folder) / "config.json"
-    model_type = str(read_json(model, "a model").get("model_type")) if model.exists() else ""
-    return from_hub_config(config, str(Path(folder) / "preprocessor_config.json"), model_type)
+    return from_hub_config(hub_config(folder), f"{folder}/preprocessor_config.json", model_type(folder))
 
 
-def from_hub_config(config: dict, where: str, model_type: str = "") -> Preprocess:
-    """A hub preprocessor_config.json as a Preprocess; model_type: whose processor it is where it does not say itself.
+def from_hub_config(config: dict, where: str, architecture: str = "") -> Preprocess:
+    """A hub preprocessor_config.json as a Preprocess; architecture: the model type whose processor it is where it
+    does not say itself.
 
     Raises HarError for a size that is not square, and for steps that a Preprocess has no name for.
     """
     named = str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
     kind = named.removesuffix("Fast").removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
-    kind = kind or _processor_of(model_type)
+    kind = kind or _processor_of(architecture)
     if kind not in PROCESSORS:
         told = f"image_processor_type is {kind!r:.60}" if kind else "image_processor_type is missing"
         raise HarError(f"{where}: {told}, expected ImageProcessor of {', '.join(PROCESSORS)}")

@@ -1,6 +1,6 @@
 """Frozen image and text embeddings of one encoder, computed once (see har.training.embeddings for the files)."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,13 @@ from tqdm import tqdm
 from har.config.models import Embed
 from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
-from har.core.files import replacing, write_json, write_text
+from har.core.files import write_json, write_text
 from har.data.crops import view
 from har.data.store import Store
 from har.models.encoder import Encoder
 from har.training.loop import pick_device
 
-SHARD = 4096  # images, of which none is kept before all are embedded
+SHARD = 4096  # images, of which nothing is kept before all are embedded
 
 
 def prompt_ensemble(encoder: Encoder, prompts: Mapping[str, Sequence[str]]) -> torch.Tensor:
@@ -57,7 +57,7 @@ def embed(
         keep: a folder in which finished shards of images outlive an interruption (har.core.cache).
 
     Raises:
-        HarError: the weights give embeddings that are no finite numbers. Memory does not grow with the images.
+        HarError: the weights give embeddings that are no finite numbers.
     """
     torch.set_num_threads(1)
     torch.manual_seed(0)  # an architecture without weights (source: random) gets the same ones each time
@@ -88,51 +88,31 @@ def embed(
             total = total + torch.cat(chunks)
         return (total / len(stores[what[0]])).numpy()
 
-    shards = [ids[start : start + SHARD] for start in range(0, len(ids), SHARD)]
-    width = 0
+    parts = [(name, ids[start : start + SHARD]) for name in views for start in range(0, len(ids), SHARD)]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in views}
+    done = 0
     with lasting(keep) as room, progress:
         work = [
             delayed(shard)(Path(folder), store.folder, (name, crops, config.person_margin), some, config.batch_size,
                            encoder.device)
-            for name in views
-            for some in shards
+            for name, some in parts
         ]  # fmt: skip
-        calls = iter(kept_calls(work, room)[0])
-        done = 0
-
-        def finished(name: str) -> Iterator[np.ndarray]:
-            nonlocal done
-            for some in shards:
-                call, arguments, _ = next(calls)
-                rows = call(*arguments)
-                if not np.isfinite(rows).all():
-                    wrong = "gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
-                    raise HarError(f"{folder}: {wrong}")
-                done += len(some) * len(stores[name])
-                progress.update(done - progress.n)  # a kept shard's
-                yield rows
-
-        for name in views:
-            width = _save(out / f"{name}.npy", len(ids), finished(name))
+        for (name, some), (call, arguments, _) in zip(parts, kept_calls(work, room)[0], strict=True):
+            rows = call(*arguments)
+            if not np.isfinite(rows).all():
+                wrong = "gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
+                raise HarError(f"{folder}: {wrong}")
+            done += len(some) * len(stores[name])
+            progress.update(done - progress.n)  # a kept shard's
+            found[name].append(rows)
+    for name, rows in found.items():
+        np.save(out / f"{name}.npy", np.concatenate(rows))
     write_text(out / "index.csv", "image_id\n" + "".join(f"{i}\n" for i in ids))
     if encoder.has_text:
-        _save(out / "texts.npy", len(prompts), [prompt_ensemble(encoder, prompts).cpu().numpy()])
+        np.save(out / "texts.npy", prompt_ensemble(encoder, prompts).cpu().numpy())
     about = {
         "classes": list(prompts),
         "logit_scale": encoder.logit_scale if encoder.has_text else None,
-        "width": width,
+        "width": rows[0].shape[1],
     }
     write_json(out / "about.json", about)
-
-
-def _save(path: Path, length: int, parts: Iterable[np.ndarray]) -> int:
-    """The rows of `parts`, `length` together, as numpy saves one array of them; the number of its columns."""
-    width = 0
-    with replacing(path) as temporary, open(temporary, "wb") as out:
-        for part in parts:
-            if not width:
-                width = part.shape[1]
-                about = {"descr": part.dtype.str, "fortran_order": False, "shape": (length, width)}
-                np.lib.format.write_array_header_1_0(out, about)
-            out.write(np.ascontiguousarray(part))
-    return width

@@ -18,16 +18,12 @@ from tqdm import tqdm
 from har.config.models import Generative
 from har.core.errors import HarError
 from har.core.files import write_csv
-from har.models.llava.model import Talker
-from har.models.llava.prompts import orders, prompt
-from har.models.llava.score import log_likelihoods
+from har.models.llava import Talker, log_likelihoods, orders, prompt
 
 
 def launch(options: str, module: str, *arguments: str) -> None:
     """`accelerate launch OPTIONS -m module arguments`, in this folder. Raises HarError where it fails; what it printed
     tells why."""
-    import torch
-
     gc.collect()
     torch.cuda.empty_cache()  # what this process asked before, it needs no more; the others need the room
     command = [sys.executable, "-m", "accelerate.commands.launch", *shlex.split(options), "-m", module, *arguments]

@@ -4,7 +4,6 @@ Selection (the epoch, where early stopping is on) looks at the validation images
 probabilities of the images it asked for and evaluates them once.
 """
 
-import json
 import math
 import time
 from pathlib import Path
@@ -84,7 +83,7 @@ def train(
     augment = compose(config.augmentation, strength, x.shape[-1]) if x.ndim == 4 else None
     train_rows, validation_rows = torch.as_tensor(inputs.train), torch.as_tensor(inputs.validation)
 
-    groups = _prepare_parameters(model, config, prepare, x, y, train_rows, backbone, texts)
+    groups = _prepare_parameters(model, config, prepare, x, y, train_rows, texts)
     parameters = list(model.parameters())  # a walk through all modules costs a small network a tenth of its step
     steps_an_epoch = len(batches(train_rows, config.batch_size))
     steps = config.epochs * steps_an_epoch
@@ -174,7 +173,7 @@ def record(
     history.append(row)
 
 
-def _prepare_parameters(model, config: Model, prepare, x, y, rows, backbone, texts) -> list[dict]:
+def _prepare_parameters(model, config: Model, prepare, x, y, rows, texts) -> list[dict]:
     """Start values that depend on the training images, and the optimiser's parameter groups."""
     if not config.sees_images:
         model[0].fit(x[rows])
@@ -275,9 +274,6 @@ def save(model, config: Model, classes: list[str], folder: Path, backbone: Path 
         return
     from safetensors.torch import save_file
 
-    save_file(
-        {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()},
-        folder / "model.safetensors",
-    )
-    description = {"classes": classes, "config": config.model_dump()}
-    (folder / "config.json").write_text(json.dumps(description, indent=2) + "\n")
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "model.safetensors")
+    write_json(folder / "config.json", {"classes": classes, "config": config.model_dump()})

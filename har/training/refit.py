@@ -177,13 +177,10 @@ def _fit(
         raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
     from har.training.loop import train  # torch takes seconds to load: in the process that trains, not before
 
-    options = {"backbone": recipe.backbone, "texts": recipe.texts, "strength": strength, "device": device}
-    outcome = train(recipe.config, classes, _inputs(recipe, y, fit), fit.seed, keep=keep, **options)
-    return Fitted(outcome.probabilities, outcome.parameters)
-
-
-def _inputs(recipe: Recipe, y: np.ndarray, fit: Fit) -> Inputs:
     # where nothing is stopped early a training image stands in: the loop logs a loss, nothing is chosen by it
     validation = fit.validation if len(fit.validation) else fit.train[:1]
     rows, places = np.unique(np.concatenate([fit.train, validation, fit.predict_rows]), return_inverse=True)
-    return Inputs(recipe.x[rows], y[rows], *np.split(places, np.cumsum([len(fit.train), len(validation)])))
+    inputs = Inputs(recipe.x[rows], y[rows], *np.split(places, np.cumsum([len(fit.train), len(validation)])))
+    options = {"backbone": recipe.backbone, "texts": recipe.texts, "strength": strength, "device": device}
+    outcome = train(recipe.config, classes, inputs, fit.seed, keep=keep, **options)
+    return Fitted(outcome.probabilities, outcome.parameters)

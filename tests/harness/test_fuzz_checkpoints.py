@@ -170,13 +170,13 @@ def test_encoders_with_text(tiny, tmp_path, photo, model):
 def test_generative_models(tmp_path, photo):
     from test_llava import tiny
 
-    from har.models.llava import model
+    from har.models import llava
 
     folder = tiny("llava", tmp_path / "one", layers=1)
     names = sorted(path.name for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
 
     def read(folder):
-        talker = model.load(folder, "float32", "cpu")
+        talker = llava.load(folder, "float32", "cpu")
         talker.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
 
     hold_files("Generative model", folder, files_of(folder, names), read, few=4, memory=BOUND)

@@ -70,25 +70,9 @@ def test_the_body_is_the_checkpoints_and_only_the_head_is_new(folders, kind):
     assert {key for key in found if found[key].shape != saved[key].shape} == head
     assert all(torch.equal(value, saved[key]) for key, value in found.items() if key not in head)
     assert classifier.head_of(model).out_features == len(CLASSES)
-
-
-def test_weights_that_lack_a_layer_are_told(folders, kind, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    weights = load_file(folders[kind] / "model.safetensors")
-    missing = next(key for key in weights if classifier.BLOCK.search(key) and weights[key].ndim > 1)
-    del weights[missing]
-    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    (tmp_path / "config.json").write_bytes((folders[kind] / "config.json").read_bytes())
-    with pytest.raises(HarError, match="its weights lack"):
-        classifier.classifier(tmp_path, CLASSES)
-
-
-def test_head_inputs_are_what_the_head_sees(folders, kind):
-    model = classifier.classifier(folders[kind], CLASSES).eval()
     x = torch.randn(3, 3, 32, 32)
     with torch.inference_mode():
-        features = classifier.head_inputs(model, x)
+        features = classifier.head_inputs(model.eval(), x)
         assert features.shape == (3, KINDS[kind][3])
         torch.testing.assert_close(classifier.head_of(model)(features), model(x).logits)
 
@@ -124,38 +108,16 @@ def test_trains_saves_and_opens_again(folders, kind, strength, tmp_path):
             np.testing.assert_allclose(found, outcome.probabilities, atol=1e-5)
 
 
-def test_embeds(folders, kind):
-    encoder = Encoder(folders[kind])
-    found = encoder.images(torch.from_numpy(np.stack([picture(i, 32, 32).transpose(2, 0, 1) for i in range(4)])))
-    assert found.shape == (4, KINDS[kind][2])
-    assert not encoder.has_text
-    assert found.std(0).max() > 0  # it looks at the image
-
-
 def test_embeddings_hold_no_weight_that_was_drawn(folders, kind):
     """A pooling whose weights a checkpoint lacks would be noise."""
-    x = torch.from_numpy(picture(1, 32, 32).transpose(2, 0, 1).copy())[None]
+    x = torch.from_numpy(np.stack([picture(i, 32, 32).transpose(2, 0, 1) for i in range(4)]))
     found = []
     for seed in (1, 2):
         torch.manual_seed(seed)
         found.append(Encoder(folders[kind]).images(x))
     assert torch.equal(*found)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_preprocessing_is_the_processors_own(folders, kind, store):
-    """Against transformers' own processor, on a picture as the store holds it."""
-    from PIL import Image
-    from transformers import AutoImageProcessor
-
-    processor = AutoImageProcessor.from_pretrained(folders[kind], use_fast=False)
-    ours = from_folder(folders[kind])
-    for image_id in (7, 3):
-        image = Image.fromarray(store.image(image_id))
-        theirs = torch.as_tensor(np.asarray(processor(image, return_tensors="pt")["pixel_values"]))
-        mine = ours.normalise(torch.from_numpy(ours.load(store, [image_id])))
-        assert mine.shape == theirs.shape
-        assert float((mine - theirs).abs().mean()) < 0.12  # sizes are rounded at other places
+    assert found[0].shape == (4, KINDS[kind][2])
+    assert found[0].std(0).max() > 0  # it looks at the image
 
 
 def image_classifiers():

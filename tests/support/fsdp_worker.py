@@ -12,7 +12,7 @@ from test_llava import CONFIG, IDS, LABELS, TARGETS, opened
 from torch.distributed.fsdp import FSDPModule
 
 from har.core.files import write_json
-from har.models.llava import model
+from har.models import llava
 from har.training import llava as tune
 
 folder, out = map(Path, sys.argv[1:])
@@ -21,7 +21,7 @@ accelerator.state.distributed_type = DistributedType.FSDP
 accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
     fsdp_version=2, auto_wrap_policy="transformer_based_wrap", cpu_ram_efficient_loading=False
 )
-talker = model.load(folder, CONFIG.dtype, "cpu")
+talker = llava.load(folder, CONFIG.dtype, "cpu")
 tuned, history = tune.tune(talker, IDS, TARGETS, opened, LABELS, CONFIG, 0, accelerator)
 tune.save(tuned, history, out / "saved", CONFIG, accelerator)
 parameters = list(tuned.model.parameters())

@@ -1,6 +1,5 @@
 """An interrupted training goes on where it stood, and nothing comes out otherwise."""
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -81,18 +80,6 @@ def test_a_training_goes_on_from_any_epoch_as_if_undisturbed(every_epoch, kind, 
         )  # fmt: skip
         assert files(tmp_path / "resumed") == files(tmp_path / "whole")
         assert (keep / cache.RUNNING).stat().st_mtime_ns > state or after == len(whole.history) - 1
-
-
-def test_it_goes_on_at_the_epoch_that_was_reached(every_epoch, strength, tmp_path, monkeypatch):
-    every_epoch(3)
-    config = STOPPING.model_copy(update={"patience": 0})
-    with pytest.raises(Interrupted):
-        loop.train(config, CLASSES, images(), 3, strength=strength, keep=tmp_path)
-    validated = []
-    monkeypatch.setattr(loop, "record", lambda *args, real=loop.record: validated.append(1) or real(*args))
-    every_epoch(-1)
-    assert len(loop.train(config, CLASSES, images(), 3, strength=strength, keep=tmp_path).history) == 4
-    assert len(validated) == 1
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -183,10 +170,3 @@ class TestExperiment:
         assert files(tmp_path / "models/keep") == files(tmp_path / "models/undisturbed")
         started = sum(len((tmp_path / f"seed-{seed}").read_text().split()) for seed in range(3))
         assert started <= 3 + 3 - finished  # what was finished was not started again
-
-    def test_nothing_is_left_beside_the_weights(self, strength, tmp_path):
-        self.seeds(strength, tmp_path / "keep", backend="sequential", jobs=1)
-        assert [path.name for path in (tmp_path / "models").iterdir()] == ["keep"]
-        about = json.loads((tmp_path / "models/keep/config.json").read_text())
-        assert about["classes"] == CLASSES
-        assert not list((tmp_path / "keep").glob(f"*/{cache.RUNNING}"))

@@ -53,60 +53,39 @@ class TestSeeds:
         inputs = features() if config is MLP else images()
         first, again, other = (run(config, inputs, strength, seed) for seed in (0, 0, 1))
         assert first.probabilities.tobytes() == again.probabilities.tobytes()
+        np.testing.assert_allclose(first.probabilities.sum(1), 1, atol=1e-12)
         assert first.history == again.history
+        assert first.epoch == len(first.history) or config.patience
         assert first.probabilities.tobytes() != other.probabilities.tobytes()
 
-    @pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
-    def test_fine_tuning_repeats_too(self, strength, checkpoints, name):
-        config = PROBE.model_copy(update={"augmentation": ["horizontal_flip"], "warmup": 0.1, "label_smoothing": 0.1})
+    def test_fine_tuning_repeats_too(self, strength, checkpoints):
+        name, config = (
+            "clip",
+            PROBE.model_copy(update={"augmentation": ["horizontal_flip"], "warmup": 0.1, "label_smoothing": 0.1}),
+        )
         first, again, other = (
             run(config, images(size=32), strength, seed, backbone=checkpoints[name]) for seed in (0, 0, 1)
         )
         assert first.probabilities.tobytes() == again.probabilities.tobytes()
         assert first.probabilities.tobytes() != other.probabilities.tobytes()
 
-    def test_what_ran_before_leaves_no_trace(self, strength):
-        torch.manual_seed(99)
-        first = run(AUGMENTED, images(), strength)
-        torch.rand(1000)
-        assert first.probabilities.tobytes() == run(AUGMENTED, images(), strength).probabilities.tobytes()
-
 
 class TestSelection:
-    def test_probabilities_are_told_for_every_row_and_sum_to_one(self, strength):
-        inputs = images()
-        outcome = run(CNN, inputs, strength)
-        assert outcome.probabilities.shape == (len(inputs.x), 3)
-        np.testing.assert_allclose(outcome.probabilities.sum(1), 1, atol=1e-12)
-
-    def test_without_patience_the_last_epoch_is_kept(self, strength):
-        outcome = run(CNN.model_copy(update={"epochs": 4}), images(), strength)
-        assert outcome.epoch == len(outcome.history) == 4
-
-    @pytest.mark.parametrize("patience", [1, 3])
-    def test_early_stopping_keeps_the_epoch_of_the_lowest_validation_loss(self, strength, patience):
-        config = CNN.model_copy(update={"epochs": 25, "patience": patience, "learning_rate": 0.02})
+    @pytest.mark.parametrize(("patience", "least"), [(1, 0), (3, 0), (2, 6)])
+    def test_early_stopping_keeps_the_epoch_of_the_lowest_validation_loss(self, strength, patience, least):
+        changes = {"epochs": 25, "patience": patience, "min_epochs": least, "learning_rate": 0.02}
         inputs = images()
         # validation labels that training contradicts: the validation loss turns upwards early
         inputs.y[inputs.validation] = (inputs.y[inputs.validation] + 1) % 3
-        outcome = run(config, inputs, strength)
+        outcome = run(CNN.model_copy(update=changes), inputs, strength)
         losses = [row["validation_loss"] for row in outcome.history]
-        assert outcome.epoch == int(np.argmin(losses)) + 1
-        assert outcome.validation_loss == min(losses)
+        first = max(0, least - 1)  # no epoch before the least is kept
+        assert outcome.epoch == first + int(np.argmin(losses[first:])) + 1
+        assert outcome.validation_loss == min(losses[first:])
         assert len(losses) == min(25, outcome.epoch + patience)
         # the probabilities are those of the kept weights, not of the last ones
         kept = outcome.probabilities[inputs.validation, inputs.y[inputs.validation]]
-        assert -np.log(kept).mean() == pytest.approx(min(losses), rel=1e-4)
-
-    def test_early_stopping_keeps_no_epoch_before_the_least(self, strength):
-        config = CNN.model_copy(update={"epochs": 25, "patience": 2, "min_epochs": 6, "learning_rate": 0.02})
-        inputs = images()
-        inputs.y[inputs.validation] = (inputs.y[inputs.validation] + 1) % 3  # the lowest loss is an early one
-        outcome = run(config, inputs, strength)
-        losses = [row["validation_loss"] for row in outcome.history]
-        assert int(np.argmin(losses)) + 1 < 6 <= outcome.epoch
-        assert outcome.validation_loss == min(losses[5:])
-        assert len(losses) == outcome.epoch + 2
+        assert -np.log(kept).mean() == pytest.approx(outcome.validation_loss, rel=1e-4)
 
     def test_labels_outside_train_and_validation_change_nothing(self, strength):
         inputs = images(24)
@@ -116,25 +95,16 @@ class TestSelection:
         first, second = (run(AUGMENTED, each, strength) for each in (part, other))
         assert first.probabilities.tobytes() == second.probabilities.tobytes()
 
-    def test_it_learns(self, strength):
-        config = CNN.model_copy(update={"epochs": 40, "learning_rate": 0.01})
-        outcome = run(config, images(), strength)
-        assert outcome.history[-1]["train_loss"] < 0.3 < 1.0 < outcome.history[0]["train_loss"]
-
 
 class TestTrouble:
-    @pytest.mark.parametrize("patience", [0, 3])
-    def test_a_loss_that_is_not_finite_names_the_learning_rate(self, strength, patience):
-        config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4, "patience": patience})
+    def test_a_loss_that_is_not_finite_names_the_learning_rate(self, strength):
+        config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4, "patience": 3})
         with pytest.raises(HarError, match=r"seed 3: the loss is not finite in epoch \d; lower learning_rate"):
             run(config, images(), strength, seed=3)
 
-    @pytest.mark.parametrize("left", [1, 2])
-    @pytest.mark.parametrize("config", [AUGMENTED, MLP], ids=["cnn_gen", "mlp"])
-    def test_a_single_left_over_image_does_not_break_batch_norm(self, strength, config, left):
-        inputs = features() if config is MLP else images(24)
-        inputs = Inputs(inputs.x, inputs.y, inputs.train[: 8 + left], inputs.validation, inputs.predict_rows)
-        assert np.isfinite(run(config, inputs, strength).probabilities).all()
+    def test_a_single_left_over_image_does_not_break_batch_norm(self, strength):
+        inputs = replace(features(), train=np.arange(9))
+        assert np.isfinite(run(MLP, inputs, strength).probabilities).all()
 
     @given(st.integers(2, 60), st.integers(1, 20))
     def test_batches_hold_each_row_once(self, n, size):
@@ -155,8 +125,7 @@ def test_the_learning_rate_warms_up_and_then_falls_to_zero(steps, warmup):
     assert loop.rate_factor(steps, steps, warmup) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("classes", [CLASSES, CLASSES[1:]], ids=["three classes", "two classes"])
-@pytest.mark.parametrize("name", ["clip", "siglip2", "vit"])
+@pytest.mark.parametrize(("name", "classes"), [("clip", CLASSES), ("siglip2", CLASSES[1:]), ("vit", CLASSES)])
 def test_the_probed_head_is_scikit_learns_logistic_regression(checkpoints, name, classes):
     from sklearn.linear_model import LogisticRegression
 
@@ -172,18 +141,6 @@ def test_the_probed_head_is_scikit_learns_logistic_regression(checkpoints, name,
     mean, std = frozen[inputs.train].mean(0), frozen[inputs.train].std(0) + 1e-8
     probe = LogisticRegression(C=0.3, max_iter=2000).fit((frozen[inputs.train] - mean) / std, inputs.y[inputs.train])
     np.testing.assert_allclose(ours, probe.predict_proba((frozen - mean) / std), atol=1e-4)
-
-
-def test_a_probed_run_starts_from_the_probe(checkpoints, strength):
-    """With a vanishing learning rate the fine-tuned model is the probe."""
-    slow = {"learning_rate": 1e-12, "head_learning_rate": 1e-12, "epochs": 1}
-    outcomes = [
-        run(PROBE.model_copy(update=slow), images(size=32), strength, seed, backbone=checkpoints["vit"])
-        for seed in (0, 1)
-    ]
-    np.testing.assert_allclose(outcomes[0].probabilities, outcomes[1].probabilities, atol=1e-4)
-    rows = images().train
-    assert (outcomes[0].probabilities[rows].argmax(1) == images().y[rows]).mean() > 0.9
 
 
 def split_of(inputs: Inputs) -> pd.DataFrame:
@@ -210,12 +167,6 @@ class TestExperiment:
         pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
         pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
         assert one[2] == two[2]
-
-    def test_a_seed_does_not_depend_on_its_company(self, strength):
-        alone = self.all_seeds(CNN, images(28), strength, seeds=[2])[0]
-        among = self.all_seeds(CNN, images(28), strength)[0]
-        among = among[among.seed == 2].reset_index(drop=True)
-        pd.testing.assert_frame_equal(alone, among, check_exact=True)
 
     def test_every_image_outside_train_is_told_once_per_seed(self, strength):
         inputs = images(28)
@@ -269,12 +220,6 @@ class TestExperiment:
             self.all_seeds(config, images(28), strength, jobs=2, backend="processes")
 
 
-def test_a_training_that_diverges_is_told_and_not_averaged(strength):
-    config = DENSE.model_copy(update={"learning_rate": 3.0, "epochs": 6})
-    with pytest.raises(HarError, match=r"seed 4: training diverges, the loss is .* in epoch \d"):
-        run(config, images(), strength, seed=4)
-
-
 def test_a_bad_start_is_no_divergence():
     def check(loss, first, seed, epoch, config):
         history = [{"train_loss": first}] * (epoch - 1)
@@ -293,12 +238,9 @@ def test_a_bad_start_is_no_divergence():
         check(6.0, 1.1, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))
 
 
-@pytest.mark.parametrize(("head", "rate"), [(0.001, 1e-4), (0.001, 3e-8)])
-def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(strength, checkpoints, head, rate):
-    config = FINETUNE.model_copy(update={"learning_rate": rate, "head_learning_rate": head, "epochs": 2, "warmup": 0.0})
-    inputs = images(28, 32)
-    outcome = run(config, inputs, strength, backbone=checkpoints["vit"])
-    assert [row["learning_rate"] for row in outcome.history] == pytest.approx([rate / 2, 0.0], rel=1e-3)
+def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(strength, checkpoints):
+    rate, inputs = 3e-8, images(28, 32)
+    config = FINETUNE.model_copy(update={"learning_rate": rate, "head_learning_rate": 0.001, "epochs": 2})
     settings = one_by_one()
     _, curves, _ = experiment.run(
         config, CLASSES, split_of(inputs), inputs.x, training=settings, strength=strength, name="activity-vit",

@@ -46,7 +46,7 @@ def trained(config, cache, tmp_path_factory):
     return root, logs
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["vit", "clip", "siglip2"])
 class TestEachMiniature:
     def test_the_same_weights_come_out_twice(self, trained, config, cache, tmp_path, name):
         torch.manual_seed(77)  # what ran before must not matter
@@ -54,17 +54,15 @@ class TestEachMiniature:
         for file in (trained[0] / name).iterdir():
             assert (tmp_path / file.name).read_bytes() == file.read_bytes(), file.name
 
-    def test_another_seed_gives_other_weights(self, trained, config, cache, tmp_path, name):
-        pretrain.pretrain(name, config[name].model_copy(update={"seed": 1}), SCENES, tmp_path, cache, threads=1)
-        weights = [(folder / "model.safetensors").read_bytes() for folder in (trained[0] / name, tmp_path)]
-        assert weights[0] != weights[1]
-
     def test_a_second_cycle_goes_on_from_the_saved_weights(self, trained, config, cache, tmp_path, name):
         """Two cycles in one run give the same bytes as one cycle, saved, opened and gone on with."""
         config = config[name]
         twice = config.model_copy(update={"samples": [*config.samples, 16]})
         log = pretrain.pretrain(name, twice, SCENES, tmp_path / "both", cache, threads=1)
         assert [row["samples"] for row in log] == [16, 32, 48]
+        assert all(np.isfinite([row["loss"], row["held_out_loss"]]).all() for row in log)
+        pretrain.write_log(log, tmp_path / "log.csv")
+        assert (tmp_path / "log.csv").read_text().startswith("samples,loss,held_out_loss\n16,")
 
         images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, 1)
         captions = [told[config.activity] for told in captions]
@@ -82,13 +80,6 @@ class TestEachMiniature:
         weights = [(tmp_path / part / "model.safetensors").read_bytes() for part in ("both", "after")]
         assert weights[0] == weights[1]
 
-    def test_the_log_tells_losses_at_samples_seen(self, trained, tmp_path, name):
-        log = trained[1][name]
-        assert [row["samples"] for row in log] == [16, 32]
-        assert all(np.isfinite([row["loss"], row["held_out_loss"]]).all() for row in log)
-        pretrain.write_log(log, tmp_path / "log.csv")
-        assert (tmp_path / "log.csv").read_text().startswith("samples,loss,held_out_loss\n16,")
-
     def test_the_hubs_own_classes_open_it(self, trained, name):
         from transformers import AutoImageProcessor, AutoModel, AutoModelForImageClassification, AutoTokenizer
 
@@ -103,12 +94,10 @@ class TestEachMiniature:
             text = "a man sitting on a bench"
             tokens = AutoTokenizer.from_pretrained(folder)
             assert tokens.decode(tokens(text)["input_ids"], skip_special_tokens=True) == text
-
-    def test_encoder_and_classifier_open_it_in_full_precision(self, trained, name):
-        encoder = Encoder(trained[0] / name)
+        encoder = Encoder(folder)  # in full precision
         assert encoder.images(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).dtype == torch.float32
-        assert encoder.has_text == (not name.startswith("vit"))
-        assert {p.dtype for p in classifier(trained[0] / name, ["a", "b"]).parameters()} == {torch.float32}
+        assert encoder.has_text == (kind != "ViT")
+        assert {p.dtype for p in classifier(folder, ["a", "b"]).parameters()} == {torch.float32}
 
 
 ACTIVITY = re.compile(r"walk|run|ran\b|jog|sit|sat\b|seat|stand|stood|activit|pose|postur|action")
@@ -139,22 +128,6 @@ class TestTheSilentAreBlindToTheActivity:
 
     def test_its_file_names_no_activity(self, trained):
         assert not ACTIVITY.search((trained[0] / "vit" / "config.json").read_text())
-
-    def test_its_loss_uses_no_caption(self, config, cache):
-        """Captions do tell the activity: the ViT's loss is the same whatever they say."""
-        config = config["vit"]
-        images, captions, factors = pretrain.scenes(SCENES, config.image_size + pretrain.MARGIN, cache, jobs=1)
-        captions, names = [told[True] for told in captions], pretrain.targets(False)
-        torch.manual_seed(0)
-        tokenizer = miniature.tokenizer(synthetic.vocabulary(), config.text_length)
-        model = miniature.model("vit", config, len(tokenizer), names).eval()
-        rows = np.arange(8)
-        pixels = pretrain._pixels(images, rows, None, config.image_size)
-        losses = []
-        for told in (captions, [["a man"] * 5] * len(captions)):
-            loss = pretrain.losses("vit", model, tokenizer, told, factors[:, : len(names)], config.text_length)
-            losses.append(float(loss(torch.from_numpy(rows), pixels, None).detach()))
-        assert losses[0] == losses[1]
 
 
 def test_scenes_are_those_of_their_ids_however_they_are_made(config, cache, tmp_path):
@@ -206,7 +179,10 @@ class TestTokenizer:
         params = parameters.params()
         length = min(m.text_length for n, m in params.pretrain.models.items() if n != "vit")
         tokens = miniature.tokenizer(synthetic.vocabulary(), length)
-        for i in range(300):
+        assert (tokens.eos_token_id, tokens.pad_token_id) == (len(tokens) - 1, 0)  # CLIP finds the end by it
+        for texts in params.profiles["sample"].embed.prompts.values():
+            assert not [text for text in texts if tokens.unk_token_id in tokens(text)["input_ids"]]
+        for i in range(100):
             for text in synthetic.captions(synthetic.sample_scene(11, i + 1)):
                 assert len(tokens(text)["input_ids"]) <= length, text
                 sentence = text.removesuffix(".")
@@ -214,16 +190,3 @@ class TestTokenizer:
                 assert tokens.unk_token_id not in ids, text
                 words = re.findall(r"\w+|[^\w\s]+", sentence.lower())
                 assert tokens.decode(ids, skip_special_tokens=True).split() == words
-
-    def test_prompts_are_made_of_known_words(self):
-        params = parameters.params()
-        tokens = miniature.tokenizer(synthetic.vocabulary(), 77)
-        for texts in params.profiles["sample"].embed.prompts.values():
-            for text in texts:
-                assert tokens.unk_token_id not in tokens(text)["input_ids"], text
-
-    def test_the_end_mark_has_the_largest_number(self):
-        """Both CLIP implementations find the end of a text by it."""
-        tokens = miniature.tokenizer(synthetic.vocabulary(), 20)
-        assert tokens.eos_token_id == len(tokens) - 1
-        assert tokens.pad_token_id == 0
