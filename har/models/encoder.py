@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -91,23 +92,26 @@ class Encoder:
         """Texts to embeddings [n, width], not normalised. Raises HarError for an encoder without text."""
         if not self.has_text:
             raise HarError(f"{self.folder}: this encoder has no text tower")
-        check_small_files(self.folder)
         with opening(self.folder, "a tokenizer and text tower that fit each other"):
             inputs = {name: tokens.to(self.device) for name, tokens in self._tokens(texts).items()}
             found = self.model.get_text_features(**inputs).pooler_output
             check_answers(found, (len(texts), found.shape[-1]))
         return found
 
+    @cached_property
+    def _tokenizer(self):
+        check_small_files(self.folder)
+        return AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
+
     def _tokens(self, texts: Sequence[str]) -> dict[str, torch.Tensor]:
         if hasattr(self.model, "tokens"):  # open_clip's own
             return {"input_ids": self.model.tokens(list(texts))}
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, trust_remote_code=False, local_files_only=True)
         length = self.model.config.text_config.max_position_embeddings
         # SigLIP was trained with texts in lower case; it pools the last position, so it needs the padding as well
         siglip = self.model.config.model_type.startswith("siglip")
         padding = "max_length" if siglip else True
         words = [text.lower() if siglip else text for text in texts]
-        tokens = tokenizer(words, padding=padding, truncation=True, max_length=length, return_tensors="pt")
+        tokens = self._tokenizer(words, padding=padding, truncation=True, max_length=length, return_tensors="pt")
         return {key: tokens[key] for key in ("input_ids", "attention_mask")[: 1 if siglip else 2]}
 
     @property

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CLASSES
-from test_loop import AUGMENTED, FINETUNE, MLP, features, images, split_of
+from test_loop import AUGMENTED, FINETUNE, images, split_of
 
 from har.config.training import Training
 from har.core import cache
@@ -18,8 +18,6 @@ from har.training.checkpoint import Checkpoint
 STOPPING = AUGMENTED.model_copy(update={"epochs": 4, "patience": 2, "dropout": 0.2, "conv_dropout": 0.1})
 KINDS = {
     "network, early stopping": STOPPING,
-    "mlp": MLP.model_copy(update={"epochs": 3, "dropout": 0.3}),
-    "fine-tuned": FINETUNE.model_copy(update={"epochs": 3}),
     "low-rank updates": FINETUNE.model_copy(update={"epochs": 3, "adapt": "lora", "augmentation": ["color_jitter"]}),
 }
 
@@ -55,7 +53,7 @@ def files(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_goes_on_from_any_epoch_as_if_undisturbed(every_epoch, kind, strength, checkpoints, tmp_path):
     config = KINDS[kind]
-    inputs = features() if config.kind == "mlp" else images(size=32 if config.kind == "finetune" else 16)
+    inputs = images(size=32 if config.kind == "finetune" else 16)
     backbone = checkpoints["vit"] if config.kind == "finetune" else None
 
     def run(name: str, keep: Path | None = None):
