@@ -13,7 +13,7 @@ export MALLOC_TOP_PAD_ := 67108864
 
 repro: $(VENV)/.installed
 	@dvc repro
-	@echo "Done. Open reports/$$(python -m har.config profile)/index.html in a browser: results and images."
+	@echo "Done. Open reports/$$(python -m har.config)/index.html in a browser: results and images."
 
 # the profile of generated clips with few models: some minutes on two cores
 clips: $(VENV)/.installed
@@ -53,7 +53,7 @@ audit:
 
 # after `make repro`: the rebuilt metrics against the committed ones, exit code 1 on a breach
 gate: $(VENV)/.installed
-	@python -m har.dev.gate reports/$$(python -m har.config profile)/metrics
+	@python -m har.dev.gate reports/$$(python -m har.config)/metrics
 
 # how fast, against what else one would take, after `make repro`: ten minutes on two cores; make bench OPTIONS="--help"
 bench: $(VENV)/.installed

@@ -19,7 +19,6 @@ from har.config.profile import Params, Profile, load_params, parse
 from har.config.types import check_labels
 from har.core.errors import HarError
 from har.core.files import replacing
-from har.data.folder.find import Found
 from har.data.folder.recognise import recognise
 from har.data.groups import group_codes
 from har.data.split import require_enough
@@ -35,19 +34,19 @@ def words_of(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)).strip().lower() or name
 
 
-def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[str]) -> dict:
-    """What a profile of the images `found` sets.
+def block_of(source: dict, found: pd.DataFrame, like: Profile, talkers: Iterable[str]) -> dict:
+    """What a profile of own images sets.
 
     Args:
         source: its block data.
-        found: the images.
+        found: the images: image_id, label, group, path.
         like: the profile that it starts from.
         talkers: the generative models that do not start from another one.
 
     Raises:
         HarError: for classes that are too few or have no usable name.
     """
-    labels = sorted({one.label for one in found})
+    labels = sorted(set(found["label"]))
     try:
         check_labels(labels)
     except ValueError as error:
@@ -56,27 +55,21 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
         raise HarError(f"one class only, {labels[0]}; expected two or more")
     words = {label: words_of(label) for label in labels}
     if len(set(words.values())) < len(words):
-        words = dict(zip(labels, labels, strict=True))
-    prompts = CLIP_PROMPTS if any(is_clip(one.path) for one in found) else PROMPTS
+        words = {label: label for label in labels}
+    prompts = CLIP_PROMPTS if any(map(is_clip, found["path"])) else PROMPTS
     generative = {
         "answers": words,
         "question": "What does the picture show? Answer with one of {labels}.",
         "orders": "rotations" if len(labels) > 4 else "all",  # 5 labels have 120 orders
     }
-    frame = pd.DataFrame(
-        [(one.image_id, one.label, one.group) for one in found], columns=["image_id", "label", "group"]
-    )
-    groups = group_codes(frame)
-    units = frame["label"].value_counts() if groups is None else frame.groupby("label").apply(_units(groups))
+    groups = group_codes(found)
+    units = found.assign(unit=range(len(found)) if groups is None else groups).groupby("label")["unit"].nunique()
     curve, dev = like.learning_curve, like.split.train + like.split.validation
     train = int(len(found) * dev * (1 - 1 / curve.folds) * 0.9)  # groups do not fit the share exactly
     sizes = [size for size in curve.sizes if len(labels) <= size <= train]
     return {
         "data": source,
-        "curate": {
-            "classes": {label: {"count": None, "keywords": []} for label in labels},
-            "precedence": [],
-        },
+        "curate": {"classes": {label: {"count": None, "keywords": []} for label in labels}, "precedence": []},
         "tasks": {"activity": labels},
         "embed": {"prompts": {label: [one.format(said) for one in prompts] for label, said in words.items()}},
         "cross_validation": {"folds": max(2, min(like.cross_validation.folds, int(units.min())))},
@@ -84,10 +77,6 @@ def block_of(source: dict, found: list[Found], like: Profile, talkers: Iterable[
         "generative": {name: copy.deepcopy(generative) for name in talkers},
         "masking": {"cues": {}},  # what goes with these classes is the user's to say
     }
-
-
-def _units(groups):
-    return lambda part: len(set(groups[part.index]))
 
 
 def write_profile(
@@ -134,7 +123,7 @@ def write_profile(
     data = yaml.load(path.read_text(encoding="utf-8"))
     base = {key: value for key, value in read_yaml(path).items() if key in Profile.model_fields}
     talkers = [key for key, one in base["generative"].items() if "like" not in one]
-    block = block_of(source, listing.images, params.profiles[like], talkers)
+    block = block_of(source, found, params.profiles[like], talkers)
     data["profiles"][name] = differing(base, merged(params.overrides[like], block))
     data["profile"] = name
     with replacing(path) as temporary:
