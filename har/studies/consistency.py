@@ -5,8 +5,8 @@ of them were hit, and how often the class was predicted. All such counts of a sm
 so a printed row either has a confusion matrix or it has none.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,18 +22,15 @@ RECOMPUTED = 2e-6  # tables carry six digits
 METRICS = ("accuracy", "precision", "recall", "f1")
 
 
-def compositions(n: int, classes: int) -> list[tuple[int, ...]]:
-    """All ways to share n images among `classes` classes, each with one or more, in ascending order."""
-
-    def parts(left: int, count: int, least: int) -> Iterator[tuple[int, ...]]:
-        if count == 1:
-            yield (left,)
-            return
-        for first in range(least, left // count + 1):
-            for rest in parts(left - first, count - 1, first):
-                yield (first, *rest)
-
-    return list(parts(n, classes, 1)) if n >= classes else []
+def compositions(n: int, classes: int, least: int = 1) -> list[tuple[int, ...]]:
+    """All ways to share n images among `classes` classes, each with `least` or more, in ascending order."""
+    if classes == 1:
+        return [(n,)] if n >= least else []
+    return [
+        (first, *rest)
+        for first in range(least, n // classes + 1)
+        for rest in compositions(n - first, classes - 1, first)
+    ]
 
 
 def has_matrix(score: paper.Score, counts: Sequence[int], tolerance: float = PRINTED, *, accuracy: bool = True) -> bool:
@@ -62,27 +59,23 @@ def has_matrix(score: paper.Score, counts: Sequence[int], tolerance: float = PRI
     return False
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One printed row: `correct` of `n` images if its accuracy is such a share; the class sizes with which all
-    four figures have a confusion matrix; class sizes with which precision, recall and F1 have one."""
+    four figures have a confusion matrix; class sizes with which precision, recall and F1 have one; whether it is
+    exactly what predicting one class for every image scores."""
 
     table: str
     row: str
     score: paper.Score
     n: int
-    classes: int
     correct: int | None
     fits: list[tuple[int, ...]]
     fits_without_accuracy: list[tuple[int, ...]]
+    constant: bool
 
     @property
-    def constant(self) -> bool:
-        """Exactly what predicting one class for every image scores."""
-        share, classes = self.score.accuracy, self.classes
-        expected = (share / classes, 1 / classes, 2 * share / (1 + share) / classes)
-        printed = (self.score.precision, self.score.recall, self.score.f1)
-        return all(abs(a - b) <= 2 * PRINTED for a, b in zip(printed, expected, strict=True))
+    def name(self) -> str:
+        return policy_name(self.row) if self.table == "table3" else model_name(self.row)
 
 
 # Rows of one run; those of Table 2 are means of five and those of Table 7 are lost.
@@ -99,11 +92,13 @@ def examine(table: str) -> list[Finding]:
     n, classes = SINGLE_RUNS[table]
     found = []
     for row, score in paper.TABLES[table].items():
-        correct = round(score.accuracy * n)
+        share, correct = score.accuracy, round(score.accuracy * n)
         fits = [c for c in compositions(n, classes) if has_matrix(score, c)]
         loose = [] if fits else [c for c in compositions(n, classes) if has_matrix(score, c, accuracy=False)]
-        exact = abs(correct / n - score.accuracy) <= PRINTED
-        found.append(Finding(table, row, score, n, classes, correct if exact else None, fits, loose))
+        exact = abs(correct / n - share) <= PRINTED
+        constant = np.array([share / classes, 1 / classes, 2 * share / (1 + share) / classes])
+        same = np.abs(constant - [score.precision, score.recall, score.f1]) <= 2 * PRINTED
+        found.append(Finding(table, row, score, n, correct if exact else None, fits, loose, bool(same.all())))
     return found
 
 
@@ -115,7 +110,7 @@ def shared(findings: Sequence[Finding]) -> list[tuple[int, ...]]:
 
 def paper_table(header: str) -> Table:
     """The paper's rows under the same check as ours, as a table of the report."""
-    rows, notes = [], []
+    rows, notes, names = [], [], {}
     for table in SINGLE_RUNS:
         findings = examine(table)
         common = shared(findings)
@@ -123,7 +118,7 @@ def paper_table(header: str) -> Table:
         if common:
             sizes = " or ".join("/".join(map(str, c)) for c in common)
             most = " or ".join(number(max(c) / sum(c), 4) for c in common)
-            below = [_name(f) for f in findings if f.score.accuracy < max(common[0]) / sum(common[0]) - PRINTED]
+            below = [f.name for f in findings if f.score.accuracy < max(common[0]) / sum(common[0]) - PRINTED]
             notes.append(
                 f"{label}: its consistent rows share the class sizes {sizes} only; always predicting the largest class "
                 f"would score {most}" + (f", more than {', '.join(below)}." if below else ".")
@@ -132,18 +127,10 @@ def paper_table(header: str) -> Table:
             verdict = "consistent" if f.fits else "accuracy disagrees" if f.fits_without_accuracy else "no matrix"
             if f.constant:
                 verdict += "; a constant prediction"
-            rows.append(
-                {
-                    "table": f.table,
-                    "row": f.row,
-                    "accuracy": f.score.accuracy,
-                    "correct": f.correct,
-                    "n": f.n,
-                    "class_sizes": _sizes(f.fits),
-                    "class_sizes_without_accuracy": _sizes(f.fits_without_accuracy),
-                    "verdict": verdict,
-                }
-            )
+            names[f.table, f.row] = f.name
+            row = {"table": f.table, "row": f.row, "accuracy": f.score.accuracy, "correct": f.correct}
+            row |= {"n": f.n, "class_sizes": _sizes(f.fits), "verdict": verdict}
+            rows.append(row | {"class_sizes_without_accuracy": _sizes(f.fits_without_accuracy)})
     for row, score in paper.TABLE2.items():
         whole = round(score.accuracy * 5 * paper.TEST_IMAGES)
         notes.append(
@@ -156,7 +143,7 @@ def paper_table(header: str) -> Table:
     notes.append(f"A stratified split of {drawn} images would put {stratified} into a test set of {paper.TEST_IMAGES}.")
     title = "The paper's own rows: is there a confusion matrix with these four figures?"
     columns = [
-        Column(("row", "table"), "Row", lambda row, table: policy_name(row) if table == "table3" else model_name(row)),
+        Column(("row", "table"), "Row", lambda row, table: names[table, row]),
         Column("table", "Table", lambda table: table.removeprefix("table")),
         Column(("accuracy", "correct", "n"), "Accuracy", _accuracy),
         Column("class_sizes", "Class sizes that fit", _few),
@@ -164,10 +151,6 @@ def paper_table(header: str) -> Table:
         Column("verdict", "Verdict"),
     ]
     return Table("paper_consistency", title, header, rows, columns, notes)
-
-
-def _name(f: Finding) -> str:
-    return policy_name(f.row) if f.table == "table3" else model_name(f.row)
 
 
 def _accuracy(accuracy: float, correct: int | None, n: int) -> str:
@@ -188,15 +171,11 @@ def recompute(predictions: pd.DataFrame, split: str) -> dict[str, float]:
     """METRICS of the mean over runs, by scikit-learn from one confusion matrix a run: an independent path."""
     from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-    classes = list(classes_of(predictions))
-    frame = predictions[in_split(predictions, split)]
-    places = {name: place for place, name in enumerate(classes)}
-    runs = []
-    for _, run in frame.groupby("seed"):
+    classes, runs = list(classes_of(predictions)), []
+    for _, run in predictions[in_split(predictions, split)].groupby("seed"):
         guess = run[[f"p_{c}" for c in classes]].to_numpy().argmax(1)
-        matrix = confusion_matrix(run["label"].map(places), guess, labels=range(len(classes)))
-        truth, told = np.indices(matrix.shape)
-        truth, told = np.repeat(truth.ravel(), matrix.ravel()), np.repeat(told.ravel(), matrix.ravel())
+        matrix = confusion_matrix(pd.Index(classes).get_indexer(run["label"]), guess, labels=range(len(classes)))
+        truth, told = (places.ravel().repeat(matrix.ravel()) for places in np.indices(matrix.shape))
         macro = precision_recall_fscore_support(
             truth, told, labels=range(len(classes)), average="macro", zero_division=0
         )

@@ -136,13 +136,9 @@ def prompt_rows(
 
             alone = [told(way, 0).mean for way in ways]
             mean = told(np.stack(means), report.resamples)
-            out.append({"prompts": name, "split": split, "n": mean.n, **estimated("score", mean, report.confidence)})
-            out[-1] |= {
-                "ways": len(alone),
-                "lowest": min(alone),
-                "median": float(np.median(alone)),
-                "highest": max(alone),
-            }
+            row = {"prompts": name, "split": split, "n": mean.n, **estimated("score", mean, report.confidence)}
+            row |= {"ways": len(alone), "lowest": min(alone), "highest": max(alone), "median": float(np.median(alone))}
+            out.append(row)
     return out
 
 
