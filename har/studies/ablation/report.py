@@ -8,13 +8,13 @@ import pandas as pd
 
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells
-from har.evaluation.paired import estimated_difference, same_images
+from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import estimates
 from har.reporting.names import split_name
 from har.reporting.style import GREY, INK, PAPER, drawing
 from har.reporting.table import Column, Table, count, estimate, number, pivoted, signed_estimate
-from har.reporting.tables.columns import triple
+from har.reporting.tables.columns import figures, triple
 
 
 def scores(
@@ -32,33 +32,17 @@ def scores(
     for split in (OUT_OF_FOLD, HELD_OUT):
         if not in_split(predictions[reference], split).any():
             continue
-        one = {name: cells(frame, split) for name, frame in predictions.items()}
-        found = {name: estimates(each, resamples, seed) for name, each in one.items()}
-        for name in predictions:
-            same_images(one[name], one[reference], split)
-            accuracy = found[name]["accuracy"]
-            low, high = accuracy.interval(level)
-            gap = {"difference": None, "ci_low": None, "ci_high": None}
+        found = {name: estimates(cells(frame, split), resamples, seed) for name, frame in predictions.items()}
+        for name, mine in found.items():
+            accuracy, gap = mine["accuracy"], {"difference": None, "ci_low": None, "ci_high": None}
             if name != reference:
                 gap = estimated_difference(accuracy, found[reference]["accuracy"], level)
-            rows.append(
-                {
-                    "variant": name,
-                    "changed": changed[name],
-                    "split": split,
-                    "n": accuracy.n,
-                    "runs": len(accuracy.runs),
-                    "parameters": parameters[name],
-                    "accuracy": accuracy.mean,
-                    "sd": float(accuracy.runs.std(ddof=1)) if len(accuracy.runs) > 1 else None,
-                    "ci_low": low,
-                    "ci_high": high,
-                    "f1": found[name]["f1"].mean,
-                    "difference": gap["difference"],
-                    "difference_low": gap["ci_low"],
-                    "difference_high": gap["ci_high"],
-                }
-            )
+            row = {"variant": name, "changed": changed[name], "parameters": parameters[name], "split": split}
+            row |= {"n": accuracy.n, "runs": len(accuracy.runs), "accuracy": accuracy.mean, "f1": mine["f1"].mean}
+            row |= {"sd": float(accuracy.runs.std(ddof=1)) if len(accuracy.runs) > 1 else None}
+            row |= dict(zip(("ci_low", "ci_high"), accuracy.interval(level), strict=True))
+            row |= figures("difference", gap["difference"], gap["ci_low"], gap["ci_high"])
+            rows.append(row)
     return rows
 
 
@@ -97,27 +81,24 @@ def ablation_table(
     if any("largest person" in row["changed"] for row in rows):
         notes.append("The largest person: by its annotated box, which is given, not detected.")
     notes += [f"Left out: {shown(name)} ({reason})." for name, reason in (left_out or {}).items()]
-    accuracies = ("accuracy", "ci_low", "ci_high")
-
-    def names(of: Sequence[str], split: str) -> tuple[str, ...]:
-        return tuple(f"{name}_{split}" for name in of)
-
+    accuracies, gaps = ("accuracy", "ci_low", "ci_high"), triple("difference")
     columns = [
         Column("variant", "Variant", shown),
         Column("changed", "Changed"),
         Column("parameters", "Parameters trained", count),
-        *map(Column, ("split", "n", "runs", *accuracies, "sd", "f1", *triple("difference"))),
-        *(
-            Column(names(accuracies, split), f"Accuracy, {split_name(split)} (n = {n:,})", estimate, csv=False)
-            for split, n in sizes.items()
-        ),
+        *map(Column, ("split", "n", "runs", *accuracies, "sd", "f1", *gaps)),
+    ]
+    for split, n in sizes.items():
+        values = tuple(f"{name}_{split}" for name in accuracies)
+        columns.append(Column(values, f"Accuracy, {split_name(split)} (n = {n:,})", estimate, csv=False))
+    columns.append(
         Column(
-            ("variant", *names(triple("difference"), first)),
+            ("variant", *(f"{name}_{first}" for name in gaps)),
             f"Minus {shown(reference)}, {split_name(first)}",
             lambda name, *gap: "reference" if name == reference else signed_estimate(*gap),
             csv=False,
-        ),
-    ]
+        )
+    )
     title = "Ablations: one setting, or a group of settings, replaced"
     return Table("ablation", title, header, rows, columns, notes, pivoted(rows, ["variant"], "split"))
 

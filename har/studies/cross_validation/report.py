@@ -76,11 +76,10 @@ def summarise_resampled(frame: pd.DataFrame, random: bool, level: float = 0.95) 
     notes = [found["note"], parts.pop("note")]
     if repeats == 1:
         notes.append("One repeat: its deviation over repeats is not defined.")
-    small = frame[frame["repeat"] == frame["repeat"].min()].drop_duplicates("image_id")["label"].value_counts()
+    sizes = frame.drop_duplicates("image_id")["label"].value_counts()
     notes += [
         f"{class_name(label)} has {count} images for {folds} folds: some folds test none of it."
-        for label, count in small.items()
-        if count < folds
+        for label, count in sizes[sizes < folds].items()
     ]
     # over all folds of a repeat at once, as F1: a mean of folds' figures is biased (Forman & Scholz 2010)
     whole = estimates(cells(as_predictions(frame), "test"))
@@ -113,13 +112,12 @@ def compare_pairs(frames: Mapping[str, pd.DataFrame], level: float = 0.95) -> li
     return with_holm(rows)
 
 
-def _row_notes(rows: Sequence[Mapping], name: str) -> list[str]:
+def _row_notes(notes: Mapping[str, str]) -> list[str]:
     """Each row's note once, with the rows that it is true of."""
-    notes: dict[str, list[str]] = {}
-    for row in rows:
-        if row["note"]:
-            notes.setdefault(row["note"], []).append(row[name])
-    return [f"{', '.join(names)}: {note}" for note, names in notes.items()]
+    rows: dict[str, list[str]] = {}
+    for name, note in notes.items():
+        rows.setdefault(note, []).append(name)
+    return [f"{', '.join(names)}: {note}" for note, names in rows.items() if note]
 
 
 def cross_validation_tables(
@@ -141,7 +139,7 @@ def cross_validation_tables(
         "is over images, drawn within classes, each with all its predictions, and holds no variance of training sets.",
         "Seed sd and split sd: of one fit's accuracy on one fold, between runs on the same fold and between folds "
         "(one-way random effects, method of moments). The split's part holds the luck of a small test fold too.",
-        *_row_notes([{**row, "model": model_name(row["model"])} for row in rows], "model"),
+        *_row_notes({model_name(row["model"]): row["note"] for row in rows}),
     ]
     columns = [
         MODEL,
@@ -178,7 +176,7 @@ def _pairs_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
     notes = [
         "Accuracy on the same folds, paired; Nadeau & Bengio's corrected resampled t-test. "
         f"Holm's correction is over the {tested} tested pairs; the intervals are not widened for their number.",
-        *_row_notes([{**row, "pair": _pair(row["model_a"], row["model_b"])} for row in rows], "pair"),
+        *_row_notes({_pair(row["model_a"], row["model_b"]): row["note"] for row in rows}),
     ]
     return Table("pairs", "Which models differ? Pairs on the resampled images", header, rows, columns, notes)
 

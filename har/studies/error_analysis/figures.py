@@ -133,9 +133,7 @@ def figure_overlap(rows: Sequence[Mapping], task: str, path: Path | str, title: 
     rows_named = [f"{name} ({shares[model]:.0%})" for name, model in zip(names, models, strict=True)]
     colours = tints(SERIES[0], SERIES[1])
     # the first row and the last column of the triangle are empty
-    triangle = values[1:, :-1]
-    hidden = np.triu(np.ones(triangle.shape, dtype=bool), 1)
-    _matrix(triangle, rows_named[1:], names[:-1], path, title, note, colours, limit, hidden=hidden, turned=True)
+    _matrix(values[1:, :-1], rows_named[1:], names[:-1], path, title, note, colours, limit, triangle=True)
 
 
 def _matrix(
@@ -148,34 +146,35 @@ def _matrix(
     colours: Colormap,
     limit: float,
     marked: np.ndarray | None = None,
-    hidden: np.ndarray | None = None,
-    turned: bool = False,
+    triangle: bool = False,
 ) -> None:
-    """Numbers from -limit to limit as coloured cells with their values; – where one is not defined."""
+    """Numbers from -limit to limit as coloured cells with their values; – where one is not defined. A triangle has many
+    columns: their names are turned, and nothing is drawn above its diagonal."""
     from matplotlib.patches import Rectangle
 
-    width = max(7.2, 3.2 + 0.36 * len(columns)) if turned else 7.6
-    with drawing(path, title, width, 0.27 * max(len(rows), 1) + (2.6 if turned else 1.9)) as figure:
+    width = max(7.2, 3.2 + 0.36 * len(columns)) if triangle else 7.6
+    with drawing(path, title, width, 0.27 * max(len(rows), 1) + (2.6 if triangle else 1.9)) as figure:
         axis = figure.subplots()
         if not values.size:
             axis.set_title("nothing to show: no such model, or none that errs", color=GREY, x=0)
             axis.set_axis_off()
             return
         edges = (np.arange(count + 1) - 0.5 for count in values.shape[::-1])
-        drawn = np.ma.masked_where(np.isnan(values) if hidden is None else hidden | np.isnan(values), values)
+        hidden = np.triu(np.full(values.shape, triangle), 1)
+        drawn = np.ma.masked_where(hidden | np.isnan(values), values)
         axis.pcolormesh(*edges, drawn, cmap=colours, vmin=-limit, vmax=limit)
         axis.invert_yaxis()
         for (row, column), value in np.ndenumerate(values):
-            if hidden is not None and hidden[row, column]:
+            if hidden[row, column]:
                 continue
-            text = number(value, 2, sign=not turned)
-            if turned:  # many columns leave little room
+            text = number(value, 2, sign=not triangle)
+            if triangle:  # many columns leave little room
                 text = text.replace("0.", ".", 1)
             axis.text(column, row, text, ha="center", va="center")
             if marked is not None and marked[row, column]:
                 frame = Rectangle((column - 0.46, row - 0.43), 0.92, 0.86, fill=False, edgecolor=INK, linewidth=1.2)
                 axis.add_patch(frame)
-        turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+        turn = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if triangle else {}
         axis.set_xticks(range(len(columns)), columns, **turn)
         axis.set_yticks(range(len(rows)), rows)
         axis.tick_params(length=0)

@@ -51,21 +51,9 @@ def scores(
     for (model, size), part in frame.groupby(KEYS[:2], sort=False):
         found = summarise(part.rename(columns={"run": "seed"}).drop(columns=KEYS[:2]), TOLD, resamples, seed, level)
         for split, one in found.items():
-            accuracy = one["accuracy"]
-            rows.append(
-                {
-                    "split": split,
-                    "model": model,
-                    "size": int(size),
-                    "n": one["n"],
-                    "runs": one["runs"],
-                    "accuracy": accuracy["mean"],
-                    "sd": accuracy.get("sd"),
-                    "ci_low": accuracy["ci_low"],
-                    "ci_high": accuracy["ci_high"],
-                    "f1": one["f1"]["mean"],
-                }
-            )
+            row = {"split": split, "model": model, "size": int(size), "n": one["n"], "runs": one["runs"]}
+            row |= {"accuracy": one["accuracy"]["mean"], "sd": one["accuracy"].get("sd"), "f1": one["f1"]["mean"]}
+            rows.append(row | {end: one["accuracy"][end] for end in ("ci_low", "ci_high")})
     models = list(dict.fromkeys(row["model"] for row in rows))
     return sorted(rows, key=lambda row: (TOLD.index(row["split"]), models.index(row["model"]), row["size"]))
 

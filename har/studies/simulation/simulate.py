@@ -111,7 +111,7 @@ def bootstrap_counts(rng: np.random.Generator, images: int, resamples: int) -> n
 
 
 def bootstrap_intervals(
-    estimate: np.ndarray, resampled: np.ndarray, n: int, bounds: tuple[float, float] = (0.0, 1.0), level: float = LEVEL
+    estimate: np.ndarray, resampled: np.ndarray, n: int, bounds: tuple[float, float] = (0.0, 1.0)
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """method to ends, from estimates [...] and their bootstrap samples of `n` images [B, ...].
 
@@ -119,28 +119,28 @@ def bootstrap_intervals(
     quantile and the n / (n - 1) of the variance ask for (Hesterberg 2015). score: `score_interval`
     with the bootstrap's standard error, times the root of n / (n - 1).
     """
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     wider = scipy.stats.norm.cdf(np.sqrt(n / (n - 1)) * scipy.stats.t.ppf(tail, n - 1))
     ends = np.quantile(resampled, [tail, 1 - tail, wider, 1 - wider], axis=0)
     error = resampled.std(0, dtype=float) * np.sqrt(n / (n - 1))
     return {
         "percentile": (np.minimum(ends[0], estimate), np.maximum(ends[1], estimate)),
         "expanded": (np.minimum(ends[2], estimate), np.maximum(ends[3], estimate)),
-        "score": score_interval(estimate, error, n, bounds, level),
+        "score": score_interval(estimate, error, n, bounds, LEVEL),
     }
 
 
-def t_over_runs(scores: np.ndarray, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+def t_over_runs(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Student's interval of the mean of the runs' scores [..., S], as if runs were independent test sets."""
     runs = scores.shape[-1]
-    half = scipy.stats.t.ppf((1 + level) / 2, runs - 1) * scores.std(-1, ddof=1) / np.sqrt(runs)
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, runs - 1) * scores.std(-1, ddof=1) / np.sqrt(runs)
     return scores.mean(-1) - half, scores.mean(-1) + half
 
 
-def wilson_of_one_run(accuracy: np.ndarray, n: int, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+def wilson_of_one_run(accuracy: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """`wilson` for accuracies [...]."""
     correct, place = np.unique(np.rint(accuracy * n).astype(int), return_inverse=True)
-    ends = np.array([wilson(int(count), n, level) for count in correct])[place.reshape(accuracy.shape)]
+    ends = np.array([wilson(int(count), n, LEVEL) for count in correct])[place.reshape(accuracy.shape)]
     return ends[..., 0], ends[..., 1]
 
 
