@@ -109,29 +109,25 @@ def test_paths_come_from_standard_input_too(har, photo, monkeypatch):
     assert len(out.splitlines()) == 2
 
 
-def test_explain_writes_an_overlay_for_each_class(har, photo, tmp_path):
+def test_explain_writes_an_overlay_for_each_class_where_a_model_has_attention(har, photo, tmp_path):
     code, _, err = har("predict", photo, "--model", "activity-clip", "--explain", tmp_path / "seen")
     assert code == 0, err
     files = sorted((tmp_path / "seen").iterdir())
     assert [file.name.split(".")[-2] for file in files] == sorted(CLASSES)
     with Image.open(files[0]) as overlay, Image.open(photo) as original:
         assert overlay.width / overlay.height == pytest.approx(original.width / original.height, rel=0.05)
-
-
-def test_a_model_without_attention_says_that_it_has_nothing_to_show(har, photo, tmp_path):
-    code, out, err = har("predict", photo, "--model", "activity-cnn_base", "--explain", tmp_path / "seen")
+    code, out, err = har("predict", photo, "--model", "activity-cnn_base", "--explain", tmp_path / "none")
     assert code == 1
     assert photo in out  # predicted all the same
     assert "activity-cnn_base has no attention to show" in err
-    assert not (tmp_path / "seen").exists()
+    assert not (tmp_path / "none").exists()
 
 
 def test_files_of_a_folder_that_are_left_out_are_counted(har, photo, tmp_path):
     shutil.copy(photo, tmp_path / "a.jfif")
     for name in ("b.heic", "c.HEIC", "d.flv", ".e.heic"):
-        (tmp_path / name).write_bytes(b"x")
-    code, out, err = har("predict", tmp_path, "--csv", "--model", "activity-fnn_base")
-    assert code == 0
+        (tmp_path / name).touch()
+    _, out, err = har("predict", tmp_path, "--csv", "--model", "activity-fnn_base")
     assert len(out.splitlines()) == 2
     assert err.startswith("har predict: left out: 2 .heic, 1 .flv; read are .apng, ")
 

@@ -56,24 +56,20 @@ def test_an_export_that_fails_leaves_nothing(project, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_front_matter_is_what_a_hub_reads(project):
-    front = front_matter(made(project, "activity-clip"))
-    assert front["pipeline_tag"] == "image-classification"
-    assert front["library_name"] == "transformers"
+def test_a_card_says_what_a_hub_reads_and_how_the_weights_open(project):
+    text = made(project, "activity-clip")
+    front = front_matter(text)
+    assert (front["pipeline_tag"], front["library_name"]) == ("image-classification", "transformers")
     assert front["license"] == "apache-2.0"
     scores = front["model-index"][0]["results"][0]["metrics"]
     assert [one["type"] for one in scores] == ["balanced_accuracy", "accuracy"] * 3
-    assert front_matter(made(project, "activity-feature"))["library_name"] == "har-still"
-
-
-def test_the_card_says_how_the_weights_open(project):
-    assert 'pipeline("image-classification", model=".")' in made(project, "activity-clip_patches")
-    text = made(project, "activity-clip")
     assert "pipeline(" not in text
     assert "`head.weight` and `head.bias`" in text
     assert "the one that texts are compared with" in text
-    text = made(project, "activity-siglip2")  # its head starts from texts
-    assert 'pipeline("zero-shot-image-classification", model=".")' in text
+    assert front_matter(made(project, "activity-feature"))["library_name"] == "har-still"
+    assert 'pipeline("image-classification", model=".")' in made(project, "activity-clip_patches")
+    # its head starts from texts
+    assert 'pipeline("zero-shot-image-classification", model=".")' in made(project, "activity-siglip2")
 
 
 def test_the_scores_are_those_of_the_weights_that_are_passed_on(project):

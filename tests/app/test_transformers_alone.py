@@ -5,7 +5,6 @@ import subprocess
 import sys
 import textwrap
 
-import numpy as np
 import pytest
 from projects import IMAGES
 
@@ -62,20 +61,11 @@ def test_the_hub_s_pipeline_gives_the_same_probabilities(project, tmp_path, mode
     export(f"activity-{model}", folder, root=project)
     default = alone(folder, files, tmp_path)
     assert largest_difference(load(folder, as_hub=True).predict(files), default) < 1e-5
-
-
-@pytest.mark.slow
-def test_read_at_full_size_by_pillow_the_forward_passes_agree(project, tmp_path):
-    """Without torchvision transformers resizes with Pillow, as this project does: then our own reading of the
-    full-size photograph is the same."""
-    files = [project / f"data/sample/images/{i:012d}.jpg" for i in IMAGES]
-    folder = tmp_path / "kept"
-    export("activity-vit", folder, root=project)
-    model = load(folder)
-    model.short_side = None
-    ours = model.predict(files)
-    assert largest_difference(ours, alone(folder, files, tmp_path, backend="pil")) < 1e-5
-    assert largest_difference(ours, alone(folder, files, tmp_path, blocked="torchvision")) < 1e-5
-    # the store's short side and torchvision's rounding are what is left, and they are small
-    stored = load(folder).predict(files)
-    assert np.abs(largest_difference(stored, alone(folder, files, tmp_path))) < 0.1
+    # the store's short side and torchvision's rounding are what is left without, and they are small
+    ours = load(folder)
+    assert largest_difference(ours.predict(files), default) < 0.1
+    if model == "vit":  # Pillow resizes, as this project does: then our own reading at full size is the same
+        ours.short_side = None
+        found = ours.predict(files)
+        assert largest_difference(found, alone(folder, files, tmp_path, backend="pil")) < 1e-5
+        assert largest_difference(found, alone(folder, files, tmp_path, blocked="torchvision")) < 1e-5
