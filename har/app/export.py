@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from har.app.network import ENCODER, SETTINGS, TEXTS, OnEmbeddings, open_checkpo
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
 from har.core.files import write_json, write_text
+from har.core.machine import commit
 from har.evaluation.predictions import read_predictions
 from har.models.hub_files import SMALL_FILES
 from har.models.registry import Trained, named
@@ -82,19 +82,3 @@ def _fill(one: Trained, folder: Path) -> None:
         from safetensors.torch import save_file
 
         save_file({"texts": network.texts.contiguous()}, folder / TEXTS)
-
-
-def commit(root: Path) -> str:
-    """The commit that the project at `root` is on, and whether files differ from it; empty without git."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            return None
-        return done.stdout.strip()
-
-    head = git("rev-parse", "HEAD")
-    if not head:
-        return ""
-    return f"`{head}`" + (", with changes that are not committed" if git("status", "--porcelain") else "")

@@ -2,11 +2,13 @@
 
 import re
 from base64 import b64encode
+from datetime import date
 from mimetypes import guess_type
 from pathlib import Path
 
 from har.core.errors import HarError
 from har.core.files import write_text
+from har.core.machine import commit
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -28,5 +30,8 @@ def write_single(page: Path, out: Path) -> int:
     html = re.sub(r'(?<=Content-Security-Policy" content=")[^"]*', POLICY, html)
     html = re.sub(r' href="(?!#(?!images)|https?:)[^"]*"', "", html)  # beside the page, or in the gallery
     html = re.sub(r'src="([^":]+)"', inlined, html)
+    source = commit(page.parent).replace("`", "")
+    made = f"This file was made on {date.today()}{f' from commit {source}' if source else ''}."
+    html = html.replace("</footer>", f"<p>{made}</p>\n</footer>")
     write_text(out, html.replace("</head>", f"<style>{style}</style>\n</head>", 1))
     return out.stat().st_size

@@ -1,4 +1,4 @@
-"""The machine that a run is on, in words."""
+"""The machine and the commit that a run is on, in words."""
 
 import os
 import platform
@@ -23,3 +23,19 @@ def without_marks(name: str) -> str:
     """A processor's name without trade marks and clock."""
     name = re.sub(r"\((R|TM|C)\)|\bCPU\b|\bProcessor\b|@.*", " ", name, flags=re.IGNORECASE)
     return " ".join(name.split())
+
+
+def commit(root: Path) -> str:
+    """The commit that the project at `root` is on, and whether files differ from it; empty without git."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    head = git("rev-parse", "HEAD")
+    if not head:
+        return ""
+    return f"`{head}`" + (", with changes that are not committed" if git("status", "--porcelain") else "")

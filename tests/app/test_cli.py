@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import date
 
 import pages
 import parameters
@@ -191,6 +192,7 @@ def test_nothing_is_loaded_and_no_link_leads_beside_it(tmp_path):
     assert set(re.findall(r'src="(.{5})', html)) == {"data:"}
     assert all(link.startswith(("#", "https://")) for link in re.findall(r' href="([^"]*)"', html))
     assert "Balanced accuracy" in html
+    assert f"made on {date.today()}" in html
 
 
 def test_without_a_page_it_says_what_writes_one(tmp_path):

@@ -290,6 +290,7 @@ class TestDocument:
     def test_the_header_and_each_section_are_there(self, made):
         text = made[1].read_text()
         assert "Profile sample: generated world." in text
+        assert 'data-view="images">Scenes <span' in text
         for anchor in (
             "overview",
             "results",

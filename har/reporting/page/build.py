@@ -151,15 +151,16 @@ def document(
         {"id": images["id"][i], "caption": caption, "label": images["classNames"][images["label"][i]]}
         for i, caption in shown.items()
     ]
-    task = next(iter(source.tasks), "")
+    task, noun = next(iter(source.tasks), ""), "scenes" if source.images.drawn else "images"
     return render(
         "index.html.jinja",
         source=source,
         findings=findings(reports, task, len(source.tasks[task])) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
-        noun="scenes" if source.images.drawn else "images",
+        noun=noun,
+        gallery="Clips" if "clip" in source.manifest else noun.capitalize(),
         facts=[
-            f"{len(images['id']):,} {'drawn scenes' if source.images.drawn else 'images'}",
+            f"{len(images['id']):,} {'drawn ' if source.images.drawn else ''}{noun}",
             *counts,
             f"{len(source.predictions)} sets of predictions",
         ],
