@@ -41,17 +41,22 @@ def outdoors(scene: Scene, dice: Dice, base: float, far: Colour, near: Colour, g
 
 def room(scene: Scene, dice: Dice, ground: str, floors: tuple[Colour, ...]) -> Backdrop:
     """A wall over a floor, with skirting drawn by the caller."""
-    wall = mix((222, 214, 200), COLOURS[dice.pick(tuple(COLOURS))], dice.between(0.05, 0.5))
-    floor = mix(dice.pick(floors), COLOURS[dice.pick(tuple(COLOURS))], 0.12)
+    wall = mix((222, 214, 200), any_colour(dice), dice.between(0.05, 0.5))
+    floor = mix(dice.pick(floors), any_colour(dice), 0.12)
     return Backdrop(
         scene.horizon + scene.wall * scene.camera, shade(wall, 0.92), wall, shade(floor, 0.8), floor, ground,
         pattern=dice.pick(("", "", "stripes", "bricks")),
     )  # fmt: skip
 
 
-def tree(s: Shapes, dice: Dice, x: float, y: float, u: float, leaf: Colour, kind: str = "round") -> None:
-    """A tree standing at (x, y); u: units per metre."""
-    trunk = (92, 70, 54)
+def any_colour(dice: Dice) -> Colour:
+    """One of those that have a name."""
+    return COLOURS[dice.pick(tuple(COLOURS))]
+
+
+def tree(scene: Scene, dice: Dice, s: Shapes, x: float, u: float, leaf: Colour, kind: str = "round") -> None:
+    """A tree standing at x where a metre is u units."""
+    trunk, y = (92, 70, 54), scene.horizon + u * scene.camera
     if kind == "pine":
         s.capsule((x, y), (x, y - 1.2 * u), 0.12 * u, 0.1 * u, trunk)
         for k in range(4):
@@ -88,7 +93,7 @@ def skyline(
     x = x0
     while x < x1:
         wide, tall = dice.between(4, 8) * u, dice.between(*metres) * u
-        face = mix((176, 160, 142), COLOURS[dice.pick(tuple(COLOURS))], dice.between(0.1, 0.5))
+        face = mix((176, 160, 142), any_colour(dice), dice.between(0.1, 0.5))
         s.rect(x, base - tall, x + wide, base, face)
         s.rect(x, base - tall, x + wide, base - tall + 0.25 * u, shade(face, 0.7))
         columns, rows = 3, max(1, min(5, int(tall / (2.4 * u))))
@@ -100,7 +105,7 @@ def skyline(
                     lit = pane if not night or dice.chance(0.5) else (44, 48, 62)
                     s.rect(wx, wy, wx + wide * 0.19, wy + 1.2 * u, shade(lit, dice.between(0.8, 1.15)), 0.3 * u)
         if dice.chance(0.6):  # a shop front with an awning
-            colour = COLOURS[dice.pick(tuple(COLOURS))]
+            colour = any_colour(dice)
             s.rect(x + 0.1 * wide, base - 2.3 * u, x + 0.9 * wide, base, (70, 84, 96))
             s.poly(
                 [

@@ -1,12 +1,9 @@
 """Rooms: each paints its walls and returns its backdrop."""
 
-from har.synthetic.backdrop import Backdrop, hills, room
-from har.synthetic.labels import COLOURS
+from har.synthetic.backdrop import Backdrop, any_colour, hills, room
 from har.synthetic.random import Dice
 from har.synthetic.scene import Scene
 from har.synthetic.shapes import Shapes, mix, shade
-
-_NAMES = tuple(COLOURS)
 
 
 def _skirting(scene: Scene, s: Shapes, back: Backdrop) -> None:
@@ -27,15 +24,13 @@ def _window(scene: Scene, dice: Dice, s: Shapes, x: float, top: float, wide: flo
 def _frame(dice: Dice, s: Shapes, x: float, y: float, size: float) -> None:
     wide, tall = size * dice.between(0.8, 1.5), size
     s.rect(x, y, x + wide, y + tall, dice.pick(((52, 40, 34), (206, 180, 120), (236, 232, 226))))
-    s.rect(
-        x + 0.012, y + 0.012, x + wide - 0.012, y + tall - 0.012, mix(COLOURS[dice.pick(_NAMES)], (230, 222, 206), 0.4)
-    )
+    s.rect(x + 0.012, y + 0.012, x + wide - 0.012, y + tall - 0.012, mix(any_colour(dice), (230, 222, 206), 0.4))
     s.poly([(x + wide * 0.15, y + tall * 0.85), (x + wide * 0.5, y + tall * 0.35), (x + wide * 0.85, y + tall * 0.85)],
-           COLOURS[dice.pick(_NAMES)])  # fmt: skip
+           any_colour(dice))  # fmt: skip
 
 
 def _shelf(dice: Dice, s: Shapes, x: float, base: float, u: float) -> None:
-    wood = mix((120, 84, 54), COLOURS[dice.pick(_NAMES)], 0.2)
+    wood = mix((120, 84, 54), any_colour(dice), 0.2)
     wide, tall = 1.1 * u, 2.0 * u
     s.rect(x, base - tall, x + wide, base, shade(wood, 0.6))
     for row in range(4):
@@ -43,7 +38,7 @@ def _shelf(dice: Dice, s: Shapes, x: float, base: float, u: float) -> None:
         at = x + 0.05 * u
         while at < x + wide - 0.15 * u:
             thick, high = dice.between(0.06, 0.14) * u, dice.between(0.26, 0.4) * u
-            s.rect(at, low - high, at + thick, low - 0.03 * u, COLOURS[dice.pick(_NAMES)], 0.04 * u)
+            s.rect(at, low - high, at + thick, low - 0.03 * u, any_colour(dice), 0.04 * u)
             at += thick * 1.08
         s.rect(x, low - 0.05 * u, x + wide, low, wood)
 
@@ -57,7 +52,7 @@ def living_room(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         top, tall = base - 2.3 * u, 1.3 * u
         _window(scene, dice, s, x, top, wide, tall)
         if dice.chance(0.6):
-            drape = COLOURS[dice.pick(_NAMES)]
+            drape = any_colour(dice)
             for side in (x - 0.35 * u, x + wide):
                 s.rect(side, top - 0.1 * u, side + 0.35 * u, base - 0.1 * u, drape)
                 s.rect(side + 0.12 * u, top - 0.1 * u, side + 0.16 * u, base - 0.1 * u, shade(drape, 0.75), 0.02 * u)
@@ -71,7 +66,7 @@ def living_room(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         s.poly([(x - 0.25 * u, base - 1.4 * u), (x + 0.25 * u, base - 1.4 * u), (x + 0.15 * u, base - 1.8 * u),
                 (x - 0.15 * u, base - 1.8 * u)], (250, 228, 170))  # fmt: skip
     if dice.chance(0.6):  # a rug
-        rug = COLOURS[dice.pick(_NAMES)]
+        rug = any_colour(dice)
         x, y = dice.between(0.2, 0.8) * w, base + (1 - base) * 0.6
         s.oval(x, y, 0.42 * w, 0.3 * (1 - base), shade(rug, 0.86))
         s.oval(x, y, 0.37 * w, 0.25 * (1 - base), mix(rug, (230, 222, 204), 0.4))
@@ -83,7 +78,7 @@ def kitchen(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         scene, dice, dice.pick(("tiles", "tiles", "planks")), ((206, 196, 180), (170, 150, 130), (150, 160, 164))
     )
     u, w, base = scene.wall, scene.aspect, back.base
-    unit = mix((226, 220, 208), COLOURS[dice.pick(_NAMES)], dice.between(0.0, 0.6))
+    unit = mix((226, 220, 208), any_colour(dice), dice.between(0.0, 0.6))
     s.rect(0, base - 1.45 * u, w, base - 0.9 * u, mix(back.low, (240, 240, 236), 0.5))
     s.rect(0, base - 0.95 * u, w, base - 0.06 * u, unit)
     s.rect(0, base - 1.0 * u, w, base - 0.9 * u, dice.pick(((80, 74, 70), (214, 206, 196), (136, 98, 64))))
@@ -107,7 +102,7 @@ def kitchen(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     s.rect(x + 0.08 * u, base - 0.6 * u, x + 0.57 * u, base - 0.2 * u, (30, 30, 34))
     for _ in range(5):
         x, h = dice.between(0, w), dice.between(0.1, 0.3) * u
-        s.rect(x, base - 1.0 * u - h, x + 0.12 * u, base - 1.0 * u, COLOURS[dice.pick(_NAMES)], 0.03 * u)
+        s.rect(x, base - 1.0 * u - h, x + 0.12 * u, base - 1.0 * u, any_colour(dice), 0.03 * u)
     return back
 
 
@@ -129,23 +124,17 @@ def office(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         s.rect(x + 0.03 * u, base - 2.17 * u, x + 1.87 * u, base - 1.13 * u, (242, 243, 242))
         for _ in range(4):
             a, b = x + dice.between(0.2, 1.2) * u, base - dice.between(1.3, 2.0) * u
-            s.rect(a, b, a + dice.between(0.2, 0.5) * u, b + 0.03 * u, COLOURS[dice.pick(_NAMES)], 0.02 * u)
+            s.rect(a, b, a + dice.between(0.2, 0.5) * u, b + 0.03 * u, any_colour(dice), 0.02 * u)
     if dice.chance(0.6):
         _shelf(dice, s, dice.between(0, 0.85) * w, base, u)
     for _ in range(1 + dice.below(3)):  # desks with screens along the wall
         x = dice.between(0, 0.85) * w
-        desk = mix((176, 150, 120), COLOURS[dice.pick(_NAMES)], 0.2)
+        desk = mix((176, 150, 120), any_colour(dice), 0.2)
         s.rect(x, base - 0.75 * u, x + 1.4 * u, base - 0.68 * u, desk)
         s.rect(x + 0.05 * u, base - 0.68 * u, x + 0.1 * u, base, shade(desk, 0.6))
         s.rect(x + 1.3 * u, base - 0.68 * u, x + 1.35 * u, base, shade(desk, 0.6))
         s.rect(x + 0.4 * u, base - 1.2 * u, x + 1.0 * u, base - 0.82 * u, (34, 36, 40))
-        s.rect(
-            x + 0.43 * u,
-            base - 1.17 * u,
-            x + 0.97 * u,
-            base - 0.85 * u,
-            mix((90, 140, 190), COLOURS[dice.pick(_NAMES)], 0.3),
-        )
+        s.rect(x + 0.43 * u, base - 1.17 * u, x + 0.97 * u, base - 0.85 * u, mix((90, 140, 190), any_colour(dice), 0.3))
     s.rect(0, 0, w, max(0.0, base - 2.9 * u), shade(back.top, 1.3))
     for k in range(3):
         if base - 2.9 * u > 0.05:

@@ -1,7 +1,6 @@
 """Outdoor places: each paints its scenery and returns its backdrop."""
 
-from har.synthetic.backdrop import Backdrop, hills, outdoors, skyline, specks, tree
-from har.synthetic.labels import COLOURS
+from har.synthetic.backdrop import Backdrop, any_colour, hills, outdoors, skyline, specks, tree
 from har.synthetic.random import Dice
 from har.synthetic.scene import Scene
 from har.synthetic.shapes import Shapes, mix, shade
@@ -35,7 +34,7 @@ def street(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         x, here = dice.between(0, w), u * dice.between(1.0, 1.5)
         y = scene.horizon + here * scene.camera
         if dice.chance(0.5):
-            tree(s, dice, x, y, here, dice.pick(_LEAVES))
+            tree(scene, dice, s, x, here, dice.pick(_LEAVES))
         else:
             s.capsule((x, y), (x, y - 4 * here), 0.07 * here, 0.05 * here, (60, 64, 68))
             s.oval(x, y - 4.1 * here, 0.22 * here, 0.16 * here, (250, 236, 190))
@@ -57,8 +56,7 @@ def park(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     specks(s, dice, scene, base + 0.03, 26, (shade(grass, 0.8), shade(grass, 1.15), (224, 196, 90)), 0.007)
     for _ in range(2 + dice.below(4)):
         here = u * dice.between(1.0, 1.7)
-        tree(s, dice, dice.between(0, w), scene.horizon + here * scene.camera, here, dice.pick(_LEAVES),
-             dice.pick(("round", "round", "pine")))  # fmt: skip
+        tree(scene, dice, s, dice.between(0, w), here, dice.pick(_LEAVES), dice.pick(("round", "round", "pine")))
     return outdoors(scene, dice, base, shade(grass, 0.85), grass, "noise")
 
 
@@ -77,7 +75,7 @@ def beach(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         hills(s, dice, w, top, 0.08, (108, 128, 130), 0.6)
     if dice.chance(0.4):
         here = scene.wall * 1.3
-        tree(s, dice, dice.pick((0.08, 0.92)) * w, scene.horizon + here * scene.camera, here, (84, 130, 64), "palm")
+        tree(scene, dice, s, dice.pick((0.08, 0.92)) * w, here, (84, 130, 64), "palm")
     sand = mix((222, 200, 156), (200, 180, 150), dice.u())
     specks(s, dice, scene, shore + 0.03, 18, (shade(sand, 0.86), shade(sand, 1.2)), 0.008)
     return outdoors(scene, dice, shore - 0.012, shade(sand, 0.86), sand, "noise")
@@ -89,14 +87,8 @@ def field(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     if kind == 0:  # stands full of dots
         s.rect(0, base - 3.5 * u, w, base - 0.5 * u, (120, 124, 134))
         for _ in range(50):
-            s.oval(
-                dice.between(0, w),
-                base - dice.between(0.8, 3.3) * u,
-                0.16 * u,
-                0.18 * u,
-                COLOURS[dice.pick(tuple(COLOURS))],
-            )
-        s.rect(0, base - 0.7 * u, w, base, mix((60, 90, 140), COLOURS[dice.pick(tuple(COLOURS))], 0.6))
+            s.oval(dice.between(0, w), base - dice.between(0.8, 3.3) * u, 0.16 * u, 0.18 * u, any_colour(dice))
+        s.rect(0, base - 0.7 * u, w, base, mix((60, 90, 140), any_colour(dice), 0.6))
     elif kind == 1:
         hills(s, dice, w, base, 3 * u, (66, 100, 62), 1.0)
         s.rect(0, base - 1.0 * u, w, base - 0.94 * u, (200, 202, 204))
@@ -128,7 +120,7 @@ def platform(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     base, u, w = _far(scene), scene.wall, scene.aspect
     edge = base + 0.03
     if dice.chance(0.65):  # a train along the platform
-        paint = COLOURS[dice.pick(tuple(COLOURS))]
+        paint = any_colour(dice)
         s.rect(0, base - 3.4 * u, w, base, paint)
         s.rect(0, base - 3.4 * u, w, base - 3.1 * u, shade(paint, 0.6))
         s.rect(0, base - 1.2 * u, w, base - 0.95 * u, (232, 230, 224))
@@ -158,7 +150,7 @@ def platform(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
 
 def plaza(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     base, u, w = _far(scene), scene.wall, scene.aspect
-    stone = mix((206, 190, 164), COLOURS[dice.pick(tuple(COLOURS))], 0.15)
+    stone = mix((206, 190, 164), any_colour(dice), 0.15)
     tall = dice.between(5, 9) * u
     s.rect(0, base - tall, w, base, stone)
     s.rect(0, base - tall, w, base - tall + 0.4 * u, shade(stone, 0.8))
@@ -179,7 +171,7 @@ def plaza(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
         s.oval(x, y - 1.6 * here, 0.5 * here, 0.13 * here, (200, 220, 230))
     elif dice.chance(0.6):
         here = u * 1.3
-        tree(s, dice, dice.between(0.1, 0.9) * w, scene.horizon + here * scene.camera, here, dice.pick(_LEAVES))
+        tree(scene, dice, s, dice.between(0.1, 0.9) * w, here, dice.pick(_LEAVES))
     paving = mix((190, 176, 156), (150, 146, 144), dice.u())
     return outdoors(scene, dice, base, shade(paving, 0.9), paving, dice.pick(("tiles", "cobbles")))
 
@@ -196,15 +188,7 @@ def trail(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     specks(s, dice, scene, base + 0.02, 24, (shade(soil, 0.7), shade(soil, 1.2), (130, 126, 120)), 0.01)
     for _ in range(1 + dice.below(5)):
         here = u * dice.between(1.0, 1.6)
-        tree(
-            s,
-            dice,
-            dice.between(0, w),
-            scene.horizon + here * scene.camera,
-            here,
-            (56, 92, 62),
-            dice.pick(("pine", "pine", "round")),
-        )
+        tree(scene, dice, s, dice.between(0, w), here, (56, 92, 62), dice.pick(("pine", "pine", "round")))
     return outdoors(scene, dice, base, shade(soil, 0.86), soil, "noise")
 
 
@@ -214,7 +198,7 @@ def snow(scene: Scene, dice: Dice, s: Shapes) -> Backdrop:
     hills(s, dice, w, base, scene.horizon * 0.3 + u, (216, 224, 234), 0.6)
     for _ in range(3 + dice.below(5)):
         here = u * dice.between(0.9, 1.6)
-        tree(s, dice, dice.between(0, w), scene.horizon + here * scene.camera, here, (86, 116, 112), "pine")
+        tree(scene, dice, s, dice.between(0, w), here, (86, 116, 112), "pine")
     if dice.chance(0.3):
         skyline(s, dice, w * 0.6, w * 0.9, base, u, scene.lighting == "night", (3, 5))
     specks(s, dice, scene, base + 0.03, 20, ((206, 214, 228), (250, 250, 252)), 0.012)
