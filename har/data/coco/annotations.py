@@ -1,8 +1,8 @@
 """Read COCO's caption and instance files as one record per image.
 
 The files come from outside, so each row is checked as it is read: what is malformed is reported by file and row, and a
-file name can never leave the folder it is written to. They are large (470 MB for train2017), so they are read row by row
-and only what is asked for stays in memory.
+file name can never leave the folder it is written to. They are large (470 MB for train2017), so they are read row by
+row and only what is asked for stays in memory.
 """
 
 import re
@@ -25,24 +25,14 @@ SUFFIX = "(?:jpe?g|jpe|jfif|png|webp|avif|bmp|gif|tiff?|ppm)"
 IMAGE_NAME = re.compile(rf"(?:{PART}/){{0,20}}{PART}\.{SUFFIX}", re.IGNORECASE)
 FOLDER_LIKE_IMAGE = re.compile(rf"\.{SUFFIX}/|[ .]/", re.IGNORECASE)
 MAX_SIDE = 100_000  # pixels
-
-
 # What is told of an image
 IMAGE = ("file_name", "width", "height", "license", "coco_url", "flickr_url")
-# What stands for null, or where a file does not say.
-ABSENT = {
-    "images": {"license": 0, "coco_url": "", "flickr_url": ""},
-    "annotations": {"iscrowd": 0, "bbox": []},
-    "categories": {},
-}  # fmt: skip
+# What stands for null, or where a file does not say; and what other tools than COCO's write as text or fractions.
+ABSENT = {"license": 0, "coco_url": "", "flickr_url": "", "iscrowd": 0, "bbox": []}
+NUMBERS = ("id", "width", "height", "license", "image_id", "category_id", "iscrowd")
 # What the address of a licence holds, by COCO's id.
 COCO_LICENCES = {1: "by-nc-sa/2.0", 2: "by-nc/2.0", 3: "by-nc-nd/2.0", 4: "by/2.0", 5: "by-sa/2.0", 6: "by-nd/2.0",
                  7: "flickr.com/commons", 8: "usa.gov"}  # fmt: skip
-NUMBERS = {
-    "images": ("id", "width", "height", "license"),
-    "annotations": ("id", "image_id", "category_id", "iscrowd"),
-    "categories": ("id",),
-}  # fmt: skip
 Check = Callable[[dict, str], None]  # raises HarError for a row that stands at the place
 
 
@@ -84,8 +74,7 @@ class ImageRecord:
 
 def safe_file_name(name: object, *, where: str) -> str:
     """`name` if it names an image, in a folder or below it; raises HarError (starting with `where`) otherwise."""
-    fits = is_text(name) and len(name) <= 500 and IMAGE_NAME.fullmatch(name) and not FOLDER_LIKE_IMAGE.search(name)
-    if not fits:
+    if not (is_text(name) and len(name) <= 500 and IMAGE_NAME.fullmatch(name)) or FOLDER_LIKE_IMAGE.search(name):
         expected = "the name of an image below the folder of images, such as 000000000139.jpg or train/a.png"
         raise HarError(f"{where}: file_name {shown(name)} is not {expected}; rename it in file and annotations")
     return name
@@ -98,20 +87,25 @@ def read_records(captions_json: str | Path, instances_json: str | Path) -> dict[
     JSON, missing keys, duplicate or unknown ids, unsafe file names, sizes that are not positive, or two files that
     disagree about an image.
     """
+
+    def check_caption(row: dict, where: str) -> None:
+        if not is_text(row.get("caption")):
+            raise HarError(f"{where}: caption is missing or not text")
+
     images, captions, people = read_images(captions_json), defaultdict(list), defaultdict(list)
-    for row in read_annotations(captions_json, images, _check_caption):
+    for row in read_annotations(captions_json, images, check_caption):
         captions[row["image_id"]].append((row["id"], row["caption"].strip()))
-    others_licences = _other_licences(captions_json)
     others = read_images(instances_json)
     for image_id in images.keys() & others.keys():
         if any(images[image_id][key] != others[image_id][key] for key in ("file_name", "width", "height")):
-            told = f"{instances_json}: image {image_id} has another file_name or size than in {captions_json}"
-            raise HarError(told)
+            raise HarError(f"{instances_json}: image {image_id} has another file_name or size than in {captions_json}")
     for row in read_people(instances_json, others):
         people[row["image_id"]].append(row)
 
+    others_licences = _other_licences(captions_json)
     for row in images.values():
-        row["license"] = 0 if row["license"] in others_licences else row["license"]
+        if row["license"] in others_licences:
+            row["license"] = 0
 
     def boxes(image_id: int, crowd: int) -> np.ndarray:
         rows = (row for row in people[image_id] if row["iscrowd"] == crowd)
@@ -163,7 +157,6 @@ def read_images(path: str | Path) -> dict[int, dict]:
 def read_categories(path: str | Path) -> dict[int, str]:
     """Category id to name, that of people in small letters."""
 
-
     def check(row: dict, where: str) -> None:
         if not is_text(row.get("name")):
             raise HarError(f"{where}: name is missing or not text")
@@ -209,7 +202,7 @@ def _rows(path: str | Path, key: str, check: Check) -> Iterator[dict]:
         try:
             if not isinstance(row, dict):
                 raise HarError(f"{where} is not an object")
-            _normalise(row, key)
+            _normalise(row)
             if not is_whole(row.get("id")):
                 raise HarError(f"{where}: id {shown(row.get('id'))} is not a whole number of 0 to 2^63 - 1")
             if row["id"] in ids:
@@ -225,23 +218,13 @@ def _rows(path: str | Path, key: str, check: Check) -> Iterator[dict]:
         raise HarError(f"{first}{count}")
 
 
-def _normalise(row: dict, key: str) -> None:
-    for name, value in ABSENT[key].items():
-        if row.get(name) is None:
-            row[name] = value
-    for name in NUMBERS[key]:
+def _normalise(row: dict) -> None:
+    row.update((name, value) for name, value in ABSENT.items() if row.get(name) is None)
+    for name in NUMBERS:
         value = row.get(name)
-        if type(value) is int:
-            continue
-        if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value):
+        digits = isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value)
+        if digits or (isinstance(value, float) and value.is_integer() and abs(value) < 2**53):
             row[name] = int(value)
-        elif isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-            row[name] = int(value)
-
-
-def _check_caption(row: dict, where: str) -> None:
-    if not is_text(row.get("caption")):
-        raise HarError(f"{where}: caption is missing or not text")
 
 
 def _check_image(image: dict, where: str) -> None:
