@@ -74,8 +74,8 @@ def person_window(box: np.ndarray, width: int, height: int, margin: float) -> tu
 
 def windows(crops: Sequence[tuple[float, int]]) -> list[tuple[float, float, float]]:
     """The windows of `crops`, pairs of a share and a number: `number` x `number` windows of that share of width and
-    height, evenly from corner to corner; a single one is the centre. Of each its share, and its place from 0 (left, top)
-    to 1 (right, bottom)."""
+    height, evenly from corner to corner; a single one is the centre. Of each its share, and its place from 0 (left,
+    top) to 1 (right, bottom)."""
     places = {number: np.linspace(0, 1, number).tolist() if number > 1 else [0.5] for _, number in crops}
     return [(share, x, y) for share, number in crops for y in places[number] for x in places[number]]
 
@@ -114,7 +114,7 @@ def cuts(name: str, crops: Sequence[tuple[float, int]]) -> list[Callable[[np.nda
     def window(share: float, x: float, y: float) -> Callable[[np.ndarray], np.ndarray]:
         def cut(whole: np.ndarray) -> np.ndarray:
             height, width = (max(1, round(share * side)) for side in whole.shape[:2])
-            top, left = (round(place * (side - size)) for place, side, size in zip((y, x), whole.shape, (height, width)))
+            top, left = round(y * (whole.shape[0] - height)), round(x * (whole.shape[1] - width))
             return whole[top : top + height, left : left + width]
 
         return cut

@@ -1,7 +1,7 @@
 """One file from a server (http, https) or a folder (file), whole and verified or not at all.
 
-The COCO server answers 503 "Slow Down" under load, long transfers break, and a proxy may answer with a web page. urllib3
-asks again where a server is busy or does not answer; here a body that broke or is wrong is fetched again.
+The COCO server answers 503 "Slow Down" under load, long transfers break, and a proxy may answer with a web page.
+urllib3 asks again where a server is busy or does not answer; here a body that broke or is wrong is fetched again.
 """
 
 import os

@@ -148,7 +148,7 @@ def require_whole(frame: pd.DataFrame, source: str) -> None:
     if straddles.any():
         one = frame[groups == straddles.idxmax()].drop_duplicates("split")[:2]
         names = next((one[key] for key in ("name", "url") if key in one.columns), one["image_id"].astype(str))
-        files = [f"{unquote(name.removeprefix('own:'))} in {part}" for name, part in zip(names, one["split"])]
+        files = names.str.removeprefix("own:").map(unquote) + " in " + one["split"]
         more = f" (and {others} more groups)" if (others := int(straddles.sum()) - 1) else ""
         group = unquote(one["group"].iloc[0])
         raise HarError(

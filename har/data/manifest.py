@@ -38,10 +38,7 @@ OWN = "own:"  # how the url of an own image starts; its path below the root foll
 
 
 def write_manifest(manifest: pd.DataFrame, path: str | Path) -> None:
-    """Write a manifest (MANIFEST_COLUMNS) as CSV, atomically; HarError where a column is missing."""
-    missing = [c for c in MANIFEST_COLUMNS if c not in manifest.columns]
-    if missing:
-        raise HarError(f"{path}: the manifest lacks the column {missing[0]!r}")
+    """Write a manifest (MANIFEST_COLUMNS) as CSV, atomically."""
     own = [c for c in OWN_COLUMNS if c in manifest.columns and (manifest[c] != "").any()]
     write_csv(path, manifest[[*MANIFEST_COLUMNS, *own]])
 

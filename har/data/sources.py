@@ -138,8 +138,8 @@ SOURCES = {
         _draw_clip_annotations,
         _draw_clip_frames,
         "frames of generated clips, no photographs",
-        "The clips are illustrations that the project draws from a seed and encodes. Nobody is depicted. They are under "
-        "the project's licence, Apache-2.0.",
+        "The clips are illustrations that the project draws from a seed and encodes. Nobody is depicted. They are "
+        "under the project's licence, Apache-2.0.",
         drawn=True,
     ),
     "server": Source(

@@ -157,15 +157,17 @@ def test_odd_and_hostile_clips_give_the_right_frames_or_one_line(tmp_path):
         try:
             found = list(read_clip(path, 4))
         except HarError as error:
-            assert "\n" not in str(error), name
-            assert str(path) in str(error), name
-            assert expected is None or isinstance(expected, str), (name, str(error))
-            if expected:
-                assert any(part in str(error) for part in expected.split("|")), (name, str(error))
+            told = str(error)
         else:
-            if expected is not None:
-                assert [place_of(image) for _, image in found] == list(dict.fromkeys(expected)), name
+            told = [place_of(image) for _, image in found]
             assert found[0][1].size == ((48, 64) if name == "turned by 90" else (64, 48)), name
+        if isinstance(told, str):
+            assert "\n" not in told, name
+            assert str(path) in told, name
+        if isinstance(expected, str):
+            assert any(part in told for part in expected.split("|")), (name, told)
+        elif expected is not None:
+            assert told == list(dict.fromkeys(expected)), name
 
 
 def test_clips_larger_than_their_frames_can_be_kept_are_refused(tmp_path, monkeypatch):
@@ -218,7 +220,8 @@ class TestUcf:
         assert found.groupby("group")["split"].nunique().eq(1).all()
         assert set(found.group[found.split == "test"].str[-3:]) == {"g04", "g05"}
         assert set(found.split) == {"train", "validation", "test"}
-        rows = source.photographs(data, manifest, tmp_path / "i", annotations=tmp_path / "a", jobs=1, cache=None, keep=None)
+        options = {"annotations": tmp_path / "a", "jobs": 1, "cache": None, "keep": None}
+        rows = source.photographs(data, manifest, tmp_path / "i", **options)
         assert [row["url"] for row in rows] == manifest.url.tolist()
         for row in manifest.itertuples():
             image = Image.open(tmp_path / "i" / row.file_name)
@@ -235,8 +238,8 @@ class TestUcf:
 
     @pytest.mark.parametrize(
         ("part", "line", "message"),
-        [("test", "ApplyEyeMakeup/v_none_g01_c01.avi\nA/b.avi", r"names 2 clips that are not in .*v_none_g01_c01\.avi, A/b"),
-         ("test", "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", "1 clips in train and in test: ApplyEyeMakeup/v_Apply"),
+        [("test", "ApplyEyeMakeup/v_none_g01_c01.avi\nA/b.avi", r"2 clips that are not in .*v_none_g01_c01\.avi, A/b"),
+         ("test", "ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi", "1 clips in train and in test: ApplyEyeMakeup/v_A"),
          ("test", "../../etc/passwd", "names 1 clips that are not in")],
     )  # fmt: skip
     def test_lists_that_do_not_fit_are_refused(self, root, tmp_path, part, line, message):
@@ -248,7 +251,7 @@ class TestUcf:
     @pytest.mark.parametrize(
         ("classes", "message"),
         [("1 ApplyEyeMakeup", r"classInd\.txt: lacks 1 classes of clips in the lists: HandstandPushups"),
-         ("1 ApplyEyeMakeup\n2 HandstandPushups\n3 Fly", r"classInd\.txt: names 1 classes .* no clips in .*UCF-101: Fly"),
+         ("1 ApplyEyeMakeup\n2 HandstandPushups\n3 Fly", r"classInd\.txt: names 1 .* no clips in .*UCF-101: Fly"),
          ("1 Make Up\n2 HandstandPushups", r"names 1 classes .*: Make Up; lacks 1 classes .*: ApplyEyeMakeup")],
     )  # fmt: skip
     def test_other_classes_than_those_named_are_refused(self, root, tmp_path, classes, message):

@@ -74,8 +74,8 @@ def find_in_folder(root: str | Path, groups: str, what: str = "image") -> Listin
 
     groups: a regular expression searched in the path below root; its groups (or, without any, all that it matches)
     name the image's group. what: "image" or "clip". Other files, hidden images and links that lead out of `root` or to
-    a folder are left out, and counted in the notes. Raises HarError where `root` is no folder or holds no image, some of
-    its folders are splits and others are not, there are splits without train or test, or a group is in two splits.
+    a folder are left out, and counted in the notes. Raises HarError where `root` is no folder or holds no image, some
+    of its folders are splits and others are not, there are splits without train or test, or a group is in two splits.
     """
     root = Path(root).expanduser()
     if not root.is_dir():
@@ -89,16 +89,14 @@ def find_in_folder(root: str | Path, groups: str, what: str = "image") -> Listin
         raise HarError(f"{root}: {', '.join(splits)} are splits, {others} beside them are not; expected either")
     depth = 1 if splits and len(splits) == len(tops) else 0  # of the class's folder
     expected = f"{root}/{'<split>/' * depth}<class>/…"
-    shallow = [path for path in paths if len(path.parts) < depth + 2]
-    if shallow:
-        notes.append(f"left out: {len(shallow):,} in no folder of a class, as {_shown(shallow[0])}; expected {expected}")
-    pattern, found = re.compile(groups) if groups else None, []
-    for path in paths:
-        if len(path.parts) >= depth + 2:
-            name, label = quoted(path.as_posix()), unicodedata.normalize("NFC", path.parts[depth]).strip()
-            split = SPLIT_NAMES[path.parts[0].lower()] if depth else ""
-            group = _group(pattern, path.as_posix())
-            found.append(Found(image_id(name), root / path, name, label, group, split))
+    if shallow := [path for path in paths if len(path.parts) < depth + 2]:
+        count, example = len(shallow), _shown(shallow[0])
+        notes.append(f"left out: {count:,} in no folder of a class, as {example}; expected {expected}")
+    found = []
+    for path in (path for path in paths if len(path.parts) >= depth + 2):
+        name, label = quoted(path.as_posix()), unicodedata.normalize("NFC", path.parts[depth]).strip()
+        split = SPLIT_NAMES[path.parts[0].lower()] if depth else ""
+        found.append(Found(image_id(name), root / path, name, label, _group(groups, path.as_posix()), split))
     if not found:
         why = "; ".join([f"holds no {what}", *notes])
         raise HarError(f"{root}: {why}; expected {expected} with {', '.join(read)}")
@@ -108,7 +106,7 @@ def find_in_folder(root: str | Path, groups: str, what: str = "image") -> Listin
 
 
 def _files(root: Path, read: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """The files of suffixes `read` in folders below `root`, by their paths from there, and notes on what else there is."""
+    """The files of suffixes `read` in folders below `root`, by their paths from there; notes on what else there is."""
     home, found, others, reasons = root.resolve(), [], Counter(), defaultdict(list)
     for here, folders, files in os.walk(root):  # follows no link to a folder
         relative = Path(here).relative_to(root)
@@ -137,11 +135,9 @@ def _shown(path: Path) -> str:
     return plain(quoted(path.as_posix()))
 
 
-def _group(pattern: re.Pattern | None, below: str) -> str:
-    match = pattern.search(below) if pattern else None
-    if match is None:
-        return ""
-    return quoted("/".join(part or "" for part in match.groups()) if match.groups() else match[0])
+def _group(pattern: str, below: str) -> str:
+    match = re.search(pattern, below) if pattern else None
+    return quoted("/".join(part or "" for part in match.groups() or [match[0]])) if match else ""
 
 
 def _inside(path: Path, home: Path) -> bool:
@@ -173,7 +169,7 @@ def find_in_table(
         if column and column not in frame.columns:
             raise HarError(f"{file}: column {column!r} ({key}) is missing; it has {listed(frame.columns)}")
     top = Path(root).expanduser() if str(root) else file.parent
-    home, found, pattern = top.resolve(), [], re.compile(groups) if groups else None
+    home, found = top.resolve(), []
     for number, row in enumerate(frame.to_dict("records"), 2):
         where = f"{file}: line {number}"
         told, said = row[image], unicodedata.normalize("NFC", row[label].strip())
@@ -190,7 +186,7 @@ def find_in_table(
         # two spellings of one path are one image
         below = os.path.relpath(os.path.abspath(path), os.path.abspath(top)).replace(os.sep, "/")
         name = quoted(below)
-        kin = quoted(row[group].strip()) if group else _group(pattern, below)
+        kin = quoted(row[group].strip()) if group else _group(groups, below)
         found.append(Found(image_id(name), path, name, said, kin, SPLIT_NAMES.get(part, "")))
     if not found:
         raise HarError(f"{file}: holds no row")
@@ -216,8 +212,8 @@ def check_given_splits(found: Sequence[Found], given: Iterable[str], where: str)
     for part in ("train", "test"):
         if not any(SPLIT_NAMES[name.lower()] == part for name in counts):
             raise HarError(
-                f"{where}: the images come with splits ({', '.join(sorted(counts))}), but none is {part}; call one of them "
-                f"{part}, validation is drawn from train where there is none"
+                f"{where}: the images come with splits ({', '.join(sorted(counts))}), but none is {part}; call one of "
+                f"them {part}, validation is drawn from train where there is none"
             )
     told = (f"{name} {count:,} ({SPLIT_NAMES[name.lower()]})" for name, count in sorted(counts.items()))
     return [f"splits as given: {', '.join(told)}"]

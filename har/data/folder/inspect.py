@@ -1,7 +1,7 @@
 """Each image or clip looked at once: can it be read, how large is it, and what does it hold.
 
-`images.csv` in the folder of annotations holds what is known of each image, or frame of a clip; beside it lie COCO's three files with the
-images and no annotation, so that whatever asks for people finds none.
+`images.csv` in the folder of annotations holds what is known of each image, or frame of a clip; beside it lie COCO's
+three files with the images and no annotation, so that whatever asks for people finds none.
 """
 
 import hashlib
@@ -96,10 +96,8 @@ def write_annotations(images: pd.DataFrame, unreadable: pd.DataFrame, folder: Pa
     """images.csv, unreadable.csv and COCO's three files without annotations."""
     write_csv(folder / "images.csv", images)
     write_csv(folder / "unreadable.csv", unreadable)
-    rows = [
-        {"id": int(row.image_id), "file_name": row.file_name, "width": int(row.width), "height": int(row.height)}
-        for row in images.itertuples()
-    ]
+    columns = {"image_id": "id", "file_name": "file_name", "width": "width", "height": "height"}
+    rows = images[list(columns)].rename(columns=columns).to_dict("records")
     person = {"supercategory": "person", "id": 1, "name": "person"}
     extra = {"captions": {}, "instances": {"categories": [person]}}
     extra["person_keypoints"] = {"categories": [{**person, "keypoints": [], "skeleton": []}]}

@@ -25,8 +25,8 @@ def recognise(images: str, groups: str, columns: Mapping[str, str]) -> tuple[dic
     """What kind of collection `images` is, and the images in it.
 
     Args:
-        images: a folder of images or of clips, or a CSV file. A folder with a metadata.csv that has an image and a label
-            column is that table; UCF-101's lists are taken where they lie in a folder of clips or beside it.
+        images: a folder of images or of clips, or a CSV file. A folder with a metadata.csv that has an image and a
+            label column is that table; UCF-101's lists are taken where they lie in a folder of clips or beside it.
         groups: a regular expression, as `find_in_folder` takes it.
         columns: the table's columns by image, label, group and split, where the user names them; others are
             recognised by COLUMN_NAMES.
@@ -47,12 +47,11 @@ def recognise(images: str, groups: str, columns: Mapping[str, str]) -> tuple[dic
         if not missing:
             return {"source": "csv", "csv": {"file": file, **found}}, find_in_table(file, "", **found, groups=groups)
         if is_table or named:
-            known = ", ".join(COLUMN_NAMES[missing[0]])
-            raise HarError(
-                f"{file}: no column for the {missing[0]} ({known}); it has {listed(header)}; name it with --{missing[0]}"
-            )
+            key, known = missing[0], ", ".join(COLUMN_NAMES[missing[0]])
+            raise HarError(f"{file}: no column for the {key} ({known}); it has {listed(header)}; name it with --{key}")
     source = {"source": "folder", "folder": {"root": images}}
-    if not mostly_clips(images):
+    files = [file for _, _, names in os.walk(os.path.expanduser(images)) for file in names]
+    if sum(map(is_clip, files)) <= sum(file.lower().endswith(suffixes()) for file in files):
         return source, find_in_folder(images, groups)
     lists = lists_near(images)
     return source | {"source": "video", "video": {"lists": lists}}, find_clips(images, groups, lists)
@@ -71,12 +70,3 @@ def _column(file: str, header: Sequence[str], key: str, named: str) -> str:
     if named:
         raise HarError(f"{file}: column {named!r} ({key}) is missing; it has {listed(header)}")
     return ""
-
-
-def mostly_clips(folder: str) -> bool:
-    """Whether more clips than images lie below `folder`."""
-    clips = images = 0
-    for _, _, files in os.walk(os.path.expanduser(folder)):
-        clips += sum(map(is_clip, files))
-        images += sum(file.lower().endswith(suffixes()) for file in files)
-    return clips > images

@@ -12,10 +12,10 @@ from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS, OWN, OWN_COLUM
 def choose(images: pd.DataFrame, *, classes: Mapping[str, Mapping], extended: int, seed: int) -> Curation:
     """Label images by what their folder or table says, then draw `count` of each class.
 
-    images: har.data.folder.inspect.COLUMNS. classes: label -> {'keywords': the names that make up the class (none: its own),
-    'count': images to draw, None for all}. A class is drawn from as many groups as it has, one image of each group
-    in turn, so that it is as varied as can be. The others are `extended`, at most so many, but none of a group that
-    was drawn from: a second test set must not show the clips of train. Where images came with a split, those of
+    images: har.data.folder.inspect.COLUMNS. classes: label -> {'keywords': the names that make up the class (none: its
+    own), 'count': images to draw, None for all}. A class is drawn from as many groups as it has, one image of each
+    group in turn, so that it is as varied as can be. The others are `extended`, at most so many, but none of a group
+    that was drawn from: a second test set must not show the clips of train. Where images came with a split, those of
     'extended' are the second test set, and `count` draws among the rest.
 
     Raises HarError where a class has no image or fewer than `count`.

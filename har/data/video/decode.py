@@ -4,8 +4,8 @@ A clip is read twice: packet by packet for when its frames are shown, without de
 before a wanted frame up to it. So times are the frames' own, whatever a header says, and a frame rate may vary. Frames
 come upright, as 8-bit RGB in the clip's size.
 
-FFmpeg, which PyAV binds, opens much more than clips. Here it is handed an open file, may take it for one of FORMATS alone
-(no playlist, list of files or device) and may open no other.
+FFmpeg, which PyAV binds, opens much more than clips. Here it is handed an open file, may take it for one of FORMATS
+alone (no playlist, list of files or device) and may open no other.
 """
 
 from bisect import bisect_right

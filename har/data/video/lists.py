@@ -28,8 +28,8 @@ def find_clips(root: str | Path, groups: str, lists: str = "", split: int = 1) -
         split: N. Clips that neither list names are left out, and counted in the notes.
 
     Raises:
-        HarError: as `find_in_folder`, and for a list that is missing or names what is not there, and for other classes than
-            classInd.txt names.
+        HarError: as `find_in_folder`, and for a list that is missing or names what is not there, and for other classes
+            than classInd.txt names.
     """
     listing = find_in_folder(root, groups, "clip")
     if not lists:
@@ -49,9 +49,8 @@ def find_clips(root: str | Path, groups: str, lists: str = "", split: int = 1) -
     if (classes := folder / "classInd.txt").is_file():
         _check_classes(classes, root, {one.label for one in listing.images}, {one.label for one in images})
     if missing := [name for name, one in found.items() if one is None]:
-        raise HarError(
-            f"{folder}: split {split} names {len(missing):,} clips that are not in {root}: {listed(map(plain, missing))}"
-        )
+        told = f"{folder}: split {split} names {len(missing):,} clips that are not in {root}"
+        raise HarError(f"{told}: {listed(map(plain, missing))}")
     notes = check_given_splits(images, given.values(), str(folder))
     if others := len(listing.images) - len(images):
         notes.append(f"left out: {others:,} clips that no list of split {split} names")
