@@ -195,9 +195,7 @@ class TestRates:
             mine = {row["bin"]: row for row in rows if (row["task"], row["model"]) == (task, model)}
             assert list(mine) == [*BINS, UNKNOWN]
             assert sum(row["n"] for row in mine.values()) == frame["image_id"].nunique()
-            guess = np.array([c[2:] for c in frame.filter(like="p_").columns])[
-                frame.filter(like="p_").to_numpy().argmax(1)
-            ]
+            guess = frame.filter(like="p_").idxmax(axis=1).str.removeprefix("p_")
             size = frame["image_id"].map(known)
             inside = (size > 0.2) & (size <= 0.5)
             row = mine["middle"]

@@ -21,7 +21,7 @@ from itertools import combinations, product
 import numpy as np
 import scipy
 
-from har.evaluation.bootstrap import resample_counts, score_interval, wilson
+from har.evaluation.bootstrap import resample_counts, score_interval
 from har.evaluation.metrics import metrics_from_confusion
 from har.evaluation.paired import simultaneous
 from har.evaluation.summary import Estimate
@@ -137,13 +137,6 @@ def t_over_runs(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scores.mean(-1) - half, scores.mean(-1) + half
 
 
-def wilson_of_one_run(accuracy: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """`wilson` for accuracies [...]."""
-    correct, place = np.unique(np.rint(accuracy * n).astype(int), return_inverse=True)
-    ends = np.array([wilson(int(count), n, LEVEL) for count in correct])[place.reshape(accuracy.shape)]
-    return ends[..., 0], ends[..., 1]
-
-
 def covers(ends: tuple[np.ndarray, np.ndarray], truth: np.ndarray) -> np.ndarray:
     """Whether the truth [...] lies within the ends, bool [...]."""
     return (ends[0] - ROUNDING <= truth) & (truth <= ends[1] + ROUNDING)
@@ -168,6 +161,8 @@ def _accuracy_intervals(
     population: Population, rng: np.random.Generator, images: int, runs: int, size: int, resamples: int
 ) -> Iterator[Intervals]:
     """Accuracy of each model, and its difference from the next model (from the last one, to the first)."""
+    from statsmodels.stats.proportion import proportion_confint
+
     hits = population.hits(rng, size, images, runs)
     each = hits.mean(-1, dtype=np.float32)  # [n, E, M]
     resampled = bootstrap_counts(rng, images, resamples) @ each.reshape(images, -1) / images
@@ -175,7 +170,7 @@ def _accuracy_intervals(
     truth = np.array(population.accuracies)
     found = bootstrap_intervals(estimate, resampled, images)
     if runs == 1:
-        found["wilson"] = wilson_of_one_run(estimate, images)
+        found["wilson"] = proportion_confint(np.rint(estimate * images), images, 1 - LEVEL, "wilson")
     else:
         found["runs"] = t_over_runs(hits.mean(0))
     yield "accuracy", found, truth
