@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,13 +22,15 @@ from har.reporting.table import markdown_table
 SIZES = (0.02, 0.1, 0.5, 2, 5)  # megabytes to which a file may grow, in turn
 
 
-def full(source: Path, folder: Path, truth: dict) -> tuple[list[str], list[str], dict[str, int]]:
+def full(
+    source: Path, folder: Path, targets: Sequence[str], truth: dict
+) -> tuple[list[str], list[str], dict[str, int]]:
     """`dvc repro` where no file may grow beyond a size, as on a disk that is full, with ever larger sizes and at last
     none: what it said, which results were half written, and which differ at the end."""
     made, said, broken = clone(source, folder), [], []
     for size in SIZES:
         bound = (int(size * 2**20), resource.RLIM_INFINITY)
-        process = start(made, preexec_fn=lambda bound=bound: resource.setrlimit(resource.RLIMIT_FSIZE, bound))
+        process = start(made, targets, preexec_fn=lambda bound=bound: resource.setrlimit(resource.RLIMIT_FSIZE, bound))
         code = process.wait()
         if kills.clear(process.pid, made):
             raise RuntimeError(f"a process outlived the full disk: {log_of(made)}")
@@ -37,7 +40,7 @@ def full(source: Path, folder: Path, truth: dict) -> tuple[list[str], list[str],
             lines = log_of(made).read_text(errors="replace").replace(str(made), ".").splitlines()
             said.append(next((line for line in lines if "too large" in line or "ERROR" in line), "nothing")[:160])
             print(f"{size:5g} MB  {said[-1]}", flush=True)
-    if start(made).wait():
+    if start(made, targets).wait():
         raise RuntimeError(f"dvc repro failed with room enough: see {log_of(made)}")
     return said, broken, lost(made, truth)
 
@@ -48,6 +51,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=2017, help="of the moments, the victims and the signals")
     parser.add_argument("--folder", type=Path, default=Path("build/faults"), help="for the clones")
     parser.add_argument("--report", type=Path, default=Path("reports/faults.md"))
+    parser.add_argument("targets", nargs="*", help="stages to run (default: all), as in dvc repro")
     asked = parser.parse_args()
     folder, source, begun = asked.folder.resolve(), Path.cwd(), time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,12 +59,12 @@ def main() -> int:
         print("faults: what is not committed is not tried")
 
     sound = clone(source, folder / "undisturbed")
-    if start(sound).wait():
+    if start(sound, asked.targets).wait():
         raise RuntimeError(f"dvc repro failed: see {log_of(sound)}")
     whole, truth = time.monotonic() - begun, snapshot(sound)
     print(f"undisturbed: {whole:.0f} s, {len(truth)} results", flush=True)
-    struck, missing = kills.suffer(source, folder / "killed", truth, asked.moments, asked.seed, whole)
-    said, broken, short = full(source, folder / "full", truth)
+    struck, missing = kills.suffer(source, folder / "killed", asked.targets, truth, asked.moments, asked.seed, whole)
+    said, broken, short = full(source, folder / "full", asked.targets, truth)
 
     hit = pd.DataFrame(struck)
     half = [f"{name} was half written" for one in struck for name in one.get("torn", [])]

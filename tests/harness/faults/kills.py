@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -20,8 +21,10 @@ GRACE = 15.0  # seconds in which all that was started must have ended
 PACE = 15  # moments that an undisturbed run would have, on average
 
 
-def suffer(source: Path, folder: Path, truth: dict, moments: int, seed: int, whole: float) -> tuple[list[dict], dict]:
-    """Kill `dvc repro` in clones of `source` at so many moments, then run it to its end.
+def suffer(
+    source: Path, folder: Path, targets: Sequence[str], truth: dict, moments: int, seed: int, whole: float
+) -> tuple[list[dict], dict]:
+    """Kill `dvc repro` of `targets` in clones of `source` at so many moments, then run it to its end.
 
     truth, whole: results of an undisturbed run, and its seconds. Returns what each moment did (who was hit by what in
     which stage, whether DVC ended, how many processes outlived it, which results were half written, what had to be
@@ -31,7 +34,7 @@ def suffer(source: Path, folder: Path, truth: dict, moments: int, seed: int, who
     made, process, struck = clone(source, folder), None, None
     while process or len(done) < moments:
         if process is None:
-            process, struck = start(made), None
+            process, struck = start(made, targets), None
         wait = draw.expovariate(PACE / whole) if len(done) < moments else None
         if not _ended(process, wait):
             struck = strike(process, made, draw)
@@ -53,7 +56,7 @@ def suffer(source: Path, folder: Path, truth: dict, moments: int, seed: int, who
             process = None
         print(f"{len(done):4d} {struck}", flush=True)
         if process is None and len(done) == moments:
-            process, struck = start(made), None  # to the end
+            process, struck = start(made, targets), None  # to the end
     return done, differing
 
 

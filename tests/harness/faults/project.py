@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -83,14 +84,14 @@ def clone(source: Path, folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, **options) -> subprocess.Popen:
-    """`dvc repro` in a session of its own, so that all it starts can be found; its output in a file beside `folder`."""
+def start(folder: Path, targets: Sequence[str], **options) -> subprocess.Popen:
+    """`dvc repro` of some stages, or all, in a session of its own, so that all it starts can be found; its output in a file beside `folder`."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     own = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "SHELL": "/bin/sh"}
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | own
     with open(log_of(folder), "w") as out:
         return subprocess.Popen(
-            ["dvc", "repro"], cwd=folder, env=environment, start_new_session=True,
+            ["dvc", "repro", *targets], cwd=folder, env=environment, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=out, stderr=out, **options,
         )  # fmt: skip
 
