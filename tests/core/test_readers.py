@@ -3,8 +3,6 @@
 import json
 import os
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -203,35 +201,6 @@ class TestAnnotations:
         data = COCO | {"images": [*COCO["images"], COCO["images"][0] | {"id": 2, "file_name": "1.JPG".lower()}]}
         (tmp_path / "i.json").write_text(json.dumps(data))
         refused(lambda: read_instances(tmp_path / "i.json", [1]), "images[1]: file_name 1.jpg occurs twice")
-
-    @pytest.mark.slow
-    def test_a_million_captions_take_a_gigabyte(self, tmp_path):
-        """200,000 images with five captions each, labelled and drawn: 0.9 GB."""
-        script = """
-import json, sys
-from har.data.coco.curate import curate
-folder = sys.argv[1]
-images = [{"id": i, "file_name": f"{i:012d}.jpg", "width": 640, "height": 480, "license": 3,
-           "coco_url": f"http://images.cocodataset.org/val2017/{i:012d}.jpg"} for i in range(200_000)]
-words = ("sits on a bench", "sitting at a table", "stands in a field", "standing near a car", "walks a dog")
-with open(folder + "/c.json", "w") as out:
-    rows = ({"id": n, "image_id": n // 5, "caption": f"a man {words[n // 5 % 5]} number {n}"} for n in range(1_000_000))
-    out.write('{"images": ' + json.dumps(images) + ', "annotations": [' + ", ".join(map(json.dumps, rows)) + "]}")
-with open(folder + "/i.json", "w") as out:
-    rows = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 2, 300.5, 200]} for n in range(200_000)]
-    json.dump({"images": images, "categories": [{"id": 1, "name": "person"}], "annotations": rows}, out)
-del images, rows
-classes = {"sitting": {"count": 90, "keywords": ["sits", "sitting"]},
-           "standing": {"count": 90, "keywords": ["stands"]}}
-found = curate(folder + "/c.json", folder + "/i.json", classes=classes, person_words=["man"], extended=1000, seed=1)
-# not resource.getrusage, which counts what the starting process had
-peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(len(found.manifest), int(peak.split()[1]) // 1024)
-"""
-        done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
-        images, megabytes = map(int, done.stdout.split())
-        assert images == 1180
-        assert megabytes < 1000
 
 
 @pytest.fixture

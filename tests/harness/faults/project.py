@@ -74,6 +74,8 @@ def clone(source: Path, folder: Path) -> Path:
         shutil.rmtree(folder / name, ignore_errors=True)
     yaml = YAML()
     params = yaml.load(folder / "params.yaml")
+    for name in set(params["profiles"]) - {PROFILE, "coco"}:  # which change what is gone
+        del params["profiles"][name]
     for key, value in REDUCED.items():
         *path, last = key.split(".")
         block = params
@@ -85,7 +87,8 @@ def clone(source: Path, folder: Path) -> Path:
 
 
 def start(folder: Path, targets: Sequence[str], **options) -> subprocess.Popen:
-    """`dvc repro` of some stages, or all, in a session of its own, so that all it starts can be found; its output in a file beside `folder`."""
+    """`dvc repro`, of some stages or all, in a session of its own, so that all it starts can be found; its output in a
+    file beside `folder`."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     own = {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "SHELL": "/bin/sh"}
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"} | own
