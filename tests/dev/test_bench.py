@@ -81,5 +81,5 @@ def test_both_sides_train_and_embed_the_same_images(tmp_path, checkpoints, monke
     told = pd.read_parquet(tmp_path / "ours.parquet")
     assert set(told.groupby("seed").size()) == {22}
     np.testing.assert_allclose(np.load(tmp_path / "trainer-1.npy").sum(1), np.ones(22))
-    _, note = __main__.embedding(tmp_path, checkpoints["clip"], 1, 1)
+    _, note = __main__.embedding(tmp_path, checkpoints["vit"], 1, 1)
     assert float(note.rsplit(" ", 1)[1].rstrip(".")) > 0.99

@@ -117,7 +117,9 @@ def table(measured: pd.DataFrame) -> pd.DataFrame:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m har.dev.bench", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, choices=range(1, 6), default=3, help="of each comparison (3)")
-    parser.add_argument("--checkpoint", type=Path, help="a folder in the hub's format, instead of the project's own")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="to fine-tune: a folder in the hub's format, instead of the project's CLIP"
+    )
     options, jobs = parser.parse_args(arguments), joblib.cpu_count()
     if subprocess.run([*REPRO[:-1], "status", "--quiet"], capture_output=True, cwd=PROJECT).returncode:
         raise HarError("`dvc status` has something to do; run `make repro` first, as an idle `dvc repro` is timed")
@@ -125,10 +127,9 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="har-bench-") as name:
         folder = Path(name)
         work.make(folder, checkpoint, jobs)
-        encoder = checkpoint if options.checkpoint else work.random_clip(folder / "CLIP ViT-B-32")
         found = [
             training(folder, checkpoint, options.repeats, jobs),
-            embedding(folder, encoder, options.repeats, jobs),
+            embedding(folder, work.random_vit(folder / "ViT-B-32"), options.repeats, jobs),
             graph(folder, options.repeats),
         ]
     measured, notes = pd.concat([frame for frame, _ in found]), "\n".join(f"- {note}" for _, note in found)

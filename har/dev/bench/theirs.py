@@ -83,8 +83,7 @@ def embed(encoder: str) -> None:
     for start in range(0, len(files), BATCH):
         images = [Image.open(file).convert("RGB") for file in files[start : start + BATCH]]
         inputs = processor(images=images, return_tensors="pt").to(device)
-        output = model.get_image_features(**inputs) if hasattr(model, "get_image_features") else model(**inputs)
-        found.append(output.pooler_output.cpu())
+        found.append(model(**inputs).last_hidden_state[:, 0].cpu())  # the class token
     np.save("theirs.npy", torch.cat(found).numpy())
 
 

@@ -76,21 +76,12 @@ def short_side(checkpoint: Path) -> int:
     return round(preprocess.size / preprocess.crop_pct)
 
 
-def random_clip(folder: Path) -> Path:
-    """CLIP ViT-B/32 as its paper has it, in the hub's format, with random weights: they change no time and are nowhere
-    to be fetched. Its text tower has one layer and few words, as texts are not timed."""
-    import torch
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+def random_vit(folder: Path) -> Path:
+    """ViT-B/32 in the hub's format, with random weights: they change no time and are nowhere to be fetched."""
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-    from har.models.miniature import tokenizer
-
-    words = tokenizer(["a", "photo", "person"], 77)
-    marks = {"bos_token_id": words.bos_token_id, "eos_token_id": words.eos_token_id}
-    text = {"num_hidden_layers": 1, "vocab_size": len(words), **marks}
-    torch.manual_seed(0)
-    CLIPModel(CLIPConfig(text_config=text)).save_pretrained(folder)  # transformers' default image tower is ViT-B/32
-    CLIPImageProcessor().save_pretrained(folder)
-    words.save_pretrained(folder)
+    ViTModel(ViTConfig(patch_size=32)).save_pretrained(folder)
+    ViTImageProcessor().save_pretrained(folder)
     return folder
 
 
@@ -125,9 +116,8 @@ def train(checkpoint: Path, jobs: int) -> None:
 def embed(encoder: Path, jobs: int) -> None:
     from har.training.embed import embed as extract
 
-    prompts = {"one": ["a photo"], "other": ["a person"]}
     ids, settings = read_images().image_id, profile().embed
-    extract(encoder, decoded(encoder, jobs), ids, prompts, "ours", settings, jobs=jobs, device="auto")
+    extract(encoder, decoded(encoder, jobs), ids, {}, "ours", settings, jobs=jobs, device="auto")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def clone(source: Path, folder: Path) -> Path:
     """The commit that is checked out in `source`, anew in `folder`, without results and REDUCED."""
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", source, folder], check=True)
+    (folder / "data/params.json").unlink()
     for name in (f"data/{PROFILE}", f"reports/{PROFILE}", "reports/simulation"):
         shutil.rmtree(folder / name, ignore_errors=True)
     yaml = YAML()
