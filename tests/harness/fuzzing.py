@@ -101,7 +101,7 @@ def json_of(draw, valid: Any) -> bytes:
         elif change == "damage":
             return draw(bytes_of(as_json(value)))
         else:
-            container[key] = draw(VALUES)
+            container[key] = copy.deepcopy(draw(VALUES))  # else a later edit changes what is drawn next
     return as_json(value)
 
 
