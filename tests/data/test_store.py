@@ -36,13 +36,6 @@ def test_a_failed_build_leaves_no_store_and_an_old_one_whole(tmp_path, photos):
     assert {p.name: p.read_bytes() for p in (tmp_path / "old").iterdir()} == before
 
 
-def test_the_same_files_give_the_same_store_whatever_their_order(tmp_path, photos):
-    store.build(photos, tmp_path / "a", 32)
-    store.build(dict(reversed(photos.items())), tmp_path / "b", 32)
-    for name in ("pixels.bin", "index.csv"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-
-
 def test_pixels_that_do_not_fit_their_index_are_told(tmp_path, photos):
     store.build(photos, tmp_path, 32)
     pixels = (tmp_path / "pixels.bin").read_bytes()

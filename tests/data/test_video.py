@@ -38,8 +38,8 @@ def seen(path, frames: int = 8) -> list[int]:
 
 @pytest.mark.parametrize(
     ("file", "codec"),
-    [("a.avi", "mpeg4"), ("a.avi", "mjpeg"), ("a.mp4", "libx264"), ("a.mp4", "libx265"), ("a.mkv", "libx264"),
-     ("a.mkv", "ffv1"), ("a.mov", "mpeg4"), ("a.webm", "libvpx-vp9"), ("a.MP4", "mpeg4")],
+    [("a.avi", "mpeg4"), ("a.avi", "mjpeg"), ("a.mp4", "libx265"), ("a.mkv", "libx264"), ("a.mov", "mpeg4"),
+     ("a.webm", "libvpx-vp9"), ("a.MP4", "mpeg4")],
 )  # fmt: skip
 def test_frames_are_the_middles_of_equal_parts(tmp_path, file, codec):
     path = write_clip(tmp_path / file, codec=codec)
@@ -63,7 +63,7 @@ def test_law_each_frame_is_the_one_shown_in_the_middle_of_its_part(tmp_path_fact
     assert [round(1000 * second) for second, _ in read_clip(path, frames)] == shown
 
 
-@pytest.mark.parametrize("name", ["a.avi", "b.avi", "a.mp4", "90.mp4", "270.mp4", "a.mkv", "a.webm"])
+@pytest.mark.parametrize("name", ["b.avi", "90.mp4", "270.mp4", "a.webm"])
 def test_frames_equal_those_of_another_decoder(tmp_path, name):
     """OpenCV's, which decodes the whole clip one frame after the other, upright; to one grey level on average."""
     options = {"bf": "2"} if name == "b.avi" else None
