@@ -1,4 +1,4 @@
-"""A process of several that train shares of one model: FOLDER (a tiny LLaVA) OUT. See test_generative_processes.py.
+"""A process of several that train shares of one model: FOLDER (a tiny LLaVA) OUT. See test_llava_processes.py.
 
 accelerate itself shards on GPUs only. Told that this is FSDP it does the same on CPUs, with torch's own fully_shard.
 """

@@ -95,7 +95,8 @@ def test_two_processes_with_half_of_the_weights_each_learn_the_same(kind, tmp_pa
     folder = tiny(kind, tmp_path / kind)
     tuned, history = learn(folder)
     tune.save(tuned, history, tmp_path / "one", CONFIG, Accelerator(cpu=True))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
+    places = (".", "tests", "tests/support", "tests/models")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(ROOT / place) for place in places))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     launch(TWO, "fsdp_worker", str(folder), str(tmp_path))
     sizes = [json.loads((tmp_path / f"{process}.json").read_text()) for process in range(2)]
