@@ -32,7 +32,9 @@ DRAWN = ("pooler.",)
 BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|blocks?)\.\d+)(?=\.))?\.")
 
 
-def _load(auto, folder: str | Path, labels: dict | None = None, weights: bool = True, **options) -> nn.Module:
+def load(auto, folder: str | Path, labels: dict | None = None, weights: bool = True, **options) -> nn.Module:
+    """The checkpoint in `folder` as a network of transformers' class `auto`, in float32; without `weights`, or where
+    the folder has none, freshly drawn. labels: for a new head. HarError for what is no model with all its weights."""
     folder = Path(folder)
     held = check_model(folder)
     with opening(folder, "a model in the hub's format"):
@@ -76,7 +78,7 @@ def classifier(
         "problem_type": "single_label_classification",
     }
     auto = EmbeddingClassifier if pool == "embedding" and _contrastive(folder) else AutoModelForImageClassification
-    return _load(auto, folder, labels, weights, ignore_mismatched_sizes=True)
+    return load(auto, folder, labels, weights, ignore_mismatched_sizes=True)
 
 
 def finetuned(folder: str | Path) -> nn.Module:
@@ -87,7 +89,7 @@ def finetuned(folder: str | Path) -> nn.Module:
     if not list(Path(folder).glob("model.safetensors*")):
         raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
     auto = EmbeddingClassifier if _contrastive(folder) else AutoModelForImageClassification
-    return _load(auto, folder, ignore_mismatched_sizes=True).eval()
+    return load(auto, folder, ignore_mismatched_sizes=True).eval()
 
 
 def _contrastive(folder: str | Path) -> bool:

@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from har.core.errors import HarError
 from har.models.checks import check_answers, opening
-from har.models.classifier import _load
+from har.models.classifier import load
 from har.models.contrastive import EmbeddingClassifier
 from har.models.hub_files import SMALL_FILES, check_small_files, model_type
 from har.models.preprocess import Preprocess, from_folder
@@ -59,7 +59,7 @@ def require_fit(folder: str | Path, model: nn.Module, preprocess: Preprocess, fo
 
 def _opened(folder: str | Path) -> nn.Module:
     if model_type(folder) != "open_clip":
-        return _load(AutoModel, folder)
+        return load(AutoModel, folder)
     from har.models import open_clip  # costs seconds: only where it is used
 
     return open_clip.load(folder)
@@ -126,7 +126,7 @@ def save_with_text(model: EmbeddingClassifier, backbone: Path, folder: Path) -> 
     for name in SMALL_FILES:  # its tokenizer
         if (backbone / name).exists():
             shutil.copyfile(backbone / name, folder / name)
-    whole = _load(AutoModel, backbone)
+    whole = load(AutoModel, backbone)
     whole.config.vision_config = model.config
     whole.config.id2label, whole.config.config = model.config.id2label, model.config.config
     whole.save_pretrained(folder, state_dict=whole.state_dict() | model.state_dict())
