@@ -60,12 +60,10 @@ def study(
             one = cells(of_clips(rows, how), HELD_OUT)
             score = estimates(one, resamples, seed)[HEADLINE]
             first = first or score
-            gap = estimated_difference(score, first, level) if frames > 1 else None
-            found = about | {"frames": frames, "n": score.n, "runs": len(score.runs)}
-            found |= estimated("score", score, level)
-            worth.append(
-                found | figures("gain", *((gap[key] for key in ("difference", "ci_low", "ci_high")) if gap else [None]))
-            )
+            row = about | {"frames": frames, "n": score.n, "runs": len(score.runs)}
+            gap = estimated_difference(score, first, level) if frames > 1 else {}
+            row |= figures("gain", *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))
+            worth.append(row | estimated("score", score, level))
         classes = classes_of(named)
         guess = named[[f"p_{name}" for name in classes]].to_numpy().argmax(1)
         told = named.assign(guess=guess, right=guess == pd.Index(classes).get_indexer(named["label"]))
@@ -94,15 +92,8 @@ def report(
     title: str,
     **options,
 ) -> None:
-    """Write both tables and the figure to `out`.
-
-    Args:
-        predictions, seconds, how: as of `study`.
-        out: a folder.
-        header: what made the tables.
-        title: of the figure.
-        options: resamples, seed and level of the intervals.
-    """
+    """Write both tables and the figure, under `title`, to `out`. predictions, seconds, how: as of `study`; options:
+    resamples, seed and level of the intervals."""
     worth, disagreement = study(predictions, seconds, how, **options)
     level = options["level"]
     tables = [frames_table(worth, header, level), disagreement_table(disagreement, header, level)]

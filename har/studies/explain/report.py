@@ -11,7 +11,7 @@ from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, count, signed_estimate
 from har.reporting.table import estimate as estimate_text
-from har.reporting.tables.columns import FIRST, N, figure_column, figures, triple
+from har.reporting.tables.columns import FIRST, N, estimated, figure_column, figures, triple
 from har.studies.explain.explain import PERSON, SCORES, TOLD, Explanation
 from har.studies.explain.legrad import CENTRE_WIDTH, METHODS
 
@@ -34,30 +34,34 @@ def measured(explanations: Mapping[Key, Explanation], resamples: int, seed: int,
     """A row for each model, split and method: n (images with patches of persons and others), curves_n and for each
     of SCORES mean, <score>_low and <score>_high over images."""
     rows = []
-    for (task, model), split, frame in _parts(explanations):
+    for about, frame in _parts(explanations):
         for method in METHODS:
             mine = frame[frame["method"] == method]
-            row = {"task": task, "model": model, "split": split, "method": method}
-            row |= {"n": mine["auc"].count(), "curves_n": mine["deletion"].count()}
+            row = about | {"method": method, "n": mine["auc"].count(), "curves_n": mine["deletion"].count()}
             for score in SCORES:
-                found = estimate(mine[score], score, resamples, seed)
-                row |= figures(score, *((found.mean, *found.interval(level)) if found else (None,)))
+                row |= _mean(score, estimate(mine[score], score, resamples, seed), level)
             rows.append(row)
     return rows
+
+
+def _mean(name: str, found: Estimate | None, level: float) -> dict:
+    return estimated(name, found, level) if found else figures(name, None)
 
 
 def compared(explanations: Mapping[Key, Explanation], resamples: int, seed: int, level: float) -> list[dict]:
     """A row for each model, split and rival of LeGrad: LeGrad minus rival for each of SCORES, paired over images, with
     <score>_low, <score>_high and <score>_n."""
     rows = []
-    for (task, model), split, frame in _parts(explanations):
+    for about, frame in _parts(explanations):
+        tables = {
+            score: frame.pivot(index="image_id", columns="method", values=score).astype(float) for score in SCORES
+        }
         for rival in RIVALS:
-            row = {"task": task, "model": model, "split": split, "rival": rival}
-            for score in SCORES:
-                table = frame.pivot(index="image_id", columns="method", values=score).astype(float)
+            row = about | {"rival": rival}
+            for score, table in tables.items():
                 both = table[["legrad", rival]].dropna()
-                pair = [estimate(both[method], score, resamples, seed) for method in ("legrad", rival)]
-                gap = estimated_difference(*pair, level) if len(both) else {"difference": None}
+                pair = [estimate(both[method], score, resamples, seed) for method in both]
+                gap = estimated_difference(*pair, level) if len(both) else {}
                 row |= figures(score, *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))
                 row |= {f"{score}_n": len(both)}
             rows.append(row)
@@ -119,12 +123,12 @@ def _beside(gaps: Sequence[Mapping], score: str, words: tuple[str, str, str]) ->
 
 
 def _parts(explanations: Mapping[Key, Explanation]):
-    """Model, split and the scores there; the larger split first: it carries the claims."""
-    for key, one in explanations.items():
+    """Model and split, and the scores there; the larger split first: it carries the claims."""
+    for (task, model), one in explanations.items():
         for split in reversed(TOLD):
             frame = one.scores[one.scores["split"] == split]
             if len(frame):
-                yield key, split, frame
+                yield {"task": task, "model": model, "split": split}, frame
 
 
 def _scores_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
@@ -177,8 +181,11 @@ def _candidates_table(
         for (head, blocks), part in one.candidates.groupby(["head", "blocks"], sort=False):
             found = estimate(part["auc"], "auc", resamples, seed)
             row = {"model": model, "task": task, "head": head, "blocks": blocks, "n": part["auc"].count()}
-            row |= figures("auc", *((found.mean, *found.interval(level)) if found else (None,)))
-            rows.append(row | {"chosen": (head, blocks) == (one.about["head"], one.about["blocks"])})
+            rows.append(
+                row
+                | _mean("auc", found, level)
+                | {"chosen": (head, blocks) == (one.about["head"], one.about["blocks"])}
+            )
     columns = [
         *FIRST[:2],
         Column("head", "Head", HEADS.get),

@@ -1,7 +1,6 @@
 """Learning the noise with the weights frozen, and the same effort spent on the weights instead."""
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -38,7 +37,6 @@ def learn(
     images: image_id, label, split. Noise and weights are trained with equally many forward and backward passes: where
     an image takes fewer, there are more epochs. Raises HarError where the loss is not finite.
     """
-    start = time.perf_counter()
     make_reproducible()
     torch.manual_seed(config.seed)
     device = pick_device(device)
@@ -105,8 +103,7 @@ def learn(
     ]
     ranked = pd.DataFrame(candidates).sort_values("nll", kind="stable", ignore_index=True)
     patterns = state["patterns"].cpu().numpy() if "patterns" in state else None
-    seconds = time.perf_counter() - start
-    return FittedNoise(run, ranked, pd.concat(predictions, ignore_index=True), patterns, seconds)
+    return FittedNoise(run, ranked, pd.concat(predictions, ignore_index=True), patterns)
 
 
 def under_masks(x: np.ndarray, image_ids: np.ndarray, masks: Masking) -> Iterator[tuple[str, float, np.ndarray]]:

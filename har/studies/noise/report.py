@@ -1,6 +1,7 @@
 """Tables and figure of the noise study: does it help, whom, and against what?"""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -62,32 +63,25 @@ def noise_table(study: Study, images: Images, shares: Sequence[float], model: st
     """A row for each method: accuracy and probability of the true class, whole and masked, and their paired change."""
     rows, level = {}, options.get("level", 0.95)
     measures = {"accuracy": "accuracy", "true_class": "true class"}
-    whole = {m: {k: of_condition(i, NONE, k) for k in measures} for m, i in images.items()}
-    hidden = {m: {k: masked_mean(i, shares, k) for k in measures} for m, i in images.items()}
-    for method in images:
-        row = {"method": method, "chosen": method == study.chosen, "n": len(whole[method]["accuracy"])}
+    taken = {"whole": lambda found, measure: of_condition(found, NONE, measure),
+             "masked": lambda found, measure: masked_mean(found, shares, measure)}  # fmt: skip
+    for method, found in images.items():
+        row = {"method": method, "chosen": method == study.chosen, "n": len(of_condition(found, NONE))}
         row["validation_loss"] = study.best[method].loss
-        for where, values in (("whole", whole), ("masked", hidden)):
-            for measure in measures:
-                name, value = f"{where}_{measure}", values[method][measure]
-                gap = difference(value, values[NOTHING][measure], level=level)
-                row |= {
-                    name: value.mean(),
-                    f"{name}_change": gap.mean,
-                    f"{name}_low": gap.low,
-                    f"{name}_high": gap.high,
-                }
+        for (where, values), measure in product(taken.items(), measures):
+            name, value = f"{where}_{measure}", values(found, measure)
+            gap = difference(value, values(images[NOTHING], measure), level=level)
+            row |= {name: value.mean(), f"{name}_change": gap.mean, f"{name}_low": gap.low, f"{name}_high": gap.high}
         rows[method] = row
     columns = [
         Column(("method", "chosen"), "Method", _method_text),
         Column("n"),
         Column("validation_loss", "Validation loss", number),
     ]
-    for where in ("whole", "masked"):
-        for measure, title in measures.items():
-            name, title = f"{where}_{measure}", f"{where.capitalize()}: {title}"
-            change = (f"{name}_change", f"{name}_low", f"{name}_high", "method")
-            columns += [Column(name, title, number), Column(change, f"{title}, change", _unless_nothing)]
+    for where, (measure, title) in product(taken, measures.items()):
+        name, title = f"{where}_{measure}", f"{where.capitalize()}: {title}"
+        change = (f"{name}_change", f"{name}_low", f"{name}_high", "method")
+        columns += [Column(name, title, number), Column(change, f"{title}, change", _unless_nothing)]
     percents = ", ".join(f"{share:.0%}" for share in shares)
     notes = (
         f"{model_name(model)}, its kept run; {rows[NOTHING]['n']:,} test and extended images. Masked: mean over "

@@ -41,7 +41,6 @@ class FittedNoise:
     candidates: pd.DataFrame
     predictions: pd.DataFrame
     patterns: np.ndarray | None
-    seconds: float
 
     @property
     def loss(self) -> float:
@@ -70,44 +69,24 @@ def study(
     that they differ from it in one thing. Runs go side by side; the number of jobs changes nothing. keep: a folder in
     which finished runs outlive an interruption (har.core.cache)."""
     main, *others = config.variants
-    first = [Run(main, config.variants[main], bound=bound) for bound in config.bounds]
-    beside = [*(Run(ERASING, rate=rate) for rate in config.erasing), Run(NOTHING)]
-    with (
-        lasting(keep) as room,
-        tqdm(total=len(first) + len(others) + len(beside), desc="noise", unit="run") as progress,
-    ):
 
-        def done(step: str, runs: Sequence[Run]) -> list[FittedNoise]:
-            work = (
-                delayed(_learn)(run, model, images, list(classes), store, masks, config, training.device)
-                for run in runs
-            )
-            found = []
-            calls, _ = kept_calls(work, room / step)
-            for learnt in side_by_side(training, len(runs), LOADED, batch_size=1)(calls):
-                found.append(learnt)
-                progress.update()
-                progress.write(f"noise: {_said(learnt)}")
-            return found
+    def learnt(step: str, runs: Sequence[Run]) -> list[FittedNoise]:
+        rest = model, images, list(classes), store, masks, config, training.device
+        calls, _ = kept_calls([delayed(_learn)(run, *rest) for run in runs], room / step)
+        done = side_by_side(training, len(runs), LOADED, batch_size=1)(calls)
+        return list(tqdm(done, total=len(runs), desc=f"noise, {step}", unit="run"))
 
-        learnt = done("bounds", first)
-        bound = min(learnt, key=lambda one: one.loss).run.bound
+    with lasting(keep) as room:
+        found = learnt("bounds", [Run(main, config.variants[main], bound=bound) for bound in config.bounds])
+        bound = min(found, key=lambda one: one.loss).run.bound
         # those that wait for nothing come last: they are short, and the processes end together
-        learnt += done("others", [*(Run(name, config.variants[name], bound=bound) for name in others), *beside])
+        beside = [*(Run(ERASING, rate=rate) for rate in config.erasing), Run(NOTHING)]
+        found += learnt("others", [*(Run(name, config.variants[name], bound=bound) for name in others), *beside])
     best: dict[str, FittedNoise] = {}
     for name in (NOTHING, main, *others, ERASING):
-        best[name] = min((one for one in learnt if one.run.method == name), key=lambda one: one.loss)
-    candidates = pd.concat([one.candidates for one in learnt], ignore_index=True)
+        best[name] = min((one for one in found if one.run.method == name), key=lambda one: one.loss)
+    candidates = pd.concat([one.candidates for one in found], ignore_index=True)
     return Study(best, candidates.sort_values("nll", kind="stable", ignore_index=True))
-
-
-def _said(learnt: FittedNoise) -> str:
-    row = learnt.candidates.iloc[0]
-    how = f" bound {row.bound:g}" if row.bound else f" rate {row.rate:g}" if row.rate else ""
-    return (
-        f"{row.method}{how}: best after epoch {row.epoch}, rule {row.rule}, validation loss {row.nll:.3f}, accuracy "
-        f"{row.accuracy:.3f}, {learnt.seconds:.0f} s"
-    )
 
 
 def _learn(run: Run, *arguments) -> FittedNoise:
