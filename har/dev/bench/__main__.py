@@ -84,7 +84,8 @@ def embedding(folder: Path, encoder: Path, repeats: int, jobs: int) -> tuple[pd.
 def graph(folder: Path, repeats: int) -> tuple[pd.DataFrame, str]:
     """DVC's own time, where nothing is to do. Each stage of the other project has one dep and one out, the least with
     which DVC can tell that nothing changed."""
-    listed = subprocess.run([*REPRO[:-1], "stage", "list", "--name-only"], capture_output=True, text=True, check=True)
+    command = [*REPRO[:-1], "stage", "list", "--name-only"]
+    listed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     stages = len(listed.stdout.split())
     empty = folder / "empty"
     empty.mkdir()
