@@ -1,5 +1,6 @@
 """The generated world: equal ids give equal pictures, sizes follow COCO's, labels are what was drawn."""
 
+import functools
 import hashlib
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from har.synthetic import (
     ACTIVITIES,
     FACTORS,
     PLACES,
+    Scene,
     activity,
     captions,
     factors,
@@ -23,7 +25,11 @@ from har.synthetic import (
 )
 
 SEED = 11
-MANY = [sample_scene(SEED, i) for i in range(1200)]
+
+
+@functools.cache
+def many() -> list[Scene]:
+    return [sample_scene(SEED, i) for i in range(1200)]
 
 
 def digest(image_id: int) -> str:
@@ -45,16 +51,16 @@ def test_equal_ids_give_equal_bytes_in_any_order_and_process():
 
 def test_renders_at_any_size():
     for width, height in ((96, 96), (17, 40), (640, 427)):
-        pixels = render(MANY[2], width, height)
+        pixels = render(many()[2], width, height)
         assert pixels.shape == (height, width, 3)
         assert pixels.dtype == np.uint8
         assert pixels.std() > 10
     with pytest.raises(ValueError, match="at least 8"):
-        render(MANY[0], 4, 96)
+        render(many()[0], 4, 96)
 
 
 def test_a_small_rendering_shows_the_same_picture():
-    for scene in MANY[:3]:
+    for scene in many()[:3]:
         large = render(scene).astype(float)
         small = render(scene, 32, 32).astype(float)
         rows = np.array_split(np.arange(scene.height), 32)
@@ -66,8 +72,8 @@ def test_a_small_rendering_shows_the_same_picture():
 
 
 def test_sizes_and_shapes_spread_as_in_coco():
-    widths = np.array([s.width for s in MANY])
-    heights = np.array([s.height for s in MANY])
+    widths = np.array([s.width for s in many()])
+    heights = np.array([s.height for s in many()])
     assert 540 < widths.mean() < 600
     assert 450 < heights.mean() < 510
     assert np.maximum(widths, heights).max() == 640
@@ -76,14 +82,14 @@ def test_sizes_and_shapes_spread_as_in_coco():
 
 
 def test_activities_are_balanced_and_some_scenes_have_none():
-    shares = {k: v / len(MANY) for k, v in Counter(map(activity, MANY)).items()}
+    shares = {k: v / len(many()) for k, v in Counter(map(activity, many())).items()}
     for name in ACTIVITIES:
         assert 0.22 < shares[name] < 0.34
-    assert 0.06 < np.mean([not s.people for s in MANY]) < 0.12
+    assert 0.06 < np.mean([not s.people for s in many()]) < 0.12
 
 
 def test_every_place_hosts_every_activity():
-    seen = Counter((s.place, activity(s)) for s in MANY)
+    seen = Counter((s.place, activity(s)) for s in many())
     for place in PLACES:
         total = sum(seen[place, name] for name in ACTIVITIES)
         assert all(seen[place, name] > 0.15 * total for name in ACTIVITIES), place
@@ -91,7 +97,7 @@ def test_every_place_hosts_every_activity():
 
 def test_people_have_a_wide_range_of_sizes():
     tall = []
-    for scene in MANY[:40]:
+    for scene in many()[:40]:
         boxes = [a["bbox"][3] / scene.height for a in person_annotations(scene)]
         if boxes:
             tall.append(max(boxes))
@@ -102,7 +108,7 @@ def test_people_have_a_wide_range_of_sizes():
 
 
 def test_factors_are_labels_within_their_ranges():
-    for scene in MANY[:300]:
+    for scene in many()[:300]:
         labels = factors(scene)
         assert labels.keys() == FACTORS.keys()
         assert all(0 <= labels[name] < FACTORS[name] for name in FACTORS)
@@ -113,7 +119,7 @@ def test_captions_are_five_short_sentences_of_the_vocabulary():
     words = set(vocabulary())
     assert vocabulary() == sorted(words)
     assert len(words) < 300
-    for scene in MANY:
+    for scene in many():
         texts = captions(scene)
         assert len(texts) == 5
         for text in texts:
@@ -126,7 +132,7 @@ def test_captions_are_five_short_sentences_of_the_vocabulary():
 def test_captions_mostly_tell_the_truth():
     stems = {"walking_running": ("walk", "run", "jog"), "sitting": ("sit", "seated"), "standing": ("stand",)}
     told = Counter()
-    for scene in MANY:
+    for scene in many():
         truth = activity(scene)
         if truth is None:
             continue
