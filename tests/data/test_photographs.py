@@ -128,10 +128,8 @@ def palette(image) -> Image.Image:
 
 # mode as Pillow opens it: (how the file is made, the file's name, what is to be seen of `image`)
 MODES = {
-    "1": (lambda i: i.convert("1"), "a.png", lambda i: i.convert("1")),
     "L": (lambda i: i.convert("L"), "a.png", lambda i: i.convert("L")),
     "LA": (lambda i: half_clear(i).convert("LA"), "a.png", lambda i: on_white(i.convert("L"))),
-    "LA tiff": (lambda i: half_clear(i).convert("LA"), "a.tif", lambda i: on_white(i.convert("L"))),
     "I;16": (sixteen, "a.png", lambda i: i.convert("L")),
     "I;16 tiff": (sixteen, "a.tif", lambda i: i.convert("L")),
     "I pgm": (sixteen, "a.pgm", lambda i: i.convert("L")),
@@ -142,13 +140,9 @@ MODES = {
            lambda i: on_white(half_clear(i).convert("PA").convert("RGB"))),
     "RGB": (lambda i: i, "a.webp", lambda i: i),
     "RGBA": (half_clear, "a.png", on_white),
-    "RGBA webp": (half_clear, "a.webp", on_white),
-    "RGBA tiff": (half_clear, "a.tif", on_white),
     "RGBA avif": (half_clear, "a.avif", on_white),
     "CMYK": (lambda i: i.convert("CMYK"), "a.tif", lambda i: i.convert("CMYK").convert("RGB")),
-    "YCbCr": (lambda i: i.convert("YCbCr"), "a.tif", lambda i: i.convert("YCbCr").convert("RGB")),
     "LAB": (lambda i: i.convert("LAB"), "a.tif", lambda i: i.convert("LAB").convert("RGB")),
-    "HSV": (lambda i: i.convert("HSV").convert("RGB"), "a.png", lambda i: i.convert("HSV").convert("RGB")),
 }  # fmt: skip
 TURNED = ("png", "webp", "tif", "avif")
 REFUSED = {
