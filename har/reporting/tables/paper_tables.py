@@ -308,15 +308,11 @@ def _keys(plan: Plan, summaries: Summaries) -> list[str]:
 
 
 def _scores(found: Mapping) -> dict:
-    accuracy = found["accuracy"]
-    row = {"n": found["n"], "runs": found["runs"], "accuracy": accuracy["mean"], "accuracy_sd": accuracy.get("sd")}
-    row |= {end: accuracy[end] for end in ("ci_low", "ci_high")}
-    row |= {metric: found[metric]["mean"] for metric in ("balanced_accuracy", "precision", "recall", "f1")}
-    row |= {
-        "balanced_low": found["balanced_accuracy"]["ci_low"],
-        "balanced_high": found["balanced_accuracy"]["ci_high"],
-    }
-    return row | {f"f1_{end}": found["f1"][end] for end in ("ci_low", "ci_high")}
+    metrics = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+    row = {"n": found["n"], "runs": found["runs"], "accuracy_sd": found["accuracy"].get("sd")}
+    row |= {metric: found[metric]["mean"] for metric in metrics}
+    intervals = {"ci": "accuracy", "balanced": "balanced_accuracy", "f1_ci": "f1"}
+    return row | {f"{name}_{end}": found[of][f"ci_{end}"] for name, of in intervals.items() for end in ("low", "high")}
 
 
 PRINTED = ("accuracy", "precision", "recall", "f1")
