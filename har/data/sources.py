@@ -93,8 +93,7 @@ def _own_annotations(data: Data, out: Path, jobs: int, cache: Path) -> Iterable[
 
 
 def _own_photographs(data: Data, manifest: pd.DataFrame, folder: Path, *, annotations: Path, jobs: int, **_):
-    from har.data.folder.copy import copy_files
-    from har.data.folder.inspect import read_images
+    from har.data.folder.inspect import copy_files, read_images
 
     looked_at = read_images(annotations).query("image_id in @manifest.image_id")
     sources = {one.name: one.path for one in listing(data).images}

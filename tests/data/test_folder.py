@@ -16,9 +16,8 @@ from har.config.profile import load_params
 from har.config.types import check_labels
 from har.core.errors import HarError
 from har.data.coco.annotations import read_records
-from har.data.folder.copy import copy_files
 from har.data.folder.find import find_in_folder, find_in_table, image_id
-from har.data.folder.inspect import COLUMNS, examine, read_images, write_annotations
+from har.data.folder.inspect import COLUMNS, copy_files, examine, read_images, write_annotations
 from har.data.folder.recognise import recognise
 from har.data.folder.select import choose
 from har.data.manifest import read_manifest, write_manifest

@@ -17,8 +17,7 @@ from PIL import Image
 from har.app.new_profile import write_profile
 from har.config.profile import load_params
 from har.core.errors import HarError
-from har.data.folder.copy import copy_files
-from har.data.folder.inspect import examine, read_images
+from har.data.folder.inspect import copy_files, examine, read_images
 from har.data.folder.recognise import recognise
 from har.data.folder.select import choose
 from har.data.manifest import read_manifest, write_manifest

@@ -13,9 +13,8 @@ from PIL import Image
 
 from har.config.report import Page
 from har.data.coco.fetch import check_image
-from har.data.folder.copy import copy_files
 from har.data.folder.find import Found
-from har.data.folder.inspect import examine
+from har.data.folder.inspect import copy_files, examine
 from har.data.photographs import Photograph, read
 from har.reporting.page.thumbnails import write_photographs
 
