@@ -62,7 +62,8 @@ def explain(context: Context, *, keep: Path) -> None:
     }
     tables = build_tables(found, context.header, **options)
     write_tables(tables, out)
-    figure_curves(found, out / "curves.svg", context.titled("Deletion and insertion of patches"))
+    title = context.titled("Deletion and insertion of patches")
+    figure_curves(found, out / "curves.svg", title, profile.report.confidence)
     if examples := choose_examples(found, config.examples, config.seed):
         store = Store(data / "store")
         title = context.titled("What speaks for each class")

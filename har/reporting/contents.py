@@ -158,7 +158,7 @@ SECTIONS = {
                 "Deletion and insertion of patches",
                 "A row for each model: the probability of its predicted class falls as the most relevant patches "
                 "are removed, at the left, and rises as they are shown first, at the right; a line for each kind of"
-                " map.",
+                " map, with its interval over images.",
             ),
             (
                 "explain/figure4.svg",

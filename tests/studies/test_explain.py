@@ -168,13 +168,14 @@ class TestExplanation:
 
     def test_curves_start_and_end_with_the_prediction(self, explained):
         one = explained["activity", "vit"]
-        own = one.images[one.images["split"] == "test"]["probability"].mean()
+        own = one.images[(one.images["split"] == "test") & one.images["curves"]]["probability"]
         part = one.curves[one.curves["split"] == "test"]
         whole = part[
             (part["share"] == 0) & (part["kind"] == "deletion") | (part["share"] == 1) & (part["kind"] == "insertion")
         ]
         assert len(whole) == 2 * len(METHODS)
-        assert whole["probability"].tolist() == pytest.approx([own] * len(whole), rel=1e-4)
+        assert whole["probability"].tolist() == pytest.approx([own.mean()] * len(whole), rel=1e-4)
+        assert whole["error"].tolist() == pytest.approx([own.sem()] * len(whole), rel=1e-3)
 
     def test_again_gives_the_same_bytes(self, trained, store_folder, explained, tmp_path):
         again = explain(trained["vit"], store_folder, choose(IMAGES, SETTINGS), BOXES, SIZES, SETTINGS)
@@ -288,7 +289,7 @@ class TestFigures:
         examples = choose_examples(two, 2)
         assert sorted(examples) == [5, 7]
         figure_maps(two, examples[:1], store.image, tmp_path / "maps.svg", "Maps")
-        figure_curves(two, tmp_path / "curves.svg", "Curves")
+        figure_curves(two, tmp_path / "curves.svg", "Curves", 0.95)
         assert "labelled" in (tmp_path / "maps.svg").read_text()
 
     def test_examples_go_through_the_classes_by_turns(self, explained):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import sem
 
 from har.config.studies import Explain
 from har.core.errors import HarError
@@ -36,8 +37,8 @@ class Explanation:
     images: image_id, split, label, measured and curves (whether it counts in scores, and has curves), prediction,
     probability (of the prediction), in the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16
     [n, classes, side, side], each from 0 to 1. scores: a row for each measured image of TOLD and method: image_id,
-    split, method, then SCORES, empty where there are none. curves: mean probability of the prediction by split, method,
-    kind and share of patches. candidates: the patch AUC on each measured image of CHOSEN_ON by each head and number of
+    split, method, then SCORES, empty where there are none. curves: mean probability of the prediction, and its standard
+    error over images, by split, method, kind and share of patches. candidates: the patch AUC on each measured image of CHOSEN_ON by each head and number of
     last blocks that the maps could come from: head, blocks, auc. about: classes, side, fit, crop_pct, method, and the
     chosen head and blocks.
     """
@@ -186,8 +187,8 @@ def _candidates(
 def _curves(
     told: pd.DataFrame, follow: Callable[[np.ndarray, str, bool], np.ndarray]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The areas (image_id, method, deletion, insertion) and mean curves (split, method, kind, share, probability) of
-    the images that get curves; `follow(rows, method, insert)` measures them."""
+    """The areas (image_id, method, deletion, insertion) and mean curves (split, method, kind, share, probability,
+    error) of the images that get curves; `follow(rows, method, insert)` measures them."""
     areas, means = [], []
     for split, method in product(TOLD, METHODS):
         rows = np.flatnonzero((told["split"] == split) & told["curves"])
@@ -198,10 +199,11 @@ def _curves(
             found = follow(rows, method, kind == "insertion")
             under[kind] = faithfulness.area(found)
             columns = {"split": split, "method": method, "kind": kind, "share": np.linspace(0, 1, found.shape[1])}
-            means.append(pd.DataFrame({**columns, "probability": found.mean(0)}))
+            error = sem(found) if len(found) > 1 else np.nan
+            means.append(pd.DataFrame({**columns, "probability": found.mean(0), "error": error}))
         areas.append(pd.DataFrame(under))
     empty = pd.DataFrame(columns=["image_id", "method", *KINDS]).astype({"image_id": int})
-    nothing = pd.DataFrame(columns=["split", "method", "kind", "share", "probability"])
+    nothing = pd.DataFrame(columns=["split", "method", "kind", "share", "probability", "error"])
     return pd.concat(areas) if areas else empty, pd.concat(means, ignore_index=True) if means else nothing
 
 

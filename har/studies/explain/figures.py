@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import SubFigure
+from scipy.stats import norm
 
 from har.reporting.names import class_name, model_name
 from har.reporting.style import GREY, INK, SERIES, drawing
@@ -71,9 +72,10 @@ def _block(
                 axis.set_ylabel(model_name(model))
 
 
-def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, title: str) -> None:
-    """Mean probability of the predicted class against the share of patches deleted and inserted: a row for each
-    model that has curves, on its largest split."""
+def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, title: str, level: float) -> None:
+    """Mean probability of the predicted class, with its interval over images at `level`, against the share of patches
+    deleted and inserted: a row for each model that has curves, on its largest split."""
+    reach = norm.ppf((1 + level) / 2)
     shown = {key: one for key, one in explanations.items() if len(one.curves)}
     with drawing(path, title, 7.2, 1.1 + 2.1 * max(1, len(shown))) as figure:
         axes = figure.subplots(max(1, len(shown)), 2, squeeze=False, sharex=True, sharey="row")
@@ -87,12 +89,14 @@ def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, tit
                     colour = GREY if method == "random" else SERIES[place]
                     style = {"legrad": "-", "rollout": "--", "random": ":", "centre": "-."}[method]
                     axis.plot(mine["share"], mine["probability"], color=colour, linestyle=style, label=name)
+                    low, high = (mine["probability"] + sign * reach * mine["error"] for sign in (-1, 1))
+                    axis.fill_between(mine["share"], low, high, color=colour, alpha=0.15, linewidth=0)
                 axis.set_title(f"{model_name(model)}, {task}, {n} {split}" if kind == "deletion" else "")
                 axis.grid()
         for axis, kind in zip(axes[-1], KINDS, strict=True):
             told = "deleted (lower is better)" if kind == "deletion" else "inserted (higher is better)"
             axis.set_xlabel(f"share of patches {told}")
         for axis in axes[:, 0]:
-            axis.set_ylabel("probability")
+            axis.set_ylabel(f"probability [{level:.0%} interval]")
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(METHODS))
