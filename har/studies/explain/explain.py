@@ -38,9 +38,9 @@ class Explanation:
     probability (of the prediction), in the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16
     [n, classes, side, side], each from 0 to 1. scores: a row for each measured image of TOLD and method: image_id,
     split, method, then SCORES, empty where there are none. curves: mean probability of the prediction, and its standard
-    error over images, by split, method, kind and share of patches. candidates: the patch AUC on each measured image of CHOSEN_ON by each head and number of
-    last blocks that the maps could come from: head, blocks, auc. about: classes, side, fit, crop_pct, method, and the
-    chosen head and blocks.
+    error over images, by split, method, kind and share of patches. candidates: the patch AUC on each measured image of
+    CHOSEN_ON by each head and number of last blocks that the maps could come from: head, blocks, auc. about: classes,
+    side, fit, crop_pct, method, and the chosen head and blocks.
     """
 
     images: pd.DataFrame
