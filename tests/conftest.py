@@ -13,7 +13,7 @@ from har.config.models import Miniature
 from har.config.training import Augmentation, Training
 
 # `make test-all` draws by the second
-for name, examples in {"quick": 15, "thorough": 100}.items():
+for name, examples in {"quick": 10, "thorough": 100}.items():
     calm = [hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow]
     hypothesis.settings.register_profile(name, max_examples=examples, deadline=None, suppress_health_check=calm)
 hypothesis.settings.load_profile("quick")
