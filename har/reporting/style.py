@@ -57,6 +57,7 @@ STYLE = {
     "axes.axisbelow": True,
     "grid.color": RULE,
     "legend.frameon": False,
+    **{f"boxplot.{part}props.color": INK for part in ("box", "whisker", "cap")},
 }
 
 # For the width of characters that the first font lacks; a reader's own fonts draw them.

@@ -61,7 +61,7 @@ def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: 
         filled_name(BOX, fill): (colour, f"context only, {fill}")
         for fill, colour in zip(fills, (GREY, SERIES[0], SERIES[2], SERIES[3]), strict=False)
     }
-    offsets = np.linspace(-0.32, 0.32, len(shown))
+    offsets, ends = np.linspace(-0.32, 0.32, len(shown)), [1 / classes]
     with drawing(path, title, 7.2, 0.42 * len(images) + 1.8) as figure:
         axis = figure.subplots()
         for offset, (condition, (colour, label)), marker in zip(
@@ -71,11 +71,12 @@ def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: 
                 mean, low, high = mean_with_interval(of_condition(found, condition), **options)
                 if mean is None:
                     continue
+                ends += [low, high]
                 axis.plot([low, high], [place + offset] * 2, color=colour, linewidth=1.4)
                 axis.plot(mean, place + offset, marker, color=colour, markersize=4.5, label=label)
                 label = None
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         rows_of(axis, [model_name(model) for model in images])
-        axis.set_xlim(0, 1)
+        axis.set_xlim(max(0, min(ends) - 0.03), min(1, max(ends) + 0.03))
         axis.set_xlabel(f"accuracy (higher is better; line: {options.get('level', 0.95):.0%} interval over images)")
         figure.legend(loc="outside lower center", ncols=4)
