@@ -54,7 +54,7 @@ SECTIONS = {
         ],
     ),
     "How sure are these numbers?": (
-        "29 test images decide little; these are the intervals, the tests and what they can't say.",
+        "A small test set decides little; these are the intervals, the tests and what they can't say.",
         [
             "significance/pairs.md",
             "significance/scores.md",
