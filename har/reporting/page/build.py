@@ -151,14 +151,15 @@ def document(
         {"id": images["id"][i], "caption": caption, "label": images["classNames"][images["label"][i]]}
         for i, caption in shown.items()
     ]
-    task, noun = next(iter(source.tasks), ""), "scenes" if source.images.drawn else "images"
+    task = next(iter(source.tasks), "")
+    noun = "clips" if "clip" in source.manifest else "scenes" if source.images.drawn else "images"
     return render(
         "index.html.jinja",
         source=source,
         findings=findings(reports, task, len(source.tasks[task])) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
         noun=noun,
-        gallery="Clips" if "clip" in source.manifest else noun.capitalize(),
+        extended="extended" in parts,
         facts=[
             f"{len(images['id']):,} {'drawn ' if source.images.drawn else ''}{noun}",
             *counts,
