@@ -160,8 +160,9 @@ def left_out(suffixes: Mapping[str, int]) -> str:
     """'7 .heic, 2 .mov' of the number of files by suffix, the most first."""
     most = sorted(suffixes.items(), key=lambda pair: (-pair[1], pair[0]))
     more = [f"{len(most) - 9} further suffixes"] if len(most) > 9 else []
-    return ", ".join([f"{count:,} {one_line(suffix, 20) if suffix else 'without suffix'}"
-                      for suffix, count in most[:9]] + more)
+    return ", ".join(
+        [f"{count:,} {one_line(suffix, 20) if suffix else 'without suffix'}" for suffix, count in most[:9]] + more
+    )
 
 
 @dataclass(frozen=True)

@@ -236,6 +236,7 @@ class TestGivenSplits:
         assert source == {"source": "folder", "folder": {"root": str(tmp_path)}}
         assert [one.label for one in listing.images] == ["a", "b"]
 
+
 class TestLeftOut:
     @pytest.mark.parametrize("suffix", [".jfif", ".avif", ".apng", ".ppm", ".TIFF"])
     def test_what_pillow_reads_is_taken(self, tmp_path, suffix):
@@ -252,7 +253,7 @@ class TestLeftOut:
         save(tmp_path / "A/1.jpg")
         for name in ("1.heic", "2.HEIC", "3.heif", "4.mov", "notes", ".DS_Store", "5.svg"):
             (tmp_path / "A" / name).write_bytes(b"x")
-        note, = find_in_folder(tmp_path, "").notes
+        (note,) = find_in_folder(tmp_path, "").notes
         assert note.startswith("left out: 2 .heic, 1 without suffix, 1 .heif, 1 .mov, 1 .svg; read are .apng, ")
 
     def test_images_beside_hidden_and_links_are_counted(self, tmp_path):
@@ -272,6 +273,7 @@ class TestLeftOut:
             "left out: 2 links that lead out of the folder or nowhere, as A/nowhere.jpg",
             "left out: 2 links to folders, which are not followed, as B",
         ]
+
 
 class TestLook:
     def test_sizes_formats_and_coco_files(self, root, tmp_path):

@@ -1,6 +1,5 @@
 """The image store keeps exactly what Pillow decodes, or says in one line which file it could not."""
 
-
 import numpy as np
 import pandas as pd
 import pytest
