@@ -12,7 +12,7 @@ from tqdm import tqdm
 from har.config.models import Embed
 from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
-from har.core.files import write_json, write_text
+from har.core.files import replacing, write_json, write_text
 from har.data.crops import view
 from har.data.store import Store
 from har.models.encoder import Encoder
@@ -106,10 +106,12 @@ def embed(
             progress.update(done - progress.n)  # a kept shard's
             found[name].append(rows)
     for name, rows in found.items():
-        np.save(out / f"{name}.npy", np.concatenate(rows))
+        with replacing(out / f"{name}.npy") as temporary:
+            np.save(temporary, np.concatenate(rows))
     write_text(out / "index.csv", "image_id\n" + "".join(f"{i}\n" for i in ids))
     if encoder.has_text:
-        np.save(out / "texts.npy", prompt_ensemble(encoder, prompts).cpu().numpy())
+        with replacing(out / "texts.npy") as temporary:
+            np.save(temporary, prompt_ensemble(encoder, prompts).cpu().numpy())
     about = {
         "classes": list(prompts),
         "logit_scale": encoder.logit_scale if encoder.has_text else None,
