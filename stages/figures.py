@@ -27,14 +27,14 @@ def figures(context: Context) -> None:
 def drawings(context: Context, every: dict) -> Iterator:
     """What is to be drawn; the tables beside it are written at once."""
     profile, out = context.profile, context.reports / "figures"
-    report = profile.report
+    report, unit = profile.report, {"unit": profile.data.unit}
     options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
     for task in context.params.run.tasks:
         mine = {model: frame for (t, model), frame in every.items() if t == task}
         shown = {model_name(m): f for m, f in mine.items() if m != "majority"}
         if any(in_split(f, HELD_OUT).any() for f in shown.values()):
-            title = context.titled(f"Confusion, {task}, {split_name(HELD_OUT)} images")
-            yield delayed(confusion_matrices)(shown, HELD_OUT, out / f"confusion_{task}_{HELD_OUT}.svg", title)
+            title = context.titled(f"Confusion, {task}, {split_name(HELD_OUT)} {profile.data.unit}")
+            yield delayed(confusion_matrices)(shown, HELD_OUT, out / f"confusion_{task}_{HELD_OUT}.svg", title, **unit)
         summaries = {m: summarise(f, ("test", HELD_OUT), **options) for m, f in mine.items()}
         yield delayed(accuracy_overview)(
             summaries,
@@ -42,11 +42,12 @@ def drawings(context: Context, every: dict) -> Iterator:
             context.titled(f"Balanced accuracy, {task}"),
             len(profile.tasks[task]),
             report.confidence,
+            **unit,
         )
     if ("posture", "vit") in every:
         one = {"ViT": every["posture", "vit"]}
-        title = context.titled("Sitting or standing, test images")
-        yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.svg", title)
+        title = context.titled(f"Sitting or standing, test {profile.data.unit}")
+        yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.svg", title, **unit)
     for run, what in context.params.run.train.items():
         curves = read_csv(context.data / "models" / run / CURVES, "the curves of a training", text=False)
         yield delayed(learning_curves)(curves, out / f"curves_{run}.svg", context.titled(run))
@@ -58,7 +59,8 @@ def drawings(context: Context, every: dict) -> Iterator:
     if context.params.run.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = context.titled("Augmentation of CNN_base")
-        yield delayed(augmentation_study)(policies, out / "augmentation.svg", title, report.confidence, context.papers)
+        path = out / "augmentation.svg"
+        yield delayed(augmentation_study)(policies, path, title, report.confidence, context.papers, **unit)
 
 
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:

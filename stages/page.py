@@ -33,6 +33,7 @@ def page(context: Context) -> None:
         factors=[] if traits is None else image_bins(factor_frame(manifest, traits), dict(profile.errors.bins)),
         embeddings=data / "embeddings" / ("clip" if "clip" in encoders else encoders[0]) if encoders else None,
         papers=context.papers,
+        unit=profile.data.unit,
         about=about(context.digest, Path("CITATION.cff"), list((context.reports / "cards").glob("*.md"))),
         deviations=Path("docs/deviations.md").read_text(encoding="utf-8") if images.listing is None else "",
     )

@@ -12,7 +12,8 @@ def publish(context: Context) -> None:
     for path in sorted(context.reports.iterdir()):
         if path.suffix != ".html":
             copy(path, context.published / path.name)
-    write_text(context.published / "README.md", markdown(context.published, context.params.profile, context.papers))
+    name, unit = context.params.profile, context.profile.data.unit
+    write_text(context.published / "README.md", markdown(context.published, name, context.papers, unit))
 
 
 def copy(source: Path, to: Path) -> None:

@@ -31,6 +31,7 @@ def tables(context: Context) -> None:
         papers=context.papers,
         protocol=context.protocol,
         seen=context.seen,
+        unit=profile.data.unit,
     )
     write_tables(built, context.reports / "tables")
     if "summary" in built:

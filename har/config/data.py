@@ -85,6 +85,11 @@ class Data(Block):
         """Whether labels come with the images, not from captions."""
         return self.source in (*OWN, "clips")
 
+    @property
+    def unit(self) -> str:
+        """What predictions are of, for sentences: clips where images are their frames."""
+        return "clips" if self.source in ("video", "clips") else "images"
+
     @model_validator(mode="after")
     def _own_images_have_a_place(self):
         if self.source in ("folder", "video") and not self.folder.root:

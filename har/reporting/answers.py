@@ -17,13 +17,14 @@ ALPHA = 0.05
 NOISE = {"class_noise": "class-specific noise", "erasing": "training on masked images"}
 
 
-def answers(section: str, reports: Path) -> list[str]:
-    """What the section has found, in a sentence for each of its tables in ANSWERS that `reports` holds."""
+def answers(section: str, reports: Path, unit: str = "images") -> list[str]:
+    """What the section has found, in a sentence for each of its tables in ANSWERS that `reports` holds. unit: what
+    predictions are of (har.config.data.Data.unit), which sentences call {unit}."""
     told = []
     for path, tell in ANSWERS.get(section, ()):
         if (reports / path).exists():
             frame = read_csv(reports / path, "a table of the reports", text=False)
-            told += tell(frame).splitlines() if len(frame) else []
+            told += tell(frame).replace("{unit}", unit).splitlines() if len(frame) else []
     return told
 
 
@@ -59,7 +60,7 @@ def _from_scratch(frame: pd.DataFrame) -> str:
     if mine.empty:
         return ""
     one = _best(mine, HEADLINE)
-    return f"Best network trained from scratch on held-out images: {model_name(one.model)}, {_score(one)}."
+    return f"Best network trained from scratch on held-out {{unit}}: {model_name(one.model)}, {_score(one)}."
 
 
 def _augmentation(frame: pd.DataFrame) -> str:
@@ -69,7 +70,7 @@ def _augmentation(frame: pd.DataFrame) -> str:
         return ""
     scores = [estimate(*policies.loc[name, [HEADLINE, "balanced_low", "balanced_high"]]) for name in (first, "none")]
     return (
-        f"Best augmentation of CNN_base on {policies.n.iloc[0]} validation images: {policy_name(first).lower()}, "
+        f"Best augmentation of CNN_base on {policies.n.iloc[0]} validation {{unit}}: {policy_name(first).lower()}, "
         f"{scores[0]}, where none has {scores[1]}."
     )
 
@@ -85,7 +86,7 @@ def _posture(frame: pd.DataFrame) -> str:
 def _power(frame: pd.DataFrame) -> str:
     mine = frame[frame.task == frame.task.iloc[0]].dropna(subset=["detectable"])
     least = [
-        f"{part.detectable.min():.3f} with {part.n.iloc[0]:,} {split.replace('_', '-')} images"
+        f"{part.detectable.min():.3f} with {part.n.iloc[0]:,} {split.replace('_', '-')} {{unit}}"
         for split, part in mine.groupby("split")
     ]
     return f"The least difference that any pair of models can show with power 80%: {', '.join(least)}."
@@ -93,7 +94,7 @@ def _power(frame: pd.DataFrame) -> str:
 
 def _folds(frame: pd.DataFrame) -> str:
     one = _best(frame, HEADLINE)
-    return f"Over {one.images} images, each predicted out of fold, {model_name(one.model)} leads with {_score(one)}."
+    return f"Over {one.images} {{unit}}, each predicted out of fold, {model_name(one.model)} leads with {_score(one)}."
 
 
 def _curve(frame: pd.DataFrame) -> str:
@@ -139,7 +140,7 @@ def _factors(frame: pd.DataFrame) -> str:
     mine = frame[(frame.task == frame.task.iloc[0])].dropna(subset=["rho"])
     found = mine[mine.p_holm < ALPHA]
     if found.empty:
-        return "No property of an image goes along with the errors of any row, adjusted for all rows and properties."
+        return "No property of {unit} goes along with the errors of any row, adjusted for all rows and properties."
     factor, rows = found.factor.value_counts().index[0], found.factor.value_counts().iloc[0]
     one = found[found.factor == factor].iloc[0]
     return (
@@ -152,8 +153,8 @@ def _misses(frame: pd.DataFrame) -> str:
     mine = frame[frame.task == frame.task.iloc[0]]
     models, images = mine.models.iloc[0], mine.set_index("missed_by").images
     return (
-        f"Of {images.sum():,} images {images.get(models, 0)} are missed by all {models} rows that see the picture, and "
-        f"{images.get(0, 0)} by none."
+        f"Of {images.sum():,} {{unit}} {images.get(models, 0)} are missed by all {models} rows that see the picture, "
+        f"and {images.get(0, 0)} by none."
     )
 
 
@@ -192,7 +193,7 @@ def _context(frame: pd.DataFrame) -> str:
     one, of = frame.iloc[0], int((frame[fills] > 0).all(axis=1).sum())
     return (
         f"The person alone tells {of} of {len(frame)} models more than the context alone, by every fill but black: "
-        f"{model_name(one.model)} is right on {number(one.crop_box)} of the images by the person."
+        f"{model_name(one.model)} is right on {number(one.crop_box)} of the {{unit}} by the person."
     )
 
 
@@ -203,7 +204,7 @@ def _noise(frame: pd.DataFrame) -> str:
         + estimate(*(one[f"masked_accuracy_{key}"] for key in ("change", "low", "high")), sign=True)
         for one in mine
     ]
-    return f"Accuracy on masked images, against nothing done: {', '.join(told)}." if told else ""
+    return f"Accuracy on masked {{unit}}, against nothing done: {', '.join(told)}." if told else ""
 
 
 def _duplicates(frame: pd.DataFrame) -> str:

@@ -254,19 +254,22 @@ class Section(NamedTuple):
         return table == next(part for part in self.parts if isinstance(part, str))
 
 
-def sections_in(root: Path, papers: bool = True) -> list[Section]:
+def sections_in(root: Path, papers: bool = True, unit: str = "images") -> list[Section]:
     """SECTIONS as far as the report's folder `root` holds them, then the figures that none of them names. A section
-    without any part is left out. papers: whether the images are the paper's."""
+    without any part is left out. papers: whether the images are the paper's; unit: what predictions are of
+    (har.config.data.Data.unit)."""
     found = []
     for title, (intro, parts) in SECTIONS.items():
         if title == PAPERS and not papers:
             intro = OTHER_IMAGES
         figures = [part if isinstance(part, str) else figure(*part) for part in _listed(root, parts)]
         there = [part for part in figures if (root / path_of(part)).exists()]
-        found.append(Section(title, intro, answers(title, root), sorted(there, key=lambda part: isinstance(part, str))))
+        found.append(
+            Section(title, intro, answers(title, root, unit), sorted(there, key=lambda part: isinstance(part, str)))
+        )
     named = {path_of(part) for section in found for part in section.parts}
     others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.svg"))
-    rest = [figure(path, caption(path)) for path in others if path not in named]
+    rest = [figure(path, caption(path, unit)) for path in others if path not in named]
     found.append(Section("More figures", "", [], rest))
     return [section for section in found if section.parts]
 
@@ -280,9 +283,9 @@ def _listed(root: Path, parts: Iterable) -> Iterator:
             yield part
 
 
-def markdown(root: Path, profile: str, papers: bool = True) -> str:
+def markdown(root: Path, profile: str, papers: bool = True, unit: str = "images") -> str:
     """All of them below one another, figures as links."""
-    sections = sections_in(root, papers)
+    sections = sections_in(root, papers, unit)
     parts = [f"# Results, profile `{profile}`", " · ".join(f"[{one.title}](#{one.anchor})" for one in sections)]
     for section in sections:
         parts += [f"## {section.title}", *([section.intro] if section.intro else [])]
@@ -313,12 +316,12 @@ def path_of(part: str | Figure) -> str:
     return part if isinstance(part, str) else part.path
 
 
-def caption(path: str) -> str:
+def caption(path: str, unit: str) -> str:
     """What a figure without an entry shows, told from its file name."""
     kind, _, rest = Path(path).stem.partition("_")
     if kind == "confusion":
         task, _, split = rest.partition("_")
-        return f"Confusion matrices, {task}, {split_name(split)} images"
+        return f"Confusion matrices, {task}, {split_name(split)} {unit}"
     if kind == "curves":
         task, _, model = rest.partition("-")
         return f"Losses and validation accuracy of each epoch, {task}, {model_name(model)}"

@@ -20,9 +20,14 @@ MOST_WRITTEN = 18  # classes of a confusion matrix whose cells hold numbers
 
 
 def confusion_matrices(
-    predictions: Mapping[str, pd.DataFrame], split: str, path: Path | str, title: str, columns: int = 4
+    predictions: Mapping[str, pd.DataFrame],
+    split: str,
+    path: Path | str,
+    title: str,
+    columns: int = 4,
+    unit: str = "images",
 ) -> None:
-    """One matrix for each named predictions frame: images (mean over runs) in the cells, the share of the
+    """One matrix for each named predictions frame: how many of `unit` (mean over runs) in the cells, the share of the
     true class as colour, green where it is right. Frames without `split` are left out; HarError if none has it."""
     shown = {name: frame for name, frame in predictions.items() if in_split(frame, split).any()}
     if not shown:
@@ -57,7 +62,7 @@ def confusion_matrices(
             axis.set_title(f"{fill(name, 22)}\n{runs} run{'s' if runs > 1 else ''}" if name else "")
         for axis in axes[len(shown) :]:
             axis.set_visible(False)
-        figure.supxlabel("predicted\n(images, mean over runs;\nshare of the true class)")
+        figure.supxlabel(f"predicted\n({unit}, mean over runs;\nshare of the true class)")
         figure.supylabel("true")
 
 
@@ -113,7 +118,12 @@ def _dot(axis: Axes, y: float, score: Mapping[str, float], look: tuple[str, str,
 
 
 def accuracy_overview(
-    summaries: Mapping[str, Mapping], path: Path | str, title: str, classes: int, level: float = 0.95
+    summaries: Mapping[str, Mapping],
+    path: Path | str,
+    title: str,
+    classes: int,
+    level: float = 0.95,
+    unit: str = "images",
 ) -> None:
     """Balanced accuracy with its interval over images for each model on the held-out images and on test alone, best
     first by the former.
@@ -132,7 +142,7 @@ def accuracy_overview(
         axis = figure.subplots()
         for offset, split in zip((-0.14, 0.14), splits, strict=False):
             sizes = sorted({summaries[name][split]["n"] for name in ranked if split in summaries[name]})
-            label = f"{split_name(split)}, {' or '.join(f'{n:,}' for n in sizes)} images"
+            label = f"{split_name(split)}, {' or '.join(f'{n:,}' for n in sizes)} {unit}"
             for place, name in enumerate(ranked):
                 if split in summaries[name]:
                     _dot(axis, place + offset, summaries[name][split][HEADLINE], looks[split], label)
@@ -143,12 +153,17 @@ def accuracy_overview(
             axis.axvline(majority, color=INK, linestyle="--", linewidth=1, label=f"majority class, {split_name(first)}")
         rows_of(axis, [model_name(name) for name in ranked])
         axis.set_xlim(0, 1)
-        axis.set_xlabel(f"balanced accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over images")
+        axis.set_xlabel(f"balanced accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over {unit}")
         figure.legend(loc="outside lower center", ncols=2)
 
 
 def augmentation_study(
-    summaries: Mapping[str, Mapping], path: Path | str, title: str, level: float = 0.95, papers: bool = True
+    summaries: Mapping[str, Mapping],
+    path: Path | str,
+    title: str,
+    level: float = 0.95,
+    papers: bool = True,
+    unit: str = "images",
 ) -> None:
     """Validation accuracy of each policy with its interval over images, best first, beside the paper's Table
     3 (unless `papers` is off: another task).
@@ -162,7 +177,7 @@ def augmentation_study(
     images = max(summary["validation"]["n"] for summary in summaries.values() if "validation" in summary)
     with drawing(path, title, 7.2, 0.34 * len(ranked) + 1.8) as figure:
         axis = figure.subplots()
-        ours, theirs = f"this project, {images} images", f"paper, {paper.TEST_IMAGES} images"
+        ours, theirs = f"this project, {images} {unit}", f"paper, {paper.TEST_IMAGES} images"
         for place, name in enumerate(ranked):
             _dot(axis, place, scores[name], (INK, "o", INK), ours)
             printed = paper.score("table3", name).accuracy if papers else None
@@ -175,6 +190,6 @@ def augmentation_study(
         rows_of(axis, [policy_name(name) for name in ranked])
         axis.set_xlim(0, 1)
         axis.set_xlabel(
-            f"validation accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over images"
+            f"validation accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over {unit}"
         )
         figure.legend(loc="outside lower center", ncols=3)

@@ -52,6 +52,7 @@ def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str 
         runs=one.metrics[next(iter(own))]["runs"] if own else 0,
         rule=rule,
         source=source,
+        unit=profile.data.unit,
         images=0 if profile.data.own else sum(rule.classes[name].count for name in classes),
         commit=commit,
         settings=_yaml({one.profile: _settings(one, profile, name)}),

@@ -53,6 +53,15 @@ def test_every_number_stands_in_the_table(tmp_path, section):
     cells = pd.concat([pd.DataFrame(TABLES[path]).select_dtypes("number").stack() for path, _ in ANSWERS[section]])
     known = {f"{abs(value):.3f}" for value in cells} | {f"{cell:g}" for cell in (0.5,)}
     assert set(re.findall(r"\d\.\d+", " ".join(told))) <= known
+    assert "{" not in " ".join(told)
+
+
+@pytest.mark.parametrize("unit", ["images", "clips"])
+def test_sentences_name_the_unit(tmp_path, unit):
+    (tmp_path / "errors").mkdir()
+    pd.DataFrame(TABLES["errors/miss_counts.csv"]).to_csv(tmp_path / "errors/miss_counts.csv", index=False)
+    (told,) = answers("Where do they fail?", tmp_path, unit)
+    assert told.startswith(f"Of 93 {unit} 22 are missed by all 2 rows")
 
 
 def test_what_is_missing_is_not_told(tmp_path):

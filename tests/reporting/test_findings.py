@@ -66,5 +66,6 @@ def test_they_survive_what_is_missing(folder):
     assert findings(folder, "activity", 3) == [
         "CLIP has the highest balanced accuracy of 2 rows: 0.71 [0.53, 0.84] on 29 test images, where chance is 0.33."
     ]
+    assert "on 29 test clips, where" in findings(folder, "activity", 3, "clips")[0]
     (folder / TABLES[0]).unlink()
     assert findings(folder, "activity", 3) == []

@@ -242,6 +242,9 @@ class TestCharts:
         assert "CLIP: 0.620 [0.590, 0.650] on 1,000 held out images, 5 runs; 0.710 [0.530, 0.840] on 29 test" in told
         assert "paper 0.759" in told
         assert '<circle cx="62.00%"' in told
+        of_clips = charts.accuracy(tmp_path / "r/tables/table7.csv", "activity", 3, "Accuracy", "clips")
+        assert "test, 29 clips" in of_clips
+        assert "images" not in of_clips.replace("#images", "")
 
     def test_a_missing_column_is_named(self, tmp_path):
         (tmp_path / "t.csv").write_text("model,split\n")

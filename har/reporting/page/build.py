@@ -66,6 +66,7 @@ class Source:
     factors: Sequence[Mapping] = ()  # har.studies.error_analysis.factors.image_bins
     embeddings: Path | None = None  # of the encoder whose map of the images is shown
     papers: bool = True  # the images are the paper's
+    unit: str = "images"  # what predictions are of (har.config.data.Data.unit)
     about: str = ""  # what made it and how to cite it, in Markdown
     deviations: str = ""  # where the project leaves the paper and why, in Markdown
 
@@ -118,7 +119,7 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     for name in STATIC:
         write_bytes(out / name, (static / name).read_bytes())
     index = folder / "index.html"
-    write_text(index, document(source, images, shown, sections_in(reports, source.papers), reports))
+    write_text(index, document(source, images, shown, sections_in(reports, source.papers, source.unit), reports))
     return index
 
 
@@ -152,11 +153,11 @@ def document(
         for i, caption in shown.items()
     ]
     task = next(iter(source.tasks), "")
-    noun = "clips" if "clip" in source.manifest else "scenes" if source.images.drawn else "images"
+    noun = "scenes" if source.images.drawn and source.unit == "images" else source.unit
     return render(
         "index.html.jinja",
         source=source,
-        findings=findings(reports, task, len(source.tasks[task])) if task else [],
+        findings=findings(reports, task, len(source.tasks[task]), source.unit) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
         noun=noun,
         extended="extended" in parts,
@@ -186,7 +187,7 @@ def _part(part: str | Figure, section: Section, source: Source, images: Mapping,
     if part.path in CHARTS:
         task, table = CHARTS[part.path]
         if task in source.tasks and (reports / table).exists():
-            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption)
+            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption, source.unit)
     width, height = size_of(reports / part.path)
     return render("figure.html.jinja", figure=part, images=gallery.address(part.path), width=width, height=height)
 

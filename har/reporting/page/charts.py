@@ -26,10 +26,10 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     return frame
 
 
-def accuracy(path: Path, task: str, classes: int, caption: str) -> Markup:
+def accuracy(path: Path, task: str, classes: int, caption: str, unit: str = "images") -> Markup:
     """Balanced accuracy of each model with its interval over images, from Table 5 or 7 as CSV (SCORES, and
     where the images are the paper's paper_accuracy), best first by the held-out images; a row leads to the images the
-    model gets wrong."""
+    model gets wrong. unit: what predictions are of (har.config.data.Data.unit)."""
     frame = read_table(path, SCORES)
     if "paper_accuracy" not in frame.columns:
         frame["paper_accuracy"] = None
@@ -38,14 +38,14 @@ def accuracy(path: Path, task: str, classes: int, caption: str) -> Markup:
     scores = {key: part.set_index("model").to_dict("index") for key, part in frame.groupby("split")}
     best = scores.get(splits[0] if splits else "", {})
     ranked = sorted(dict.fromkeys(frame.model), key=lambda m: -best[m][HEADLINE] if m in best else 1)
-    keys = [(split, f"{split_name(split)}, {frame.n[frame.split == split].max():,} images") for split in splits]
+    keys = [(split, f"{split_name(split)}, {frame.n[frame.split == split].max():,} {unit}") for split in splits]
     if frame.paper_accuracy.notna().any():
         keys.append(("paper", "the paper's accuracy"))
     rows = []
     for model in ranked:
         mine = [scores[split][model] | {"split": split} for split in splits if model in scores[split]]
         printed = next((one["paper_accuracy"] for one in mine if pd.notna(one["paper_accuracy"])), None)
-        told = [_told(one) for one in mine] + ([] if printed is None else [f"paper {number(printed)}"])
+        told = [_told(one, unit) for one in mine] + ([] if printed is None else [f"paper {number(printed)}"])
         rows.append(
             {
                 "model": model,
@@ -56,13 +56,14 @@ def accuracy(path: Path, task: str, classes: int, caption: str) -> Markup:
                 "value": number(best[model][HEADLINE]) if model in best else "",
             }
         )
-    return render("accuracy.html.jinja", task=task, classes=classes, caption=caption, keys=keys, rows=rows, ticks=TICKS)
+    shown = {"task": task, "classes": classes, "caption": caption, "unit": unit}
+    return render("accuracy.html.jinja", **shown, keys=keys, rows=rows, ticks=TICKS)
 
 
-def _told(score: Mapping) -> str:
+def _told(score: Mapping, unit: str) -> str:
     figures = estimate(score[HEADLINE], score["balanced_low"], score["balanced_high"])
     runs = f"{score['runs']} run{'s' if score['runs'] > 1 else ''}"
-    return f"{figures} on {score['n']:,} {split_name(score['split'])} images, {runs}"
+    return f"{figures} on {score['n']:,} {split_name(score['split'])} {unit}, {runs}"
 
 
 def funnel(path: Path, names: Mapping[str, str], table: Markup) -> Markup:

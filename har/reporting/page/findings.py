@@ -17,7 +17,7 @@ TABLES = ("tables/table7.csv", "significance/pairs.csv", "significance/per_class
 SHOWN = 3  # rows named beside the leader
 
 
-def findings(reports: Path, task: str, classes: int) -> list[str]:
+def findings(reports: Path, task: str, classes: int, unit: str = "images") -> list[str]:
     """The row with the highest balanced accuracy of those that need nothing but the photograph, what it is better than
     and what it is not told apart from, where it fails, what person boxes add and what the paper has: of the held-out
     images, or of test where there are no others. Empty without Table 7.
@@ -26,6 +26,7 @@ def findings(reports: Path, task: str, classes: int) -> list[str]:
         reports: the folder of tables.
         task: whose pairs and classes are read.
         classes: of the task, which gives chance.
+        unit: what predictions are of (har.config.data.Data.unit).
     """
     table, pairs, per_class = (reports / path for path in TABLES)
     if not table.exists():
@@ -40,12 +41,12 @@ def findings(reports: Path, task: str, classes: int) -> list[str]:
     best, score = ranked.iloc[0], _score(ranked.iloc[0])
     told = [
         f"{model_name(best.model)} has the highest balanced accuracy of {len(ranked)} rows: {score} on {best.n:,} "
-        f"{split.replace('_', '-')} images, where chance is {1 / classes:.2f}."
+        f"{split.replace('_', '-')} {unit}, where chance is {1 / classes:.2f}."
     ]
     if pairs.exists() and (line := _others(read_table(pairs, PAIR), best.model, task, split)):
         told.append(line)
     if per_class.exists():
-        told += _weakest(read_table(per_class, PER_CLASS), best.model, task, split)
+        told += _weakest(read_table(per_class, PER_CLASS), best.model, task, split, unit)
     if len(boxes):
         told.append(f"Where a person's box is annotated: {model_name(boxes.iloc[0].model)}, {_score(boxes.iloc[0])}.")
     if "paper_accuracy" in scores and (printed := _printed(scores)):
@@ -88,14 +89,14 @@ def _by(one) -> str:
     return f"{model_name(one.other)} by {estimate(one.gap, one.low, one.high, sign=True)}"
 
 
-def _weakest(scores: pd.DataFrame, best: str, task: str, split: str) -> list[str]:
+def _weakest(scores: pd.DataFrame, best: str, task: str, split: str, unit: str) -> list[str]:
     mine = scores[(scores.model == best) & (scores.task == task) & (scores.split == split)]
     mine = mine.dropna(subset=["recall"]).sort_values("recall")
     if mine.empty:
         return []
     one = mine.iloc[0]
     recall = estimate(one.recall, one.recall_low, one.recall_high, digits=2)
-    return [f"It fails most on {class_name(one['class'])}: it finds {recall} of these images."]
+    return [f"It fails most on {class_name(one['class'])}: it finds {recall} of these {unit}."]
 
 
 def _printed(scores: pd.DataFrame) -> str:

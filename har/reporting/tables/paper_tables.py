@@ -118,6 +118,7 @@ def build_tables(
     out_of_fold: Mapping[str, Mapping] | None = None,
     protocol: str = "",
     seen: Mapping[str, int] | None = None,
+    unit: str = "images",
 ) -> dict[str, Table]:
     """Every table by name: table2 to table7, differences, summary. A table of which no row was trained is left out, a
     row that is missing is named below its table.
@@ -134,6 +135,7 @@ def build_tables(
         out_of_fold: as in `summary_table`.
         protocol: whether the settings are those of docs/protocol.md, in words.
         seen: scenes that each miniature saw in pre-training.
+        unit: what predictions are of (har.config.data.Data.unit).
     """
     options = {"resamples": resamples, "seed": seed, "level": level}
     every = {key: summarise(frame, SPLITS, **options) for key, frame in predictions.items()}
@@ -159,8 +161,8 @@ def build_tables(
         rows = found["table7"].rows
         frame = next(frame for (task, _), frame in predictions.items() if task == "activity")
         notes = [
-            _held_out_note(frame),
-            OUT_OF_FOLD if out_of_fold else "",
+            _held_out_note(frame, unit),
+            OUT_OF_FOLD.format(unit) if out_of_fold else "",
             BOXES if any(needs_boxes(row["model"]) for row in rows) else "",
             found["table7"].notes[-1],
             _seen_note(seen or {}),
@@ -172,7 +174,7 @@ def build_tables(
 
 
 OUT_OF_FOLD = (
-    "Out of fold: all drawn images, test among them, each predicted by models that were fitted without it (stage "
+    "Out of fold: all drawn {}, test among them, each predicted by models that were fitted without it (stage "
     "cross_validation); the interval holds no variance of training sets."
 )
 BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new image has no boxes."
@@ -190,9 +192,9 @@ def _seen_note(seen: Mapping[str, int]) -> str:
     return f"Pre-training saw unequal things: {'; '.join(said)}." if said else ""
 
 
-def _held_out_note(predictions: pd.DataFrame) -> str:
+def _held_out_note(predictions: pd.DataFrame, unit: str) -> str:
     one = cells(predictions, HELD_OUT)
-    return f"Held-out images: {class_mix(one.truth, one.classes)}."
+    return f"Held-out {unit}: {class_mix(one.truth, one.classes)}."
 
 
 def _collapsed(predictions: pd.DataFrame) -> dict[int, str]:
