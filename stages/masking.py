@@ -15,7 +15,7 @@ from har.evaluation.ensemble import combined
 from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.masking.figures import draw
-from har.studies.masking.predict import DIGITS, choose_images, read_maps, study
+from har.studies.masking.predict import DIGITS, choose_images, study
 from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
@@ -29,11 +29,8 @@ def masking(context: Context, *, keep: Path) -> None:
     config, classes, split = profile.masking, profile.tasks["activity"], read_split(data / "split.csv")
     images = choose_images(split, classes, config.images, config.seed)
     instances = read_instances(data / "annotations/instances.json", images.image_id.tolist())
-    predictions = study(
-        [*trained(context), *frozen(context, split)], images, classes, data / "store", instances, config,
-        training=profile.training, keep=keep,
-        explanations={model: read_maps(data / "explain" / f"activity-{model}") for model in config.relevance.models},
-    )  # fmt: skip
+    models = [*trained(context), *frozen(context, split)]
+    predictions = study(models, images, classes, data / "store", instances, config, profile.training, keep)
     if {"probe_clip", "zero_shot"} <= predictions.keys():
         both = combined([predictions["probe_clip"], predictions["zero_shot"]], ("condition", "image_id"))
         predictions["ensemble_clip"] = both.drop(columns="seed").round(DIGITS)
@@ -41,22 +38,26 @@ def masking(context: Context, *, keep: Path) -> None:
     units = {model: of_clips(frame, profile.report.clips) for model, frame in predictions.items()}
     work = [
         delayed(tables)(context, units),
-        delayed(draw)(units, config, out, context.titled(""), level=level),
+        delayed(draw)(units, config, out, context.titled(""), level),
         *(delayed(write_parquet)(data / "masking" / f"{model}.parquet", frame) for model, frame in predictions.items()),
     ]
     list(side_by_side(profile.training, len(work))(work))
 
 
 def tables(context: Context, predictions: dict[str, pd.DataFrame]) -> None:
-    found = build_tables(predictions, context.profile.masking, context.header, level=context.profile.report.confidence)
+    found = build_tables(predictions, context.profile.masking, context.header, context.profile.report.confidence)
     write_tables(found, context.reports / "masking")
     print(found["masking"].markdown(), found["context"].markdown(), sep="\n")
 
 
 def trained(context: Context) -> list[Trained]:
-    """The trained models that see pixels."""
-    kept = [Trained(run.model, context.data / "models" / name) for name, run in activity(context).items()]
-    return [model for model in kept if settings(model.folder).sees_images]
+    """The trained models that see pixels, some with their explanation."""
+    explained, found = context.profile.masking.relevance.models, []
+    for name, run in activity(context).items():
+        if settings(context.data / "models" / name).sees_images:
+            maps = context.data / "explain" / name if run.model in explained else None
+            found.append(Trained(run.model, context.data / "models" / name, maps))
+    return found
 
 
 def activity(context: Context) -> dict[str, TrainRun]:
@@ -84,6 +85,7 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
         for name, run in activity(context).items():
             model = settings(data / "models" / name)
             if not model.sees_images and model.backbone == encoder:
-                readers[run.model] = Head(data / "models" / name, texts if model.features == "similarity" else None)
-        found.append(Frozen(encoder, data / "backbones" / encoder, readers))
+                similar = texts if model.features == "similarity" else None
+                readers[run.model] = Head(data / "models" / name, classes, similar)
+        found.append(Frozen(data / "backbones" / encoder, readers))
     return found

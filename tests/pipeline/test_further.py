@@ -92,7 +92,7 @@ def registered(monkeypatch):
     monkeypatch.setitem(SOURCES, "colours", Source(write_annotations, write_photographs, "colours", "Nobody's."))
     monkeypatch.setitem(ARCHITECTURES, "straight", straight)
     monkeypatch.setattr("har.models.registry.Settings", Settings)
-    monkeypatch.setitem(shapes.SHAPES, "diagonal", (diagonal, 1.0))
+    monkeypatch.setitem(shapes.SHAPES, "diagonal", diagonal)
     monkeypatch.setitem(regions.FILLS, "white", lambda images, masks: np.where(masks[:, None], 255, images))
     monkeypatch.setattr(over_runs, "TESTS", [*over_runs.TESTS, ("Largest gap", "gap", "", largest_gap)])
     monkeypatch.setattr(tables, "TABLES", [*tables.TABLES, seeds_table])

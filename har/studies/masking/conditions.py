@@ -19,11 +19,15 @@ A region condition has the images that show such a region; hiding and keeping ar
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from har.config.studies import Masking
 from har.core.errors import HarError
+from har.core.readers import read_array, read_table
 from har.data.coco.instances import Instances
 from har.models.preprocess import Preprocess
 from har.studies.masking.regions import FILLS, hide, relevant, seen
@@ -47,14 +51,11 @@ def filled_name(region: str, fill: str) -> str:
 
 
 def annotated_regions(
-    instances: Mapping[int, Instances],
-    labels: Mapping[int, str],
-    cues: Mapping[str, Sequence[str]],
-    preprocess: Preprocess,
+    instances: Mapping[int, Instances], labels: pd.Series, cues: Mapping[str, Sequence[str]], preprocess: Preprocess
 ) -> Iterator[Region]:
     """The annotated regions as a network sees them that looks by `preprocess`; none that no image has.
 
-    labels: image_id to class, in the images' order.
+    labels: the class of each image, by image_id.
     """
     every = set().union(*cues.values())
     wanted = {
@@ -76,36 +77,33 @@ def annotated_regions(
             yield ELSEWHERE, np.array(rows), np.array([*masks[1:], masks[0]])
 
 
-def relevant_region(
-    maps: np.ndarray, map_ids: Sequence[int], guesses: np.ndarray, image_ids: Sequence[int], share: float, size: int
-) -> Region:
-    """The most relevant `share` of each image for the class that the model itself says, from an explanation.
+def relevant_region(folder: Path, guesses: np.ndarray, image_ids: np.ndarray, share: float, size: int) -> Region:
+    """The most relevant `share` of each image for the class that the model itself says, from the maps that stage
+    explain wrote to `folder`.
 
-    maps: [m, classes, side, side] of images `map_ids`; guesses: the class index that the model gives each of
-    `image_ids` unmasked. Images without a map are left out. HarError if none has one.
+    guesses: the class index that the model gives each of `image_ids` unmasked. Images without a map are left out.
+    HarError where there are no maps, or none of these images.
     """
-    at = {image_id: row for row, image_id in enumerate(map_ids)}
-    rows = [row for row, image_id in enumerate(image_ids) if image_id in at]
-    if not rows:
+    if not (folder / "maps.npy").exists():
+        raise HarError(f"{folder}: no maps.npy; run stage explain or empty masking.relevance.models")
+    ids = read_table(folder / "index.csv", {"image_id": "int64"}).image_id
+    maps = read_array(folder / "maps.npy", "maps of each image of index.csv", (len(ids), None, None, None), mapped=True)
+    at = pd.Index(ids).get_indexer(image_ids)
+    rows = np.flatnonzero(at >= 0)
+    if not len(rows):
         raise HarError("masking.relevance: no image of the study has an explanation")
-    masks = [relevant(maps[at[image_ids[row]], guesses[row]], share, size) for row in rows]
-    return "relevant", np.array(rows), np.array(masks)
-
-
-def masked_once(
-    x: np.ndarray, image_ids: np.ndarray, config: Masking, kinds: Sequence[str], shares: Sequence[float], seed: int
-) -> np.ndarray:
-    """Each image under one mask, of its own kind; share 0 leaves it whole."""
-    return hide(x, drawn_masks(x.shape[-1], image_ids, config, kinds, shares, seed))
+    return "relevant", rows, np.array([relevant(maps[at[row], guesses[row]], share, size) for row in rows])
 
 
 def drawn_masks(
-    size: int, image_ids: np.ndarray, config: Masking, kinds: Sequence[str], shares: Sequence[float], seed: int
-) -> np.ndarray:
-    """A mask for each image, of its own kind and share: bool [n, size, size]."""
+    size: int, image_ids: np.ndarray, config: Masking, kinds: str | Sequence[str], shares: float | Sequence[float],
+    seed: int,
+) -> np.ndarray:  # fmt: skip
+    """A mask for each image, all of one kind and share or each of its own: bool [n, size, size]."""
+    options, count = {"seed": seed, "grid": config.grid, "stripes": config.stripes}, len(image_ids)
     masks = [
-        drawn_mask(kind, share, size, size, seed=seed, image_id=int(i), grid=config.grid, stripes=config.stripes)
-        for i, kind, share in zip(image_ids, kinds, shares, strict=True)
+        drawn_mask(kind, share, size, size, image_id=int(i), **options)
+        for i, kind, share in zip(image_ids, np.broadcast_to(kinds, count), np.broadcast_to(shares, count), strict=True)
     ]
     return np.array(masks)
 
@@ -115,7 +113,7 @@ def at_random(x: np.ndarray, image_ids: np.ndarray, config: Masking, seed: int, 
     shares = [draw_one([0.0, *config.shares], seed, epoch, image_id) for image_id in image_ids.tolist()]
     kinds = [draw_one(config.kinds, seed, epoch, image_id) for image_id in image_ids.tolist()]
     # masks of another seed than those that the study is measured by
-    return masked_once(x, image_ids, config, kinds, shares, config.seed + 1 + epoch)
+    return hide(x, drawn_masks(x.shape[-1], image_ids, config, kinds, shares, config.seed + 1 + epoch))
 
 
 def masked(
@@ -123,12 +121,11 @@ def masked(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Each condition's name, the rows of `images` that it has, these images with black (0) where they are hidden,
     and the share of each that is. images: uint8 [n, 3, size, size]."""
-    every, count = np.arange(len(images)), len(images)
-    yield NONE, every, images, np.zeros(count)
-    for kind in config.kinds:
-        for share in config.shares:
-            masks = drawn_masks(images.shape[-1], image_ids, config, [kind] * count, [share] * count, config.seed)
-            yield drawn_name(kind, share), every, hide(images, masks), masks.mean((1, 2))
+    every = np.arange(len(images))
+    yield NONE, every, images, np.zeros(len(images))
+    for kind, share in product(config.kinds, config.shares):
+        masks = drawn_masks(images.shape[-1], image_ids, config, kind, share, config.seed)
+        yield drawn_name(kind, share), every, hide(images, masks), masks.mean((1, 2))
     for name, rows, masks in regions:
         shown = images[rows]
         for fill in config.fills if name in (BOX, ELSEWHERE) else ["black"]:

@@ -17,66 +17,62 @@ from har.studies.masking.report import LABELS, ranked
 from har.studies.masking.scores import by_share, mean_with_interval, of_condition, per_image
 
 
-def draw(predictions: Mapping[str, pd.DataFrame], config: Masking, out: Path, profile: str, **options) -> None:
+def draw(predictions: Mapping[str, pd.DataFrame], config: Masking, out: Path, profile: str, level: float) -> None:
     """curves.svg and context.svg in `out`; `profile`: what their titles end with."""
     images = ranked({model: per_image(frame) for model, frame in predictions.items()})
-    classes = len(classes_of(next(iter(predictions.values()))))
-    draw_curves(images, config, out / "curves.svg", f"Accuracy as more is black{profile}", classes, **options)
-    draw_context(images, config.fills, out / "context.svg", f"The person or the context{profile}", classes, **options)
+    chance = 1 / len(classes_of(next(iter(predictions.values()))))
+    draw_curves(images, config, out / "curves.svg", f"Accuracy as more is black{profile}", chance, level)
+    draw_context(images, config.fills, out / "context.svg", f"The person or the context{profile}", chance, level)
 
 
-def draw_curves(images, config: Masking, path: Path, title: str, classes: int, columns: int = 4, **options) -> None:
+def draw_curves(images, config: Masking, path: Path, title: str, chance: float, level: float) -> None:
     """A panel for each model: accuracy against share, a line for each kind of mask, the mean with its interval."""
-    kinds, points = config.kinds, [0.0, *config.shares]
+    kinds, points, columns = config.kinds, [0.0, *config.shares], 4
     rows = -(-len(images) // columns)
     with drawing(path, title, 2.2 * columns + 0.4, 1.9 * rows + 1.5) as figure:
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for place, (axis, (model, found)) in enumerate(zip(axes.ravel(), images.items(), strict=False)):
-            mean, low, high = zip(
-                *(mean_with_interval(by_share(found, kinds, share), **options) for share in points), strict=True
-            )
+        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axis, (model, found) in zip(axes, images.items(), strict=False):
+            several = [mean_with_interval(by_share(found, kinds, share), level=level) for share in points]
+            mean, low, high = zip(*several, strict=True)
             axis.fill_between(points, low, high, color=GREY, alpha=0.25, linewidth=0)
-            axis.plot(points, mean, color=INK, linewidth=2, label=None if place else "mean of all")
+            axis.plot(points, mean, color=INK, linewidth=2, label="mean of all")
             for kind, colour, marker in zip(kinds, cycle(SERIES), cycle(CLASS_MARKERS), strict=False):
                 values = [by_share(found, [kind], share).mean() for share in points]
-                axis.plot(points, values, color=colour, marker=marker, markersize=3.5, linewidth=1,
-                          label=None if place else kind)  # fmt: skip
-            axis.axhline(1 / classes, color=GREY, linestyle=":", label=None if place else f"chance, 1/{classes}")
+                axis.plot(points, values, color=colour, marker=marker, markersize=3.5, linewidth=1, label=kind)
+            axis.axhline(chance, color=GREY, linestyle=":", label=f"chance, 1/{1 / chance:.0f}")
             axis.set_title(model_name(model))
             axis.set_xticks(points, [f"{share:.0%}" for share in points])
             axis.tick_params(labelbottom=True)
             axis.grid(axis="y")
-        for axis in axes.ravel()[len(images) :]:
+        for axis in axes[len(images) :]:
             axis.set_visible(False)
         figure.supylabel("accuracy (higher is better)")
-        n = next(iter(images.values()))["image_id"].nunique()
-        under = f"share that is black (band: {options.get('level', 0.95):.0%} interval over {n:,} images)"
-        figure.legend(loc="outside lower center", ncols=4, title=under)
+        n = len(of_condition(next(iter(images.values())), NONE))
+        under = f"share that is black (band: {level:.0%} interval over {n:,} images)"
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, title=under)
 
 
-def draw_context(images, fills: Sequence[str], path: Path, title: str, classes: int, **options) -> None:
+def draw_context(images, fills: Sequence[str], path: Path, title: str, chance: float, level: float) -> None:
     """Accuracy on whole images, on the largest person alone and on the context alone, a row for each model."""
     shown = {NONE: (INK, LABELS[NONE]), CROP: (SERIES[1], "person only")}
-    shown |= {
-        filled_name(BOX, fill): (colour, f"context only, {fill}")
-        for fill, colour in zip(fills, (GREY, SERIES[0], SERIES[2], SERIES[3]), strict=False)
-    }
-    offsets, ends = np.linspace(-0.32, 0.32, len(shown)), [1 / classes]
+    for fill, colour in zip(fills, (GREY, SERIES[0], SERIES[2], SERIES[3]), strict=False):
+        shown[filled_name(BOX, fill)] = colour, f"context only, {fill}"
+    offsets, ends = np.linspace(-0.32, 0.32, len(shown)), [chance]
     with drawing(path, title, 7.2, 0.42 * len(images) + 1.8) as figure:
         axis = figure.subplots()
         for offset, (condition, (colour, label)), marker in zip(
             offsets, shown.items(), cycle(CLASS_MARKERS), strict=False
         ):
             for place, found in enumerate(images.values()):
-                mean, low, high = mean_with_interval(of_condition(found, condition), **options)
+                mean, low, high = mean_with_interval(of_condition(found, condition), level=level)
                 if mean is None:
                     continue
                 ends += [low, high]
                 axis.plot([low, high], [place + offset] * 2, color=colour, linewidth=1.4)
                 axis.plot(mean, place + offset, marker, color=colour, markersize=4.5, label=label)
                 label = None
-        axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
+        axis.axvline(chance, color=GREY, linestyle=":", label=f"chance, 1/{1 / chance:.0f}")
         rows_of(axis, [model_name(model) for model in images])
         axis.set_xlim(max(0, min(ends) - 0.03), min(1, max(ends) + 0.03))
-        axis.set_xlabel(f"accuracy (higher is better; line: {options.get('level', 0.95):.0%} interval over images)")
+        axis.set_xlabel(f"accuracy (higher is better; line: {level:.0%} interval over images)")
         figure.legend(loc="outside lower center", ncols=4)

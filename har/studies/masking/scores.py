@@ -21,24 +21,22 @@ MEASURES = ("accuracy", "confidence", "true_class", "flips")
 
 
 def per_image(frame: pd.DataFrame) -> pd.DataFrame:
-    """One model's predictions (har.studies.masking.predict) with, for each row, 0 to 1: accuracy (1: right),
-    confidence (the largest probability), true_class (its probability), flips (1: says another class than with nothing
-    hidden); and `guess`, the class it says."""
+    """One model's predictions (har.studies.masking.predict) by image_id, or by group and image_id, with, for each row,
+    0 to 1: accuracy (1: right), confidence (the largest probability), true_class (its probability), flips (1: says
+    another class than with nothing hidden); and `guess`, the class it says."""
     classes = np.array(classes_of(frame))
     chances = frame[[f"p_{name}" for name in classes]].to_numpy(float)
-    guess = chances.argmax(1)
     truth = pd.Index(classes).get_indexer(frame["label"])
-    found = frame[["condition", "covered", "image_id", "label"]].reset_index(drop=True)
-    if (groups := group_codes(frame)) is not None:
-        found.insert(2, "group", groups)
+    found = frame[["condition", "covered", "label"]].set_index(pd.Index(frame["image_id"]))
     found["condition"] = found["condition"].astype("category")  # looked up hundreds of times
-    found["guess"] = classes[guess]
-    found["accuracy"] = (guess == truth).astype(float)
+    found["guess"] = classes[chances.argmax(1)]
+    found["accuracy"] = (chances.argmax(1) == truth).astype(float)
     found["confidence"] = chances.max(1)
     found["true_class"] = chances[np.arange(len(frame)), truth]
-    whole = found[found["condition"] == NONE].set_index("image_id")["guess"]
-    found["flips"] = (found["guess"] != found["image_id"].map(whole)).astype(float)
-    return found
+    whole = found.loc[found["condition"] == NONE, "guess"]
+    found["flips"] = (found["guess"] != whole.reindex(found.index)).astype(float)
+    groups = group_codes(frame)
+    return found if groups is None else found.set_index([pd.Index(groups, name="group"), found.index])
 
 
 class Mean(NamedTuple):
@@ -68,18 +66,12 @@ def mean_with_interval(values: Sequence[float], bounds: tuple[float, float] = (0
 
 
 def of_condition(images: pd.DataFrame, condition: str, measure: str = "accuracy") -> pd.Series:
-    """One measure of `per_image` under a condition, by image; empty where no image has it."""
-    at = (images["condition"] == condition).to_numpy()
-    return by_image(images[at], measure)
-
-
-def by_image(images: pd.DataFrame, column: str) -> pd.Series:
-    """A column of `per_image` by image_id, or by group and image_id."""
-    return images.set_index([name for name in ("group", "image_id") if name in images])[column]
+    """One column of `per_image` under a condition; empty where no image has it."""
+    return images.loc[(images["condition"] == condition).to_numpy(), measure]
 
 
 def by_share(images: pd.DataFrame, kinds: Sequence[str], share: float, measure: str = "accuracy") -> pd.Series:
-    """The mean over `kinds` of drawn masks that hide `share`, by image_id; share 0: nothing hidden."""
+    """The mean over `kinds` of drawn masks that hide `share`, of each image; share 0: nothing hidden."""
     if share == 0:
         return of_condition(images, NONE, measure)
     several = [of_condition(images, drawn_name(kind, share), measure) for kind in kinds]
@@ -88,31 +80,28 @@ def by_share(images: pd.DataFrame, kinds: Sequence[str], share: float, measure: 
     return pd.concat(several, axis=1).mean(axis=1)
 
 
-def area_under_curve(
-    images: pd.DataFrame, kinds: Sequence[str], shares: Sequence[float], measure: str = "accuracy"
-) -> pd.Series:
-    """Each image's normalised area under its measure against the share hidden, mean over `kinds`: trapezoids from
+def area_under_curve(images: pd.DataFrame, kinds: Sequence[str], shares: Sequence[float]) -> pd.Series:
+    """Each image's normalised area under accuracy against the share hidden, mean over `kinds`: trapezoids from
     nothing hidden to the largest share, divided by that share, so 1 is always right and a constant keeps its value."""
     points = [0.0, *shares]
-    curve = pd.concat([by_share(images, kinds, share, measure) for share in points], axis=1).to_numpy()
-    area = np.trapezoid(curve, points, axis=1) / points[-1]
-    return pd.Series(area, index=by_share(images, kinds, 0).index)
+    curve = pd.concat([by_share(images, kinds, share) for share in points], axis=1)
+    return pd.Series(np.trapezoid(curve, points, axis=1) / points[-1], index=curve.index)
 
 
-def corrected(values: pd.Series, images: pd.DataFrame, **options) -> Mean:
-    """The mean of `values` (a share of right answers for each image, by image_id) over images with each class counting
-    the same, scaled so that chance is 0 and always right 1. What says the same of every image has 0 (Cohen's kappa for
-    balanced classes)."""
-    labels = by_image(images.drop_duplicates("image_id"), "label")[values.index]
+def corrected(values: pd.Series, images: pd.DataFrame, level: float = 0.95) -> Mean:
+    """The mean of `values` (a share of right answers for each image) over images with each class counting the same,
+    scaled so that chance is 0 and always right 1. What says the same of every image has 0 (Cohen's kappa for balanced
+    classes)."""
+    labels = of_condition(images, NONE, "label")[values.index]
     classes = labels.nunique()
     if classes < 2:
         return Mean(None, None, None)
     weights = len(labels) / (classes * labels.map(labels.value_counts()))
     scaled = (values * weights - 1 / classes) / (1 - 1 / classes)
-    return mean_with_interval(scaled, (-1 / (classes - 1), 1.0), **options)
+    return mean_with_interval(scaled, (-1 / (classes - 1), 1.0), level)
 
 
-def difference(a: pd.Series, b: pd.Series, **options) -> Mean:
-    """a - b, paired over the images that both have (both by image_id)."""
+def difference(a: pd.Series, b: pd.Series, level: float = 0.95) -> Mean:
+    """a - b, paired over the images that both have."""
     both = pd.concat([a, b], axis=1, join="inner").astype(float)
-    return mean_with_interval(both.iloc[:, 0] - both.iloc[:, 1], (-1.0, 1.0), **options)
+    return mean_with_interval(both.iloc[:, 0] - both.iloc[:, 1], (-1.0, 1.0), level)
