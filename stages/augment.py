@@ -20,8 +20,8 @@ def augment(context: Context, *, keep: Path) -> None:
     images = experiment.images(base, Store(context.data / "store"), split.image_id, None)
     found = experiment.run_all(
         {
-            name: base.model_copy(update={"augmentation": profile.policies[name]})
-            for name in context.params.run.policies
+            name: base.model_copy(update={"augmentation": augmentation})
+            for name, augmentation in profile.policies.items()
             if name not in context.already
         },
         profile.tasks["activity"],

@@ -50,11 +50,11 @@ def check_fine_tuned(params: Params) -> None:
 
 def check_tuned(params: Params) -> None:
     """Say which models have other settings than stage tune chose."""
-    for name, candidates in params.active.tune.models.items():
+    for name, settings in params.active.tune.models.items():
         path = Path("reports") / params.profile / "tune" / f"{name}.csv"
         if path.exists():
             table = read_csv(path, "what stage tune found").set_index("settings")
-            now = described({key: getattr(params.active.models[name], key) for key in candidates[0]})
+            now = described({key: getattr(params.active.models[name], key) for key in settings})
             if now != (chosen := table.index[0]):
                 gap = "".join(
                     f" by {one.difference} ± {one.difference_se}" for one in table[table.index == now].itertuples()

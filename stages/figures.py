@@ -56,7 +56,7 @@ def drawings(context: Context, every: dict) -> Iterator:
         write_csv(context.data / "plots/losses" / f"{run}.csv", losses)
         guesses = predicted(every[what.task, what.model])
         write_csv(context.data / "plots/confusion" / f"{run}.csv", guesses)
-    if context.params.run.policies:
+    if context.profile.policies:
         policies = {p: summarise(f, ("validation",), **options) for p, f in augmented(context).items()}
         title = context.titled("Augmentation of CNN_base")
         path = out / "augmentation.svg"

@@ -144,7 +144,7 @@ class Profile(Block):
         what else is said. ValueError, naming the key, for what is wrong by itself."""
         _known("tune.models", [name], self.models)
         found = {}
-        for values in self.tune.models[name]:
+        for values in self.tune.candidates(name):
             model, reason = self._changed(name, values, f"tune.models.{name}")
             if not reason:
                 found[described(values)] = model
@@ -206,7 +206,6 @@ class Params(Block):
     def _run_names_what_exists(self):
         active = self.active
         _known("run.encoders", self.run.encoders, active.backbones)
-        _known("run.policies", self.run.policies, active.policies)
         _known("run.generative", self.run.generative, active.generative)
         _known("run.tune", self.run.tune, active.tune.models)
         for key, run in self.run.train.items():

@@ -20,7 +20,7 @@ MACHINE = ("training.jobs", "training.backend", "training.ray.*", "training.devi
 LEFT_OUT = (
     *MACHINE, "profile", "embed.batch_size", "data.server.url", "data.server.connections", "data.world.*",
     "data.folder.*", "data.csv.*", "data.video.*", "data.clips.*", "backbones.*.folder", "pretrain.*", "simulation.*",
-    "run.policies", "run.noise", "run.generative", "policies.*", "ablation.*", "audit.*", "controls.*", "errors.*",
+    "run.noise", "run.generative", "policies.*", "ablation.*", "audit.*", "controls.*", "errors.*",
     "explain.*", "generative.*", "learning_curve.*", "masking.*", "noise.*", "fitted.*", "sources.*", "seen*",
     "views.*", "already", "papers", "header", "digest", "protocol", "report.clips",
 )  # fmt: skip

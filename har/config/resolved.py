@@ -36,7 +36,7 @@ def resolved(params: Params) -> dict:
             study: {name: profile.models[name].model_dump() for name in dict.fromkeys(names) if name in profile.models}
             for study, names in fitted.items()
         },
-        "already": [name for name in run.policies if CNN_BASE in run.train and profile.policies[name] == own],
+        "already": [name for name, ops in profile.policies.items() if CNN_BASE in run.train and ops == own],
         "sources": {name: profile.backbones[name].source for name in run.encoders},
         "seen": {
             name: sum(params.pretrain.models[name].samples)

@@ -41,21 +41,23 @@ Setting = bool | int | float | str | list[str] | list[int]
 
 class Tune(Block):
     """Candidates of models' settings, compared out of fold on train and validation; rows that fit a probe on frozen
-    features are compared on the same folds."""
+    features are compared on the same folds. models: by model, of each setting its value in every candidate."""
 
     folds: Folds
     seed: Seed
     runs: PositiveInt
-    models: dict[str, Annotated[list[dict[str, Setting]], Field(min_length=2)]]
+    models: dict[str, dict[str, Annotated[list[Setting], Field(min_length=2)]]]
 
     @model_validator(mode="after")
     def _is_fair(self):
-        if len({len(candidates) for candidates in self.models.values()}) > 1:
-            raise ValueError("models: expected as many candidates for each model")
-        for name, candidates in self.models.items():
-            if any(one.keys() != candidates[0].keys() or candidates.count(one) > 1 for one in candidates):
-                raise ValueError(f"models.{name}: expected different candidates that all set the same keys")
+        if len({len(values) for settings in self.models.values() for values in settings.values()}) > 1:
+            raise ValueError("models: expected as many values of each setting: candidates are as many for each model")
         return self
+
+    def candidates(self, name: str) -> list[dict[str, Setting]]:
+        """The candidates of model `name`, each by what it sets."""
+        settings = self.models[name]
+        return [dict(zip(settings, values, strict=True)) for values in zip(*settings.values(), strict=True)]
 
 
 class Pair(Block):

@@ -18,7 +18,6 @@ class Run(Block):
     encoders: list[str]
     train: dict[str, TrainRun]
     generative: list[str]
-    policies: list[str]
     noise: str
     tune: list[str]
 

@@ -42,7 +42,7 @@ def trained(context: Context, frames: bool = False) -> Mapping[tuple[str, str], 
 def augmented(context: Context) -> dict[str, pd.DataFrame]:
     """policy to CNN_base's predictions of validation under it."""
     folder, classes, found = context.data / "augment/predictions", context.profile.tasks["activity"], {}
-    for policy in context.params.run.policies:
+    for policy in context.profile.policies:
         own = policy in context.already
         path = context.data / f"predictions/{CNN_BASE}.parquet" if own else folder / f"{policy}.parquet"
         frame = read(context, path, classes)

@@ -135,13 +135,13 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
         "explain": {"models": []},  # a ConvNeXt has no attention
         "masking": {"images": 20},
         "noise": {"epochs": 1, "checks": 1},
+        "policies": dict.fromkeys(set(data["policies"]) - {"none", "horizontal_flip"}),
     }
     base = {key: value for key, value in data.items() if key != "profiles"}
     data["profiles"][name] = differing(base, merged(data["profiles"][name], changes))
     inputs = {"cnn_base": "store", "fnn_base": "store", "mine": "backbones/mine", "multimodal": "embeddings/clip"}
     data["run"] |= {
         "encoders": ["clip", "mine"],
-        "policies": ["none", "horizontal_flip"],
         "noise": "cnn_base",
         "train": {f"activity-{model}": {"task": "activity", "model": model, "input": source}
                   for model, source in inputs.items()},

@@ -45,7 +45,7 @@ def fewer_models(tree: Path) -> None:
     content = yaml.load(file)
     for name in ("activity-cnn_gen", "posture-vit"):
         del content["run"]["train"][name]
-    content["run"]["policies"].remove("vertical_flip")
+    del content["policies"]["vertical_flip"]
     yaml.dump(content, file)
 
 

@@ -65,11 +65,10 @@ def test_the_lowest_log_loss_comes_first_with_standard_errors():
 @pytest.mark.parametrize(
     ("models", "said"),
     [
-        ({"clip": [{"head": "probe"}, {"head": "text"}], "vit": [{"epochs": 1}, {"epochs": 2}, {"epochs": 3}]},
-         "tune: models: expected as many candidates for each model"),
-        ({"clip": [{"head": "probe"}, {"epochs": 1}]}, "tune: models.clip: expected different candidates that all set"),
-        ({"clip": [{"head": "probe"}, {"head": "prob"}]}, "tune.models.clip: head: input should be"),
-        ({"clap": [{"epochs": 1}, {"epochs": 2}]}, "tune.models names 'clap', expected one of"),
+        ({"clip": {"head": ["probe", "text"]}, "vit": {"epochs": [1, 2, 3]}},
+         "models: expected as many values of each setting"),
+        ({"clip": {"head": ["probe", "prob"]}}, "tune.models.clip: head: input should be"),
+        ({"clap": {"epochs": [1, 2]}}, "tune.models names 'clap', expected one of"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named(tmp_path, models, said):
@@ -77,7 +76,7 @@ def test_a_mistake_is_named(tmp_path, models, said):
 
 
 def test_candidates_that_do_not_fit_the_rest_are_left_out(tmp_path):
-    heads = {"tune.models": {"clip": [{"head": "probe"}, {"head": "text"}]}}
+    heads = {"tune.models": {"clip": {"head": ["probe", "text"]}}}
     assert list(parameters.profile().candidates("clip")) != []
     file = parameters.write(tmp_path, heads | {"models.clip.pretrained": False, "models.clip.head": "probe"})
     assert list(load_params(file).active.candidates("clip")) == ["head probe"]
@@ -85,7 +84,7 @@ def test_candidates_that_do_not_fit_the_rest_are_left_out(tmp_path):
 
 def test_check_says_where_other_settings_are_in_force(tmp_path, monkeypatch, capsys):
     params = load_params(
-        parameters.write(tmp_path, {"tune.models": {"clip": [{"epochs": 3}, {"epochs": 5}]}, "models.clip.epochs": 3})
+        parameters.write(tmp_path, {"tune.models": {"clip": {"epochs": [3, 5]}}, "models.clip.epochs": 3})
     )
     monkeypatch.chdir(tmp_path)
     check_tuned(params)

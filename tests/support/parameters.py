@@ -26,8 +26,6 @@ TRAINED = {
     "activity": ("cnn_base", "fnn_base", "cnn_gen", "vit", "clip", "clip_patches", "siglip2", "multimodal", "feature"),
     "posture": ("vit", "clip", "siglip2"),
 }
-POLICIES = ("none", "horizontal_flip", "vertical_flip", "rotation", "color_jitter", "grayscale", "gaussian_blur",
-            "perspective", "random_resized_crop", "all_combined")  # fmt: skip
 
 
 def _run(models: Mapping[str, dict]) -> dict:
@@ -38,8 +36,7 @@ def _run(models: Mapping[str, dict]) -> dict:
             train[f"{task}-{name}"] = {
                 "task": task, "model": name, "input": f"embeddings/{backbone}" if backbone else "store",
             }  # fmt: skip
-    run = {"encoders": ["vit", "clip", "siglip2"], "train": train, "generative": [], "policies": list(POLICIES)}
-    return run | {"noise": "clip", "tune": []}
+    return {"encoders": ["vit", "clip", "siglip2"], "train": train, "generative": [], "noise": "clip", "tune": []}
 
 
 def _settled(found: dict) -> dict:

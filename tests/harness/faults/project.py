@@ -26,7 +26,7 @@ REDUCED = {
             ("posture", "vit", "backbones/vit"),
         )
     },
-    "run.policies": ["none", "all_combined"],
+    "policies": {"none": [], "all_combined": ["horizontal_flip", "rotation"]},
     "simulation.experiments": 100,
     "simulation.resamples": 100,
     "data.world.images": 400,
