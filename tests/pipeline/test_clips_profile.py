@@ -38,11 +38,12 @@ def context_of(root: Path) -> SimpleNamespace:
             "models": {"cnn_base": whole.models["cnn_base"].model_copy(update={"input_size": 16, "epochs": 1})},
             "training": one_by_one(seeds=[0, 1]),
             "report": whole.report.model_copy(update={"resamples": 100}),
+            "policies": {},
             "page": whole.page.model_copy(update={"jobs": 1}),
         }
     )
     runs = {"activity-cnn_base": TrainRun(task="activity", model="cnn_base", input="store")}
-    run = SimpleNamespace(train=runs, encoders=[], generative=[], policies=[], tasks=["activity"])
+    run = SimpleNamespace(train=runs, encoders=[], generative=[], tasks=["activity"])
     return SimpleNamespace(
         profile=profile, params=SimpleNamespace(profile="clips", run=run), data=root / "data", published=root / "page",
         reports=root / "data/reports", sources={}, already=[], protocol="", papers=False, header="Drawn clips",

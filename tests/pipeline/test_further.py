@@ -116,6 +116,7 @@ def context_of(root: Path) -> SimpleNamespace:
                 update={"images": 6, "kinds": ["diagonal"], "fills": ["black", "white"]}
                 | {"relevance": whole.masking.relevance.model_copy(update={"models": []})}
             ),
+            "policies": {},
             "page": whole.page.model_copy(update={"jobs": 1}),
         }
     )
@@ -123,7 +124,7 @@ def context_of(root: Path) -> SimpleNamespace:
         f"activity-{name}": TrainRun.model_construct(task="activity", model=name, input="store")
         for name in ("straight", "further")
     }
-    run = SimpleNamespace(train=runs, encoders=[], generative=[], policies=[], tasks=["activity"])
+    run = SimpleNamespace(train=runs, encoders=[], generative=[], tasks=["activity"])
     data = root / "data"
     return SimpleNamespace(
         profile=profile, params=SimpleNamespace(profile="sample", run=run), data=data, reports=data / "reports",
