@@ -47,6 +47,7 @@ def context_of(root: Path) -> SimpleNamespace:
     return SimpleNamespace(
         profile=profile, params=SimpleNamespace(profile="clips", run=run), data=root / "data", published=root / "page",
         reports=root / "data/reports", sources={}, already=[], protocol="", papers=False, header="Drawn clips",
+        digest="",
     )  # fmt: skip
 
 
@@ -75,4 +76,6 @@ def test_clips_go_through_the_stages_to_the_page(tmp_path):
     page.page(context)
     shown = json.loads((context.published / "page/data/images/0.js").read_text().split("] = ")[1].strip().rstrip(";"))
     assert [len(one) for one in shown["frames"]] == [FRAMES] * 3 * GROUPS * EACH
-    assert "What are several frames worth?" in (context.published / "index.html").read_text()
+    text = (context.published / "index.html").read_text()
+    assert "What are several frames worth?" in text
+    assert f"{3 * GROUPS * EACH} drawn clips" in text
