@@ -7,6 +7,7 @@ from har.config.overrides import described, leaves
 from har.config.profile import Params, load_params
 from har.config.resolved import resolved
 from har.core import ray as cluster
+from har.core.errors import HarError
 from har.core.files import write_json
 from har.core.readers import read_csv
 from stages.lib.context import PARAMS
@@ -33,19 +34,18 @@ def check() -> None:
 
 
 def check_fine_tuned(params: Params) -> None:
-    """HarError where a model of the run fine-tunes an encoder of open_clip's that can't be."""
+    """HarError where a model of the run fine-tunes an encoder of open_clip's, which gives embeddings alone."""
     profile = params.active
     names = [*profile.cross_validation.models, *profile.learning_curve.models]
     names += [run.model for run in params.run.train.values()]
     used = {name: profile.models[name] for name in names if name in profile.models}
-    for name in params.run.encoders:
-        backbone = profile.backbones[name]
-        if backbone.source == "open_clip":
-            from har.models import open_clip_door  # costs seconds: only where it is used
-
-            models = (used | profile.variants()[0]).items()
-            users = [key for key, one in models if one.fine_tuned and one.backbone == name]
-            open_clip_door.check_fine_tuned(backbone, users)
+    for name, model in (used | profile.variants()[0]).items():
+        if model.fine_tuned and profile.backbones[model.backbone].source == "open_clip":
+            raise HarError(
+                f"models.{name} would fine-tune backbones.{model.backbone}, an encoder of open_clip's, which gives "
+                "embeddings alone (rows from captions, probes, MLPs); take source: hub with weights in transformers' "
+                "format, as laion/CLIP-ViT-B-32-laion2B-s34B-b79K has them"
+            )
 
 
 def check_tuned(params: Params) -> None:

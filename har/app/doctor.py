@@ -111,11 +111,11 @@ def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Find
 def _address(backbone: Backbone) -> str:
     """Of the configuration of a checkpoint on the hub."""
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    if backbone.shape != "open_clip":
+    if backbone.source != "open_clip":
         return f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
-    from har.models import open_clip_door  # costs seconds: only where it is used
+    from har.models import open_clip  # costs seconds: only where it is used
 
-    repo, commit = open_clip_door.repository(backbone)
+    repo, commit = open_clip.repository(backbone)
     return f"{hub}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
 
 

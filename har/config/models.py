@@ -12,7 +12,7 @@ from har.config.types import Distinct, Fraction, Hex64, Op, Share, Side, Widths,
 class Backbone(Block):
     source: Literal["hub", "folder", "pretrain", "random", "open_clip"]
     # each source needs some of these, and says so where one is empty
-    architecture: Literal["", "hub", "folder", "pretrain", "open_clip"] = ""
+    architecture: Literal["", "hub", "folder", "pretrain"] = ""
     id: str = ""
     revision: Annotated[str, Field(pattern=r"^([0-9a-f]{40})?$")] = ""
     sha256: Hex64 | None = None
@@ -34,12 +34,12 @@ class Backbone(Block):
     @model_validator(mode="after")
     def _source_is_named(self):
         if not self.shape:
-            raise ValueError("source random needs the key architecture: hub, folder, pretrain or open_clip")
+            raise ValueError("source random needs the key architecture: hub, folder or pretrain")
         if self.shape == "folder" and not self.folder:
             raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
         if self.shape == "hub" and not (self.id and self.revision):
             raise ValueError("source hub needs the keys id and revision, a name on the hub and a commit")
-        if self.shape == "open_clip" and not self.model:
+        if self.source == "open_clip" and not self.model:
             raise ValueError("source open_clip needs the key model: ViT-B-32, hf-hub:org/name or local-dir:path")
         elsewhere = self.model.startswith(("hf-hub:", "local-dir:"))
         if self.source == "open_clip" and bool(self.pretrained) == elsewhere:

@@ -163,7 +163,6 @@ def test_a_hub(tmp_path, monkeypatch):
         fetch_hub(REPO, REVISION, here / "out", max_bytes=10**7)
         assert {"config.json", "model.safetensors"} <= {p.name for p in (here / "out").iterdir()} <= set(FILES)
 
-    monkeypatch.setattr("har.models.hub.WAITS", ())
     with serving(site):
         monkeypatch.setenv("HF_ENDPOINT", site.url)
         hold("Model hub", tmp_path, lies | answers, read, ("nowhere", b""), few=12, memory=BOUND)

@@ -61,23 +61,23 @@ def test_a_missing_miniature_names_the_command_that_makes_it(tmp_path):
         backbone.provide(config(), tmp_path / "out", pretrained=tmp_path / "clip")
 
 
-def test_a_hub_backbone_comes_at_its_revision_with_a_size_limit(monkeypatch, tmp_path):
+def test_a_hub_backbone_comes_at_its_revision_with_a_size_limit_and_a_hash(monkeypatch, checkpoints, tmp_path):
     """The protocol itself is tested in test_hub.py; here, that the door passes on what it was given."""
     asked = {}
 
-    def fetch(repo, revision, out, **options):
-        asked.update(options, repo=repo, revision=revision)
-        out.mkdir(parents=True)
-        (out / "config.json").write_text('{"model_type": "clip"}')
+    def fetch(repo, revision, out, choose, max_bytes):
+        asked.update(repo=repo, revision=revision, max_bytes=max_bytes)
+        backbone.fetch_folder(checkpoints["clip"], out, max_bytes=max_bytes, choose=choose)
 
     monkeypatch.setattr(backbone, "fetch_hub", fetch)
-    chosen = config(source="hub", revision="a" * 40, sha256="b" * 64)
+    chosen = config(source="hub", revision="a" * 40)
     backbone.provide(chosen, tmp_path / "clip", pretrained=tmp_path)
     assert (asked["repo"], asked["revision"]) == ("owner/name", "a" * 40)
-    assert asked["sha256"] == "b" * 64
-    assert asked["weights"] is True
     assert asked["max_bytes"] < 20e9
+    with pytest.raises(HarError, match=r"model\.safetensors has sha256 [0-9a-f]{64}, expected b{64}"):
+        backbone.provide(chosen.model_copy(update={"sha256": "b" * 64}), tmp_path / "clip", pretrained=tmp_path)
+    assert not (tmp_path / "clip").exists()
     backbone.provide(
-        chosen.model_copy(update={"source": "random", "architecture": "hub"}), tmp_path / "clip", pretrained=tmp_path,
-    )  # fmt: skip
-    assert asked["weights"] is False
+        chosen.model_copy(update={"source": "random", "architecture": "hub"}), tmp_path / "clip", pretrained=tmp_path
+    )
+    assert not (tmp_path / "clip/model.safetensors").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import huggingface_hub
 import numpy as np
+import parameters
 import pytest
 import torch
 from conftest import CAPTIONS, CLASSES, picture
@@ -17,10 +18,12 @@ from servers import model_hub, serving
 from test_backbone import config
 from test_hub import NOWHERE, home  # noqa: F401
 
+from har.config.profile import load_params
 from har.core.errors import HarError
-from har.models import backbone, classifier, open_clip_door
+from har.models import backbone, classifier, open_clip
 from har.models.encoder import Encoder
 from har.models.preprocess import from_folder
+from stages.check import check_fine_tuned
 
 library = pytest.importorskip("open_clip")
 timm = pytest.importorskip("timm")
@@ -41,36 +44,14 @@ SIGLIP = {
     "embed_dim": 32, "init_logit_bias": -10, "custom_text": True, "text_cfg": SIGLIP_TEXT,
     "vision_cfg": {"image_size": 32, "timm_model_name": "har_tiny_siglip", "timm_pool": "map", "timm_proj": "none"},
 }  # fmt: skip
-COCA = CLIP | {
-    "vision_cfg": VISION | {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True},
-    "text_cfg": TEXT | {"embed_cls": True, "output_tokens": True},
-    "multimodal_cfg": TEXT | {"attn_pooler_heads": 2},
-    "custom_text": True,
-}
-END = 14  # the tokenizer's largest number
-TWINS = {
+KINDS = {
     "clip": CLIP,
-    "quickgelu": CLIP | {"quick_gelu": True},
-    "byte pairs": CLIP | {"text_cfg": BYTE_PAIRS},
-    "custom text": CLIP | {"custom_text": True},
-    "bias of the logits": CLIP | {"init_logit_bias": -10.0, "nonscalar_logit_scale": True},
-    "norm after pooling": CLIP | {"vision_cfg": VISION | {"final_ln_after_pool": True}},
-    "eos": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": END}},
     "siglip": SIGLIP,
-}
-RESNET = CLIP | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None}}
-ALONE = {
-    "resnet": RESNET,
+    "resnet": CLIP | {"vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 16, "patch_size": None}},
     "timm": CLIP | {
         "vision_cfg": {"image_size": 32, "timm_model_name": "test_convnext", "timm_pool": "", "timm_proj": "linear"},
         "custom_text": True,
     },
-    "coca": COCA,
-    "mean of patches": CLIP | {"vision_cfg": VISION | {"pool_type": "avg", "no_ln_pre": True}},
-    "layer scale": CLIP | {"vision_cfg": VISION | {"ls_init_value": 0.1}},
-    "norms of queries": CLIP | {"vision_cfg": VISION | {"qk_norm": True}},
-    "text without a mask": CLIP | {"text_cfg": TEXT | {"no_causal_mask": True}},
-    "eos 2": CLIP | {"text_cfg": TEXT | {"pool_type": "eos", "eos_id": 2}},
 }  # fmt: skip
 REPO, COMMIT = "laion/tiny", "1a25a446712ba5ee05982a381eed697ef9b435cf"
 
@@ -97,11 +78,10 @@ def write(checkpoints):
         model = library.create_model(f"local-dir:{folder}", pretrained_text=False)
         with torch.no_grad():
             for parameter in model.parameters():
-                parameter.nan_to_num_(0, 0, 0)  # CoCa leaves one of its tensors as memory was
                 parameter.add_(0.05 * torch.randn_like(parameter))
             model.logit_scale.fill_(3.0)
         weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-        save_file(weights, folder / open_clip_door.WEIGHTS)
+        save_file(weights, folder / open_clip.WEIGHTS)
         return folder
 
     return written
@@ -125,18 +105,9 @@ def names(monkeypatch):
 
     known = {"url": "", "hf_hub": f"{REPO}/", "mean": (0.1, 0.2, 0.3), "std": (0.5, 0.5, 0.5), "resize_mode": "squash"}
     monkeypatch.setitem(pretrained._PRETRAINED, "ViT-B-32", {"tiny": known, "other": known})
-    quick = CLIP | {"quick_gelu": True}
-    for name, settings in {
-        "ViT-B-32": CLIP,
-        "RN50-quickgelu": RESNET | {"quick_gelu": True},
-        "ViT-tiny": quick,
-    }.items():
+    for name, settings in {"ViT-B-32": CLIP, "ViT-tiny": CLIP | {"quick_gelu": True}}.items():
         monkeypatch.setitem(library.factory._MODEL_CONFIGS, name, settings)
     return known
-
-
-def slow(names, quick):
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 def door(model: str | Path, **changes):
@@ -175,31 +146,22 @@ def agree(folder: Path, made: Path, size: int = 32, texts: list[str] = CAPTIONS)
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", slow(TWINS, ("clip", "quickgelu", "siglip")))
-def test_what_transformers_has_becomes_its_checkpoint(write, tmp_path, name):
-    folder = write(tmp_path / "theirs", TWINS[name])
-    made = provided(folder, tmp_path / "clip")
-    agree(folder, made)
-    settings = json.loads((made / "config.json").read_text())
-    assert settings["model_type"] == ("siglip" if name == "siglip" else "clip")
-    activation = {"quickgelu": "quick_gelu", "siglip": "gelu_pytorch_tanh"}.get(name, "gelu")
-    assert settings["vision_config"]["hidden_act"] == settings["text_config"]["hidden_act"] == activation
-    assert classifier.classifier(made, CLASSES).config.num_labels == 3
-    assert not list(tmp_path.glob(".*"))
-    if name in ("clip", "siglip"):  # the same weights by the door of the hub's format
-        backbone.provide(config(source="folder", folder=str(made)), tmp_path / "again", pretrained=tmp_path)
-        agree(folder, tmp_path / "again")
-
-
-@pytest.mark.parametrize("name", slow(ALONE, ("resnet", "timm", "coca")))
-def test_what_transformers_lacks_gives_open_clips_embeddings(write, tmp_path, name):
-    folder = write(tmp_path / "theirs", ALONE[name])
+@pytest.mark.parametrize("name", KINDS)
+def test_embeddings_are_open_clips(write, tmp_path, name):
+    folder = write(tmp_path / "theirs", KINDS[name])
     made = provided(folder, tmp_path / "clip")
     agree(folder, made, 64 if name == "resnet" else 32)
-    assert Encoder(made).has_text
+    assert not list(tmp_path.glob(".*"))
     for pick in (classifier.classifier, lambda folder, classes: classifier.finetuned(folder)):
         with pytest.raises(HarError, match=r"open_clip|no model\.safetensors"):
             pick(made, CLASSES)
+
+
+def test_fine_tuning_is_refused_before_any_work(tmp_path):
+    chosen = {"backbones.clip.source": "open_clip", "backbones.clip.model": "hf-hub:owner/name"}
+    params = load_params(parameters.write(tmp_path, chosen))
+    with pytest.raises(HarError, match=r"models\.clip\w* would fine-tune backbones\.clip, an encoder of open_clip's"):
+        check_fine_tuned(params)
 
 
 @pytest.mark.parametrize(("mode", "way"), [("shortest", "bicubic"), ("squash", "bilinear")])
@@ -220,31 +182,24 @@ def test_pixels_are_those_of_open_clips_own_transform(write, tmp_path, mode, way
 def test_a_model_by_name_and_a_file(write, names, tmp_path, monkeypatch):
     folder = write(tmp_path / "theirs", CLIP | {"quick_gelu": True, "text_cfg": BYTE_PAIRS})
     monkeypatch.setitem(library.factory._MODEL_CONFIGS["ViT-tiny"], "text_cfg", BYTE_PAIRS)
-    file = str(folder / open_clip_door.WEIGHTS)
+    file = str(folder / open_clip.WEIGHTS)
     made = provided("ViT-tiny", tmp_path / "clip", pretrained=file)
     agree(folder, made, texts=["A dog,  a PERSON & it's walking!", "run " * 40])
     with pytest.raises(HarError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
         provided("ViT-tiny", tmp_path / "clip", pretrained=file, sha256="0" * 64)
     with pytest.raises(HarError, match=r"nowhere\.safetensors: no such file"):
         provided("ViT-tiny", tmp_path / "clip", pretrained="nowhere.safetensors")
-    plain = config(source="random", architecture="open_clip", model="ViT-tiny")
-    backbone.provide(plain, tmp_path / "clip", pretrained=tmp_path)
-    assert not list((tmp_path / "clip").glob("*.safetensors"))
-    assert json.loads((tmp_path / "clip/config.json").read_text())["text_config"]["hidden_act"] == "quick_gelu"
-    assert Encoder(tmp_path / "clip").images(torch.zeros(3, 3, 32, 32, dtype=torch.uint8)).shape == (3, 16)
 
 
 @pytest.mark.parametrize(
     ("model", "pretrained", "told"),
     [
         ("vit-b32", "openai", "open_clip has no model 'vit-b32', the nearest are ViT-B-32"),
-        ("../ViT-B-32", "openai", "open_clip has no model"),
         ("ViT-B-32", "laion2b_s34b", "no pretrained 'laion2b_s34b', the nearest of its tags are laion2b_s34b_b79k"),
         ("ViT-B-32", "openai", "another activation; take model ViT-B-32-quickgelu"),
-        ("RN50-quickgelu", "x@y", "RN50-quickgelu has no pretrained 'x'"),
         ("hf-hub:owner/name@main", "", "commit of 40 hex digits"),
         ("hf-hub:../name@" + "0" * 40, "", "must be a name such as"),
-        ("local-dir:nowhere", "", "nowhere: no such folder; expected a model in open_clip's format"),
+        ("local-dir:nowhere", "", "nowhere: no such folder; expected a model's"),
     ],
 )
 def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
@@ -259,16 +214,13 @@ def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
     [
         ("text_cfg", {"hf_model_name": "roberta-base"}, "its text tower is 'roberta-base'"),
         ("vision_cfg", {"timm_model_name": "hf-hub:owner/evil"}, "no name of timm's own"),
-        ("vision_cfg", {"timm_model_name": "no_such_network"}, "no_such_network"),
         ("vision_cfg", {"layers": 10**6}, "at most 1,000 allowed"),
         ("vision_cfg", {"width": 2**14}, "describes [0-9,]+ numbers, the weights hold"),
         ("vision_cfg", {"image_size": 10**6, "pos_embed_type": "sin_cos_2d"}, "image_size is 1000000"),
         ("vision_cfg", {"image_size": [32, 64]}, "size mismatch|preprocessing"),
-        ("vision_cfg", {"colour": 1}, "colour"),
         ("text_cfg", {"context_length": 10**7}, "context_length is 10000000"),
         ("text_cfg", {"tokenizer_kwargs": {"bpe_path": "/etc/passwd"}}, "tokenizer_kwargs has 'bpe_path'"),
         ("text_cfg", {"hf_tokenizer_name": "owner/words"}, "tokenizer, 'owner/words', is not among its files"),
-        ("text_cfg", {"vocab_size": 100}, "size mismatch"),
     ],
 )
 def test_a_configuration_that_asks_for_more_is_refused(folder, tmp_path, part, change, told):
@@ -289,12 +241,10 @@ def refused(folder: Path, tmp_path: Path, told: str) -> None:
 
 
 def test_damaged_files_are_refused(folder, tmp_path):
-    path = folder / open_clip_door.WEIGHTS
+    path = folder / open_clip.WEIGHTS
     weights = load_file(path)
     save_file(weights | {"ln_final.bias": torch.full((16,), torch.nan)}, path)
     refused(folder, tmp_path, "ln_final.bias holds NaN")
-    save_file({name: value for name, value in weights.items() if name != "ln_final.bias"}, path)
-    refused(folder, tmp_path, "ln_final.bias")
     save_file(weights | {"visual.proj": torch.zeros(16, 32)}, path)
     refused(folder, tmp_path, "size mismatch for visual.proj")
     path.write_bytes(path.read_bytes()[:-10])
@@ -302,37 +252,9 @@ def test_damaged_files_are_refused(folder, tmp_path):
     (folder / "open_clip_pytorch_model.bin").write_bytes(b"pickle")
     path.unlink()
     refused(folder, tmp_path, r"is missing \(only open_clip_pytorch_model.bin, which may run code\)")
+    save_file(weights, path)
     (folder / "open_clip_config.json").write_text("{}")
-    path.write_bytes(b"")
     refused(folder, tmp_path, "has no model_cfg")
-    (folder / "open_clip_config.json").unlink()
-    refused(folder, tmp_path, "open_clip_config.json is missing")
-
-
-def test_a_library_that_differs_is_noticed(folder, tmp_path, monkeypatch):
-    """The proof looks at numbers: a twin by name alone stays open_clip's."""
-    real = open_clip_door.twin
-
-    def other(model):
-        made = real(model)
-        made.vision_model.encoder.layers[0].layer_norm1.weight.data.mul_(1.5)
-        return made
-
-    monkeypatch.setattr(open_clip_door, "twin", other)
-    made = provided(folder, tmp_path / "clip")
-    assert json.loads((made / "config.json").read_text())["model_type"] == "open_clip"
-    agree(folder, made)
-
-
-def test_fine_tuning_is_refused_before_anything_is_fetched(names):
-    open_clip_door.check_fine_tuned(door("ViT-B-32", pretrained="tiny"), ["clip"])
-    open_clip_door.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), [])
-    open_clip_door.check_fine_tuned(door("hf-hub:owner/name"), ["clip"])
-    with pytest.raises(HarError, match="RN50-quickgelu cannot be fine-tuned, as clip would: transformers has no such"):
-        open_clip_door.check_fine_tuned(door("RN50-quickgelu", pretrained="yfcc15m"), ["clip"])
-
-
-# --- from a hub -----------------------------------------------------------------------------------------------------
 
 
 def hub(files):
@@ -348,16 +270,15 @@ def files(folder, **more):
     return {path.name: path.read_bytes() for path in folder.iterdir()} | {"README.md": b"#"} | more
 
 
-@pytest.mark.parametrize("pinned", [pytest.param(True, marks=pytest.mark.slow), False])
-def test_a_repository(folder, tmp_path, monkeypatch, capsys, pinned):
-    name = f"hf-hub:{REPO}" + f"@{COMMIT}" * pinned
+def test_a_repository(folder, tmp_path, monkeypatch, capsys):
+    name = f"hf-hub:{REPO}"
     others = {"model.safetensors": b"transformers' own", "open_clip_pytorch_model.bin": b"pickle"}
     with hub(files(folder, **others)) as site:
         monkeypatch.setenv("HF_ENDPOINT", site.url)
         agree(folder, provided(name, tmp_path / "clip"))
         asked = [one.path for one in site.requests]
         assert not any(name in path for path in asked for name in ("README", "pickle", "/model.safetensors", ".bin"))
-        assert (f"{REPO} is at {COMMIT}; add @{COMMIT}" in capsys.readouterr().out) is not pinned
+        assert f"{REPO} is at {COMMIT}; add @{COMMIT}" in capsys.readouterr().out
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     provided(name, tmp_path / "clip")  # from the cache
     with pytest.raises(HarError, match="has sha256"):
@@ -381,14 +302,12 @@ def test_a_tag(folder, names, tmp_path, monkeypatch):
 
 def test_a_pickle_is_refused_with_what_would_do(folder, names, tmp_path, monkeypatch):
     given = files(folder, **{"open_clip_pytorch_model.bin": b"pickle"})
-    del given[open_clip_door.WEIGHTS]
-    told = r"open_clip_model\.safetensors is missing \(only open_clip_pytorch_model\.bin, which may run code\); take"
+    del given[open_clip.WEIGHTS]
+    told = r"open_clip_model\.safetensors is missing \(only open_clip_pytorch_model\.bin, which may run code\)"
     with hub(given) as site:
         monkeypatch.setenv("HF_ENDPOINT", site.url)
-        with pytest.raises(HarError, match=rf"ViT-B-32, tiny: .*{told} other tags of ViT-B-32: other"):
+        with pytest.raises(HarError, match=told):
             provided("ViT-B-32", tmp_path / "clip", pretrained=f"tiny@{COMMIT}")
-        with pytest.raises(HarError, match=r"which may run code"):
-            provided(f"hf-hub:{REPO}@{COMMIT}", tmp_path / "clip")
         assert not [one for one in site.requests if ".bin" in one.path]
     assert not (tmp_path / "clip").exists()
 
@@ -400,5 +319,5 @@ def test_a_repository_of_another_format_and_a_hub_that_is_away(tmp_path, monkeyp
             provided(f"hf-hub:{REPO}@{COMMIT}", tmp_path / "clip")
     monkeypatch.setenv("HF_ENDPOINT", NOWHERE)
     huggingface_hub.constants.HF_HUB_CACHE = str(tmp_path / "other")
-    with pytest.raises(HarError, match=r"127\.0\.0\.1 cannot be reached"):
+    with pytest.raises(HarError, match=r"cannot be fetched from http://127\.0\.0\.1:9 \([^\n]*\)$"):
         provided(f"hf-hub:{REPO}", tmp_path / "clip")
