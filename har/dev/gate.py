@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +23,7 @@ import pandas as pd
 from har.core.errors import HarError, exit_with_message
 from har.core.readers import is_number, parse_json, read_json
 from har.evaluation.summary import tolerance
+from har.reporting.table import NONE, Bold, markdown_table
 
 # metric -> the keys of its number of images and of its deviation over seeds
 JUDGED = {"accuracy": ("n", "sd"), "balanced_accuracy": ("balanced_n", "balanced_sd"), "f1": ("n", "f1_sd")}
@@ -32,48 +32,37 @@ METRICS = "metrics of a model"
 # Everything else (intervals, deviations, the epoch and seed kept) moves with these and is only required to be there.
 
 
-@dataclass(frozen=True)
-class Row:
-    """One compared number: before and now (None where it is not there), the change allowed, the verdict."""
-
-    file: str
-    key: str
-    before: float | None
-    now: float | None
-    allowed: float
-    verdict: str
-
-    @property
-    def breach(self) -> bool:
-        return self.verdict != "ok"
-
-
-def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[Row]:
-    """All judged numbers of two sets of metrics files (name to content), breaches of structure included."""
+def compare(before: Mapping[str, dict], now: Mapping[str, dict]) -> list[dict]:
+    """A row for each judged number of two sets of metrics files (name to content), and for what only one of them has:
+    file, key, before and now (None where it is not there), the change allowed, the verdict, "ok" or what is wrong."""
     rows = []
+
+    def add(file: str, key: str, old: float | None, new: float | None, allowed: float, verdict: str) -> None:
+        shown = {"file": file, "key": key.replace(".", " "), "before": old, "now": new}
+        rows.append(shown | {"allowed": allowed, "verdict": verdict})
+
     for file in sorted(before.keys() | now.keys()):
         if file not in now or file not in before:
-            rows.append(Row(file, "(file)", None, None, 0.0, "vanished" if file in before else "not committed"))
+            add(file, "(file)", None, None, 0.0, "vanished" if file in before else "not committed")
             continue
         old, new = _flat(before[file], file), _flat(now[file], file)
         for key in dict.fromkeys([*old, *new]):
-            if key not in new or key not in old:
-                verdict = "vanished" if key in old else "not committed"
-                rows.append(Row(file, key.replace(".", " "), old.get(key), new.get(key), 0.0, verdict))
-                continue
             path, _, name = key.rpartition(".")
-            if name in EXACT:
-                allowed = 0.0
-            elif name in JUDGED:
-                images, sd = JUDGED[name]
-                n, runs = (old.get(f"{path}.{one}", 1) for one in (images, "runs"))
-                allowed = tolerance(n, runs, old.get(f"{path}.{sd}"))
-            else:
-                continue
-            change = new[key] - old[key]
-            verdict = "ok" if abs(change) <= allowed + 1e-9 else "higher" if change > 0 else "lower"
-            rows.append(Row(file, key.replace(".", " "), old[key], new[key], allowed, verdict))
+            if key not in new or key not in old:
+                add(file, key, old.get(key), new.get(key), 0.0, "vanished" if key in old else "not committed")
+            elif name in (*EXACT, *JUDGED):
+                allowed, change = 0.0, new[key] - old[key]
+                if name in JUDGED:
+                    images, sd = JUDGED[name]
+                    n, runs = (old.get(f"{path}.{one}", 1) for one in (images, "runs"))
+                    allowed = tolerance(n, runs, old.get(f"{path}.{sd}"))
+                verdict = "ok" if abs(change) <= allowed + 1e-9 else "higher" if change > 0 else "lower"
+                add(file, key, old[key], new[key], allowed, verdict)
     return rows
+
+
+def breaches(rows: Sequence[Mapping]) -> list[Mapping]:
+    return [row for row in rows if row["verdict"] != "ok"]
 
 
 def _flat(metrics: Mapping, file: str) -> dict[str, float]:
@@ -85,35 +74,32 @@ def _flat(metrics: Mapping, file: str) -> dict[str, float]:
     return flat
 
 
-def markdown(rows: Sequence[Row], revision: str) -> str:
+def markdown(rows: Sequence[Mapping], revision: str) -> str:
     """The verdict in one line, the breaches, and all judged scores."""
-    breaches = [row for row in rows if row.breach]
-    judged = [row for row in rows if row.key.split(" ")[-1] in JUDGED]
-    told = f"{len(breaches)} of {len(rows)} comparisons breached" if breaches else f"all {len(rows)} comparisons hold"
-    parts = [f"## Metrics against {revision}: {told}"]
-    if breaches:
-        parts.append(_table(breaches))
-    parts.append(
+    found, judged = breaches(rows), [row for row in rows if row["key"].split(" ")[-1] in JUDGED]
+    told = f"{len(found)} of {len(rows)} comparisons breached" if found else f"all {len(rows)} comparisons hold"
+    allowed = (
         "Allowed is max(0.01, 1 / n, 3 sd sqrt(2 / runs)), with sd over the committed seeds; of balanced accuracy n is "
         "as if every class had as few images as the rarest. Counts must be equal."
     )
-    return "\n\n".join([*parts, _table(judged)]) + "\n" if judged else "\n\n".join(parts) + "\n"
+    parts = [f"## Metrics against {revision}: {told}", _table(found), allowed, _table(judged)]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[Mapping]) -> str:
     def number(value: float | None, sign: str = "") -> str:
-        return "—" if value is None else f"{value:{sign}d}" if isinstance(value, int) else f"{value:{sign}.3f}"
+        return NONE if value is None else f"{value:{sign}d}" if isinstance(value, int) else f"{value:{sign}.3f}"
 
-    lines = ["| file | metric | committed | now | change | allowed | verdict |", "|---|---|--:|--:|--:|--:|---|"]
+    cells = []
     for row in rows:
-        change = None if row.before is None or row.now is None else row.now - row.before
-        verdict = f"**{row.verdict}**" if row.breach else row.verdict
-        cells = (
-            Path(row.file).stem, row.key, number(row.before), number(row.now), number(change, "+"),
-            number(row.allowed), verdict,
-        )  # fmt: skip
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        old, new, verdict = row["before"], row["now"], row["verdict"]
+        change = None if old is None or new is None else new - old
+        cells.append({
+            "file": Path(row["file"]).stem, "metric": row["key"], "committed": number(old), "now": number(new),
+            "change": number(change, "+"), "allowed": number(row["allowed"]),
+            "verdict": verdict if verdict == "ok" else Bold(verdict),
+        })  # fmt: skip
+    return markdown_table(pd.DataFrame(cells, dtype=object)) if cells else ""
 
 
 def read_now(folders: Sequence[str]) -> dict[str, dict]:
@@ -161,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with open(summary, "a", encoding="utf-8") as out:
             out.write(text + "\n")
-    return int(any(row.breach for row in rows))
+    return int(bool(breaches(rows)))
 
 
 if __name__ == "__main__":
