@@ -4,7 +4,7 @@ from pathlib import Path
 
 from har.core.errors import HarError, exit_with_message
 from har.core.files import write_text
-from har.reporting.page.findings import findings
+from har.reporting.answers import findings
 
 MARKS = ("<!-- results: written by `make readme` -->", "<!-- end of results -->")
 REPORTS = Path("reports/sample")

@@ -1,20 +1,132 @@
-"""What each section of the results has found, in sentences made from its tables: they hold no number that a table
-lacks."""
+"""What a profile and each section of its results have found, in sentences made from tables: they hold no number that a
+table lacks."""
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from har.core.errors import HarError
 from har.core.readers import read_csv
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import HEADLINE
-from har.reporting.names import model_name, needs_boxes, policy_name
+from har.reporting.names import class_name, model_name, needs_boxes, policy_name
 from har.reporting.table import estimate, number
+from har.reporting.tables.columns import triple
+from har.reporting.tables.pairs import turned
 
 ALPHA = 0.05
 NOISE = {"class_noise": "class-specific noise", "erasing": "training on masked images"}
+BALANCED = (HEADLINE, "balanced_low", "balanced_high")
+DIFFERENCE, RECALL = triple("difference"), triple("recall")
+SCORES = ("model", "split", "n", "runs", *BALANCED)
+SHOWN = 3  # rows named beside the leader
+
+
+def read_table(path: Path, columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """A table of the reports as CSV; HarError names a column that is missing."""
+    frame = read_csv(path, "a table of the reports", text=False)
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise HarError(f"{path}: column {missing[0]!r} is missing, expected {', '.join(columns)}")
+    return frame
+
+
+def _best(frame: pd.DataFrame, column: str = HEADLINE) -> pd.Series:
+    return frame.loc[frame[column].idxmax()]
+
+
+def _interval(row: pd.Series | dict, name: str, sign: bool = False, digits: int = 3) -> str:
+    return estimate(*(row[key] for key in triple(name)), sign=sign, digits=digits)
+
+
+def _score(row: pd.Series, digits: int = 3) -> str:
+    return estimate(*(row[key] for key in BALANCED), digits=digits)
+
+
+def _boxed(models: pd.Series) -> pd.Series:
+    return models.map(needs_boxes).astype(bool)
+
+
+# --- the profile ---------------------------------------------------------------------------------------------
+
+
+def findings(reports: Path, task: str, classes: int, unit: str = "images") -> list[str]:
+    """The row with the highest balanced accuracy of those that need nothing but the photograph, what it is better than
+    and what it is not told apart from, where it fails, what person boxes add and what the paper has: of the held-out
+    images, or of test where there are no others. Empty without Table 7.
+
+    Args:
+        reports: the folder of tables.
+        task: whose pairs and classes are read.
+        classes: of the task, which gives chance.
+        unit: what predictions are of (har.config.data.Data.unit).
+    """
+    table, pairs, per_class = (
+        reports / path for path in ("tables/table7.csv", "significance/pairs.csv", "significance/per_class.csv")
+    )
+    if not table.exists():
+        return []
+    scores = read_table(table, SCORES)
+    split = HELD_OUT if (scores.split == HELD_OUT).any() else "test"
+    ranked = scores[scores.split == split].sort_values(HEADLINE, ascending=False)
+    boxes, ranked = ranked[_boxed(ranked.model)], ranked[~_boxed(ranked.model)]
+    if ranked.empty:
+        return []
+    best = ranked.iloc[0]
+    told = [
+        f"{model_name(best.model)} has the highest balanced accuracy of {len(ranked)} rows: {_score(best, 2)} on "
+        f"{best.n:,} {split.replace('_', '-')} {unit}, where chance is {1 / classes:.2f}."
+    ]
+    if pairs.exists():
+        found = read_table(pairs, ("a", "b", "task", "split", *DIFFERENCE))
+        told.append(_others(found[(found.task == task) & (found.split == split)], best.model))
+    if per_class.exists():
+        found = read_table(per_class, ("model", "task", "split", "class", *RECALL)).dropna(subset=["recall"])
+        mine = found[(found.model == best.model) & (found.task == task) & (found.split == split)]
+        for one in mine.nsmallest(1, "recall").to_dict("records"):
+            recall = _interval(one, "recall", digits=2)
+            told.append(f"It fails most on {class_name(one['class'])}: it finds {recall} of these {unit}.")
+    if len(boxes):
+        one = boxes.iloc[0]
+        told.append(f"Where a person's box is annotated: {model_name(one.model)}, {_score(one, 2)}.")
+    if "paper_accuracy" in scores:
+        told.append(_furthest(scores[(scores.split == "test") & scores.paper_accuracy.notna()]))
+    return [sentence for sentence in told if sentence]
+
+
+def _others(pairs: pd.DataFrame, best: str) -> str:
+    """What the intervals of the differences of `best` and each other row leave."""
+    mine = pairs[((pairs.a == best) | (pairs.b == best)) & ~_boxed(pairs.a) & ~_boxed(pairs.b)]
+    mine = mine.dropna(subset=list(DIFFERENCE)).to_dict("records")
+    mine = sorted((row if row["a"] == best else turned(row) for row in mine), key=lambda row: row["difference"])
+    told = [f"{model_name(row['b'])} by {_interval(row, 'difference', sign=True)}" for row in mine]
+    tied = [text for text, row in zip(told, mine, strict=True) if row["difference_low"] <= 0]
+    beaten = [text for text, row in zip(told, mine, strict=True) if row["difference_low"] > 0]
+    lines = []
+    if beaten:
+        lines.append(
+            f"Compared with all at once, it is better than {len(beaten)} of the {len(mine)} others, the closest of "
+            f"these {beaten[0]}."
+        )
+    if tied:
+        more = f" and {len(tied) - SHOWN} more." if len(tied) > SHOWN else "."
+        lines.append(f"Not shown to differ from it: {', '.join(tied[:SHOWN])}{more}")
+    return " ".join(lines)
+
+
+def _furthest(both: pd.DataFrame) -> str:
+    """The row whose accuracy on the test images differs most from the paper's."""
+    if both.empty:
+        return ""
+    one = both.loc[(both.accuracy - both.paper_accuracy).abs().idxmax()]
+    return (
+        f"Furthest from the paper: {model_name(one.model)}, accuracy "
+        f"{estimate(one.accuracy, one.ci_low, one.ci_high, digits=2)} on {one.n:,} test images; the paper prints "
+        f"{one.paper_accuracy:.2f}."
+    )
+
+
+# --- its sections --------------------------------------------------------------------------------------------
 
 
 def answers(section: str, reports: Path, unit: str = "images") -> list[str]:
@@ -23,25 +135,9 @@ def answers(section: str, reports: Path, unit: str = "images") -> list[str]:
     told = []
     for path, tell in ANSWERS.get(section, ()):
         if (reports / path).exists():
-            frame = read_csv(reports / path, "a table of the reports", text=False)
+            frame = read_table(reports / path)
             told += tell(frame).replace("{unit}", unit).splitlines() if len(frame) else []
     return told
-
-
-def _interval(row: pd.Series, name: str, sign: bool = False) -> str:
-    return estimate(row[name], row[f"{name}_low"], row[f"{name}_high"], sign=sign)
-
-
-def _score(row: pd.Series) -> str:
-    return f"balanced accuracy {estimate(row[HEADLINE], row.balanced_low, row.balanced_high)}"
-
-
-def _names(models: Iterable[str]) -> str:
-    return ", ".join(map(model_name, dict.fromkeys(models))) or "none"
-
-
-def _best(frame: pd.DataFrame, column: str) -> pd.Series:
-    return frame.loc[frame[column].idxmax()]
 
 
 def _claims(frame: pd.DataFrame) -> str:
@@ -55,12 +151,20 @@ def _claims(frame: pd.DataFrame) -> str:
     return "\n".join(told)
 
 
+def _leader(frame: pd.DataFrame) -> str:
+    """The best of the rows on held-out images; empty where there are none."""
+    mine = frame[frame.split == HELD_OUT]
+    return f"{model_name(_best(mine).model)}, balanced accuracy {_score(_best(mine))}." if len(mine) else ""
+
+
 def _from_scratch(frame: pd.DataFrame) -> str:
-    mine = frame[frame.model.isin(("cnn_base", "fnn_base", "cnn_gen")) & (frame.split == HELD_OUT)]
-    if mine.empty:
-        return ""
-    one = _best(mine, HEADLINE)
-    return f"Best network trained from scratch on held-out {{unit}}: {model_name(one.model)}, {_score(one)}."
+    best = _leader(frame[frame.model.isin(("cnn_base", "fnn_base", "cnn_gen"))])
+    return best and f"Best network trained from scratch on held-out {{unit}}: {best}"
+
+
+def _posture(frame: pd.DataFrame) -> str:
+    best = _leader(frame[~_boxed(frame.model)])
+    return best and f"Sitting or standing: {best}"
 
 
 def _augmentation(frame: pd.DataFrame) -> str:
@@ -68,18 +172,9 @@ def _augmentation(frame: pd.DataFrame) -> str:
     first = policies.index[0]
     if "none" not in policies.index or first == "none":
         return ""
-    scores = [estimate(*policies.loc[name, [HEADLINE, "balanced_low", "balanced_high"]]) for name in (first, "none")]
     return (
         f"Best augmentation of CNN_base on {policies.n.iloc[0]} validation {{unit}}: {policy_name(first).lower()}, "
-        f"{scores[0]}, where none has {scores[1]}."
-    )
-
-
-def _posture(frame: pd.DataFrame) -> str:
-    mine = frame[frame.split == HELD_OUT]
-    mine = mine[~mine.model.map(needs_boxes).astype(bool)]
-    return (
-        f"Sitting or standing: {model_name((one := _best(mine, HEADLINE)).model)}, {_score(one)}." if len(mine) else ""
+        f"{_score(policies.loc[first])}, where none has {_score(policies.loc['none'])}."
     )
 
 
@@ -93,8 +188,11 @@ def _power(frame: pd.DataFrame) -> str:
 
 
 def _folds(frame: pd.DataFrame) -> str:
-    one = _best(frame, HEADLINE)
-    return f"Over {one.images} {{unit}}, each predicted out of fold, {model_name(one.model)} leads with {_score(one)}."
+    one = _best(frame)
+    return (
+        f"Over {one.images} {{unit}}, each predicted out of fold, {model_name(one.model)} leads with balanced accuracy "
+        f"{_score(one)}."
+    )
 
 
 def _curve(frame: pd.DataFrame) -> str:
@@ -122,26 +220,25 @@ def _prompts(frame: pd.DataFrame) -> str:
 
 
 def _ablation(frame: pd.DataFrame) -> str:
-    mine = frame[(frame.split == "out_of_fold")].dropna(subset=["difference"])
+    mine = frame[frame.split == "out_of_fold"].dropna(subset=["difference"]).sort_values("difference")
     if mine.empty:
         return ""
-    most, least = _best(mine, "difference"), mine.loc[mine.difference.idxmin()]
+    least, most = (
+        f"{one.variant.replace('_', ' ')}, {_interval(one, 'difference', sign=True)}"
+        for one in (mine.iloc[0], mine.iloc[-1])
+    )
     return (
         f"Of {len(mine)} variants {(mine.difference_low > 0).sum()} are better than the reference out of fold and "
-        f"{(mine.difference_high < 0).sum()} worse. Highest: {_variant(most)}; lowest: {_variant(least)}."
+        f"{(mine.difference_high < 0).sum()} worse. Highest: {most}; lowest: {least}."
     )
 
 
-def _variant(one: pd.Series) -> str:
-    return f"{one.variant.replace('_', ' ')}, {_interval(one, 'difference', sign=True)}"
-
-
 def _factors(frame: pd.DataFrame) -> str:
-    mine = frame[(frame.task == frame.task.iloc[0])].dropna(subset=["rho"])
+    mine = frame[frame.task == frame.task.iloc[0]].dropna(subset=["rho"])
     found = mine[mine.p_holm < ALPHA]
     if found.empty:
         return "No property of {unit} goes along with the errors of any row, adjusted for all rows and properties."
-    factor, rows = found.factor.value_counts().index[0], found.factor.value_counts().iloc[0]
+    factor, rows = next(found.factor.value_counts().items())
     one = found[found.factor == factor].iloc[0]
     return (
         f"Errors go along most often with {factor.replace('_', ' ')}, for {rows} rows of {mine.model.nunique()}: "
@@ -162,8 +259,8 @@ def _maps(frame: pd.DataFrame) -> str:
     told, frame = [], frame.dropna(subset=["auc_low"])
     for rival, name in (("rollout", "attention rollout"), ("centre", "the middle of the image")):
         mine = frame[frame.rival == rival]
-        if len(mine):
-            told.append(f"better than {name} for {_names(mine[mine.auc_low > 0].model)}")
+        better = ", ".join(map(model_name, mine[mine.auc_low > 0].model.unique()))
+        told += [f"better than {name} for {better or 'none'}"] if len(mine) else []
     return f"LeGrad finds people {'; '.join(told)}." if told else ""
 
 

@@ -49,7 +49,8 @@ from har.data.split import read_split
 from har.dev import gate
 from har.evaluation.predictions import read_predictions
 from har.models import registry
-from har.reporting.page import charts, relevance
+from har.reporting import answers
+from har.reporting.page import relevance
 from har.reporting.page.gallery import read_traits
 from har.studies.audit.duplicates import read_dates
 from har.studies.learning_curve.report import read_curve
@@ -254,7 +255,7 @@ READERS = {
     "Table: split": ({"t.csv": table(SPLIT)}, lambda folder: read_split(folder / "t.csv")),
     "Table: boxes": ({"t.csv": table(BOXES)}, lambda folder: read_boxes(folder / "t.csv")),
     "Table: own images": ({"images.csv": table(OWN)}, read_images),
-    "Report tables": ({"t.csv": table(REPORT)}, lambda folder: charts.read_table(folder / "t.csv", tuple(REPORT[0]))),
+    "Report tables": ({"t.csv": table(REPORT)}, lambda folder: answers.read_table(folder / "t.csv", tuple(REPORT[0]))),
     "Table: traits": ({"t.parquet": parquet(TRAITS)}, lambda folder: read_traits(folder / "t.parquet")),
     "Predictions": ({"p.parquet": parquet(PREDICTIONS)}, lambda folder: read_predictions(folder / "p.parquet")),
     "Predictions on fewer training images": (

@@ -19,9 +19,9 @@ from har.config.report import Page
 from har.core.files import write_bytes, write_text
 from har.data import sources
 from har.reporting import glossary
+from har.reporting.answers import findings
 from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in, title_of
 from har.reporting.page import charts, gallery
-from har.reporting.page.findings import findings
 from har.reporting.page.html import prose, render, table_id
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.scripts import packed, write_script

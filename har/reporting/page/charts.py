@@ -6,24 +6,14 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from har.core.errors import HarError
-from har.core.readers import read_csv
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import HEADLINE
+from har.reporting.answers import SCORES, read_table
 from har.reporting.names import model_name, split_name
 from har.reporting.page.html import render
 from har.reporting.table import estimate, number
 
-SCORES = ("model", "split", "n", "runs", "balanced_accuracy", "balanced_low", "balanced_high")
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
-
-
-def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table of the reports as CSV; HarError names a column that is missing."""
-    frame = read_csv(path, "a table of the reports", text=False)
-    if missing := [name for name in columns if name not in frame.columns]:
-        raise HarError(f"{path}: column {missing[0]!r} is missing, expected {', '.join(columns)}")
-    return frame
 
 
 def accuracy(path: Path, task: str, classes: int, caption: str, unit: str = "images") -> Markup:
