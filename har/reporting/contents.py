@@ -1,6 +1,6 @@
 """What the results of a profile consist of, in reading order: its README and its page are both made from this list."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,27 +231,30 @@ SECTIONS = {
 OTHER_IMAGES = "The paper's experiments on other images than its own: none of its figures stands beside these."
 
 
-class Figure(NamedTuple):
+class Part(NamedTuple):
+    """A file of tables in Markdown, or a figure with its caption; `path` relative to the report's folder."""
+
     path: str
-    caption: str
-    alt: str
+    caption: str = ""
+    described: str = ""
+
+    @property
+    def alt(self) -> str:
+        return self.described or self.caption
 
 
 class Section(NamedTuple):
-    """`answers`: what it has found, in sentences; `parts`: Figures, then paths of Markdown files, the first of which
-    stands open; relative to the report's folder."""
+    """`answers`: what it has found, in sentences; figures come before tables, the first of which stands open."""
 
     title: str
     intro: str
     answers: list[str]
-    parts: list[str | Figure]
+    figures: list[Part]
+    tables: list[Part]
 
     @property
     def anchor(self) -> str:
         return anchor(self.title)
-
-    def open(self, table: str) -> bool:
-        return table == next(part for part in self.parts if isinstance(part, str))
 
 
 def sections_in(root: Path, papers: bool = True, unit: str = "images") -> list[Section]:
@@ -259,28 +262,22 @@ def sections_in(root: Path, papers: bool = True, unit: str = "images") -> list[S
     without any part is left out. papers: whether the images are the paper's; unit: what predictions are of
     (har.config.data.Data.unit)."""
     found = []
-    for title, (intro, parts) in SECTIONS.items():
-        if title == PAPERS and not papers:
-            intro = OTHER_IMAGES
-        figures = [part if isinstance(part, str) else figure(*part) for part in _listed(root, parts)]
-        there = [part for part in figures if (root / path_of(part)).exists()]
-        found.append(
-            Section(title, intro, answers(title, root, unit), sorted(there, key=lambda part: isinstance(part, str)))
-        )
-    named = {path_of(part) for section in found for part in section.parts}
-    others = sorted(f"figures/{path.name}" for path in (root / "figures").glob("*.svg"))
-    rest = [figure(path, caption(path, unit)) for path in others if path not in named]
-    found.append(Section("More figures", "", [], rest))
-    return [section for section in found if section.parts]
+    for title, (intro, listed) in SECTIONS.items():
+        parts = [part for entry in listed for part in _present(root, entry)]
+        figures, tables = ([part for part in parts if bool(part.caption) == of] for of in (True, False))
+        intro = OTHER_IMAGES if title == PAPERS and not papers else intro
+        found.append(Section(title, intro, answers(title, root, unit), figures, tables))
+    named = {part.path for section in found for part in section.figures}
+    others = [f"figures/{path.name}" for path in sorted((root / "figures").glob("*.svg"))]
+    rest = [Part(path, caption(path, unit)) for path in others if path not in named]
+    return [one for one in (*found, Section("More figures", "", [], rest, [])) if one.figures or one.tables]
 
 
-def _listed(root: Path, parts: Iterable) -> Iterator:
-    """`parts`, a pattern replaced by the files that it matches below `root`."""
-    for part in parts:
-        if isinstance(part, str) and "*" in part:
-            yield from sorted(path.relative_to(root).as_posix() for path in root.glob(part))
-        else:
-            yield part
+def _present(root: Path, entry: str | tuple[str, str, str]) -> Iterator[Part]:
+    """The parts below `root` that an entry of SECTIONS names, whose path may be a pattern."""
+    path, *told = (entry,) if isinstance(entry, str) else entry
+    for found in sorted(root.glob(path)):
+        yield Part(found.relative_to(root).as_posix(), *told)
 
 
 def markdown(root: Path, profile: str, papers: bool = True, unit: str = "images") -> str:
@@ -288,32 +285,20 @@ def markdown(root: Path, profile: str, papers: bool = True, unit: str = "images"
     sections = sections_in(root, papers, unit)
     parts = [f"# Results, profile `{profile}`", " · ".join(f"[{one.title}](#{one.anchor})" for one in sections)]
     for section in sections:
-        parts += [f"## {section.title}", *([section.intro] if section.intro else [])]
-        parts += ["\n".join(f"- **{answer}**" for answer in section.answers)]
-        for part in section.parts:
-            if not isinstance(part, str):
-                parts.append(f"**{part.caption}**\n\n![{part.alt}]({part.path})")
-            elif section.open(part):
-                parts.append((root / part).read_text(encoding="utf-8"))
-            else:
-                table = (root / part).read_text(encoding="utf-8")
-                parts.append(f"<details><summary>{title_of(root / part)}</summary>\n\n{table}\n</details>")
+        parts += [f"## {section.title}", section.intro, "\n".join(f"- **{answer}**" for answer in section.answers)]
+        parts += [f"**{figure.caption}**\n\n![{figure.alt}]({figure.path})" for figure in section.figures]
+        for place, table in enumerate(section.tables):
+            text = (root / table.path).read_text(encoding="utf-8")
+            folded = f"<details><summary>{title_of(root / table.path)}</summary>\n\n{text}\n</details>"
+            parts.append(folded if place else text)
     parts += ["## Glossary", glossary.markdown()]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
-
-
-def figure(path: str, caption: str, alt: str = "") -> Figure:
-    return Figure(path, caption, alt or caption)
 
 
 def title_of(table: Path) -> str:
     """The heading of a table's Markdown file."""
     with table.open(encoding="utf-8") as file:
         return file.readline().strip("# \n")
-
-
-def path_of(part: str | Figure) -> str:
-    return part if isinstance(part, str) else part.path
 
 
 def caption(path: str, unit: str) -> str:

@@ -20,7 +20,7 @@ from PIL import Image
 
 from har.core.errors import HarError
 from har.core.files import write_parquet
-from har.reporting.contents import path_of, sections_in
+from har.reporting.contents import sections_in
 from har.reporting.page import charts, gallery, scripts
 from har.reporting.page.build import build
 from har.reporting.page.html import prose, safe_address
@@ -259,9 +259,9 @@ class TestCharts:
 
 class TestSections:
     def test_absent_parts_are_left_out(self, tmp_path):
-        found = {section.title: section.parts for section in sections_in(reports(tmp_path / "r"))}
+        found = {one.title: [*one.figures, *one.tables] for one in sections_in(reports(tmp_path / "r"))}
         assert list(found) == ["Results", "The paper's experiments", "Are the data what they claim?", "More figures"]
-        assert [path_of(part) for part in found["Results"]] == [
+        assert [part.path for part in found["Results"]] == [
             "figures/accuracy_activity.svg",
             "tables/summary.md",
             "tables/differences.md",

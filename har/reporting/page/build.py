@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from har.core.files import write_bytes, write_text
 from har.data import sources
 from har.reporting import glossary
 from har.reporting.answers import findings
-from har.reporting.contents import PAPERS, Figure, Section, anchor, sections_in, title_of
+from har.reporting.contents import PAPERS, Part, Section, anchor, sections_in, title_of
 from har.reporting.page import charts, gallery
 from har.reporting.page.html import prose, render, table_id
 from har.reporting.page.relevance import read_maps
@@ -123,37 +122,32 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     return index
 
 
-class Shown(NamedTuple):
-    """A section as HTML."""
-
-    anchor: str
-    title: str
-    intro: Markup
-    answers: list[str]
-    parts: list[Markup]
-
-
 def document(
     source: Source, images: Mapping, shown: Mapping[int, str], sections: Sequence[Section], reports: Path
 ) -> str:
     """The page. shown: places of the images at the top, each with its caption."""
     body = []
-    lead = next((part for section in sections[:1] for part in section.parts if isinstance(part, Figure)), None)
+
+    def add(anchor: str, title: str, *parts: Markup, answers: Sequence[str] = ()) -> None:
+        body.append({"anchor": anchor, "title": title, "answers": answers, "parts": parts})
+
+    lead = next((figure for section in sections[:1] for figure in section.figures), None)
     for section in sections:
-        parts = [_part(part, section, source, images, reports) for part in section.parts if part is not lead]
-        body.append(Shown(section.anchor, section.title, prose(section.intro), section.answers, parts))
+        parts = [_figure(one, source, reports) for one in section.figures if one is not lead]
+        parts += [_table(one, one is not section.tables[0], images, reports) for one in section.tables]
+        add(section.anchor, section.title, prose(section.intro), *parts, answers=section.answers)
         if source.deviations and section.title == PAPERS:
-            body.append(Shown(anchor(DEVIATIONS), DEVIATIONS, Markup(), [], [prose(source.deviations)]))
-    body.append(Shown("glossary", "Glossary", Markup(), [], [prose(glossary.markdown())]))
-    body.append(Shown("this-run", "This run, and how to cite it", Markup(), [], [prose(source.about)]))
+            add(anchor(DEVIATIONS), DEVIATIONS, Markup(), prose(source.deviations))
+    add("glossary", "Glossary", Markup(), prose(glossary.markdown()))
+    add("this-run", "This run, and how to cite it", Markup(), prose(source.about))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
     strip = [
         {"id": images["id"][i], "caption": caption, "label": images["classNames"][images["label"][i]]}
         for i, caption in shown.items()
     ]
-    task = next(iter(source.tasks), "")
-    noun = "scenes" if source.images.drawn and source.unit == "images" else source.unit
+    task, count, drawn = next(iter(source.tasks), ""), f"{len(images['id']):,}", source.images.drawn
+    noun = "scenes" if drawn and source.unit == "images" else source.unit
     return render(
         "index.html.jinja",
         source=source,
@@ -161,33 +155,30 @@ def document(
         header=source.header[0].upper() + source.header[1:] + ".",
         noun=noun,
         extended="extended" in parts,
-        facts=[
-            f"{len(images['id']):,} {'drawn ' if source.images.drawn else ''}{noun}",
-            *counts,
-            f"{len(source.predictions)} sets of predictions",
-        ],
-        lead=_part(lead, sections[0], source, images, reports) if lead else "",
+        facts=[f"{count} {'drawn ' if drawn else ''}{noun}", *counts, f"{len(source.predictions)} sets of predictions"],
+        lead=_figure(lead, source, reports) if lead else "",
         strip=strip,
         sections=body,
-        count=f"{len(images['id']):,}",
-        rights=source.images.rights + ("" if source.images.drawn else COPIED),
+        count=count,
+        rights=source.images.rights + ("" if drawn else COPIED),
     )
 
 
-def _part(part: str | Figure, section: Section, source: Source, images: Mapping, reports: Path) -> Markup:
-    if isinstance(part, str):
-        table = Markup((reports / part).with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
-        if (reports / part).with_suffix(".csv").exists():
-            place = table_id(title_of(reports / part))
-            table += TAKE.format(part[:-2] + "csv", place)
-        if part == "funnel.md":
-            names = dict(zip(images["classes"], images["classNames"], strict=True))
-            return charts.funnel(reports / "funnel.csv", names, table)
-        return table if section.open(part) else FOLDED.format(title_of(reports / part), table)
-    if part.path in CHARTS:
-        task, table = CHARTS[part.path]
-        if task in source.tasks and (reports / table).exists():
-            return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption, source.unit)
+def _table(part: Part, folded: bool, images: Mapping, reports: Path) -> Markup:
+    path = reports / part.path
+    table = Markup(path.with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
+    if path.with_suffix(".csv").exists():
+        table += TAKE.format(part.path[:-2] + "csv", table_id(title_of(path)))
+    if part.path == "funnel.md":
+        names = dict(zip(images["classes"], images["classNames"], strict=True))
+        return charts.funnel(reports / "funnel.csv", names, table)
+    return FOLDED.format(title_of(path), table) if folded else table
+
+
+def _figure(part: Part, source: Source, reports: Path) -> Markup:
+    task, table = CHARTS.get(part.path, ("", ""))
+    if task in source.tasks and (reports / table).exists():
+        return charts.accuracy(reports / table, task, len(source.tasks[task]), part.caption, source.unit)
     width, height = size_of(reports / part.path)
     return render("figure.html.jinja", figure=part, images=gallery.address(part.path), width=width, height=height)
 
