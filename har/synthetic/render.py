@@ -3,18 +3,18 @@
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from har.synthetic import furniture, indoor, outdoor, things
+from har.synthetic import indoor, outdoor
 from har.synthetic.animals import draw_animal
 from har.synthetic.backdrop import Backdrop
 from har.synthetic.body import draw_person
 from har.synthetic.keypoints import PROP_CODE
 from har.synthetic.labels import ANIMALS
+from har.synthetic.props import DRAWERS
 from har.synthetic.random import Dice
 from har.synthetic.scene import Scene
 from har.synthetic.shapes import Shapes
 from har.synthetic.texture import grain, light_map, paint_backdrop
 
-_DRAWERS = {**furniture.DRAWERS, **things.DRAWERS}
 _PAINTERS = {**outdoor.PAINTERS, **indoor.PAINTERS}
 _ARC = np.linspace(-np.pi / 2, np.pi / 2, 6)
 
@@ -50,12 +50,12 @@ def compose(scene: Scene) -> tuple[Backdrop, Shapes]:
         prop = scene.props[index]
         shapes.code = (PROP_CODE + index) * 64
         if prop.kind in ANIMALS:
-            draw_animal(scene, prop, shapes)
+            draw_animal(prop, shapes)
         else:
             if prop.kind not in ("kite", "boat"):
                 wide = 1.5 if prop.kind == "dining table" else max(prop.width, 0.6)
                 _shadow(shapes, prop.x, prop.y, 0.45 * wide * prop.scale)
-            _DRAWERS[prop.kind](scene, prop, shapes)
+            DRAWERS[prop.kind](scene, prop, shapes)
         shapes.code = 0
     return backdrop, shapes
 
