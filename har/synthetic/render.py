@@ -3,19 +3,18 @@
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from har.synthetic import indoor, outdoor
 from har.synthetic.animals import draw_animal
 from har.synthetic.backdrop import Backdrop
 from har.synthetic.body import draw_person
 from har.synthetic.keypoints import PROP_CODE
 from har.synthetic.labels import ANIMALS
+from har.synthetic.places import PAINTERS
 from har.synthetic.props import DRAWERS
 from har.synthetic.random import Dice
 from har.synthetic.scene import Scene
 from har.synthetic.shapes import Shapes
 from har.synthetic.texture import grain, light_map, paint_backdrop
 
-_PAINTERS = {**outdoor.PAINTERS, **indoor.PAINTERS}
 _ARC = np.linspace(-np.pi / 2, np.pi / 2, 6)
 
 
@@ -27,7 +26,7 @@ def _shadow(shapes: Shapes, x: float, y: float, radius: float) -> None:
 def compose(scene: Scene) -> tuple[Backdrop, Shapes]:
     """The backdrop and all shapes of a scene, back to front."""
     shapes = Shapes()
-    backdrop = _PAINTERS[scene.place](scene, Dice(scene.detail), shapes)
+    backdrop = PAINTERS[scene.place](scene, Dice(scene.detail), shapes)
     # Things stand on one ground plane, so what has its foot lower in the picture is nearer. Seats come just before
     # their sitters when seen from the front and just after them from behind.
     order: list[tuple[float, bool, int]] = []

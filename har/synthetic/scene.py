@@ -78,6 +78,15 @@ class Scene:
         """Width over height."""
         return self.width / self.height
 
+    @property
+    def far(self) -> float:
+        """y of the foot of the scenery, or of a room's wall."""
+        return self.ground(self.wall)
+
+    def ground(self, scale: float) -> float:
+        """y of the ground where a metre is `scale` units."""
+        return self.horizon + scale * self.camera
+
     def tilt(self, y: float) -> float:
         """Sine of the angle at which the camera looks down on a point on the ground at y."""
         return max(0.02, min(0.5, (y - self.horizon) / 1.35))
