@@ -1,7 +1,6 @@
 """Five captions an image from a small grammar: five annotators of varied wording, care and attention."""
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from har.synthetic import lexicon as lex
 from har.synthetic.labels import ACTIVITIES, ANIMALS, COLOURS
@@ -9,31 +8,27 @@ from har.synthetic.random import Dice
 from har.synthetic.scene import Person, Prop, Scene
 
 _MOST_WORDS = 16
-_VERB_OF = {"sitting": "sitting", "standing": "standing", "lying": "lying", "walking": "walking"}
 
 
 def _with_article(words: str) -> str:
     return f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
 
-def _coloured(dice: Dice, forms: tuple[str, ...], colour: str) -> str:
-    text = dice.pick(forms).replace("{}", colour)
-    return text.replace("a orange", "an orange")
-
-
-def _verb(person: Person, doing: str) -> str:
-    if doing == "walking_running":
-        return "running" if person.running else "walking"
-    return doing
+def _verb(person: Person, doing: str = "") -> str:
+    """What the person does, or would be taken to do."""
+    doing = doing or person.activity
+    walks = "running" if person.running else "walking"
+    return walks if doing == "walking_running" else doing
 
 
 class _Annotator:
-    """One caption: notices some of the scene, says some of what it notices."""
+    """Notices some of the scene, says some of what it notices."""
 
     def __init__(self, scene: Scene, dice: Dice, talkative: float) -> None:
         self.scene, self.dice, self.talkative = scene, dice, talkative
         self.main = [p for p in scene.people if p.main]
         self.others = [p for p in scene.people if not p.main]
+        self.animals = [p for p in scene.props if p.kind in ANIMALS]
 
     # -- noun phrases -------------------------------------------------------------------------------------
 
@@ -76,7 +71,13 @@ class _Annotator:
         forms = lex.THINGS[prop.kind]
         if prop.people:
             forms = tuple(f for f in forms if "empty" not in f)
-        return _coloured(self.dice, forms, prop.colour)
+        return self._coloured(forms, prop.colour)
+
+    def _coloured(self, forms: tuple[str, ...], colour: str) -> str:
+        return self.dice.pick(forms).replace("{}", colour).replace("a orange", "an orange")
+
+    def _at_place(self) -> str:
+        return self.dice.pick(lex.PLACES[self.scene.place])
 
     # -- clauses ------------------------------------------------------------------------------------------
 
@@ -101,8 +102,8 @@ class _Annotator:
                 return lex.GROUND[place]
             index = self.scene.people.index(person)
             colour = next((p.colour for p in self.scene.props if index in p.people), "")
-            return _coloured(dice, lex.SEATS[person.seat], colour)
-        return dice.pick(lex.PLACES[place])
+            return self._coloured(lex.SEATS[person.seat], colour)
+        return self._at_place()
 
     def _extra(self) -> str:
         """A closing remark: light, a thing near by, or nothing."""
@@ -118,76 +119,60 @@ class _Annotator:
 
     def people(self, activity: bool) -> str:
         """A caption of a scene with people; without `activity` nothing in it says what anybody's legs do."""
-        dice = self.dice
-        if not activity:
-            return self._silent()
-        mood = dice.weighted((("say", self.talkative), ("silent", 0.95 - self.talkative), ("off", 0.05)))
-        if mood == "off":
-            return self._off()
-        if mood == "silent":
-            return self._silent()
-        doings = {p.activity: None for p in self.main}
+        moods = (("say", self.talkative), ("silent", 0.95 - self.talkative), ("off", 0.05))
+        mood = self.dice.weighted(moods) if activity else "silent"
+        if mood != "say":
+            return self._off() if mood == "off" else self._silent()
+        doings = list(dict.fromkeys(p.activity for p in self.main))
         if len(doings) > 1:
-            return self._mixed(list(doings))
-        if self.others and dice.chance(0.1):
+            return self._mixed(doings)
+        if self.others and self.dice.chance(0.1):
             return self._background()
-        person = self.main[0]
-        verb = _verb(person, person.activity)
-        return self._clause(self.main, verb)
+        return self._clause(self.main)
 
-    def _clause(self, people: list[Person], verb: str) -> str:
-        dice, person = self.dice, people[0]
+    def _clause(self, people: list[Person]) -> str:
+        dice, person, verb = self.dice, people[0], _verb(people[0])
         subject, plural = self._called(people)
-        lead = ""
-        if dice.chance(0.05):
-            lead = "there are" if plural else "there is"
+        there = "there are" if plural else "there is"
+        lead = there if dice.chance(0.05) else ""
         dress = self._dressed(person) if not plural and dice.chance(0.38) else ""
         doing = self._doing(verb, plural)
         if lead and not doing.endswith(("ing", "ing down", "ing around", "seated")):
             lead = ""
         if lead and doing.split()[0] in ("is", "are"):
             doing = doing.split(" ", 1)[1]
-        where = self._where(person, verb)
-        tail = self._extra()
+        where, tail = self._where(person, verb), self._extra()
         held = person.pose.holds
         if held and not plural and dice.chance(0.4):
-            item = _coloured(dice, lex.HELD[held], person.extra)
+            item = self._coloured(lex.HELD[held], person.extra)
             tail = f"{'reading' if held == 'book' else 'holding'} {item}"
         return self._join(lead, subject, dress, doing, where, tail)
 
     def _mixed(self, doings: list[str]) -> str:
         """People who differ: an annotator names both activities, or only the one that caught the eye."""
-        dice = self.dice
         parts = [[p for p in self.main if p.activity == doing] for doing in doings]
-        verbs = [_verb(part[0], part[0].activity) for part in parts]
-        if dice.chance(0.45):
-            first, plural = self._called(parts[0])
-            second, several = self._called(parts[1])
-            a, b = self._doing(verbs[0], plural), self._doing(verbs[1], several)
-            return self._join(first, a, "while" if dice.chance(0.6) else "and", second, b,
-                              dice.pick(lex.PLACES[self.scene.place]))  # fmt: skip
-        k = 0 if dice.chance(0.65) else 1
-        return self._clause(parts[k], verbs[k])
+        if not self.dice.chance(0.45):
+            return self._clause(parts[0] if self.dice.chance(0.65) else parts[1])
+        (first, plural), (second, several) = self._called(parts[0]), self._called(parts[1])
+        a, b = self._doing(_verb(parts[0][0]), plural), self._doing(_verb(parts[1][0]), several)
+        between = "while" if self.dice.chance(0.6) else "and"
+        return self._join(first, a, between, second, b, self._at_place())
 
     def _background(self) -> str:
         """The main people, and what somebody does behind them."""
-        dice = self.dice
         subject, plural = self._called(self.main)
-        other = self.others[0]
-        verb = _verb(self.main[0], self.main[0].activity)
-        second = lex.VERBS[_verb(other, other.activity)][0][2]
-        doing = self._doing(verb, plural)
-        return self._join(subject, doing, f"with {dice.pick(('a person', 'someone', 'a man', 'others'))}", second,
-                          "in the background")  # fmt: skip
+        second = lex.VERBS[_verb(self.others[0])][0][2]
+        doing = self._doing(_verb(self.main[0]), plural)
+        somebody = self.dice.pick(("a person", "someone", "a man", "others"))
+        return self._join(subject, doing, f"with {somebody}", second, "in the background")
 
     def _silent(self) -> str:
         dice, person = self.dice, self.main[0]
         subject, plural = self._called(self.main)
-        place = dice.pick(lex.PLACES[self.scene.place])
-        held = person.pose.holds
+        place, held = self._at_place(), person.pose.holds
         if held and not plural and dice.chance(0.5):
-            verb = lex.USED.get(held, lex.USED["carry" if held == "handbag" else ""])
-            item = _coloured(dice, lex.HELD[held], person.extra)
+            verb = lex.USED.get(held, lex.USED[""])
+            item = self._coloured(lex.HELD[held], person.extra)
             return self._join(subject, f"{self._inflect(*verb, plural)} {item}", place)
         if dice.chance(0.5):
             return self._join(subject, self._inflect(*dice.pick(lex.NEUTRAL), plural), place, self._extra())
@@ -196,33 +181,28 @@ class _Annotator:
 
     def _off(self) -> str:
         """Wrong, or about somebody else: a verb that is not the main people's."""
-        dice, scene = self.dice, self.scene
+        dice = self.dice
         subject, plural = self._called(self.main)
-        beasts = [p for p in scene.props if p.kind in ANIMALS]
-        if beasts and dice.chance(0.6):
-            beast = dice.pick(beasts)
-            doing = lex.VERBS[_VERB_OF[beast.posture]][0][2]
-            return self._join(subject, "with", self._thing(beast), doing, dice.pick(lex.PLACES[scene.place]))
+        if self.animals and dice.chance(0.6):
+            animal = dice.pick(self.animals)
+            return self._join(subject, "with", self._thing(animal), lex.VERBS[animal.posture][0][2], self._at_place())
         if self.others and dice.chance(0.6):
-            other = dice.pick(self.others)
-            return self._clause([other], _verb(other, other.activity))
+            return self._clause([dice.pick(self.others)])
         wrong = dice.pick([a for a in ACTIVITIES if a != self.main[0].activity])
         doing = self._doing(_verb(self.main[0], wrong), plural)
-        return self._join(subject, doing, dice.pick(lex.PLACES[scene.place]), self._extra())
+        return self._join(subject, doing, self._at_place(), self._extra())
 
     def empty(self, activity: bool) -> str:
         """A caption of a scene without people; without `activity` none of what animals do, nor where things stand."""
-        dice, scene = self.dice, self.scene
-        place = dice.pick(lex.PLACES[scene.place])
-        beasts = [p for p in scene.props if p.kind in ANIMALS]
-        if beasts and dice.chance(0.85):
-            beast = beasts[0]
-            doing = lex.VERBS[_VERB_OF[beast.posture]][0]
-            verb = self._inflect(*doing[:3], False)
-            return self._join(self._thing(beast), verb if dice.chance(0.85) and activity else "", place, self._extra())
-        things = [p for p in scene.props if p.kind not in ANIMALS]
+        dice, place = self.dice, self._at_place()
+        if self.animals and dice.chance(0.85):
+            animal = self.animals[0]
+            verb = self._inflect(*lex.VERBS[animal.posture][0][:3], False)
+            name = self._thing(animal)
+            return self._join(name, verb if dice.chance(0.85) and activity else "", place, self._extra())
+        things = [p for p in self.scene.props if p.kind not in ANIMALS]
         if not things:
-            return self._join("a view of an empty scene", place, *(lex.LIGHT[scene.lighting][:1]))
+            return self._join("a view of an empty scene", place, *(lex.LIGHT[self.scene.lighting][:1]))
         first = dice.pick(things)
         verb = dice.weighted((("", 5), (" standing", 1.4), (" sitting", 1.2)))
         plain = self._thing(first) + (verb if activity else "")
@@ -247,30 +227,19 @@ def captions(scene: Scene, activity: bool = True) -> list[str]:
     dice = Dice(scene.seed, scene.image_id, 5)
     # Annotators of one image agree more than chance: some pictures simply do not invite the verb.
     talkative = 0.87 if dice.chance(0.8) else 0.24
-    out = []
-    for _ in range(5):
-        annotator = _Annotator(scene, dice, talkative)
-        out.append(annotator.people(activity) if annotator.main else annotator.empty(activity))
-    return out
+    annotator = _Annotator(scene, dice, talkative)
+    return [annotator.people(activity) if annotator.main else annotator.empty(activity) for _ in range(5)]
 
 
 def _words(table: object) -> Iterable[str]:
     if isinstance(table, str):
         yield from table.replace("{}", " ").split()
-    elif isinstance(table, dict):
-        for value in table.values():  # keys name kinds, they are not spoken
+    elif isinstance(table, (dict, tuple)):
+        for value in table.values() if isinstance(table, dict) else table:  # keys name kinds, they are not spoken
             yield from _words(value)
-    elif isinstance(table, (tuple, list)):
-        for value in table:
-            yield from _words(value)
-
-
-@lru_cache(maxsize=1)
-def _vocabulary() -> tuple[str, ...]:
-    tables = [getattr(lex, name) for name in sorted(vars(lex)) if name.isupper()]
-    return tuple(sorted({*_words(tables), *_words(list(COLOURS))}))
 
 
 def vocabulary() -> list[str]:
     """Every word the grammar can emit, sorted, without punctuation."""
-    return list(_vocabulary())
+    tables = [table for name, table in vars(lex).items() if name.isupper()]
+    return sorted({*_words((*tables, *COLOURS))})

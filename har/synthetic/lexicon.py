@@ -8,11 +8,9 @@ ONE = {
     "girl": (("girl", 4), ("young girl", 1.5), ("little girl", 1), ("child", 1.5)),
 }
 MANY = {
-    "man": (("men", 5), ("guys", 1)),
-    "woman": (("women", 5), ("ladies", 1)),
-    "boy": (("boys", 4), ("kids", 1)),
-    "girl": (("girls", 4), ("children", 1)),
-}
+    "man": (("men", 5), ("guys", 1)), "woman": (("women", 5), ("ladies", 1)),
+    "boy": (("boys", 4), ("kids", 1)), "girl": (("girls", 4), ("children", 1)),
+}  # fmt: skip
 PAIRS = (("a couple", 1.5), ("two people", 3), ("a couple of people", 1.5), ("a pair of people", 0.5))
 GROUPS = (("a group of people", 4), ("several people", 2), ("some people", 1.5), ("people", 1.5), ("a few people", 1.5))
 NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -21,20 +19,12 @@ NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 VERBS = {
     "walking": (("walks", "walk", "walking", 8), ("strolls", "stroll", "strolling", 0.7)),
     "running": (("runs", "run", "running", 6), ("jogs", "jog", "jogging", 2.5), ("races", "race", "racing", 0.5)),
-    "sitting": (
-        ("sits", "sit", "sitting", 8),
-        ("is seated", "are seated", "seated", 1.2),
-        ("sits down", "sit down", "sitting down", 0.8),
-        ("rests", "rest", "resting", 0.6),
-    ),
-    "standing": (
-        ("stands", "stand", "standing", 8),
-        ("poses", "pose", "posing", 0.8),
-        ("stands around", "stand around", "standing around", 0.5),
-        ("waits", "wait", "waiting", 0.4),
-    ),
+    "sitting": (("sits", "sit", "sitting", 8), ("is seated", "are seated", "seated", 1.2),
+                ("sits down", "sit down", "sitting down", 0.8), ("rests", "rest", "resting", 0.6)),
+    "standing": (("stands", "stand", "standing", 8), ("poses", "pose", "posing", 0.8),
+                 ("stands around", "stand around", "standing around", 0.5), ("waits", "wait", "waiting", 0.4)),
     "lying": (("lies", "lie", "lying", 1),),
-}
+}  # fmt: skip
 # Silent captions: nothing here names an activity.
 NEUTRAL = (
     ("looks at the camera", "look at the camera", "looking at the camera"),
@@ -71,18 +61,10 @@ WAYS = {
     "snow": ("through the snow", "across the snow", "up a snowy hill"),
 }
 GROUND = {
-    "street": "on the sidewalk",
-    "park": "on the grass",
-    "beach": "on the sand",
-    "field": "on the grass",
-    "living room": "on the floor",
-    "kitchen": "on the floor",
-    "office": "on the floor",
-    "platform": "on the ground",
-    "plaza": "on the ground",
-    "trail": "on the ground",
-    "snow": "in the snow",
-}
+    "street": "on the sidewalk", "park": "on the grass", "beach": "on the sand", "field": "on the grass",
+    "living room": "on the floor", "kitchen": "on the floor", "office": "on the floor",
+    "platform": "on the ground", "plaza": "on the ground", "trail": "on the ground", "snow": "in the snow",
+}  # fmt: skip
 SEATS = {
     "chair": ("on a chair", "in a chair", "on a {} chair", "in a {} chair"),
     "bench": ("on a bench", "on a park bench", "on a bench"),
@@ -92,53 +74,30 @@ SEATS = {
     "rock": ("on a rock", "on a large rock"),
 }
 LIGHT = {
-    "noon": ("on a sunny day", "under a blue sky", "on a sunny day"),
-    "overcast": ("on a cloudy day", "on a gray day"),
-    "dusk": ("at sunset", "at dusk", "in the evening"),
-    "night": ("at night", "at night", "in the dark"),
-    "indoor": (),
-}
+    "noon": ("on a sunny day", "under a blue sky", "on a sunny day"), "overcast": ("on a cloudy day", "on a gray day"),
+    "dusk": ("at sunset", "at dusk", "in the evening"), "night": ("at night", "at night", "in the dark"), "indoor": (),
+}  # fmt: skip
 THINGS = {
-    "chair": ("an empty chair", "a {} chair", "a chair"),
-    "bench": ("a bench", "an empty bench", "a wooden bench"),
-    "couch": ("a {} couch", "a couch", "a sofa"),
-    "dining table": ("a table", "a wooden table"),
-    "tv": ("a tv", "a television"),
-    "potted plant": ("a plant", "a potted plant"),
-    "car": ("a {} car", "a parked car"),
-    "bus": ("a {} bus", "a bus"),
-    "boat": ("a boat", "a {} boat"),
-    "bicycle": ("a bike", "a bicycle", "a {} bike"),
-    "traffic light": ("a traffic light",),
-    "stop sign": ("a stop sign", "a red stop sign"),
-    "umbrella": ("a beach umbrella", "a {} umbrella"),
-    "suitcase": ("a suitcase", "a {} suitcase"),
-    "sports ball": ("a ball", "a soccer ball"),
-    "kite": ("a {} kite", "a kite"),
-    "surfboard": ("a surfboard",),
-    "bush": ("a bush", "some bushes"),
-    "wall": ("a low wall",),
-    "step": ("some steps",),
-    "rock": ("a large rock",),
-    "dog": ("a dog", "a {} dog"),
-    "cat": ("a cat", "a {} cat"),
-    "bird": ("a bird", "a {} bird"),
-    "horse": ("a horse", "a {} horse"),
-    "cow": ("a cow", "a {} cow"),
-}
+    "chair": ("an empty chair", "a {} chair", "a chair"), "bench": ("a bench", "an empty bench", "a wooden bench"),
+    "couch": ("a {} couch", "a couch", "a sofa"), "dining table": ("a table", "a wooden table"),
+    "tv": ("a tv", "a television"), "potted plant": ("a plant", "a potted plant"), "bush": ("a bush", "some bushes"),
+    "wall": ("a low wall",), "step": ("some steps",), "rock": ("a large rock",),
+    "car": ("a {} car", "a parked car"), "bus": ("a {} bus", "a bus"), "boat": ("a boat", "a {} boat"),
+    "bicycle": ("a bike", "a bicycle", "a {} bike"), "traffic light": ("a traffic light",),
+    "stop sign": ("a stop sign", "a red stop sign"), "umbrella": ("a beach umbrella", "a {} umbrella"),
+    "suitcase": ("a suitcase", "a {} suitcase"), "sports ball": ("a ball", "a soccer ball"),
+    "kite": ("a {} kite", "a kite"), "surfboard": ("a surfboard",),
+    "dog": ("a dog", "a {} dog"), "cat": ("a cat", "a {} cat"), "bird": ("a bird", "a {} bird"),
+    "horse": ("a horse", "a {} horse"), "cow": ("a cow", "a {} cow"),
+}  # fmt: skip
 HELD = {
-    "cell phone": ("a phone", "a cell phone"),
-    "cup": ("a cup", "a cup of coffee"),
-    "book": ("a book",),
-    "umbrella": ("an umbrella", "a {} umbrella"),
-    "handbag": ("a bag", "a {} bag"),
-}
+    "cell phone": ("a phone", "a cell phone"), "cup": ("a cup", "a cup of coffee"), "book": ("a book",),
+    "umbrella": ("an umbrella", "a {} umbrella"), "handbag": ("a bag", "a {} bag"),
+}  # fmt: skip
 USED = {
-    "cell phone": ("looks at", "look at", "looking at"),
-    "book": ("reads", "read", "reading"),
-    "": ("holds", "hold", "holding"),
-    "carry": ("carries", "carry", "carrying"),
-}
+    "cell phone": ("looks at", "look at", "looking at"), "book": ("reads", "read", "reading"),
+    "": ("holds", "hold", "holding"), "handbag": ("carries", "carry", "carrying"),
+}  # fmt: skip
 UPPER = {"long": ("jacket", "shirt", "sweater"), "short": ("shirt", "top"), "none": ("top", "shirt")}
 LOWER = {"trousers": ("pants", "jeans"), "shorts": ("shorts",), "skirt": ("skirt",), "dress": ("dress",)}
 NEAR = ("next to", "near", "by", "beside", "in front of")
