@@ -3,12 +3,12 @@
     scene = sample_scene(seed=7, image_id=42)
     pixels = render(scene)                     # uint8 [height, width, 3]
     sentences = captions(scene)                # five
-    people = person_annotations(scene)         # COCO boxes, masks, keypoints
+    files = coco_annotations(7, [42])          # captions, boxes, masks and keypoints as COCO's files hold them
 
 Equal arguments give equal scenes, pixels, captions and annotations, in any order and any process.
 """
 
-from har.synthetic.annotations import coco_annotations, person_annotations
+from har.synthetic.annotations import coco_annotations
 from har.synthetic.captions import captions, vocabulary
 from har.synthetic.labels import ACTIVITIES, ANIMALS, FACTORS, INDOOR, LIGHTING, OBJECTS, PEOPLE_BUCKETS, PLACES
 from har.synthetic.render import render
@@ -17,5 +17,5 @@ from har.synthetic.scene import Scene, activity, factors
 
 __all__ = [
     "ACTIVITIES", "ANIMALS", "FACTORS", "INDOOR", "LIGHTING", "OBJECTS", "PEOPLE_BUCKETS", "PLACES", "Scene",
-    "activity", "captions", "coco_annotations", "factors", "person_annotations", "render", "sample_scene", "vocabulary",
+    "activity", "captions", "coco_annotations", "factors", "render", "sample_scene", "vocabulary",
 ]  # fmt: skip

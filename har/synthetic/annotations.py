@@ -1,19 +1,18 @@
 """The world in COCO's formats: masks, boxes, keypoints, captions, licences, as pycocotools reads them."""
 
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
-from functools import partial
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
+from joblib import delayed
 from pycocotools import mask as rle
 from scipy.ndimage import find_objects
 
+from har.core.parallel import forked
 from har.synthetic.captions import captions
-from har.synthetic.keypoints import HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
-from har.synthetic.labels import KEYPOINTS, LICENCES, OBJECTS, PERSON_ID, SKELETON, SUPERCATEGORIES
+from har.synthetic.keypoints import FACE, HELD_CODE, PACK_CODE, PERSON_CODE, PROP_CODE, joints, own_parts
+from har.synthetic.labels import CATEGORIES, KEYPOINTS, LICENCES, OBJECTS, PERSON_ID, SKELETON
 from har.synthetic.random import Dice
 from har.synthetic.render import owners
 from har.synthetic.sample import sample_scene
@@ -58,31 +57,19 @@ def _keypoints(scene: Scene, index: int, codes: np.ndarray) -> list[int]:
             out += (0, 0, 0)
             continue
         owner, part = divmod(int(codes[y, x]), 64)
-        seen = owner == PERSON_CODE + index and part in own_parts(name)
-        if own_parts(name) == own_parts("nose") and facing < -0.05:
-            seen = False  # the face looks away
+        away = name in FACE and facing < -0.05
+        seen = owner == PERSON_CODE + index and part in own_parts(name) and not away
         out += (x, y, 2 if seen else 1)
     return out
-
-
-def person_annotations(scene: Scene) -> list[dict[str, Any]]:
-    """One COCO record per visible person: category_id, bbox, area, segmentation, iscrowd, keypoints, num_keypoints.
-
-    Pixels at the native size; bbox is x, y, width, height; areas count visible pixels; occluders are cut out.
-    """
-    codes = owners(scene)
-    return _people(scene, codes, _regions(codes))
 
 
 def _people(scene: Scene, codes: np.ndarray, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     out = []
     for index in range(len(scene.people)):
-        region = regions.get(PERSON_CODE + index)
-        if region is None:
-            continue
-        points = _keypoints(scene, index, codes)
-        labelled = sum(v > 0 for v in points[2::3])
-        out.append({"category_id": PERSON_ID, **region, "keypoints": points, "num_keypoints": labelled})
+        if region := regions.get(PERSON_CODE + index):
+            points = _keypoints(scene, index, codes)
+            labelled = sum(v > 0 for v in points[2::3])
+            out.append({"category_id": PERSON_ID, **region, "keypoints": points, "num_keypoints": labelled})
     return out
 
 
@@ -106,19 +93,15 @@ def _records(image_id: int, seed: int, hard: float) -> dict[str, Any] | None:
     regions = _regions(codes)
     if not (anyway or visible(scene, codes, regions)):
         return None
-    name = f"{image_id:012d}.jpg"
     # One minute an image from a fixed start: dates that are plausible and the same everywhere.
-    day, minute = divmod(image_id % 500_000, 1440)
-    date = np.datetime64("2013-11-14") + day
+    taken = np.datetime64("2013-11-14T00:00") + image_id % 500_000
     image = {
-        "id": image_id, "file_name": name, "width": scene.width, "height": scene.height, "license": scene.licence,
-        "coco_url": f"world:{seed}/{image_id}", "flickr_url": "",
-        "date_captured": f"{date} {minute // 60:02d}:{minute % 60:02d}:00",
+        "id": image_id, "file_name": f"{image_id:012d}.jpg", "width": scene.width, "height": scene.height,
+        "license": scene.licence, "coco_url": f"world:{seed}/{image_id}", "flickr_url": "",
+        "date_captured": f"{str(taken).replace('T', ' ')}:00",
     }  # fmt: skip
-    return {
-        "image": image, "captions": captions(scene), "people": _people(scene, codes, regions),
-        "objects": _objects(scene, regions),
-    }  # fmt: skip
+    people, objects = _people(scene, codes, regions), _objects(scene, regions)
+    return {"image": image, "captions": captions(scene), "people": people, "objects": objects}
 
 
 def _header(seed: int, what: str) -> dict[str, Any]:
@@ -136,47 +119,40 @@ def _header(seed: int, what: str) -> dict[str, Any]:
 def coco_annotations(
     seed: int, image_ids: Iterable[int], workers: int = 1, *, hard: float = 1.0, images: int | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Annotation files of the given images: keys captions, instances, person_keypoints, as COCO lays them out.
+    """Annotation files of the given images: keys captions, instances, person_keypoints, as COCO lays them out. Boxes,
+    areas and masks are of visible pixels, keypoints in pixels of the native size.
 
     Args:
-        image_ids: considered in their order; may be endless where `images` is given.
+        image_ids: different ones, considered in their order; may be endless where `images` is given.
         workers: processes to share the images among; the result is the same for any number.
         hard: share of the scenes whose activity can't be seen (`visible`) that is kept all the same.
         images: keep so many, the first (None: all).
-
-    Raises ValueError if an image id occurs twice.
     """
-    ids, considered, records = iter(image_ids), [], []
-    describe = partial(_records, seed=seed, hard=hard)
-    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
-        run = partial(pool.map, chunksize=16) if pool else map
-        while batch := [int(i) for i in islice(ids, None if images is None else images - len(records))]:
-            considered += batch
-            records += [record for record in run(describe, batch) if record]
-    if len(set(considered)) < len(considered):
-        raise ValueError("image_ids must be unique")
+    ids, records = iter(image_ids), []
+    while batch := [int(i) for i in islice(ids, None if images is None else images - len(records))]:
+        records += filter(None, forked(workers, (delayed(_records)(image_id, seed, hard) for image_id in batch)))
     files = {name: _header(seed, name) for name in ("captions", "instances", "person_keypoints")}
     person = {"supercategory": "person", "id": PERSON_ID, "name": "person"}
-    things = [{"supercategory": SUPERCATEGORIES[name], "id": number, "name": name} for name, number in OBJECTS.items()]
-    files["instances"]["categories"] = [person, *things]
-    files["person_keypoints"]["categories"] = [
-        {**person, "keypoints": list(KEYPOINTS), "skeleton": [list(edge) for edge in SKELETON]}
+    things = [
+        {"supercategory": group, "id": number, "name": name}
+        for group, members in CATEGORIES.items()
+        for name, number in members.items()
     ]
+    files["instances"]["categories"] = [person, *things]
+    skeleton = {"keypoints": list(KEYPOINTS), "skeleton": [list(edge) for edge in SKELETON]}
+    files["person_keypoints"]["categories"] = [person | skeleton]
     # Annotation ids are unique per file; a person has the same id in instances and keypoints, as in COCO.
-    text_id = thing_id = 1
+    text_ids, thing_ids = count(1), count(1)
     for record in records:
         image_id = record["image"]["id"]
         for file in files.values():
-            file["images"].append(dict(record["image"]))
+            file["images"].append(record["image"])
         for text in record["captions"]:
-            files["captions"]["annotations"].append({"id": text_id, "image_id": image_id, "caption": text})
-            text_id += 1
-        for people, found in ((True, record["people"]), (False, record["objects"])):
-            for annotation in found:
-                full = {"id": thing_id, "image_id": image_id, **annotation}
-                if people:
-                    files["person_keypoints"]["annotations"].append(full)
-                plain = {k: v for k, v in full.items() if k not in ("keypoints", "num_keypoints")}
-                files["instances"]["annotations"].append(plain)
-                thing_id += 1
+            files["captions"]["annotations"].append({"id": next(text_ids), "image_id": image_id, "caption": text})
+        for annotation in record["people"] + record["objects"]:
+            full = {"id": next(thing_ids), "image_id": image_id, **annotation}
+            if "keypoints" in full:
+                files["person_keypoints"]["annotations"].append(full)
+            plain = {k: v for k, v in full.items() if k not in ("keypoints", "num_keypoints")}
+            files["instances"]["annotations"].append(plain)
     return files

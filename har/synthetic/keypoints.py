@@ -19,13 +19,13 @@ _OWN = {
     "knee": (THIGH, SHANK), "ankle": (SHANK, FOOT),
 }  # fmt: skip
 # Face points on the unit head: turn (positive to the person's left), rise.
-_FACE = {"nose": (0.0, -0.08), "left_eye": (0.38, 0.16), "right_eye": (-0.38, 0.16), "left_ear": (1.45, 0.02),
+FACE = {"nose": (0.0, -0.08), "left_eye": (0.38, 0.16), "right_eye": (-0.38, 0.16), "left_ear": (1.45, 0.02),
          "right_ear": (-1.45, 0.02)}  # fmt: skip
 
 
 def own_parts(keypoint: str) -> tuple[int, ...]:
     """Part codes under which a keypoint of the same person still counts as visible."""
-    if keypoint in _FACE:
+    if keypoint in FACE:
         return (HEAD_PART,)
     side, joint = keypoint.split("_")
     shift = RIGHT if side == "right" else 0
@@ -46,7 +46,7 @@ def joints(scene: Scene, person: Person) -> dict[str, Joint]:
     across, near = gaze[0] * frame.sin + gaze[1] * frame.cos, gaze[0] * frame.cos - gaze[1] * frame.sin
     down = -gaze[2]
     out["gaze"] = (across, down + near * frame.tilt * 0.6, near)
-    for name, (turn, rise) in _FACE.items():
+    for name, (turn, rise) in FACE.items():
         c, s = cos(turn), sin(turn)
         ax, az = across * c + near * s, near * c - across * s
         out[name] = (hx + ax * radius * 0.8, hy - (rise - out["gaze"][1] * c * 0.7) * radius, az)

@@ -9,25 +9,21 @@ INDOOR = ("living room", "kitchen", "office")
 LIGHTING = ("noon", "overcast", "dusk", "night", "indoor")
 PEOPLE_BUCKETS = ("none", "one", "two", "three or four", "five or more")
 
-# COCO's own category ids, so that an instances file reads like COCO's.
-OBJECTS = {
-    "bicycle": 2, "car": 3, "bus": 6, "boat": 9, "traffic light": 10, "stop sign": 13, "bench": 15, "bird": 16,
-    "cat": 17, "dog": 18, "horse": 19, "cow": 21, "backpack": 27, "umbrella": 28, "handbag": 31, "suitcase": 33,
-    "sports ball": 37, "kite": 38, "surfboard": 42, "cup": 47, "chair": 62, "couch": 63, "potted plant": 64,
-    "dining table": 67, "tv": 72, "cell phone": 77, "book": 84,
-}  # fmt: skip
-ANIMALS = ("bird", "cat", "dog", "horse", "cow")
+# COCO's own category ids by its supercategories, so that an instances file reads like COCO's.
+CATEGORIES = {
+    "vehicle": {"bicycle": 2, "car": 3, "bus": 6, "boat": 9},
+    "outdoor": {"traffic light": 10, "stop sign": 13, "bench": 15},
+    "animal": {"bird": 16, "cat": 17, "dog": 18, "horse": 19, "cow": 21},
+    "accessory": {"backpack": 27, "umbrella": 28, "handbag": 31, "suitcase": 33},
+    "sports": {"sports ball": 37, "kite": 38, "surfboard": 42},
+    "kitchen": {"cup": 47},
+    "furniture": {"chair": 62, "couch": 63, "potted plant": 64, "dining table": 67},
+    "electronic": {"tv": 72, "cell phone": 77},
+    "indoor": {"book": 84},
+}
+OBJECTS = {name: number for members in CATEGORIES.values() for name, number in members.items()}
+ANIMALS = tuple(CATEGORIES["animal"])
 PERSON_ID = 1
-
-SUPERCATEGORIES = {
-    "person": "person", "bicycle": "vehicle", "car": "vehicle", "bus": "vehicle", "boat": "vehicle",
-    "traffic light": "outdoor", "stop sign": "outdoor", "bench": "outdoor", "bird": "animal", "cat": "animal",
-    "dog": "animal", "horse": "animal", "cow": "animal", "backpack": "accessory", "umbrella": "accessory",
-    "handbag": "accessory", "suitcase": "accessory", "sports ball": "sports", "kite": "sports",
-    "surfboard": "sports", "cup": "kitchen", "chair": "furniture", "couch": "furniture",
-    "potted plant": "furniture", "dining table": "furniture", "tv": "electronic", "cell phone": "electronic",
-    "book": "indoor",
-}  # fmt: skip
 
 # Targets of a supervised pre-training: name -> number of classes. None of them tells the activity.
 FACTORS = {
