@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import exp, pi, radians
 
-from har.synthetic.labels import ACTIVITIES, ANIMALS, COLOURS, HAIRS, INDOOR, SIZES, SKINS
+from har.synthetic.labels import ACTIVITIES, COLOURS, HAIRS, INDOOR, SIZES, SKINS
 from har.synthetic.pose import Pose, sitting, standing, walking
 from har.synthetic.random import Dice
 from har.synthetic.scene import Person, Prop, Scene
@@ -58,6 +58,8 @@ _BEASTS = {
 _COATS = {"dog": ("brown", "black", "tan", "white", "gray"), "cat": ("orange", "black", "gray", "white", "tan"),
           "bird": ("gray", "white", "black", "brown"), "horse": ("brown", "black", "white", "tan"),
           "cow": ("black", "brown", "white", "tan")}  # fmt: skip
+_BOTTOMS = (("navy", 3), ("blue", 3), ("black", 4), ("gray", 2), ("tan", 2), ("brown", 1.5), ("white", 1), ("green", 1),
+            ("red", 0.6), ("purple", 0.4))  # fmt: skip
 
 
 def _yaw(dice: Dice, doing: str) -> float:
@@ -72,8 +74,8 @@ def _yaw(dice: Dice, doing: str) -> float:
     return side * radians(dice.between(low, high))
 
 
-def _person(dice: Dice, pose: Pose, running: bool, doing: str, main: bool, yaw: float, place: str,
-            like: Person | None = None) -> Person:  # fmt: skip
+def _looks(dice: Dice, place: str) -> dict:
+    """A body and its clothes, as fields of a Person."""
     kind = dice.weighted((("man", 4), ("woman", 3.8), ("boy", 1.1), ("girl", 1.1)))
     female, young = kind in ("woman", "girl"), kind in ("boy", "girl")
     height = dice.between(0.6, 0.82) if young else dice.normal(0.97 if female else 1.04, 0.04)
@@ -82,16 +84,14 @@ def _person(dice: Dice, pose: Pose, running: bool, doing: str, main: bool, yaw: 
     if place == "snow" and legwear != "dress":
         legwear = "trousers"
     top = dice.pick(names)
-    bottom = top if legwear == "dress" else dice.weighted(
-        (("navy", 3), ("blue", 3), ("black", 4), ("gray", 2), ("tan", 2), ("brown", 1.5), ("white", 1), ("green", 1),
-         ("red", 0.6), ("purple", 0.4)))  # fmt: skip
-    return Person(
-        activity=doing, main=main, kind=kind, x=0.0, y=0.0, scale=1.0, yaw=yaw, pose=pose, running=running, seat="",
-        height=height, hips=0.1 if female else 0.092, shoulders=0.15 if young else (0.165 if female else 0.19),
-        head_size=1.34 - 0.34 * (height - 0.6) / 0.4 if young else 1.0, girth=dice.between(0.86, 1.22),
-        skin=dice.pick(SKINS), hair=dice.pick(HAIRS),
+    return dict(
+        kind=kind, height=height, hips=0.1 if female else 0.092,
+        shoulders=0.15 if young else (0.165 if female else 0.19),
+        head_size=1.34 - 0.34 * (height - 0.6) / 0.4 if young else 1.0,
+        legwear=legwear, top=top, bottom=top if legwear == "dress" else dice.weighted(_BOTTOMS),
+        girth=dice.between(0.86, 1.22), skin=dice.pick(SKINS), hair=dice.pick(HAIRS),
         hair_style=dice.weighted((("long", 5), ("bun", 2), ("short", 2)) if female else (("short", 8), ("bald", 1))),
-        hat=dice.weighted((("", 8), ("cap", 1.6), ("brim", 0.9))), top=top, bottom=bottom, legwear=legwear,
+        hat=dice.weighted((("", 8), ("cap", 1.6), ("brim", 0.9))),
         sleeves="long" if place == "snow" else dice.weighted((("long", 4), ("short", 4.5), ("none", 1))),
         shoes=dice.pick(((40, 38, 40), (230, 228, 222), (96, 64, 42), (150, 40, 40), (60, 74, 110))),
         backpack=dice.pick(names) if dice.chance(0.12) else "", extra=dice.pick(names),
@@ -104,75 +104,59 @@ def _pose(dice: Dice, doing: str, seat: str, running: bool) -> Pose:
     return walking(dice, running) if doing == "walking_running" else standing(dice)
 
 
-class _Draft:
-    """A scene being drawn: the ground plane and the lists that grow."""
+def _prop(dice: Dice, scene: Scene, kind: str, x: float, scale: float, **more: object) -> Prop:
+    """A thing on the ground of `scene`; more: fields that are not drawn at random."""
+    drawn = {"yaw": _yaw(dice, "standing"), "colour": dice.pick(_COATS.get(kind, tuple(COLOURS))), "variant": dice.u()}
+    return Prop(**{"kind": kind, "x": x, "y": scene.ground(scale), "scale": scale, **drawn, **more})
 
-    def __init__(self, dice: Dice, place: str, aspect: float, horizon: float, camera: float, scale: float) -> None:
-        self.dice, self.place, self.aspect = dice, place, aspect
-        self.horizon, self.camera, self.scale = horizon, camera, scale
-        self.people: list[Person] = []
-        self.props: list[Prop] = []
 
-    def ground(self, scale: float) -> float:
-        return self.horizon + scale * self.camera
-
-    def tilt(self, y: float) -> float:
-        return max(0.02, min(0.5, (y - self.horizon) / 1.35))
-
-    def prop(self, kind: str, x: float, scale: float, **more: object) -> None:
-        dice = self.dice
-        coat = _COATS.get(kind) or tuple(COLOURS)
-        base = {"yaw": _yaw(dice, "standing"), "colour": dice.pick(coat), "variant": dice.u(), **more}
-        self.props.append(Prop(kind=kind, x=x, y=self.ground(scale), scale=scale, **base))  # type: ignore[arg-type]
-
-    def group(self, doings: list[str], x: float, scale: float, main: bool) -> None:
-        """People side by side around x: they share a heading and, sitting, often a seat."""
-        dice, count = self.dice, len(doings)
-        yaw = _yaw(dice, doings[0])
-        seat = dice.weighted(_SEATS[self.place])
-        if seat in _SHARED and count > 3:
-            seat = "ground" if self.place in INDOOR else "wall"
-        running = dice.chance(0.24)
-        gap = dice.between(0.56, 0.95)
-        shared = seat in _SHARED and all(d == "sitting" for d in doings)
-        y0 = self.ground(scale)
-        base = Local(x, y0, scale, yaw, self.tilt(y0))
-        sitters: list[int] = []
-        for i, doing in enumerate(doings):
-            offset = i - (count - 1) / 2
-            pose = _pose(dice, doing, seat, running)
-            turn = yaw if shared else yaw + dice.normal(0, radians(16))
-            if doing == "walking_running" and dice.chance(0.14):
-                turn += pi
-            if pose.holds == "umbrella" and self.place in INDOOR:
-                pose = replace(pose, holds="cell phone")
-            person = _person(dice, pose, running and doing == "walking_running", doing, main, turn, self.place)
-            if shared:
-                px, py = base.xy(0.0, offset * gap, 0.0)
-                here = scale
-            else:
-                # Side by side in the picture, a little staggered in depth.
-                here = scale * (1 + dice.normal(0, 0.05) * (count > 1))
-                px, py = x + offset * gap * 1.12 * scale, self.ground(here)
-            index = len(self.people)
-            self.people.append(replace(person, x=px, y=py, scale=here, seat=seat if doing == "sitting" else ""))
-            sitters.append(index)
-            if doing == "sitting" and not shared and seat != "ground":
-                width = 1.5 if seat in _SHARED else 0.5
-                self.prop(seat, px, here, yaw=turn, width=width, people=(index,))
-                self.props[-1] = replace(self.props[-1], y=py)
+def _group(dice: Dice, scene: Scene, doings: list[str], x: float, scale: float, main: bool) -> Scene:
+    """`scene` with people side by side around x: they share a heading and, sitting, often a seat."""
+    count, people, props = len(doings), list(scene.people), list(scene.props)
+    yaw, seat = _yaw(dice, doings[0]), dice.weighted(_SEATS[scene.place])
+    if seat in _SHARED and count > 3:
+        seat = "ground" if scene.place in INDOOR else "wall"
+    running, gap = dice.chance(0.24), dice.between(0.56, 0.95)
+    shared = seat in _SHARED and all(doing == "sitting" for doing in doings)
+    ground = scene.ground(scale)
+    base = Local(x, ground, scale, yaw, scene.tilt(ground))
+    for i, doing in enumerate(doings):
+        offset = i - (count - 1) / 2
+        pose = _pose(dice, doing, seat, running)
+        turn = yaw if shared else yaw + dice.normal(0, radians(16))
+        if doing == "walking_running" and dice.chance(0.14):
+            turn += pi
+        if pose.holds == "umbrella" and scene.place in INDOOR:
+            pose = replace(pose, holds="cell phone")
+        looks, here = _looks(dice, scene.place), scale
         if shared:
-            width = max(1.35 if seat != "wall" else 2.4, count * gap + 0.35)
-            self.prop(seat, x, scale, yaw=yaw, width=width, people=tuple(sitters))
+            px, py = base.xy(0.0, offset * gap, 0.0)
+        else:  # side by side in the picture, a little staggered in depth
+            here = scale * (1 + dice.normal(0, 0.05) * (count > 1))
+            px, py = x + offset * gap * 1.12 * scale, scene.ground(here)
+        sits = doing == "sitting"
+        if sits and not shared and seat != "ground":
+            width = 1.5 if seat in _SHARED else 0.5
+            props.append(_prop(dice, scene, seat, px, here, yaw=turn, width=width, people=(len(people),)))
+        people.append(Person(
+            activity=doing, main=main, x=px, y=py, scale=here, yaw=turn, pose=pose,
+            running=running and doing == "walking_running", seat=seat if sits else "", **looks,
+        ))  # fmt: skip
+    if shared:
+        width = max(1.35 if seat != "wall" else 2.4, count * gap + 0.35)
+        sitters = tuple(range(len(scene.people), len(people)))
+        props.append(_prop(dice, scene, seat, x, scale, yaw=yaw, width=width, people=sitters))
+    return replace(scene, people=tuple(people), props=tuple(props))
 
-    def animal(self, x: float, scale: float) -> None:
-        kind = self.dice.weighted(_BEASTS[self.place])
-        postures = (("standing", 3), ("sitting", 3), ("walking", 2.4), ("lying", 1.2))
-        if kind in ("horse", "cow"):
-            postures = (("standing", 4), ("walking", 2.4))
-        elif kind == "bird":
-            postures = (("standing", 3), ("walking", 1.4))
-        self.prop(kind, x, scale, posture=self.dice.weighted(postures))
+
+def _animal(dice: Dice, scene: Scene, x: float, scale: float) -> Prop:
+    kind = dice.weighted(_BEASTS[scene.place])
+    postures = (("standing", 3), ("sitting", 3), ("walking", 2.4), ("lying", 1.2))
+    if kind in ("horse", "cow"):
+        postures = (("standing", 4), ("walking", 2.4))
+    elif kind == "bird":
+        postures = (("standing", 3), ("walking", 1.4))
+    return _prop(dice, scene, kind, x, scale, posture=dice.weighted(postures))
 
 
 def _doings(dice: Dice) -> list[str]:
@@ -209,9 +193,11 @@ def sample_scene(seed: int, image_id: int) -> Scene:
     scale = min(scale, 0.6)
     feet = dice.between(1.0, 1.14) if dice.chance(0.1) else dice.between(0.76, 0.985)
     horizon = max(0.16, min(0.6, feet - scale * dice.normal(1.5, 0.3)))
-    camera = (feet - horizon) / scale
-    draft = _Draft(dice, place, aspect, horizon, camera, scale)
     wall = scale * dice.between(0.5, 0.78) if place in INDOOR else scale * dice.between(0.22, 0.42)
+    scene = Scene(
+        seed=seed, image_id=image_id, width=width, height=height, place=place, lighting=lighting, horizon=horizon,
+        camera=(feet - horizon) / scale, wall=wall,
+    )  # fmt: skip
 
     centre = aspect * (dice.between(0.02, 0.98) if dice.chance(0.08) else dice.between(0.24, 0.76))
     if doings:
@@ -220,11 +206,12 @@ def sample_scene(seed: int, image_id: int) -> Scene:
             centre = max(spread * 0.8, min(aspect - spread * 0.8, centre))
         else:
             centre = aspect / 2
-        draft.group(doings, centre, scale, main=True)
+        scene = _group(dice, scene, doings, centre, scale, main=True)
         for _ in range(dice.weighted(((0, 0.55), (1, 0.25), (2, 0.13), (3, 0.07)))):
             far = max(wall * 1.05, scale * dice.between(0.32, 0.62))
             doing = dice.weighted(tuple(zip(ACTIVITIES, (0.36, 0.32, 0.32), strict=True)))
-            draft.group([doing], aspect * dice.between(0.04, 0.96), far, main=False)
+            scene = _group(dice, scene, [doing], aspect * dice.between(0.04, 0.96), far, main=False)
+    props = list(scene.props)
     for kind, often in _THINGS[place]:
         if dice.chance(often if doings else min(0.85, often * 1.8)):
             far = scale * dice.between(0.5, 0.96)
@@ -233,20 +220,13 @@ def sample_scene(seed: int, image_id: int) -> Scene:
             x = aspect * dice.between(0.04, 0.96)
             if abs(x - centre) < 0.5 * scale and dice.chance(0.6):
                 x = (x + aspect * 0.45) % aspect
-            draft.prop(kind, x, far, width=1.5 if kind in _SHARED else 0.5)
-    if dice.chance(0.17 if doings else 0.7) or not (doings or draft.props):
-        draft.animal(aspect * dice.between(0.1, 0.9), scale * dice.between(0.8, 1.12))
+            props.append(_prop(dice, scene, kind, x, far, width=1.5 if kind in _SHARED else 0.5))
+    if dice.chance(0.17 if doings else 0.7) or not (doings or props):
+        props.append(_animal(dice, scene, aspect * dice.between(0.1, 0.9), scale * dice.between(0.8, 1.12)))
     if doings and dice.chance(0.17):
         green = ("bush", "bush", "bench") if place in _GREEN else ("bench", "potted plant", "suitcase", "bicycle")
         kind = dice.pick(("dining table", "chair", "potted plant") if place in INDOOR else green)
-        near = scale * dice.between(1.16, 1.42)
-        draft.prop(kind, centre + scale * dice.normal(0, 0.5), near, yaw=dice.pick((pi, 0.0, 1.2)), width=1.4)
-    return Scene(
-        seed=seed, image_id=image_id, width=width, height=height,
-        licence=dice.weighted(((1, 24), (2, 13), (3, 30), (4, 19), (5, 9), (6, 4), (7, 0.6), (8, 0.4))),
-        place=place, lighting=lighting, horizon=horizon, camera=camera, wall=wall,
-        people=tuple(draft.people), props=tuple(draft.props), detail=dice.below(1 << 30),
-    )  # fmt: skip
-
-
-assert set(_COATS) == set(ANIMALS)
+        near, x = scale * dice.between(1.16, 1.42), centre + scale * dice.normal(0, 0.5)
+        props.append(_prop(dice, scene, kind, x, near, yaw=dice.pick((pi, 0.0, 1.2)), width=1.4))
+    licence = dice.weighted(((1, 24), (2, 13), (3, 30), (4, 19), (5, 9), (6, 4), (7, 0.6), (8, 0.4)))
+    return replace(scene, props=tuple(props), licence=licence, detail=dice.below(1 << 30))

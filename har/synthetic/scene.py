@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from har.synthetic.labels import FACTORS, LIGHTING, OBJECTS, PLACES
+from har.synthetic.labels import LIGHTING, OBJECTS, PLACES
 from har.synthetic.pose import Pose
 from har.synthetic.shapes import Colour
 
@@ -63,15 +63,15 @@ class Scene:
     image_id: int
     width: int
     height: int
-    licence: int
     place: str
     lighting: str
     horizon: float  # y of the horizon, scene units
     camera: float  # height of the camera in metres: a point on the ground at `scale` lies at horizon + scale * camera
     wall: float  # scale at which a room ends, or the scenery stands
-    people: tuple[Person, ...]
-    props: tuple[Prop, ...]
-    detail: int  # seeds what no caption speaks of: leaves, windows, grain
+    people: tuple[Person, ...] = ()
+    props: tuple[Prop, ...] = ()
+    licence: int = 0
+    detail: int = 0  # seeds what no caption speaks of: leaves, windows, grain
 
     @property
     def aspect(self) -> float:
@@ -100,13 +100,12 @@ def activity(scene: Scene) -> str | None:
 
 def carried(scene: Scene) -> list[tuple[int, str]]:
     """(person index, object kind) of what people hold in a hand or wear on the back."""
-    out = []
-    for i, person in enumerate(scene.people):
-        if person.pose.holds:
-            out.append((i, person.pose.holds))
-        if person.backpack:
-            out.append((i, "backpack"))
-    return out
+    return [
+        (i, kind)
+        for i, person in enumerate(scene.people)
+        for kind in (person.pose.holds, "backpack" if person.backpack else "")
+        if kind
+    ]
 
 
 def factors(scene: Scene) -> dict[str, int]:
@@ -118,6 +117,4 @@ def factors(scene: Scene) -> dict[str, int]:
     bucket = count if count < 3 else (3 if count < 5 else 4)
     present = {prop.kind for prop in scene.props} | {kind for _, kind in carried(scene)}
     labels = {"place": PLACES.index(scene.place), "lighting": LIGHTING.index(scene.lighting), "people": bucket}
-    labels.update({name: int(name in present) for name in OBJECTS})
-    assert labels.keys() == FACTORS.keys()
-    return labels
+    return labels | {name: int(name in present) for name in OBJECTS}
