@@ -60,9 +60,8 @@ def draw_clips(root: str | Path, seed: int, groups: int, clips: int, jobs: int =
 def _draw(path: Path, seed: int, image_id: int, clip: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     scene = sample_scene(seed, image_id)
-    width, height = (
-        2 * round(side * SHORT / min(scene.width, scene.height) / 2) for side in (scene.width, scene.height)
-    )
+    sides = scene.width, scene.height
+    width, height = (2 * round(side * SHORT / min(sides) / 2) for side in sides)
     frames = (render(moment(scene, clip, frame / RATE), width, height) for frame in range(FRAMES))
     with replacing(path, sync=False) as partial:
         write_clip(partial, frames, width, height)
@@ -119,5 +118,4 @@ def _between(a: Pose, b: Pose, share: float) -> Pose:
         return one if one is None else one + share * (other - one)
 
     angles = ("legs", "arms", "lean", "tilt", "twist", "head", "toes", "seat")
-    found = {name: mixed(getattr(a, name), getattr(b, name)) for name in angles}
-    return replace(a if share < 0.5 else b, **found)
+    return replace(a if share < 0.5 else b, **{name: mixed(getattr(a, name), getattr(b, name)) for name in angles})

@@ -3,9 +3,9 @@
 import hashlib
 import io
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
-import numpy as np
 from joblib import delayed
 from PIL import Image
 from tqdm import tqdm
@@ -31,30 +31,22 @@ def draw_files(
     work = (delayed(_draw)(seed, ids[start : start + CHUNK]) for start in range(0, len(ids), CHUNK))
     with lasting(keep) as room, tqdm(total=len(ids), desc="draw", unit="image") as progress:
         calls, _ = kept_calls(work, room)
-        for chunk in forked(jobs, calls):
-            for data in chunk:
-                rows.append(_written(data.tobytes(), seed, ids[len(rows)], Path(folder)))
-                progress.update()
+        for image_id, data in zip(ids, chain.from_iterable(forked(jobs, calls)), strict=True):
+            path = Path(folder) / f"{image_id:012d}.jpg"
+            with replacing(path, sync=False) as temporary:
+                temporary.write_bytes(data)
+            rows.append({
+                "image_id": image_id, "file_name": path.name, "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(), "url": f"world:{seed}/{image_id}",
+            })  # fmt: skip
+            progress.update()
     return rows
 
 
-def _draw(seed: int, image_ids: list[int]) -> list[np.ndarray]:
+def _draw(seed: int, image_ids: list[int]) -> list[bytes]:
     found = []
     for image_id in image_ids:
         buffer = io.BytesIO()
         Image.fromarray(render(sample_scene(seed, image_id))).save(buffer, "JPEG", quality=90)
-        found.append(np.frombuffer(buffer.getvalue(), np.uint8))
+        found.append(buffer.getvalue())
     return found
-
-
-def _written(data: bytes, seed: int, image_id: int, folder: Path) -> dict:
-    path = folder / f"{image_id:012d}.jpg"
-    with replacing(path, sync=False) as temporary:
-        temporary.write_bytes(data)
-    return {
-        "image_id": image_id,
-        "file_name": path.name,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "url": f"world:{seed}/{image_id}",
-    }

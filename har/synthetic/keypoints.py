@@ -41,16 +41,15 @@ def joints(scene: Scene, person: Person) -> dict[str, Joint]:
     bones = skeleton(person.pose, person.height, person.hips, person.shoulders, person.head_size)
     gaze = bones.pop("gaze")
     out = {name: frame.at(*point) for name, point in bones.items()}
-    hx, hy, hz = out["head"]
+    hx, hy, _ = out["head"]
     radius = HEAD * person.head_size * person.height * person.scale
     across, near = gaze[0] * frame.sin + gaze[1] * frame.cos, gaze[0] * frame.cos - gaze[1] * frame.sin
-    down = -gaze[2]
-    out["gaze"] = (across, down + near * frame.tilt * 0.6, near)
+    down = -gaze[2] + near * frame.tilt * 0.6
+    out["gaze"] = (across, down, near)
     for name, (turn, rise) in FACE.items():
         c, s = cos(turn), sin(turn)
         ax, az = across * c + near * s, near * c - across * s
-        out[name] = (hx + ax * radius * 0.8, hy - (rise - out["gaze"][1] * c * 0.7) * radius, az)
-    out["head"] = (hx, hy, hz)
+        out[name] = (hx + ax * radius * 0.8, hy - (rise - down * c * 0.7) * radius, az)
     return out
 
 

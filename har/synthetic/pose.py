@@ -74,16 +74,14 @@ _WALKING_ARMS = (
 
 def _arms(dice: Dice, name: str) -> tuple[Limb, Limb]:
     left, right = _ARMS[name]
-    if left is _SIDE or right is _SIDE or dice.chance(0.5):
-        sides = (left, right)
-    else:
-        sides = (right, left)
+    if not (left is _SIDE or right is _SIDE or dice.chance(0.5)):
+        left, right = right, left
 
     def loosen(limb: Limb) -> Limb:
         (a, b), (c, d) = limb
         return ((dice.normal(a, 6), dice.normal(b, 4)), (dice.normal(c, 8), dice.normal(d, 4)))
 
-    return loosen(sides[0]), loosen(sides[1])
+    return loosen(left), loosen(right)
 
 
 def _gaze(dice: Dice) -> tuple[float, float]:
@@ -127,17 +125,13 @@ def walking(dice: Dice, running: bool, at_phase: float | None = None) -> Pose:
     name = "swing" if running and dice.chance(0.85) else dice.weighted(_WALKING_ARMS)
     elbow = dice.between(70, 100) if running else dice.between(12, 38)
     pump = reach * dice.between(0.75, 1.15)
-    arms: list[Limb] = []
-    for at in (phase + pi, phase):
-        swing = pump * cos(at) - 4
-        arms.append(((swing, 8), (swing + elbow, -8 if running else 2)))
+    swings = [pump * cos(at) - 4 for at in (phase + pi, phase)]
+    arms = [((swing, 8), (swing + elbow, -8 if running else 2)) for swing in swings]
     if name != "swing":
         fixed = _arms(dice, name)
-        arms[1] = fixed[1]
-        if name == "pockets":
-            arms[0] = fixed[0]
+        arms = [fixed[0] if name == "pockets" else arms[0], fixed[1]]
     return Pose(
-        legs=(left, right), arms=(arms[0], arms[1]), lean=dice.between(8, 20) if running else dice.between(1, 9),
+        legs=(left, right), arms=tuple(arms), lean=dice.between(8, 20) if running else dice.between(1, 9),
         tilt=dice.normal(0, 1.5), twist=dice.normal(0, 3) - 9 * cos(phase), head=_gaze(dice),
         toes=(left_shank + dice.between(70, 95), right_shank + dice.between(60, 95)),
         lift=dice.between(0, 0.1) if running else 0.0, holds=_HELD.get(name, ""),
@@ -153,10 +147,8 @@ def sitting(dice: Dice, seat: float) -> Pose:
         crossed: Limb = ((dice.normal(80, 4), dice.between(46, 58)), (dice.normal(58, 8), -dice.between(56, 68)))
         drawn: Limb = ((dice.between(124, 142), dice.between(2, 12)), (dice.between(2, 22), dice.between(-2, 6)))
         flat: Limb = ((dice.normal(87, 2), dice.between(3, 14)), (dice.normal(84, 2), dice.between(2, 12)))
-        legs = {
-            "crossed": (crossed, crossed), "drawn up": (drawn, drawn), "stretched": (flat, flat),
-            "one up": (drawn, flat),
-        }[style]  # fmt: skip
+        both = {"crossed": crossed, "drawn up": drawn, "stretched": flat}
+        legs = (drawn, flat) if style == "one up" else (both[style], both[style])
         if name in ("side", "lap", "crossed") or (style == "stretched" and dice.chance(0.5)):
             name = "prop" if style != "crossed" and dice.chance(0.6) else "knees"
         if name == "prop":
@@ -187,12 +179,8 @@ def sitting(dice: Dice, seat: float) -> Pose:
 
 def _bone(start: Point, bone: Bone, length: float, side: float) -> Point:
     swing, spread = radians(bone[0]), radians(bone[1])
-    flat = cos(spread)
-    return (
-        start[0] + length * sin(swing) * flat,
-        start[1] + length * sin(spread) * side,
-        start[2] - length * cos(swing) * flat,
-    )
+    (f, l, u), flat = start, cos(spread)
+    return f + length * sin(swing) * flat, l + length * sin(spread) * side, u - length * cos(swing) * flat
 
 
 def skeleton(pose: Pose, height: float, hips: float, shoulders: float, head_size: float) -> dict[str, Point]:
@@ -202,15 +190,14 @@ def skeleton(pose: Pose, height: float, hips: float, shoulders: float, head_size
     head_size: head radius over the adult's.
     """
     joints: dict[str, Point] = {"pelvis": (0.0, 0.0, 0.0)}
-    for side, sign, limb, toes in (("left", 1.0, pose.legs[0], pose.toes[0]),
-                                   ("right", -1.0, pose.legs[1], pose.toes[1])):  # fmt: skip
+    for side, sign, limb, toes in zip(("left", "right"), (1.0, -1.0), pose.legs, pose.toes, strict=True):
         hip = (0.0, hips * sign, 0.0)
         knee = _bone(hip, limb[0], THIGH, sign)
         ankle = _bone(knee, limb[1], SHANK, sign)
         heel = (ankle[0] - 0.03, ankle[1], ankle[2] - ANKLE + 0.035)
         toe = _bone(heel, (toes, 8.0), FOOT, sign)
-        joints.update({f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": ankle,
-                       f"{side}_heel": heel, f"{side}_toe": toe})  # fmt: skip
+        leg = {"hip": hip, "knee": knee, "ankle": ankle, "heel": heel, "toe": toe}
+        joints |= {f"{side}_{name}": point for name, point in leg.items()}
     lean, tilt, twist = radians(pose.lean), radians(pose.tilt), radians(pose.twist)
     cl, sl, ct, st, cw, sw = cos(lean), sin(lean), cos(tilt), sin(tilt), cos(twist), sin(twist)
 
@@ -223,19 +210,19 @@ def skeleton(pose: Pose, height: float, hips: float, shoulders: float, head_size
 
     joints["neck"] = chest((0.0, 0.0, TRUNK))
     joints["chest"] = chest((0.03, 0.0, TRUNK * 0.68))
-    for side, sign, limb in (("left", 1.0, pose.arms[0]), ("right", -1.0, pose.arms[1])):
+    for side, sign, limb in zip(("left", "right"), (1.0, -1.0), pose.arms, strict=True):
         shoulder = (0.0, shoulders * sign, TRUNK - 0.05)
         elbow = _bone(shoulder, limb[0], UPPER_ARM, sign)
         wrist = _bone(elbow, limb[1], FOREARM, sign)
         hand = _bone(wrist, limb[1], HAND * 0.6, sign)
-        joints.update({f"{side}_shoulder": chest(shoulder), f"{side}_elbow": chest(elbow),
-                       f"{side}_wrist": chest(wrist), f"{side}_hand": chest(hand)})  # fmt: skip
+        arm = {"shoulder": shoulder, "elbow": elbow, "wrist": wrist, "hand": hand}
+        joints |= {f"{side}_{name}": chest(point) for name, point in arm.items()}
     turn, nod = twist + radians(pose.head[0]), radians(pose.head[1])
     nf, nl, nu = joints["neck"]
     radius = HEAD * head_size
     up = NECK + radius * 0.75
-    f, u = up * sin(lean * 0.5 + nod * 0.4), up * cos(lean * 0.5 + nod * 0.4)
-    joints["head"] = (nf + f + 0.02, nl - up * st * 0.5, nu + u)
+    bow = lean * 0.5 + nod * 0.4
+    joints["head"] = (nf + up * sin(bow) + 0.02, nl - up * st * 0.5, nu + up * cos(bow))
     joints["gaze"] = (cos(turn) * cos(nod), sin(turn) * cos(nod), -sin(nod))  # a direction, not a point
 
     if pose.seat is None:
@@ -243,7 +230,5 @@ def skeleton(pose: Pose, height: float, hips: float, shoulders: float, head_size
         rise = -ground + pose.lift
     else:
         rise = pose.seat / height + 0.1
-    scaled: dict[str, Point] = {}
-    for name, (f, l, u) in joints.items():
-        scaled[name] = (f, l, u) if name == "gaze" else (f * height, l * height, (u + rise) * height)
-    return scaled
+    gaze = joints.pop("gaze")
+    return {name: (f * height, l * height, (u + rise) * height) for name, (f, l, u) in joints.items()} | {"gaze": gaze}

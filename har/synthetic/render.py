@@ -29,21 +29,16 @@ def compose(scene: Scene) -> tuple[Backdrop, Shapes]:
     backdrop = PAINTERS[scene.place](scene, Dice(scene.detail), shapes)
     # Things stand on one ground plane, so what has its foot lower in the picture is nearer. Seats come just before
     # their sitters when seen from the front and just after them from behind.
-    order: list[tuple[float, bool, int]] = []
-    for i, person in enumerate(scene.people):
-        order.append((person.y, True, i))
+    order = [(person.y, True, i) for i, person in enumerate(scene.people)]
     for k, prop in enumerate(scene.props):
-        key = prop.y
-        if prop.people:
-            feet = [scene.people[i].y for i in prop.people]
-            away = np.cos(prop.yaw) < -0.1
-            key = max(feet) + 1e-6 if away else min(feet) - 1e-6
-        order.append((key, False, k))
+        feet = [scene.people[i].y for i in prop.people] or [prop.y]
+        apart = 1e-6 if prop.people else 0.0
+        order.append((max(feet) + apart if np.cos(prop.yaw) < -0.1 else min(feet) - apart, False, k))
     for _, is_person, index in sorted(order):
         if is_person:
             person = scene.people[index]
-            sits = person.pose.seat is not None
-            _shadow(shapes, person.x, person.y, (0.5 if sits else 0.36) * person.scale * person.height)
+            wide = 0.36 if person.pose.seat is None else 0.5
+            _shadow(shapes, person.x, person.y, wide * person.scale * person.height)
             draw_person(scene, index, shapes)
             continue
         prop = scene.props[index]
@@ -80,49 +75,30 @@ def _coordinates(shapes: Shapes, sx: float, sy: float) -> list[list[float]]:
     return out
 
 
-def _draw(image: Image.Image, shapes: Shapes, sx: float, sy: float) -> None:
+def _draw(image: Image.Image, scene: Scene, shapes: Shapes, codes: bool = False) -> None:
+    """Draw all shapes in their inks, or the solid ones in their codes."""
+    sx, sy = image.width / scene.aspect, float(image.height)
     solid = ImageDraw.Draw(image)
-    glass = ImageDraw.Draw(image, "RGBA")  # blends inks that have an alpha
-    for (kind, _, ink, _, fine), flat in zip(shapes.items, _coordinates(shapes, sx, sy), strict=True):
-        if fine and fine * sy < 1.0:
-            continue
+    glass = None if codes else ImageDraw.Draw(image, "RGBA")  # blends inks that have an alpha
+    for (kind, _, ink, code, fine), flat in zip(shapes.items, _coordinates(shapes, sx, sy), strict=True):
         draw = solid if len(ink) == 3 else glass
-        if kind == "r":
-            draw.rectangle(flat, fill=ink)
-        else:
-            draw.polygon(flat, fill=ink)
+        if draw and not (fine and fine * sy < (0.5 if codes else 1.0)):
+            (draw.rectangle if kind == "r" else draw.polygon)(flat, fill=code if codes else ink)
 
 
 def render(scene: Scene, width: int | None = None, height: int | None = None) -> np.ndarray:
-    """Draw a scene as uint8 [height, width, 3]; native size by default, any other squeezes it to fit.
-
-    Raises ValueError for a size below 8 pixels.
-    """
+    """Draw a scene as uint8 [height, width, 3]; native size by default, any other squeezes it to fit."""
     width, height = width or scene.width, height or scene.height
-    if min(width, height) < 8:
-        raise ValueError(f"width and height must be at least 8 pixels, got {width} x {height}")
     backdrop, shapes = compose(scene)
     over = 3 if max(width, height) <= 160 else 2
-    image = paint_backdrop(backdrop, scene, width, height).resize(
-        (width * over, height * over), Image.Resampling.NEAREST
-    )
-    _draw(image, shapes, width * over / scene.aspect, height * over)
-    image = image.reduce(over)
-    image = ImageChops.multiply(image, light_map(scene, width, height))
-    return grain(image, scene)
+    large = (width * over, height * over)
+    image = paint_backdrop(backdrop, scene, width, height).resize(large, Image.Resampling.NEAREST)
+    _draw(image, scene, shapes)
+    return grain(ImageChops.multiply(image.reduce(over), light_map(scene, width, height)), scene)
 
 
 def owners(scene: Scene) -> np.ndarray:
     """Map of codes at the native size, int32 [height, width]: 0 for scenery, else owner * 64 + part."""
-    _, shapes = compose(scene)
     image = Image.new("I", (scene.width, scene.height))
-    draw = ImageDraw.Draw(image)
-    sx, sy = scene.width / scene.aspect, float(scene.height)
-    for (kind, _, ink, code, fine), flat in zip(shapes.items, _coordinates(shapes, sx, sy), strict=True):
-        if len(ink) == 4 or (fine and fine * sy < 0.5):
-            continue
-        if kind == "r":
-            draw.rectangle(flat, fill=code)
-        else:
-            draw.polygon(flat, fill=code)
+    _draw(image, scene, compose(scene)[1], codes=True)
     return np.asarray(image)

@@ -84,14 +84,12 @@ def _below(back: Backdrop, scene: Scene, width: int, height: int, start: int, ba
         deep, wide = {"tiles": (1.4, 1.4), "cobbles": (3.2, 2.6), "planks": (6.0, 0.5)}[back.ground]
         row = (away * deep).astype(int)
         shift = (row * (0.37 if back.ground != "tiles" else 0.0))[:, None]
-        joint = (_within(away * deep) < 0.1)[:, None] | (
-            _within(across * wide + shift) < (0.07 if back.ground != "planks" else 0.02)
-        )
+        gap = 0.07 if back.ground != "planks" else 0.02
+        joint = (_within(away * deep) < 0.1)[:, None] | (_within(across * wide + shift) < gap)
         fade = np.clip(pixels / 40 - 0.4, 0, 1)[:, None] * 0.22
         out = out * (1 - joint * fade).astype(np.float32)
         if back.ground != "cobbles":
-            tone = _tile("grain")[row % _TILE, :1] * 0.05
-            out *= 1 + tone
+            out *= 1 + _tile("grain")[row % _TILE, :1] * 0.05
     tile = _noise("ground", (away * 60 + scene.detail % _TILE).astype(int), (across * 60).astype(np.int32))
     depth = {"noise": 0.17, "stripes": 0.12}.get(back.ground, 0.07) * np.clip(pixels / 60, 0.15, 1)
     return out * (1 + tile * depth[:, None].astype(np.float32))
@@ -128,9 +126,7 @@ def light_map(scene: Scene, width: int, height: int) -> Image.Image:
         level = level + (0.75 if scene.lighting == "night" else 0.12) * pool
     rgb = level[..., None] * np.asarray(tint, np.float32)
     if scene.lighting == "night":
-        rgb = rgb * np.asarray((1.0, 1.0, 1.0), np.float32) + 0.12 * pool[..., None] * np.asarray(
-            (1, 0.8, 0.3), np.float32
-        )
+        rgb = rgb + 0.12 * pool[..., None] * np.asarray((1, 0.8, 0.3), np.float32)
     small = Image.fromarray(np.clip(rgb * 250, 0, 255).astype(np.uint8))
     return small.resize((width, height), Image.Resampling.BILINEAR)
 
