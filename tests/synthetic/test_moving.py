@@ -3,8 +3,6 @@ import numpy as np
 
 from har.synthetic import ACTIVITIES, sample_scene
 from har.synthetic.clips import FIRST_ID, FRAMES, RATE, draw_clips, moment
-from har.synthetic.pose import walking
-from har.synthetic.random import Dice
 from har.synthetic.scene import activity
 
 
@@ -43,9 +41,3 @@ def test_people_move_as_they_do_and_stay_who_they_are():
         assert [p.top for p in start.people] == [p.top for p in later.people] == [p.top for p in scene.people]
         main = [(a, b) for a, b in zip(start.people, later.people, strict=True) if a.main and a.activity == doing]
         assert all(((a.x, a.y) != (b.x, b.y)) == (doing == "walking_running") for a, b in main)
-
-
-def test_a_given_phase_changes_no_other_draw():
-    drawn, given = Dice(3), Dice(3)
-    assert walking(drawn, False).legs != walking(given, False, 1.0).legs
-    assert drawn.u() == given.u()
