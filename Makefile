@@ -33,7 +33,7 @@ MOMENTS ?= 100
 faults: $(VENV)/.installed
 	@PYTHONPATH=tests/harness python -m faults --moments $(MOMENTS)
 
-# FUZZ hostile inputs to each reader of files from outside, two hours on two cores; writes reports/fuzz.md.
+# FUZZ hostile inputs to each reader of files from outside, three quarters of an hour on two cores; writes reports/fuzz.md.
 # READERS chooses readers by their names, and writes nothing: make fuzz READERS="V-COCO or params"
 FUZZ ?= 10000
 fuzz: $(VENV)/.installed

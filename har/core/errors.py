@@ -9,7 +9,10 @@ from contextlib import contextmanager
 
 
 class HarError(Exception):
-    """A user's mistake or an outside fault, told in one line."""
+    """A user's mistake or an outside fault, told in one line, whatever names or values stand in it."""
+
+    def __init__(self, message: str):
+        super().__init__("".join(c if c.isprintable() else " " for c in message))
 
 
 @contextmanager

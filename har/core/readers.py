@@ -83,6 +83,8 @@ def parse_json(data: bytes, name: str, expected: str, kind: type = dict) -> Any:
     """`read_json` of bytes that are called `name`."""
     try:
         value = json.loads(data)
+        if b"\\u" in data:  # "\\ud800", half a character, is JSON but no text that a library takes
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}") from None
     except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits

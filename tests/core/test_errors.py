@@ -67,3 +67,7 @@ def test_a_stage_names_the_parameter_to_lower(stage, parameter, monkeypatch, cap
     said = capsys.readouterr().err
     assert said.startswith(f"{stage}: out of memory; lower training.jobs or {parameter}. What is finished")
     assert said.count("\n") == 1
+
+
+def test_a_refusal_is_one_line_whatever_the_name_holds():
+    assert str(HarError("a\nb\x0b\u2028\x1b[31m\ud800.jpg: é 坐")) == "a b   [31m .jpg: é 坐"

@@ -55,6 +55,7 @@ class TestJson:
         [
             (b"", "cannot be read as JSON"),
             (b"\xff\xfe\xff", "cannot be read as JSON"),
+            (b'{"\\ud800": 1}', "surrogates not allowed"),
             (b"[]", "not a JSON object"),
             (b'{"a": ' + b"[" * 100_000, "deeper than 64"),
             (b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}", "deeper than 64"),

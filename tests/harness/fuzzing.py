@@ -12,19 +12,18 @@ import csv
 import io
 import json
 import os
+import random
 import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from har.core.errors import HarError
 from har.core.files import write_csv, write_text
@@ -36,7 +35,7 @@ HANG = 60  # seconds after which a case hangs; none takes more than two
 MESSAGE = 1500  # characters of a refusal, the path among them
 MB = 1 << 20
 
-# --- hostile values: a strategy beside what is valid -----------------------------------------------------------------
+# --- hostile values: functions that draw beside what is valid -----------------------------------------------------------------
 
 # what Python's json does not write: put in as text
 RAW = {"\0deep": "[" * 3000 + "]" * 3000, "\0float": "1e999", "\0digits": "9" * 5000}
@@ -46,22 +45,54 @@ NASTY = (
     "\r\n", "\x1b[31m", "\u202e", "\ud800", "é" * 40, "x" * 5000, "__class__", "{0}", "%s%s%n", "file:///etc/passwd",
     "javascript:alert(1)", "2024-13-45", [[]], [1, 2, 3, 4], [0] * 600, ["a", "b"], {"": ""}, {"a": {"a": {"a": 1}}},
 )  # fmt: skip
-PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-VALUES = st.sampled_from(NASTY) | PLAIN | st.lists(PLAIN, max_size=4) | st.dictionaries(st.text(max_size=3), PLAIN)
-CELLS = st.text(max_size=8) | st.integers().map(str) | st.floats().map(str) | st.sampled_from(
-    [*(str(value) for value in NASTY if not isinstance(value, list | dict)), "=1+1", "1_0", "１", "1e3", "True", '"']
-)  # fmt: skip
-FEW = st.integers(1, 3)  # changes to what is valid
+Draw = Callable[[random.Random], Any]  # a case, drawn
+
+CHARACTERS = "".join(map(chr, range(128))) + "éß坐着\u0300\u200b\u2028\ufeff１💥"
 
 
-@st.composite
-def bytes_of(draw, valid: bytes) -> bytes:
+def text(draw: random.Random) -> str:
+    return "".join(draw.choices(CHARACTERS, k=draw.randint(0, 8)))
+
+
+def number(draw: random.Random) -> int | float:
+    return draw.choice([draw.randint(-9, 9), draw.getrandbits(70), draw.uniform(-2, 2), draw.gauss(0, 1e9)])
+
+
+def value(draw: random.Random) -> Any:
+    """None, a truth, a number, a text, something hostile, or a list or mapping of the like."""
+    plain = [None, True, False, number(draw), text(draw)]
+    several = draw.sample(plain, draw.randint(0, 4))
+    return draw.choice([draw.choice(NASTY), draw.choice(plain), several, {text(draw): one for one in several}])
+
+
+def cell(draw: random.Random) -> str:
+    plain = [str(one) for one in NASTY if not isinstance(one, list | dict)]
+    return draw.choice([text(draw), str(number(draw)), draw.choice([*plain, "=1+1", "1_0", "１", "1e3", "True", '"'])])
+
+
+def one_of(values: Sequence) -> Draw:
+    """One of those values; of those that are functions, what it draws."""
+    values = list(values)
+
+    def drawn(draw):
+        found = draw.choice(values)
+        return found(draw) if callable(found) else found
+
+    return drawn
+
+
+def bytes_of(valid: bytes) -> Draw:
     """`valid` with stretches cut out, put in or written over, at times to its end."""
-    for _ in range(draw(FEW)):
-        at = draw(st.integers(0, len(valid)))
-        until = at + draw(st.integers(0, 8) | st.just(len(valid)))
-        valid = valid[:at] + draw(st.binary(max_size=8) | st.just(b"\0" * 64)) + valid[until:]
-    return valid
+
+    def damaged(draw):
+        data = valid
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randint(0, len(data))
+            until = draw.choice([at + draw.randint(0, 8)] * 3 + [len(data)])
+            data = data[:at] + draw.choice([draw.randbytes(draw.randint(0, 8)), b"\0" * 64]) + data[until:]
+        return data
+
+    return damaged
 
 
 def as_json(value: Any) -> bytes:
@@ -80,48 +111,56 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(value[key])
 
 
-@st.composite
-def json_of(draw, valid: Any) -> bytes:
+def json_of(valid: Any) -> Draw:
     """The JSON of `valid` with parts of it replaced, removed, renamed, doubled or wrapped, or its bytes damaged."""
-    value = copy.deepcopy(valid)
-    for _ in range(draw(FEW)):
-        found = list(places(value))
-        if not found:
-            break
-        container, key = found[draw(st.integers(0, len(found) - 1))]
-        change = draw(st.sampled_from(["set"] * 4 + ["delete", "rename", "repeat", "wrap", "damage"]))
-        if change == "delete":
-            del container[key]
-        elif change == "rename" and isinstance(container, dict):
-            container[draw(st.text(max_size=4))] = container.pop(key)
-        elif change == "repeat" and isinstance(container, list):
-            container[key:key] = [container[key]] * draw(st.sampled_from([1, 50]))
-        elif change == "wrap":
-            container[key] = [container[key]]
-        elif change == "damage":
-            return draw(bytes_of(as_json(value)))
-        else:
-            container[key] = copy.deepcopy(draw(VALUES))  # else a later edit changes what is drawn next
-    return as_json(value)
+
+    def changed(draw):
+        whole = copy.deepcopy(valid)
+        for _ in range(draw.randint(1, 3)):
+            found = list(places(whole))
+            if not found:
+                break
+            container, key = draw.choice(found)
+            change = draw.choice(["set"] * 4 + ["delete", "rename", "repeat", "wrap", "damage"])
+            if change == "delete":
+                del container[key]
+            elif change == "rename" and isinstance(container, dict):
+                container[text(draw)] = container.pop(key)
+            elif change == "repeat" and isinstance(container, list):
+                container[key:key] = [container[key]] * draw.choice([1, 50])
+            elif change == "wrap":
+                container[key] = [container[key]]
+            elif change == "damage":
+                return bytes_of(as_json(whole))(draw)
+            else:
+                container[key] = copy.deepcopy(value(draw))  # else a later edit changes what is drawn next
+        return as_json(whole)
+
+    return changed
 
 
-@st.composite
-def rows_of(draw, valid: list[list], values: st.SearchStrategy) -> list[list]:
-    """The table `valid` with cells of those values, and columns and rows removed, cut or doubled."""
-    rows = [list(row) for row in valid]
-    for _ in range(draw(FEW)):
-        y, x = draw(st.integers(0, len(rows) - 1)), draw(st.integers(0, 40))
-        change, row = draw(st.sampled_from(["cell"] * 4 + ["head", "column", "cut", "repeat"])), rows[y]
-        if change == "column":
-            for one in rows:
-                del one[x % len(valid[0]) : x % len(valid[0]) + 1]
-        elif change == "cut":
-            del row[-1:]
-        elif change == "repeat":
-            rows.insert(y, [*row])
-        elif one := rows[0] if change == "head" else row:
-            one[x % len(one)] = draw(values)
-    return rows
+def rows_of(valid: list[list], cells: Draw, encode: Callable[[list[list]], bytes]) -> Draw:
+    """The table `valid` with such cells in it, and columns and rows removed, cut or doubled; or its bytes damaged."""
+
+    def changed(draw):
+        if draw.random() < 0.5:
+            return bytes_of(encode(valid))(draw)
+        rows = [list(row) for row in valid]
+        for _ in range(draw.randint(1, 3)):
+            y, x = draw.randrange(len(rows)), draw.randint(0, 40)
+            change, row = draw.choice(["cell"] * 4 + ["head", "column", "cut", "repeat"]), rows[y]
+            if change == "column":
+                for one in rows:
+                    del one[x % len(valid[0]) : x % len(valid[0]) + 1]
+            elif change == "cut":
+                del row[-1:]
+            elif change == "repeat":
+                rows.insert(y, [*row])
+            elif one := rows[0] if change == "head" else row:
+                one[x % len(one)] = cells(draw)
+        return encode(rows)
+
+    return changed
 
 
 def csv_bytes(rows: list[list]) -> bytes:
@@ -130,8 +169,8 @@ def csv_bytes(rows: list[list]) -> bytes:
     return out.getvalue().encode("utf-8", "surrogatepass")
 
 
-def csv_of(rows: list[list]) -> st.SearchStrategy[bytes]:
-    return rows_of(rows, CELLS).map(csv_bytes) | bytes_of(csv_bytes(rows))
+def csv_of(rows: list[list]) -> Draw:
+    return rows_of(rows, cell, csv_bytes)
 
 
 def parquet_bytes(rows: list[list]) -> bytes:
@@ -150,9 +189,9 @@ def parquet_bytes(rows: list[list]) -> bytes:
     return out.getvalue()
 
 
-def parquet_of(rows: list[list]) -> st.SearchStrategy[bytes]:
-    values = st.sampled_from([None, "nan", "坐着", -1, 2**63 - 1, 0.5, float("nan"), float("inf"), True, [1], ""])
-    return rows_of(rows, values).map(parquet_bytes) | bytes_of(parquet_bytes(rows))
+def parquet_of(rows: list[list]) -> Draw:
+    cells = one_of([None, "nan", "坐着", -1, 2**63 - 1, 0.5, float("nan"), float("inf"), True, [1], ""])
+    return rows_of(rows, cells, parquet_bytes)
 
 
 # --- the guard -------------------------------------------------------------------------------------------------------
@@ -252,10 +291,9 @@ def attempt(folder: Path, memory: int, read: Callable[[], Any]) -> tuple[str | N
 
 
 def hold(
-    reader: str, folder: Path, cases: st.SearchStrategy, read: Callable[[Any], Any], good: Any,
-    few: int = 25, memory: int = 96 * MB,
-) -> None:  # fmt: skip
-    """The property on `few` of `cases`, on FUZZ of them in the long run.
+    reader: str, folder: Path, cases: Draw, read: Callable[[Any], Any], good: Any, few: int = 25, memory: int = 96 * MB
+) -> None:
+    """The property on `few` of `cases`, on FUZZ of them in the long run. The same number draws the same case.
 
     Args:
         folder: where the reader may write.
@@ -264,31 +302,30 @@ def hold(
         memory: bytes that a case may take beside what there is.
     """
     read(good)
-    counts = {"reader": reader, "inputs": 0, "refused": 0, "failures": 1, "slowest": 0.0, "peak": 0, "bound": memory}
-
-    @settings(max_examples=FUZZ or few, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    @given(cases)
-    def holds(case):
-        counts["inputs"] += 1
-        begun = time.process_time()
-        said, peak = attempt(folder, memory, lambda: read(case))
-        counts["slowest"] = max(counts["slowest"], time.process_time() - begun)
-        counts["peak"] = max(counts["peak"], peak)
-        counts["refused"] += said is not None
-
-    begun = time.process_time()
+    counts = {"reader": reader, "inputs": 0, "refused": 0, "failures": 0, "slowest": 0.0, "peak": 0, "bound": memory}
+    first = time.process_time()
     try:
-        holds()
-        counts["failures"] = 0
+        for number in range(FUZZ or few):
+            case = cases(random.Random(f"{reader} {number}"))
+            counts["inputs"] += 1
+            begun = time.process_time()
+            said, peak = attempt(folder, memory, lambda case=case: read(case))
+            counts["slowest"] = max(counts["slowest"], time.process_time() - begun)
+            counts["peak"] = max(counts["peak"], peak)
+            counts["refused"] += said is not None
+    except BaseException as error:
+        counts["failures"] = 1
+        error.add_note(f"case {number} of {reader}: {case!r:.2000}")
+        raise
     finally:
         if FUZZ:
             COUNTS.parent.mkdir(exist_ok=True)
             with open(COUNTS, "a") as out:  # a short line is appended whole, whoever else writes
-                out.write(json.dumps(counts | {"seconds": time.process_time() - begun}) + "\n")
+                out.write(json.dumps(counts | {"seconds": time.process_time() - first}) + "\n")
 
 
 def hold_files(
-    reader: str, folder: Path, files: dict[str, tuple[bytes, st.SearchStrategy]], read: Callable[[Path], Any],
+    reader: str, folder: Path, files: dict[str, tuple[bytes, Draw]], read: Callable[[Path], Any],
     few: int = 25, memory: int = 96 * MB,
 ) -> None:  # fmt: skip
     """`hold` for `read(folder)`, which finds `files` there (good bytes and hostile ones, None for no file), one of them
@@ -308,7 +345,7 @@ def hold_files(
         finally:
             (folder / name).write_bytes(files[name][0])
 
-    cases = st.one_of(*(st.tuples(st.just(name), hostile) for name, (_, hostile) in files.items()))
+    cases = one_of([lambda draw, name=name: (name, files[name][1](draw)) for name in files])
     name, (valid, _) = next(iter(files.items()))
     hold(reader, folder, cases, attempt_with, (name, valid), few, memory)
 

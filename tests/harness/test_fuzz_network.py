@@ -6,8 +6,7 @@ import json
 import threading
 
 import pytest
-from fuzzing import MB, NASTY, RAW, as_json, bytes_of, hold, hold_files, json_of
-from hypothesis import strategies as st
+from fuzzing import MB, NASTY, RAW, as_json, bytes_of, hold, hold_files, json_of, one_of
 from servers import Handler, Site, model_hub, serving
 from test_hub import FILES, REPO, REVISION
 
@@ -51,16 +50,11 @@ STATUSES = [
 ]  # fmt: skip
 CHUNKS = [b"800\r\n" + BODY + b"\r\n0\r\n\r\n", b"fffffffffffffffff\r\nx", b"-1\r\n", b"zz\r\n",
           b"800;x=" + b"y" * 9000 + b"\r\n" + BODY]  # fmt: skip
-LINES = st.sampled_from([(name, value) for name, values in HEADERS.items() for value in values])
-ANSWER = st.tuples(
-    st.sampled_from(STATUSES),
-    st.lists(LINES, max_size=4),
-    st.sampled_from([BODY, BODY, b"", BODY[:100], BODY * 3, *CHUNKS]),
-)
+LINES = [(name, value) for name, values in HEADERS.items() for value in values]
+BODIES = [BODY, BODY, b"", BODY[:100], BODY * 3, *CHUNKS]
 
 
-def raw(answer) -> bytes:
-    status, lines, body = answer
+def raw(status: bytes, lines, body: bytes) -> bytes:
     head = b"".join(f"{name}: {value}\r\n".encode("latin-1", "replace") for name, value in lines)
     return status + b"\r\n" + head + b"\r\n" + body
 
@@ -113,8 +107,12 @@ def test_downloads(tmp_path, monkeypatch):
                     p.unlink()
             assert left == {"a"}
 
-        plain = raw((b"HTTP/1.1 200 OK", [("Content-Length", "2048"), ("ETag", '"a"')], BODY))
-        cases = st.tuples(ANSWER.map(raw) | bytes_of(plain), st.booleans(), st.booleans())
+        plain = raw(b"HTTP/1.1 200 OK", [("Content-Length", "2048"), ("ETag", '"a"')], BODY)
+        answers = one_of([
+            lambda draw: raw(draw.choice(STATUSES), draw.sample(LINES, draw.randint(0, 4)), draw.choice(BODIES)),
+            bytes_of(plain),
+        ])  # fmt: skip
+        cases = lambda draw: (answers(draw), draw.random() < 0.5, draw.random() < 0.5)  # noqa: E731
         hold("Downloads", tmp_path, cases, read, (plain, False, True), memory=BOUND)
 
 
@@ -144,17 +142,14 @@ def test_a_hub(tmp_path, monkeypatch):
     site.routes = {path: choose(path) for path in places_of}
     listing = next(path for path in places_of if "/tree/" in path)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
-    lies = json_of(TREE).map(lambda tree: (listing, head + tree))
+    lies = lambda draw: (listing, head + json_of(TREE)(draw))  # noqa: E731
     count = iter(range(10**9))
     good = [("ETag", '"abc"'), ("X-Repo-Commit", REVISION), ("Content-Length", "2048")]
-    answers = st.tuples(
-        st.sampled_from(places_of),
-        st.tuples(
-            st.sampled_from(STATUSES),
-            st.lists(LINES, max_size=3).map(lambda some: some + [g for g in good if g[0] not in dict(some)]),
-            st.sampled_from([BODY, b"", b"{}"]),
-        ).map(raw),
-    )
+
+    def answers(draw):
+        some = draw.sample(LINES, draw.randint(0, 3))
+        lines = some + [line for line in good if line[0] not in dict(some)]
+        return draw.choice(places_of), raw(draw.choice(STATUSES), lines, draw.choice([BODY, b"", b"{}"]))
 
     def read(case):
         now["case"] = case
@@ -165,14 +160,14 @@ def test_a_hub(tmp_path, monkeypatch):
 
     with serving(site):
         monkeypatch.setenv("HF_ENDPOINT", site.url)
-        hold("Model hub", tmp_path, lies | answers, read, ("nowhere", b""), few=12, memory=BOUND)
+        hold("Model hub", tmp_path, one_of([lies, answers]), read, ("nowhere", b""), few=12, memory=BOUND)
 
 
 def test_a_folder_as_a_hub(tmp_path):
     """JSON of a checkpoint's folder: no code asked for, no shard outside."""
     config = {"model_type": "clip", "text_config": {"hidden_size": 8}}
     index = {"metadata": {"total_size": 9}, "weight_map": {"a": "model-00001-of-00001.safetensors"}}
-    hostile = json_of(config) | json_of(config | {"auto_map": {"AutoModel": "evil.Evil"}})
+    hostile = one_of([json_of(config), json_of(config | {"auto_map": {"AutoModel": "evil.Evil"}})])
     files = {
         "source/config.json": (as_json(config), hostile),
         "source/tokenizer_config.json": (as_json(config), hostile),
@@ -195,7 +190,8 @@ def test_names_on_standard_input(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     for name in ("a.jpg", "sub/b.png", "[x].jpg"):
         (tmp_path / name).write_bytes(b"")
-    words = st.sampled_from([*b"a.jpg sub * ** [x].jpg [ - .. /dev/null \0 \xff sub/* ~".split(), b"x" * 5000, b"\n"])
-    cases = st.lists(words, max_size=8).map(b"\n".join) | bytes_of(b"a.jpg\nsub\n*.jpg\n")
+    words = [*b"a.jpg sub * ** [x].jpg [ - .. /dev/null \0 \xff sub/* ~".split(), b"x" * 5000, b"\n"]
+    names = lambda draw: b"\n".join(draw.choices(words, k=draw.randint(0, 8)))  # noqa: E731
+    cases = one_of([names, bytes_of(b"a.jpg\nsub\n*.jpg\n")])
     read = lambda case: list(find(["-"], io.BytesIO(case)))  # noqa: E731
     hold("Names on standard input", tmp_path, cases, read, b"a.jpg\nsub\n")
