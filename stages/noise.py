@@ -34,16 +34,8 @@ def noise(context: Context, *, keep: Path) -> None:
     # the images of the masking study; what is learnt and chosen comes from train and validation alone
     fitted = split[split.label.isin(classes) & split.split.isin(["train", "validation"])]
     images = pd.concat([fitted, choose_images(split, classes, masks.images, masks.seed)], ignore_index=True)
-    found = study(
-        Trained(model, data / "models" / f"activity-{model}"),
-        images,
-        classes,
-        data / "store",
-        masks,
-        config,
-        profile.training,
-        keep,
-    )
+    trained = Trained(model, data / "models" / f"activity-{model}")
+    found = study(trained, images, classes, data / "store", masks, config, profile.training, keep)
     out, reports = data / "noise", context.reports / "noise"
     for method, learnt in found.best.items():
         write_parquet(out / f"{method}.parquet", learnt.predictions)
@@ -57,9 +49,8 @@ def noise(context: Context, *, keep: Path) -> None:
         name: replace(one, predictions=of_clips(one.predictions, report.clips)) for name, one in found.best.items()
     }
     found = replace(found, best=units)
-    options = {"resamples": report.resamples, "seed": report.seed, "level": report.confidence}
-    tables = build_tables(found, classes, masks.shares, model, context.header, **options)
-    folder = data / "embeddings" / getattr(settings(data / "models" / f"activity-{model}"), "backbone", "")
+    tables = build_tables(found, classes, masks.shares, model, context.header, report)
+    folder = data / "embeddings" / getattr(settings(trained.folder), "backbone", "")
     if (folder / "about.json").exists():  # the model has an encoder
         labels = label_noise(context, folder, split[split.label.isin(classes)])
         write_csv(out / "labels.csv", labels)

@@ -1,5 +1,6 @@
 """Models: the paper's networks, and classifiers on checkpoints that stay native to the hub."""
 
+import copy
 import json
 import re
 import shutil
@@ -17,6 +18,7 @@ from har.config.models import Cnn, Dense, Finetune, Mlp
 from har.core.errors import HarError
 from har.models import classifier
 from har.models.build import build, logits, parameter_count
+from har.models.checkpoint import load_kept
 from har.models.contrastive import EmbeddingClassifier
 from har.models.encoder import Encoder
 from har.models.networks import Standardise
@@ -265,3 +267,38 @@ def test_trying_the_fit_draws_nothing(checkpoints):
     torch.manual_seed(0)
     classifier.classifier(checkpoints["vit"], CLASSES)
     assert torch.equal(after, torch.rand(1))
+
+
+@pytest.mark.parametrize("size", [32, 35])
+def test_patches_as_products_give_the_convolutions_numbers(size):
+    torch.manual_seed(0)
+    patches = nn.Conv2d(3, 5, 8, stride=8, padding="valid")  # as SigLIP writes it
+    network = nn.Sequential(patches, nn.Conv2d(5, 4, 3, padding=1))
+    x, found = torch.rand(2, 3, size, size), []
+    for one in (network, classifier.patches_as_products(copy.deepcopy(network))):
+        image = x.clone().requires_grad_()
+        out = one(image)
+        out.square().sum().backward()
+        found.append((out, image.grad, one[0].weight.grad, one[1].weight.grad))
+    for conv, product in zip(*found, strict=True):
+        torch.testing.assert_close(conv, product)
+    assert "forward" in vars(classifier.patches_as_products(network)[0])
+    assert "forward" not in vars(network[1])  # its windows overlap
+
+
+def test_a_folder_that_holds_no_such_model_is_named(checkpoints, tmp_path):
+    folder = tmp_path / "cnn"
+    save(build(CNN, CLASSES)[0], CNN, CLASSES, folder, None)
+    with pytest.raises(HarError, match="a model of walking, sitting, standing, expected sitting, walking"):
+        load_kept(folder, ["sitting", "walking"])
+    with pytest.raises(HarError, match="no such file; expected the configuration of a model"):
+        load_kept(tmp_path, CLASSES)
+    for source, change, said in (
+        (folder, {"config": CNN.model_dump() | {"hidden": 17}}, "do not fit its configuration"),
+        (checkpoints["vit"], {"id2label": dict(enumerate(CLASSES))}, "weights lack classifier"),
+    ):
+        spoilt = shutil.copytree(source, tmp_path / f"spoilt-{source.name}")
+        config = json.loads((source / "config.json").read_text())
+        (spoilt / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(HarError, match=said):
+            load_kept(spoilt, CLASSES)

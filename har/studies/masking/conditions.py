@@ -108,12 +108,17 @@ def drawn_masks(
     return np.array(masks)
 
 
+def masked_once(x: np.ndarray, image_ids: np.ndarray, config: Masking, kinds, shares, seed: int) -> np.ndarray:
+    """Each image under one of `drawn_masks`; share 0 leaves it whole."""
+    return hide(x, drawn_masks(x.shape[-1], image_ids, config, kinds, shares, seed))
+
+
 def at_random(x: np.ndarray, image_ids: np.ndarray, config: Masking, seed: int, epoch: int) -> np.ndarray:
     """Images for an epoch of training: share drawn from nothing and `config.shares`, kind from `config.kinds`."""
     shares = [draw_one([0.0, *config.shares], seed, epoch, image_id) for image_id in image_ids.tolist()]
     kinds = [draw_one(config.kinds, seed, epoch, image_id) for image_id in image_ids.tolist()]
     # masks of another seed than those that the study is measured by
-    return hide(x, drawn_masks(x.shape[-1], image_ids, config, kinds, shares, config.seed + 1 + epoch))
+    return masked_once(x, image_ids, config, kinds, shares, config.seed + 1 + epoch)
 
 
 def masked(

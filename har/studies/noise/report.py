@@ -1,13 +1,14 @@
 """Tables and figure of the noise study: does it help, whom, and against what?"""
 
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, resample_counts
+from har.config.report import Report
+from har.evaluation.bootstrap import bootstrap_interval, resample_counts
 from har.reporting.names import class_name, model_name
 from har.reporting.style import CLASS_MARKERS, GREY, INK, SERIES, drawing
 from har.reporting.table import NONE as BLANK
@@ -15,7 +16,8 @@ from har.reporting.table import Column, Table, number, signed_estimate
 from har.reporting.tables.columns import figure_column, figures, triple
 from har.studies.masking.conditions import NONE, drawn_name
 from har.studies.masking.scores import by_share, difference, mean_with_interval, of_condition, per_image
-from har.studies.noise.select import ANY, ERASING, NOTHING, Study
+from har.studies.noise.learn import ANY, ERASING, NOTHING
+from har.studies.noise.select import Study
 
 Images = Mapping[str, pd.DataFrame]  # method to har.studies.masking.scores.per_image
 
@@ -31,14 +33,14 @@ def masked_mean(images: pd.DataFrame, shares: Sequence[float], measure: str = "a
 
 
 def class_bias(
-    images: pd.DataFrame, conditions: Sequence[str], classes: Sequence[str], resamples: int = RESAMPLES, seed: int = 0
+    images: pd.DataFrame, conditions: Sequence[str], classes: Sequence[str], resamples: int, seed: int
 ) -> np.ndarray:
     """Total variation distance between predicted and true class shares (half the sum of absolute differences, 0 to 1),
     [1 + resamples]: first on the images themselves, then on each bootstrap sample of them, or of groups of them."""
-    told = [images[images["condition"] == c].set_index("image_id").sort_index() for c in conditions]
+    told = [images[images["condition"] == c].sort_index(level="image_id") for c in conditions]
     said = np.mean([[one["guess"] == name for name in classes] for one in told], axis=0).T  # [n, C]
     true = np.array([told[0]["label"] == name for name in classes], dtype=float).T
-    unit = told[0]["group"].to_numpy() if "group" in images else np.arange(len(true))
+    unit = told[0].index.get_level_values(0)  # the group, where there are any
     gaps = pd.DataFrame(said - true).groupby(unit)
     gaps, sizes = gaps.sum().to_numpy(), gaps.size().to_numpy()
     counts = np.vstack([np.ones((1, len(gaps))), resample_counts(len(gaps), resamples, seed)])
@@ -46,31 +48,31 @@ def class_bias(
 
 
 def build_tables(
-    study: Study, classes: Sequence[str], shares: Sequence[float], model: str, header: str, **options
+    study: Study, classes: Sequence[str], shares: Sequence[float], model: str, header: str, report: Report
 ) -> dict[str, Table]:
-    """noise (accuracy and confidence), effects (class bias, against erasing), validation (what was chosen from).
-    options: level of intervals; resamples and seed of the bootstrap of class bias."""
+    """noise (accuracy and confidence), effects (class bias, against erasing), validation (what was chosen from)."""
     images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
     tables = [
-        noise_table(study, images, shares, model, header, **options),
-        effect_table(images, classes, shares, header, **options),
+        noise_table(study, images, shares, model, header, report.confidence),
+        effect_table(images, classes, shares, header, report),
         validation_table(study, header),
     ]
     return {table.name: table for table in tables}
 
 
-def noise_table(study: Study, images: Images, shares: Sequence[float], model: str, header: str, **options) -> Table:
+def noise_table(study: Study, images: Images, shares: Sequence[float], model: str, header: str, level: float) -> Table:
     """A row for each method: accuracy and probability of the true class, whole and masked, and their paired change."""
-    rows, level = {}, options.get("level", 0.95)
-    measures = {"accuracy": "accuracy", "true_class": "true class"}
-    taken = {"whole": lambda found, measure: of_condition(found, NONE, measure),
-             "masked": lambda found, measure: masked_mean(found, shares, measure)}  # fmt: skip
+    rows, measures = {}, {"accuracy": "accuracy", "true_class": "true class"}
+    taken = {
+        "whole": lambda found, measure: of_condition(found, NONE, measure),
+        "masked": lambda found, measure: masked_mean(found, shares, measure),
+    }
     for method, found in images.items():
         row = {"method": method, "chosen": method == study.chosen, "n": len(of_condition(found, NONE))}
         row["validation_loss"] = study.best[method].loss
         for (where, values), measure in product(taken.items(), measures):
             name, value = f"{where}_{measure}", values(found, measure)
-            gap = difference(value, values(images[NOTHING], measure), level=level)
+            gap = difference(value, values(images[NOTHING], measure), level)
             row |= {name: value.mean(), f"{name}_change": gap.mean, f"{name}_low": gap.low, f"{name}_high": gap.high}
         rows[method] = row
     columns = [
@@ -126,21 +128,19 @@ def verdict(study: Study, rows: Mapping[str, Mapping]) -> list[str]:
     return said
 
 
-def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float], header: str, **options) -> Table:
+def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float], header: str, report: Report) -> Table:
     """Class bias of each method, its recalls, and how it compares with training on masked images."""
-    rows, level = [], options.get("level", 0.95)
-    draws = {key: options[key] for key in ("resamples", "seed") if key in options}
+    rows, level = [], report.confidence
     conditions = [drawn_name(ANY, share) for share in shares]
-    biases = {m: class_bias(i, conditions, classes, **draws) for m, i in images.items()}
+    biases = {m: class_bias(found, conditions, classes, report.resamples, report.seed) for m, found in images.items()}
     for method, found in images.items():
-        whole = found[found["condition"] == NONE]
-        n = len(whole)
-        units = whole["group"].nunique() if "group" in whole else n
+        n = len(of_condition(found, NONE))
+        units = found.index.unique("group").size if "group" in found.index.names else n
         bias, gap = biases[method], biases[method] - biases[NOTHING]
         low, high = bootstrap_interval(float(gap[0]), gap[1:], units, (-1.0, 1.0), level)
         row = {"method": method, "n": n, "bias": float(bias[0])} | figures("bias_change", float(gap[0]), low, high)
         if method != ERASING:
-            against = difference(masked_mean(found, shares), masked_mean(images[ERASING], shares), level=level)
+            against = difference(masked_mean(found, shares), masked_mean(images[ERASING], shares), level)
             row |= figures("minus_erasing", *against)
         for name in classes:
             mine = found[found["label"] == name]
@@ -173,7 +173,6 @@ def validation_table(study: Study, header: str) -> Table:
         Column("rule", "Rule"),
         Column("nll", "Loss", number),
         Column("accuracy", "Accuracy", number),
-        *(Column(name) for name in study.candidates.columns),
     ]
     notes = (
         "Loss: mean negative log-probability of the true class over the validation images, whole and under every shape "
@@ -185,27 +184,22 @@ def validation_table(study: Study, header: str) -> Table:
     return Table("validation", "Candidates compared on validation", header, rows, columns, notes)
 
 
-def draw(
-    study: Study, classes: Sequence[str], shares: Sequence[float], path: Path, title: str, level: float = 0.95
-) -> None:  # fmt: skip
+def draw(study: Study, classes: Sequence[str], shares: Sequence[float], path: Path, title: str, level: float) -> None:
     """Left: accuracy against share for nothing, the first variant, shared noise and erasing. Right: the patterns of
     the first variant, grey is 0."""
     images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
     main = next(method for method in images if method not in (NOTHING, ERASING))
-    points = [0.0, *shares]
-    learnt = study.best[main]
+    points, learnt = [0.0, *shares], study.best[main]
     title += f"; patterns of {method_name(main).lower()}, ±{learnt.run.bound:g} of 255"
     with drawing(path, title, 9.2, 4.0) as figure:
         grid = figure.add_gridspec(1, 1 + len(classes), width_ratios=[2.6, *[1] * len(classes)])
         axis = figure.add_subplot(grid[0])
-        for place, (method, found) in enumerate(images.items()):
-            mean, low, high = zip(
-                *(mean_with_interval(by_share(found, [ANY], share), level=level) for share in points), strict=True
-            )
+        for method, colour, marker in zip(images, (INK, *SERIES, *SERIES), cycle(CLASS_MARKERS), strict=False):
+            several = [mean_with_interval(by_share(images[method], [ANY], share), level=level) for share in points]
+            mean, low, high = zip(*several, strict=True)
             strong = method in (NOTHING, main, ERASING)
-            colour = INK if method == NOTHING else SERIES[(place - 1) % len(SERIES)]
-            axis.plot(points, mean, color=colour, marker=CLASS_MARKERS[place % len(CLASS_MARKERS)], markersize=4,
-                      linewidth=1.8 if strong else 0.8, label=method_name(method))  # fmt: skip
+            axis.plot(points, mean, color=colour, marker=marker, markersize=4, linewidth=1.8 if strong else 0.8,
+                      label=method_name(method))  # fmt: skip
             if strong:
                 axis.fill_between(points, low, high, color=colour, alpha=0.1, linewidth=0)
         axis.axhline(1 / len(classes), color=GREY, linestyle=":", label=f"chance, 1/{len(classes)}")
