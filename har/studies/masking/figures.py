@@ -13,7 +13,7 @@ from har.reporting.figures import rows_of
 from har.reporting.names import model_name
 from har.reporting.style import CLASS_MARKERS, GREY, INK, SERIES, drawing
 from har.studies.masking.conditions import BOX, CROP, NONE, filled_name
-from har.studies.masking.report import LABELS, ranked
+from har.studies.masking.report import ranked
 from har.studies.masking.scores import by_share, mean_with_interval, of_condition, per_image
 
 
@@ -54,7 +54,7 @@ def draw_curves(images, config: Masking, path: Path, title: str, chance: float, 
 
 def draw_context(images, fills: Sequence[str], path: Path, title: str, chance: float, level: float) -> None:
     """Accuracy on whole images, on the largest person alone and on the context alone, a row for each model."""
-    shown = {NONE: (INK, LABELS[NONE]), CROP: (SERIES[1], "person only")}
+    shown = {NONE: (INK, "nothing hidden"), CROP: (SERIES[1], "person only")}
     for fill, colour in zip(fills, (GREY, SERIES[0], SERIES[2], SERIES[3]), strict=False):
         shown[filled_name(BOX, fill)] = colour, f"context only, {fill}"
     offsets, ends = np.linspace(-0.32, 0.32, len(shown)), [chance]

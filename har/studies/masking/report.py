@@ -14,7 +14,6 @@ from har.reporting.table import Column, Table, number, percent, signed_estimate
 from har.reporting.tables.columns import MODEL, N, class_text, figure_column, figures, triple
 from har.studies.masking.conditions import BOX, CROP, ELSEWHERE, NONE, drawn_name, filled_name
 from har.studies.masking.scores import (
-    MEASURES,
     area_under_curve,
     by_share,
     corrected,
@@ -27,15 +26,7 @@ from har.studies.masking.scores import (
 FLIPS = "Flips: share of images whose predicted class changes from that with nothing hidden."
 MASKED = "_masked"  # ends the name of a probe that learnt from masked images
 LEARNT = "Probes called masked learnt from black masks on training images too, the others never saw one."
-LABELS = {
-    NONE: "nothing hidden",
-    "hide_person": "persons hidden, by outline",
-    "hide_box": "persons hidden, by box",
-    "hide_elsewhere": "as much hidden elsewhere",
-    CROP: "the largest person alone, cropped",
-    "keep_person": "persons only, by outline",
-    "keep_box": "persons only, by box",
-    "keep_elsewhere": "as much kept elsewhere",
+CUES = {
     "hide_cues": "own class's things hidden",
     "keep_cues": "own class's things only",
     "hide_things": "all classes' things hidden",
@@ -76,10 +67,10 @@ def build_tables(
     predictions: Mapping[str, pd.DataFrame], config: Masking, header: str, level: float = 0.95
 ) -> dict[str, Table]:
     """masking (accuracy against share), kinds (its shapes), context, elsewhere and cues (hidden and isolated regions),
-    classes, conditions (everything); models by accuracy."""
+    classes; models by accuracy."""
     images = ranked({model: per_image(frame) for model, frame in predictions.items()})
     of = Masked(images, classes_of(next(iter(predictions.values()))), config, header, level)
-    makers = share_table, shape_table, region_table, elsewhere_table, cue_table, class_table, conditions_table
+    makers = share_table, shape_table, region_table, elsewhere_table, cue_table, class_table
     return {table.name: table for table in (make(of) for make in makers)}
 
 
@@ -244,7 +235,7 @@ def cue_table(of: Masked) -> Table:
     rows = []
     for model, found in of.images.items():
         whole = of_condition(found, NONE)
-        for hidden in ("hide_cues", "keep_cues", "hide_things", "hide_relevant", "keep_relevant"):
+        for hidden in CUES:
             values = of_condition(found, hidden)
             if values.empty:
                 continue
@@ -260,7 +251,7 @@ def cue_table(of: Masked) -> Table:
         notes = ["No image of the study has an annotated thing of masking.cues, and no explanation was asked for."]
     columns = [
         MODEL,
-        Column("condition", "Condition", LABELS.get),
+        Column("condition", "Condition", CUES.get),
         N,
         Column("whole", "Nothing hidden", number),
         Column("accuracy", "Accuracy", number),
@@ -300,32 +291,3 @@ def class_table(of: Masked) -> Table:
     ]
     notes = ("Mean over shapes of drawn masks. Predicted: share of all images that the model takes for this class.",)
     return Table("classes", "Each class as images go black", of.header, rows, columns, notes)
-
-
-def _condition(key: str) -> str:
-    region, _, filled = key.partition("-")
-    if region in LABELS:
-        return LABELS[region] + (f", {filled}" if filled else "")
-    return f"{region} {filled} %"
-
-
-def conditions_table(of: Masked) -> Table:
-    """Every model under every condition; in the page only the CSV is of use."""
-    rows = []
-    for model, found in of.images.items():
-        for condition, part in found.groupby("condition", sort=False, observed=True):
-            row = {"model": model, "condition": condition, "n": len(part), "covered": part["covered"].mean()}
-            for measure in MEASURES:
-                row |= of.mean(measure, part[measure])
-            rows.append(row)
-    columns = [
-        MODEL,
-        Column("condition", "Condition", _condition),
-        N,
-        Column("covered", "Hidden", percent),
-        figure_column("accuracy", "Accuracy"),
-        Column(triple("confidence"), "Confidence", _mean),
-        Column(triple("true_class"), "Probability of the true class", _mean),
-        Column(triple("flips"), "Flips", _mean),
-    ]
-    return Table("conditions", "Every model under every mask", of.header, rows, columns, (of.note, FLIPS))

@@ -17,8 +17,6 @@ from har.evaluation.bootstrap import score_interval
 from har.evaluation.predictions import classes_of
 from har.studies.masking.conditions import NONE, drawn_name
 
-MEASURES = ("accuracy", "confidence", "true_class", "flips")
-
 
 def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     """One model's predictions (har.studies.masking.predict) by image_id, or by group and image_id, with, for each row,
