@@ -29,16 +29,13 @@ def explain(context: Context, *, keep: Path) -> None:
     split = read_split(data / "split.csv")
     records = read_records(data / "annotations/captions.json", data / "annotations/instances.json")
     records = {image_id: records[image_id] for image_id in split.image_id if image_id in records}
-    boxes = {image_id: np.vstack([record.boxes, record.crowds]) for image_id, record in records.items()}
-    sizes = {image_id: (record.width, record.height) for image_id, record in records.items()}
     runs = {key: context.params.run.train[key] for key in config.models}
     work = (
         delayed(run.explain)(
             data / "models" / key,
             data / "store",
             run.choose(split[split.label.isin(profile.tasks[one.task])], config),
-            boxes,
-            sizes,
+            records,
             config,
             profile.training.device,
             prompts(data, key, profile.tasks[one.task]),
@@ -55,12 +52,7 @@ def explain(context: Context, *, keep: Path) -> None:
         run.write(result, data / "explain" / key)
         found[one.task, one.model] = result
 
-    options = {
-        "resamples": profile.report.resamples,
-        "seed": profile.report.seed,
-        "level": profile.report.confidence,
-    }
-    tables = build_tables(found, context.header, **options)
+    tables = build_tables(found, context.header, profile.report)
     write_tables(tables, out)
     title = context.titled("Deletion and insertion of patches")
     figure_curves(found, out / "curves.svg", title, profile.report.confidence)

@@ -1,33 +1,33 @@
-"""One fine-tuned classifier explained: maps of every class, and how well they and their rivals score.
+"""One fine-tuned classifier explained: maps of every class, and how well they and their rivals score."""
 
-This module starts no torch of its own; the process that explains does.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import sem
 
 from har.config.studies import Explain
 from har.core.errors import HarError
 from har.core.files import replacing, write_csv, write_json
+from har.data.coco.annotations import ImageRecord
 from har.data.store import Store
 from har.evaluation.clips import unit_of
+from har.models.classifier import finetuned
 from har.models.preprocess import from_folder
-from har.studies.explain import faithfulness
-from har.studies.explain.faithfulness import patch_auc
+from har.studies.explain.faithfulness import area, curve, patch_auc
 from har.studies.explain.legrad import METHODS, centre_map, min_max, random_maps, relevance, rollout
 from har.studies.explain.overlay import boxes_in_view, person_cover
+from har.training.loop import pick_device, predict
 
 TOLD = ("test", "extended")  # splits whose maps are scored; extended carries the claims
 CHOSEN_ON = ("train", "validation")  # splits on which the maps to show are chosen
 PERSON = 0.5  # share of a patch that person boxes cover, from which on it is a person's
-SCORES = ("auc", "deletion", "insertion")
 KINDS = ("deletion", "insertion")
+SCORES = ("auc", *KINDS)
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,18 @@ def choose(split: pd.DataFrame, settings: Explain) -> pd.DataFrame:
     alone, and a larger number keeps the images of a smaller one."""
     split = split.sort_values("image_id", ignore_index=True)
     split = split.iloc[np.argsort(np.random.default_rng(settings.seed).permutation(len(split)))]
-    split = split.assign(measured=~unit_of(split).duplicated(), curves=False)
-    parts = []
-    for name, most in (("train", None), ("validation", None), ("test", None), ("extended", settings.extended)):
-        part = split[split["split"] == name][:most]
-        if name in TOLD:
-            part["curves"] = part["measured"] & (part["measured"].cumsum() <= settings.curves)
-        parts.append(part)
-    chosen = pd.concat(parts).sort_values("image_id", ignore_index=True)
-    return chosen[["image_id", "label", "split", "measured", "curves"]]
+    split = split.assign(measured=~unit_of(split).duplicated())
+    split = split[(split["split"] != "extended") | (split.groupby("split").cumcount() < settings.extended)]
+    place = split.groupby("split")["measured"].cumsum()
+    split = split.assign(curves=split["split"].isin(TOLD) & split["measured"] & (place <= settings.curves))
+    return split.sort_values("image_id", ignore_index=True)[["image_id", "label", "split", "measured", "curves"]]
 
 
 def explain(
     checkpoint: Path,
     store: Path,
     images: pd.DataFrame,
-    boxes: Mapping[int, np.ndarray],
-    sizes: Mapping[int, tuple[int, int]],
+    records: Mapping[int, ImageRecord],
     settings: Explain,
     device: str = "cpu",
     texts: np.ndarray | None = None,
@@ -90,8 +85,7 @@ def explain(
         checkpoint: the folder of the fine-tuned classifier.
         store: the folder with the images' pixels.
         images: of `choose`.
-        boxes: image_id to its persons, [k, 4] (x, y, width, height in pixels of the annotated image).
-        sizes: image_id to its annotated width and height.
+        records: what is annotated, by image_id; crowds are persons too.
         settings: the block explain of params.yaml.
         device: as training.device.
         texts: unit vectors [classes, width] of the classes' prompts, where the classifier's embedding is compared
@@ -99,11 +93,6 @@ def explain(
     Raises:
         HarError: for an image without annotations, or a classifier that cannot be explained.
     """
-    import torch
-
-    from har.models.classifier import finetuned
-    from har.training.loop import pick_device, predict
-
     torch.set_num_threads(1)  # sums come out the same however many models share the machine
     device = pick_device(device)
     if device != "cpu":  # there all kernels used here repeat; the call itself loads torch's compiler
@@ -132,9 +121,11 @@ def explain(
         heads = {head: heads[head] for head in settings.heads}
     side, person = found.shape[-1], []
     for image_id in told["image_id"]:
-        if image_id not in boxes:
+        if image_id not in records:
             raise HarError(f"explain: image {image_id} has no record in the annotations")
-        seen = boxes_in_view(boxes[image_id], *sizes[image_id], preprocess.fit, preprocess.crop_pct)
+        one = records[image_id]
+        boxes = np.vstack([one.boxes, one.crowds])
+        seen = boxes_in_view(boxes, one.width, one.height, preprocess.fit, preprocess.crop_pct)
         person.append(person_cover(seen, side) >= PERSON)
     person = np.array(person)
     dev = np.flatnonzero(told["split"].isin(CHOSEN_ON) & told["measured"])
@@ -148,23 +139,31 @@ def explain(
         "centre": np.broadcast_to(min_max(torch.from_numpy(centre_map(side))).numpy(), (len(told), side, side)),
     }
 
-    def follow(rows: np.ndarray, method: str, insert: bool) -> np.ndarray:
+    def follow(rows: np.ndarray, maps: np.ndarray, insert: bool) -> np.ndarray:
         """Curves of the predicted class's probability, [rows, steps + 1]."""
         found = []
         for part in np.split(rows, range(size, len(rows), size)):
             predicted = torch.from_numpy(guess[part])[:, None]
-            x = preprocess.normalise(pixels[part])
-            of = lambda images, predicted=predicted: softmax(images).gather(1, predicted)[:, 0]  # noqa: E731
-            found.append(faithfulness.curve(of, x, rivals[method][part], settings.steps, insert))
+            of = lambda x, predicted=predicted: softmax(x).gather(1, predicted)[:, 0]  # noqa: E731
+            found.append(curve(of, preprocess.normalise(pixels[part]), maps[part], settings.steps, insert))
         return np.concatenate(found)
 
-    areas, curves = _curves(told, follow)
     scored = told["split"].isin(TOLD) & told["measured"]
-    aucs = [
-        told.loc[scored, ["image_id", "split"]].assign(method=method, auc=patch_auc(rivals[method], person)[scored])
-        for method in METHODS
-    ]
-    scores = pd.concat(aucs, ignore_index=True).merge(areas, how="left", on=["image_id", "method"])
+    aucs = {method: patch_auc(maps, person)[scored] for method, maps in rivals.items()}
+    frames = [told.loc[scored, ["image_id", "split"]].assign(method=method, auc=auc) for method, auc in aucs.items()]
+    scores = pd.concat(frames, ignore_index=True).assign(**dict.fromkeys(KINDS, np.nan))
+    curves = []
+    for split, method, kind in product(TOLD, METHODS, KINDS):
+        rows = np.flatnonzero((told["split"] == split) & told["curves"])
+        if not len(rows):
+            continue
+        found = follow(rows, rivals[method], kind == "insertion")
+        # images are in one order everywhere
+        scores.loc[(scores["method"] == method) & scores["image_id"].isin(told["image_id"][rows]), kind] = area(found)
+        errors = sem(found) if len(found) > 1 else np.full(found.shape[1], np.nan)
+        points = zip(np.linspace(0, 1, found.shape[1]), found.mean(0), errors, strict=True)
+        curves += [(split, method, kind, *point) for point in points]
+    curves = pd.DataFrame(curves, columns=["split", "method", "kind", "share", "probability", "error"])
     about = {"classes": classes, "side": side, "fit": preprocess.fit, "crop_pct": preprocess.crop_pct}
     about |= {"method": "legrad", "head": head, "blocks": int(blocks)}
     return Explanation(told, probabilities, maps.astype(np.float16), scores, curves, candidates, about)
@@ -182,29 +181,6 @@ def _candidates(
             auc = patch_auc(predicted[:, -blocks:].sum(1), person[dev])
             parts.append(pd.DataFrame({"head": head, "blocks": blocks, "auc": auc}))
     return pd.concat(parts, ignore_index=True)
-
-
-def _curves(
-    told: pd.DataFrame, follow: Callable[[np.ndarray, str, bool], np.ndarray]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The areas (image_id, method, deletion, insertion) and mean curves (split, method, kind, share, probability,
-    error) of the images that get curves; `follow(rows, method, insert)` measures them."""
-    areas, means = [], []
-    for split, method in product(TOLD, METHODS):
-        rows = np.flatnonzero((told["split"] == split) & told["curves"])
-        if not len(rows):
-            continue
-        under = {"image_id": told["image_id"].to_numpy()[rows], "method": method}
-        for kind in KINDS:
-            found = follow(rows, method, kind == "insertion")
-            under[kind] = faithfulness.area(found)
-            columns = {"split": split, "method": method, "kind": kind, "share": np.linspace(0, 1, found.shape[1])}
-            error = sem(found) if len(found) > 1 else np.nan
-            means.append(pd.DataFrame({**columns, "probability": found.mean(0), "error": error}))
-        areas.append(pd.DataFrame(under))
-    empty = pd.DataFrame(columns=["image_id", "method", *KINDS]).astype({"image_id": int})
-    nothing = pd.DataFrame(columns=["split", "method", "kind", "share", "probability", "error"])
-    return pd.concat(areas) if areas else empty, pd.concat(means, ignore_index=True) if means else nothing
 
 
 def write(explanation: Explanation, folder: Path) -> None:

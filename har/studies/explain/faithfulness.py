@@ -1,13 +1,11 @@
 """How good a relevance map is: does it lie on the people, and does the prediction hang on what it names?"""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from scipy.stats import rankdata
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor
 
 
 def patch_auc(maps: np.ndarray, person: np.ndarray) -> np.ndarray:
@@ -22,7 +20,7 @@ def patch_auc(maps: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def curve(
-    probability: "Callable[[Tensor], Tensor]", images: "Tensor", maps: np.ndarray, steps: int, insert: bool = False
+    probability: Callable[[Tensor], Tensor], images: Tensor, maps: np.ndarray, steps: int, insert: bool = False
 ) -> np.ndarray:
     """Deletion or insertion curves (Petsiuk et al. 2018), float64 [n, steps + 1].
 
@@ -30,8 +28,6 @@ def curve(
     (maps [n, side, side]; equal ones in reading order), in `steps` equal steps from none to all; `insert`: they
     return onto the mean colour instead. `probability` takes images and tells what to follow for each, [n].
     """
-    import torch
-
     side, size = maps.shape[-1], images.shape[-1]
     patch = size // side
     order = np.argsort(-maps.reshape(len(maps), -1), axis=1, kind="stable")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import SubFigure
 from scipy.stats import norm
 
 from har.reporting.names import class_name, model_name
@@ -41,35 +40,28 @@ def figure_maps(
     columns = max(len(one.about["classes"]) for one in explanations.values())
     block = 1.15 * len(explanations) + 0.3
     with drawing(path, title, 2.2 + 1.75 * columns, 0.6 + block * len(image_ids)) as figure:
-        blocks = np.atleast_1d(figure.subfigures(len(image_ids), 1))
-        for part, image_id in zip(blocks, image_ids, strict=True):
-            _block(part, explanations, image_id, load(image_id), columns)
-
-
-def _block(
-    part: SubFigure, explanations: Mapping[Key, Explanation], image_id: int, image: np.ndarray, columns: int
-) -> None:
-    grid = part.add_gridspec(len(explanations), columns + 1, width_ratios=[1.5, *[1] * columns])
-    photo = part.add_subplot(grid[:, 0])
-    photo.imshow(image)
-    photo.set_axis_off()
-    for line, ((_, model), one) in enumerate(explanations.items()):
-        row = int(np.flatnonzero(one.images["image_id"] == image_id)[0])
-        if line == 0:
-            label = class_name(one.images["label"].iloc[row])
-            photo.set_title(f"labelled {label.lower()}\n(image {image_id})")
-        for column, name in enumerate(one.about["classes"]):
-            axis = part.add_subplot(grid[line, column + 1])
-            axis.imshow(overlay(image, one.maps[row, column], one.about["fit"], one.about["crop_pct"]))
-            axis.set_xticks([])
-            axis.set_yticks([])
-            predicted = name == one.images["prediction"].iloc[row]
-            text = f"{class_name(name)} {one.probabilities[row, column]:.2f}"
-            axis.set_title(text, loc="center", fontweight="bold" if predicted else "normal", pad=3)
-            axis.spines[:].set_visible(predicted)
-            axis.spines[:].set(color=INK, linewidth=1.6)
-            if column == 0:
-                axis.set_ylabel(model_name(model))
+        for part, image_id in zip(np.atleast_1d(figure.subfigures(len(image_ids), 1)), image_ids, strict=True):
+            image = load(image_id)
+            grid = part.add_gridspec(len(explanations), columns + 1, width_ratios=[1.5, *[1] * columns])
+            photo = part.add_subplot(grid[:, 0])
+            photo.imshow(image)
+            photo.set_axis_off()
+            for line, ((_, model), one) in enumerate(explanations.items()):
+                row = int(np.flatnonzero(one.images["image_id"] == image_id)[0])
+                of = one.images.iloc[row]
+                photo.set_title(f"labelled {class_name(of['label']).lower()}\n(image {image_id})")
+                for column, name in enumerate(one.about["classes"]):
+                    axis = part.add_subplot(grid[line, column + 1])
+                    axis.imshow(overlay(image, one.maps[row, column], one.about["fit"], one.about["crop_pct"]))
+                    axis.set_xticks([])
+                    axis.set_yticks([])
+                    predicted = name == of["prediction"]
+                    text = f"{class_name(name)} {one.probabilities[row, column]:.2f}"
+                    axis.set_title(text, loc="center", fontweight="bold" if predicted else "normal", pad=3)
+                    axis.spines[:].set_visible(predicted)
+                    axis.spines[:].set(color=INK, linewidth=1.6)
+                    if column == 0:
+                        axis.set_ylabel(model_name(model))
 
 
 def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, title: str, level: float) -> None:
@@ -98,5 +90,4 @@ def figure_curves(explanations: Mapping[Key, Explanation], path: Path | str, tit
             axis.set_xlabel(f"share of patches {told}")
         for axis in axes[:, 0]:
             axis.set_ylabel(f"probability [{level:.0%} interval]")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(METHODS))
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(METHODS))

@@ -6,21 +6,17 @@ LeGrad (Bousselham et al. 2024, arXiv 2404.03214) and attention rollout (Abnar &
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from har.core.errors import HarError
+from har.models.classifier import head_of
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn  # torch takes seconds to load: in the functions that need it
-
-METHODS = {
-    "legrad": "LeGrad",
-    "rollout": "Attention rollout",
-    "random": "Random map",
-    "centre": "Centre bias",
-}
+METHODS = {"legrad": "LeGrad", "rollout": "Attention rollout", "random": "Random map", "centre": "Centre bias"}
 CENTRE_WIDTH = 0.25  # standard deviation of the centre bias, a share of each side: most people are within it
 
 
@@ -32,17 +28,17 @@ class Anatomy(NamedTuple):
     before the first patch.
     """
 
-    read: "Callable[[Tensor], tuple[Tensor, Tensor]]"
+    read: Callable[[Tensor], tuple[Tensor, Tensor]]
     attends: bool
     prefix: int
 
 
-def anatomy(model: "nn.Module") -> Anatomy:
+def anatomy(model: nn.Module) -> Anatomy:
     """As transformers' classes and EmbeddingClassifier pool. Raises HarError for another architecture than ViT, CLIP
     and SigLIP."""
 
-    def mean(queries: slice, then: "Callable[[Tensor], Tensor]", prefix: int) -> Anatomy:
-        def read(tokens: "Tensor") -> "tuple[Tensor, Tensor]":
+    def mean(queries: slice, then: Callable[[Tensor], Tensor], prefix: int) -> Anatomy:
+        def read(tokens: Tensor) -> tuple[Tensor, Tensor]:
             shares = tokens.new_zeros(len(tokens), 1, 1, tokens.shape[1])
             shares[..., queries] = 1
             return then(tokens)[:, queries].mean(1), shares / shares.sum(-1, keepdim=True)
@@ -60,7 +56,7 @@ def anatomy(model: "nn.Module") -> Anatomy:
         return mean(slice(None), tower.post_layernorm, 0)
     if kind == "siglip_vision_model":
 
-        def attend(tokens: "Tensor") -> "tuple[Tensor, Tensor]":
+        def attend(tokens: Tensor) -> tuple[Tensor, Tensor]:
             pooled, shares = _attended(tower.head, tower.post_layernorm(tokens))
             return model.unit(pooled), shares
 
@@ -68,11 +64,9 @@ def anatomy(model: "nn.Module") -> Anatomy:
     raise HarError(f"explain: cannot look into a {kind} classifier, expected vit, clip or siglip")
 
 
-def _attended(head: "nn.Module", tokens: "Tensor") -> "tuple[Tensor, Tensor]":
+def _attended(head: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """What SigLIP's pooling head makes of tokens, [n, width], and its attention [n, heads, 1, tokens], which torch's
     own class gives outside of the graph."""
-    from torch.nn.functional import linear
-
     of = head.attention
     sources = (head.probe.expand(len(tokens), -1, -1), tokens, tokens)
     query, key, value = (
@@ -84,13 +78,13 @@ def _attended(head: "nn.Module", tokens: "Tensor") -> "tuple[Tensor, Tensor]":
     return (pooled + head.mlp(head.layernorm(pooled)))[:, 0], shares
 
 
-def legrad(model: "nn.Module", pixels: "Tensor") -> "Tensor":
+def legrad(model: nn.Module, pixels: Tensor) -> Tensor:
     """LeGrad maps of all classes by the model's own head and all blocks, as the paper has it: float32
     [n, classes, side, side], each from 0 to 1."""
     return min_max(relevance(model, pixels).sum(1))
 
 
-def relevance(model: "nn.Module", pixels: "Tensor", texts: "Tensor | None" = None) -> "Tensor":
+def relevance(model: nn.Module, pixels: Tensor, texts: Tensor | None = None) -> Tensor:
     """What each block adds to LeGrad's maps, float32 [n, blocks, classes, side, side], never negative.
 
     pixels: normalised images [n, 3, size, size]. A block's tokens are pooled and scored as if it were the last; the
@@ -100,10 +94,6 @@ def relevance(model: "nn.Module", pixels: "Tensor", texts: "Tensor | None" = Non
     after those of the model's own head. Weights may be frozen and the model in any mode; it is left as it was. Raises
     HarError for an architecture without `anatomy`, or patches that form no square.
     """
-    import torch
-
-    from har.models.classifier import head_of
-
     body, head = anatomy(model), head_of(model)
     with _attentive(model), torch.inference_mode(False), torch.enable_grad():
         x = pixels.detach().clone().requires_grad_()  # a graph even where all weights are frozen
@@ -123,22 +113,18 @@ def relevance(model: "nn.Module", pixels: "Tensor", texts: "Tensor | None" = Non
     return _grid(torch.stack(blocks, 1)[..., body.prefix :].detach())
 
 
-def _gradient(scores: "Tensor", attention: "Tensor") -> "Tensor":
+def _gradient(scores: Tensor, attention: Tensor) -> Tensor:
     """One class's scores [n] and a block's attention [n, heads, queries, keys] to the relevance of keys [n, keys]."""
-    import torch
-
     (gradient,) = torch.autograd.grad(scores.sum(), attention, retain_graph=True)
     return gradient.relu().mean((1, 2))
 
 
-def rollout(model: "nn.Module", pixels: "Tensor") -> "Tensor":
+def rollout(model: nn.Module, pixels: Tensor) -> Tensor:
     """Attention rollout, the same for every class: float32 [n, side, side], each from 0 to 1.
 
     Each block passes on (attention averaged over heads + identity) / 2; their product says how much of each patch
     reaches the tokens that the head pools (Abnar & Zuidema 2020, §3). No gradient.
     """
-    import torch
-
     body = anatomy(model)
     with _attentive(model), torch.no_grad():
         out = model(pixel_values=pixels, output_attentions=True, output_hidden_states=True)
@@ -164,17 +150,15 @@ def centre_map(side: int) -> np.ndarray:
     return np.outer(bell, bell).astype(np.float32)
 
 
-def min_max(maps: "Tensor") -> "Tensor":
+def min_max(maps: Tensor) -> Tensor:
     """Each map [..., side, side] stretched from 0 to 1; a constant one, but for rounding, becomes 0 everywhere."""
-    import torch
-
     low, high = maps.amin((-2, -1), keepdim=True), maps.amax((-2, -1), keepdim=True)
     spread = high - low
     varies = spread > 1e-6 * torch.maximum(high.abs(), low.abs())
     return torch.where(varies, (maps - low) / torch.where(varies, spread, torch.ones_like(spread)), 0.0)
 
 
-def _grid(values: "Tensor") -> "Tensor":
+def _grid(values: Tensor) -> Tensor:
     """[..., patches] to [..., side, side], in float32"""
     side = round(values.shape[-1] ** 0.5)
     if side * side != values.shape[-1]:
@@ -183,7 +167,7 @@ def _grid(values: "Tensor") -> "Tensor":
 
 
 @contextmanager
-def _attentive(model: "nn.Module") -> Iterator[None]:
+def _attentive(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and eager attention, the only one that tells its probabilities, until the block ends."""
     training, implementation = model.training, model.config._attn_implementation
     model.eval()

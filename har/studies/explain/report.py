@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from har.evaluation.bootstrap import RESAMPLES, resample_counts
+from har.config.report import Report
+from har.evaluation.bootstrap import resample_counts
 from har.evaluation.paired import estimated_difference
 from har.evaluation.summary import Estimate
 from har.reporting.names import model_name
@@ -21,105 +22,29 @@ RIVALS = tuple(method for method in METHODS if method != "legrad")
 Key = tuple[str, str]  # task and model
 
 
-def estimate(values: pd.Series, name: str, resamples: int = RESAMPLES, seed: int = 0) -> Estimate | None:
+def estimate(values: pd.Series, report: Report) -> Estimate | None:
     """The mean over images of what was measured on each, with its bootstrap; None where no image has it."""
     found = values.dropna().to_numpy(float)
     if not len(found):
         return None
-    counts = resample_counts(len(found), resamples, seed)
-    return Estimate(name, len(found), np.array([found.mean()]), counts @ found / len(found))
+    counts = resample_counts(len(found), report.resamples, report.seed)
+    return Estimate(str(values.name), len(found), np.array([found.mean()]), counts @ found / len(found))
 
 
-def measured(explanations: Mapping[Key, Explanation], resamples: int, seed: int, level: float) -> list[dict]:
-    """A row for each model, split and method: n (images with patches of persons and others), curves_n and for each
-    of SCORES mean, <score>_low and <score>_high over images."""
-    rows = []
-    for about, frame in _parts(explanations):
-        for method in METHODS:
-            mine = frame[frame["method"] == method]
-            row = about | {"method": method, "n": mine["auc"].count(), "curves_n": mine["deletion"].count()}
-            for score in SCORES:
-                row |= _mean(score, estimate(mine[score], score, resamples, seed), level)
-            rows.append(row)
-    return rows
+def _mean(values: pd.Series, report: Report) -> dict:
+    """The values of a `figure_column`."""
+    found = estimate(values, report)
+    return estimated(values.name, found, report.confidence) if found else figures(values.name, None)
 
 
-def _mean(name: str, found: Estimate | None, level: float) -> dict:
-    return estimated(name, found, level) if found else figures(name, None)
-
-
-def compared(explanations: Mapping[Key, Explanation], resamples: int, seed: int, level: float) -> list[dict]:
-    """A row for each model, split and rival of LeGrad: LeGrad minus rival for each of SCORES, paired over images, with
-    <score>_low, <score>_high and <score>_n."""
-    rows = []
-    for about, frame in _parts(explanations):
-        tables = {
-            score: frame.pivot(index="image_id", columns="method", values=score).astype(float) for score in SCORES
-        }
-        for rival in RIVALS:
-            row = about | {"rival": rival}
-            for score, table in tables.items():
-                both = table[["legrad", rival]].dropna()
-                pair = [estimate(both[method], score, resamples, seed) for method in both]
-                gap = estimated_difference(*pair, level) if len(both) else {}
-                row |= figures(score, *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))
-                row |= {f"{score}_n": len(both)}
-            rows.append(row)
-    return rows
-
-
-def build_tables(
-    explanations: Mapping[Key, Explanation],
-    header: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
-) -> dict[str, Table]:
+def build_tables(explanations: Mapping[Key, Explanation], header: str, report: Report) -> dict[str, Table]:
     """The tables "scores", "differences" and "candidates"."""
-    options = resamples, seed, level
-    rows, gaps = measured(explanations, *options), compared(explanations, *options)
+    rows, gaps = measured(explanations, report), compared(explanations, report)
     return {
-        "scores": _scores_table(rows, header, level),
-        "differences": _differences_table(rows, gaps, header, level),
-        "candidates": _candidates_table(explanations, header, *options),
+        "scores": _scores_table(rows, header, report.confidence),
+        "differences": _differences_table(rows, gaps, header, report.confidence),
+        "candidates": _candidates_table(explanations, header, report),
     }
-
-
-def verdicts(rows: Sequence[Mapping], gaps: Sequence[Mapping]) -> list[str]:
-    """For each model, on the split with most images, what the intervals allow to say of LeGrad beside attention rollout
-    and a map that knows only the centre: whether it ranks persons better, and whether predictions depend more on what
-    it ranks first. rows: of `measured`; gaps: of `compared`."""
-    chosen: dict[Key, Mapping] = {}
-    for row in rows:
-        key = row["task"], row["model"]
-        if row["method"] == "legrad" and row["n"] > chosen.get(key, {"n": 0})["n"]:
-            chosen[key] = row
-    beside = {(gap["task"], gap["model"], gap["split"], gap["rival"]): gap for gap in gaps}
-    return [
-        _verdict(row, [beside[*key, row["split"], rival] for rival in ("rollout", "centre")])
-        for key, row in chosen.items()
-    ]
-
-
-def _verdict(row: Mapping, gaps: Sequence[Mapping]) -> str:
-    name = f"{model_name(row['model'])} ({row['task']}, {row['split']}, n = {row['n']:,})"
-    auc = estimate_text(*(row[key] for key in triple("auc")))
-    words = "above", "below", "not shown to differ from"
-    said = f"{name}: LeGrad ranks persons with patch AUC {auc}, {_beside(gaps, 'auc', words)}."
-    if row["deletion"] is None:
-        return said
-    words = "slower than", "faster than", "not shown to be faster or slower than"
-    return f"{said} With its patches deleted the prediction falls, {_beside(gaps, 'deletion', words)}."
-
-
-def _beside(gaps: Sequence[Mapping], score: str, words: tuple[str, str, str]) -> str:
-    """LeGrad against each rival, in the words for more, less and not decided."""
-    said = []
-    for gap in gaps:
-        value, low, high = (gap[key] for key in triple(score))
-        word = words[0] if low > 0 else words[1] if high < 0 else words[2]
-        said.append(f"{word} {METHODS[gap['rival']].lower()} ({signed_estimate(value, low, high)})")
-    return " and ".join(said)
 
 
 def _parts(explanations: Mapping[Key, Explanation]):
@@ -129,6 +54,71 @@ def _parts(explanations: Mapping[Key, Explanation]):
             frame = one.scores[one.scores["split"] == split]
             if len(frame):
                 yield {"task": task, "model": model, "split": split}, frame
+
+
+def measured(explanations: Mapping[Key, Explanation], report: Report) -> list[dict]:
+    """A row for each model, split and method: n (images with patches of persons and others), curves_n and for each
+    of SCORES mean, <score>_low and <score>_high over images."""
+    rows = []
+    for about, frame in _parts(explanations):
+        for method in METHODS:
+            mine = frame[frame["method"] == method]
+            row = about | {"method": method, "n": mine["auc"].count(), "curves_n": mine["deletion"].count()}
+            for score in SCORES:
+                row |= _mean(mine[score], report)
+            rows.append(row)
+    return rows
+
+
+def compared(explanations: Mapping[Key, Explanation], report: Report) -> list[dict]:
+    """A row for each model, split and rival of LeGrad: LeGrad minus rival for each of SCORES, paired over images, with
+    <score>_low, <score>_high and <score>_n."""
+    rows = []
+    for about, frame in _parts(explanations):
+        for rival in RIVALS:
+            row = about | {"rival": rival}
+            for score in SCORES:
+                both = frame.pivot(index="image_id", columns="method", values=score)[["legrad", rival]].dropna()
+                pair = [estimate(both[method], report) for method in both]
+                gap = estimated_difference(*pair, report.confidence) if len(both) else {}
+                row |= figures(score, *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))
+                row |= {f"{score}_n": len(both)}
+            rows.append(row)
+    return rows
+
+
+def verdicts(rows: Sequence[Mapping], gaps: Sequence[Mapping]) -> list[str]:
+    """For each model, on the split with most images, what the intervals allow to say of LeGrad beside attention rollout
+    and a map that knows only the centre: whether it ranks persons better, and whether predictions depend more on what
+    it ranks first. rows: of `measured`; gaps: of `compared`."""
+    largest: dict[Key, Mapping] = {}
+    for row in rows:
+        key = row["task"], row["model"]
+        if row["method"] == "legrad" and row["n"] > largest.get(key, {"n": 0})["n"]:
+            largest[key] = row
+
+    def beside(row: Mapping, score: str, more: str, less: str, undecided: str) -> str:
+        """LeGrad against each rival, in the words for more, less and not decided."""
+        said = []
+        for gap in gaps:
+            if gap["rival"] != "random" and all(gap[key] == row[key] for key in ("task", "model", "split")):
+                value, low, high = (gap[key] for key in triple(score))
+                word = more if low > 0 else less if high < 0 else undecided
+                said.append(f"{word} {METHODS[gap['rival']].lower()} ({signed_estimate(value, low, high)})")
+        return " and ".join(said)
+
+    said = []
+    for (task, model), row in largest.items():
+        auc = estimate_text(*(row[key] for key in triple("auc")))
+        ranks = beside(row, "auc", "above", "below", "not shown to differ from")
+        said.append(
+            f"{model_name(model)} ({task}, {row['split']}, n = {row['n']:,}): LeGrad ranks persons with patch AUC "
+            f"{auc}, {ranks}."
+        )
+        if row["deletion"] is not None:
+            falls = beside(row, "deletion", "slower than", "faster than", "not shown to be faster or slower than")
+            said[-1] += f" With its patches deleted the prediction falls, {falls}."
+    return said
 
 
 def _scores_table(rows: Sequence[Mapping], header: str, level: float) -> Table:
@@ -172,20 +162,14 @@ def _differences_table(rows: Sequence[Mapping], gaps: Sequence[Mapping], header:
     return Table("differences", title, header, gaps, columns, notes)
 
 
-def _candidates_table(
-    explanations: Mapping[Key, Explanation], header: str, resamples: int, seed: int, level: float
-) -> Table:
+def _candidates_table(explanations: Mapping[Key, Explanation], header: str, report: Report) -> Table:
     """What LeGrad's map could come from, and what it comes from."""
     rows = []
     for (task, model), one in explanations.items():
         for (head, blocks), part in one.candidates.groupby(["head", "blocks"], sort=False):
-            found = estimate(part["auc"], "auc", resamples, seed)
             row = {"model": model, "task": task, "head": head, "blocks": blocks, "n": part["auc"].count()}
-            rows.append(
-                row
-                | _mean("auc", found, level)
-                | {"chosen": (head, blocks) == (one.about["head"], one.about["blocks"])}
-            )
+            chosen = (head, blocks) == (one.about["head"], one.about["blocks"])
+            rows.append(row | _mean(part["auc"], report) | {"chosen": chosen})
     columns = [
         *FIRST[:2],
         Column("head", "Head", HEADS.get),
