@@ -52,20 +52,15 @@ class TestBoxes:
 
     @given(BOXES, st.integers(1, 9))
     def test_cover_is_the_area_of_the_union(self, boxes, side):
-        cover = person_cover(boxes, side)
-        assert ((cover >= 0) & (cover <= 1)).all()
         at = (np.arange(60 * side) + 0.5) / (60 * side)  # a fine raster
         hit = np.zeros((len(at), len(at)), bool)
         for left, top, right, bottom in boxes:
             hit |= ((top <= at) & (at <= bottom))[:, None] & ((left <= at) & (at <= right))
-        np.testing.assert_allclose(cover, hit.reshape(side, 60, side, 60).mean((1, 3)), atol=0.15)
-        assert cover.mean() <= sum((r - l) * (b - t) for l, t, r, b in boxes) + 1e-9
+        np.testing.assert_allclose(person_cover(boxes, side), hit.reshape(side, 60, side, 60).mean((1, 3)), atol=0.15)
 
     def test_a_box_on_patch_edges_is_exact_and_overlap_counts_once(self):
         boxes = np.array([[0.25, 0.5, 0.75, 1.0], [0.5, 0.5, 1.0, 1.0]])
-        expected = np.zeros((4, 4))
-        expected[2:, 1:] = 1
-        np.testing.assert_allclose(person_cover(boxes, 4), expected, atol=1e-12)
+        np.testing.assert_allclose(person_cover(boxes, 4), np.outer([0, 0, 1, 1], [0, 1, 1, 1]), atol=1e-12)
 
 
 class TestPatchAuc:
@@ -112,31 +107,20 @@ class TestCurves:
         np.testing.assert_allclose(back, [[0, 0.25, 0.25, 0.25, 0.25]])
 
     def test_area_is_that_of_trapezoids(self):
-        assert area(np.array([[1.0, 0.0], [0.4, 0.4]])) == pytest.approx([0.5, 0.4])
-        line = np.linspace(0.2, 0.8, 7)[None]
-        assert area(line) == pytest.approx([0.5])
+        assert area(np.array([[1.0, 0.0, 0.0], [0.4, 0.4, 0.4]])) == pytest.approx([0.25, 0.4])
 
 
-class TestOverlay:
-    def test_shows_the_image_where_nothing_is_relevant_and_changes_it_where_something_is(self):
-        image = picture(1, 60, 40)
-        assert (overlay(image, np.zeros((4, 4))) == image).all()
-        values = np.zeros((4, 4))
-        values[0, 0] = 1
-        shown = overlay(image, values)
-        assert shown.dtype == np.uint8
-        assert shown.shape == image.shape
-        changed = np.abs(shown.astype(int) - image).sum(-1) > 0
-        assert changed[:5, :8].all()
-        assert not changed[20:, 30:].any()
-
-    def test_what_the_network_did_not_see_is_grey(self):
-        image = picture(2, 60, 40)
-        shown = overlay(image, np.ones((4, 4)), fit="crop").astype(int)
-        for strip in (shown[:, :10], shown[:, 50:]):
-            assert (strip == strip[..., :1]).all()
-        assert (shown[:, 10:50] != shown[:, 10:50, :1]).any()
-
-    def test_a_map_of_half_precision_and_not_finite_values_is_drawn(self):
-        values = np.array([[0, 1], [np.nan, np.inf]], np.float16)
-        assert overlay(picture(3, 20, 20), values).shape == (20, 20, 3)
+def test_an_overlay_changes_what_is_relevant_and_greys_what_was_not_seen():
+    image, values = picture(1, 60, 40), np.zeros((4, 4), np.float16)
+    assert (overlay(image, values) == image).all()
+    values[0, 0], values[3, 3] = np.inf, np.nan
+    shown = overlay(image, values)
+    assert (shown.dtype, shown.shape) == (np.uint8, image.shape)
+    changed = (shown != image).any(-1)
+    assert changed[:5, :8].all()
+    assert not changed[20:, 30:].any()
+    cropped = overlay(image, np.ones((4, 4)), fit="crop")
+    grey = (cropped == cropped[..., :1]).all(-1)
+    assert grey[:, :10].all()
+    assert grey[:, 50:].all()
+    assert not grey[:, 10:50].any()

@@ -114,9 +114,8 @@ class TestLeGrad:
         found = relevance(model, pixels)
         assert found.dtype == torch.float32
         torch.testing.assert_close(legrad(model, pixels), min_max(found.sum(1)))
-        for place in (0, 2):
-            expected = by_finite_differences(model, pixels[place])
-            torch.testing.assert_close(found[place].flatten(2).double(), expected, rtol=1e-4, atol=1e-6)
+        expected = by_finite_differences(model, pixels[2])
+        torch.testing.assert_close(found[2].flatten(2).double(), expected, rtol=1e-4, atol=1e-6)
 
     def test_prompts_are_further_classes_of_a_head_without_bias(self, model, pixels):
         texts = torch.nn.functional.normalize(torch.randn(2, head_of(model).in_features), dim=1)

@@ -70,12 +70,6 @@ class TestScores:
         with pytest.raises(HarError, match=r"lack a mask that hides 0\.3"):
             area_under_curve(images, ["patches"], [0.1, 0.3])
 
-    @given(st.lists(st.integers(0, 2), min_size=4, max_size=4))
-    def test_what_masks_do_not_change_keeps_its_area(self, guesses):
-        images = per_image(frame({name: guesses for name in CURVE}))
-        np.testing.assert_allclose(area_under_curve(images, ["patches", "stripes"], [0.1, 0.5]),
-                                   of_condition(images, "none"))  # fmt: skip
-
     def test_a_difference_is_paired_over_the_images_that_both_have(self):
         a = pd.Series([1.0, 1.0, 0.0, 1.0], index=[1, 2, 3, 4])
         b = pd.Series([0.0, 0.0, 1.0, 1.0], index=[9, 1, 2, 3])

@@ -13,6 +13,7 @@ from har.studies.simulation.simulate import FAMILY, FOLDS, IMAGES, LEVEL, MODELS
 
 COVERED, REJECTED = (0.93, 0.97), (0.03, 0.07)  # rates that count as right
 FIGURES = {"accuracy": "accuracy", "difference": "difference of two accuracies", "f1": "macro F1"}
+RUN = {count: f"{count} run{'s' if count > 1 else ''}" for count in RUNS}
 INTERVALS = {
     "runs": "t over runs",
     "wilson": "Wilson",
@@ -46,10 +47,6 @@ def _rate_column(name: str, title: str, band: tuple[float, float], csv: bool = T
         return f"{number(100 * rate, 1)} ± {number(100 * error, 1)}{mark}"
 
     return Column((f"{name}{at}", f"standard_error{at}"), title, shown, csv)
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' if count > 1 else ''}"
 
 
 def _band(band: tuple[float, float]) -> str:
@@ -91,7 +88,7 @@ def coverage_table(rows: Sequence[Mapping], header: str) -> Table:
         Column(
             ("figure", "runs", "method"),
             "Interval of",
-            lambda figure, runs, method: f"{FIGURES[figure]}, {_runs(runs)}: {INTERVALS[method]}",
+            lambda figure, runs, method: f"{FIGURES[figure]}, {RUN[runs]}: {INTERVALS[method]}",
         ),
         Column("images", "n", count),
         *map(Column, [name for name in rows[0] if name not in keys]),
@@ -141,8 +138,7 @@ def families_table(rows: Sequence[Mapping], header: str) -> Table:
                 _rate_column("rate", f"{figure.capitalize()}, {n:,} images", band, csv=False, at=f"_{figure}_{n}")
             )
     notes = (
-        f"% ± Monte-Carlo standard error. ↓ ↑: below or above {COVERED[0]:.0%} to {COVERED[1]:.0%} (coverage), "
-        f"{REJECTED[0]:.0%} to {REJECTED[1]:.0%} (rejection).",
+        f"{_band(COVERED).rstrip('.')} (coverage), {REJECTED[0]:.0%} to {REJECTED[1]:.0%} (rejection).",
         f"All pairs of {len(FAMILY)} models of accuracies {', '.join(map(str, sorted(FAMILY)))}, {max(RUNS)} runs "
         f"each. Coverage: all {LEVEL:.0%} intervals hold at once. Rejection: all accuracies are {FAMILY[0]:g}, and "
         f"some pair is told apart at {1 - LEVEL:.0%}. Variance of runs: of the latent strength, which is 1 in all.",
@@ -189,7 +185,7 @@ def simulation_figure(covered: Sequence[Mapping], rejected: Sequence[Mapping], p
     band in which they are right."""
     runs = max(RUNS)
     intervals = {
-        f"{FIGURES[figure]}, {_runs(count)}": [
+        f"{FIGURES[figure]}, {RUN[count]}": [
             (name, found)
             for method, name in INTERVALS.items()
             if (found := _where(covered, figure=figure, method=method, runs=count))

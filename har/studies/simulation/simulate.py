@@ -130,13 +130,6 @@ def bootstrap_intervals(
     }
 
 
-def t_over_runs(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Student's interval of the mean of the runs' scores [..., S], as if runs were independent test sets."""
-    runs = scores.shape[-1]
-    half = scipy.stats.t.ppf((1 + LEVEL) / 2, runs - 1) * scores.std(-1, ddof=1) / np.sqrt(runs)
-    return scores.mean(-1) - half, scores.mean(-1) + half
-
-
 def covers(ends: tuple[np.ndarray, np.ndarray], truth: np.ndarray) -> np.ndarray:
     """Whether the truth [...] lies within the ends, bool [...]."""
     return (ends[0] - ROUNDING <= truth) & (truth <= ends[1] + ROUNDING)
@@ -172,7 +165,9 @@ def _accuracy_intervals(
     if runs == 1:
         found["wilson"] = proportion_confint(np.rint(estimate * images), images, 1 - LEVEL, "wilson")
     else:
-        found["runs"] = t_over_runs(hits.mean(0))
+        scores = hits.mean(0)  # Student's interval of their mean, as if runs were independent test sets
+        half = scipy.stats.t.ppf((1 + LEVEL) / 2, runs - 1) * scores.std(-1, ddof=1) / np.sqrt(runs)
+        found["runs"] = scores.mean(-1) - half, scores.mean(-1) + half
     yield "accuracy", found, truth
     gap, gaps = np.roll(estimate, -1, -1) - estimate, np.roll(resampled, -1, -1) - resampled
     found = bootstrap_intervals(gap, gaps, images, bounds=(-1.0, 1.0))
