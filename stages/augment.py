@@ -7,6 +7,7 @@ from har.data.split import read_split
 from har.data.store import Store
 from har.evaluation.predictions import write_predictions
 from har.training import experiment
+from har.training.refit import Recipe
 from stages.lib.context import Context
 from stages.lib.resumed import resumed
 
@@ -18,19 +19,13 @@ def augment(context: Context, *, keep: Path) -> None:
     # policies are compared, and chosen, on validation alone: no test image is predicted here
     split = split[split.split.isin(["train", "validation"])].reset_index(drop=True)
     images = experiment.images(base, Store(context.data / "store"), split.image_id, None)
-    found = experiment.run_all(
-        {
-            name: base.model_copy(update={"augmentation": augmentation})
-            for name, augmentation in profile.policies.items()
-            if name not in context.already
-        },
-        profile.tasks["activity"],
-        split,
-        images,
-        training=profile.training,
-        strength=profile.augmentation,
-        keep=keep,
-    )
+    recipes = {
+        name: Recipe(base.model_copy(update={"augmentation": profile.policies[name]}), images)
+        for name in context.params.run.policies
+        if name not in context.already
+    }
+    options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
+    found = experiment.run_all(recipes, profile.tasks["activity"], split, **options)
     out.mkdir(parents=True, exist_ok=True)  # DVC wants it also without a policy
     for policy, (predictions, curves, description) in found:
         write_predictions(out / "predictions" / f"{policy}.parquet", predictions)

@@ -24,17 +24,13 @@ def train(context: Context, task: str, model: str, *, keep: Path) -> None:
         return
     split = read_split(context.data / "split.csv")
     split = split[split.label.isin(classes)].reset_index(drop=True)
-    given = inputs(context, config, split, classes)
     predictions, curves, description = experiment.run(
-        config,
+        inputs(context, config, split, classes),
         classes,
         split,
-        given.x,
+        name=name,
         training=profile.training,
         strength=profile.augmentation,
-        name=name,
-        backbone=given.backbone,
-        texts=given.texts,
         checkpoint=out,
         keep=keep,
     )

@@ -76,9 +76,7 @@ def train(
 
     model, preprocess = build(config, classes, backbone, features=inputs.x.shape[-1])
     model = model.to(device)
-    x, y = torch.tensor(inputs.x), torch.tensor(inputs.y)  # copies: memory shared between runs is read-only
-    if device != "cpu":
-        x, y = x.to(device), y.to(device)
+    x, y = (torch.from_numpy(values).to(device) for values in (inputs.x, inputs.y))
     prepare = preprocess.normalise if preprocess else (lambda batch: batch)
     augment = compose(config.augmentation, strength, x.shape[-1]) if x.ndim == 4 else None
     train_rows, validation_rows = torch.as_tensor(inputs.train), torch.as_tensor(inputs.validation)

@@ -1,10 +1,10 @@
-"""Models fitted again and again, each time on other images: what resampling and the learning curve share.
+"""Models fitted again and again, with other seeds or on other images: what training and the studies share.
 
 This module loads no torch of its own; the processes that train do, once for all their fits.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from har.core.parallel import side_by_side
 from har.data.groups import assign_folds, group_codes, with_groups
 from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
 from har.training import probe
-from har.training.run import Inputs, loaded_by
+from har.training.run import Inputs, TrainingResult, loaded_by
 
+WEIGHTS = "weights"  # of a fit, in its folder
 STOPPING = 10  # early stopping looks at a share of 1 / 9 of the other folds, about as much as in the paper's split
 
 
@@ -57,15 +58,6 @@ class Fit:
     seed: int
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """What comes of a fit: probabilities of its `predict_rows`, float64 [n, classes], and the number of parameters
-    trained by gradient descent (None for a regression)."""
-
-    probabilities: np.ndarray
-    parameters: int | None = None
-
-
 def fit_all(
     fits: Sequence[Fit],
     recipes: Mapping[str, Recipe],
@@ -76,33 +68,45 @@ def fit_all(
     strength: Augmentation,
     name: str,
     keep: Path | None = None,
-) -> list[Fitted]:
+) -> list[TrainingResult]:
     """What comes of each of `fits`, in their order.
 
     y: class index of each image. All fits go through one pool of processes, so that each loads torch once. What
-    comes out does not depend on the number of jobs. keep: a folder in which finished fits outlive an interruption
-    (har.core.cache). Raises HarError where a loss is not finite, or where a
-    fine-tuned model has no training image of a class.
+    comes out does not depend on the number of jobs. keep: a folder in which finished fits and how far the others have
+    come outlive an interruption (har.core.cache). Raises HarError where a loss is not finite, or where a fine-tuned
+    model has no training image of a class.
     """
     # what needs torch goes first: a worker that loads it late has grown so much that loky takes that for a leak and
     # starts another, which loads it again; then long before short, so that all processes end together
     order = sorted(range(len(fits)), key=lambda place: (not recipes[fits[place].model].random, -len(fits[place].train)))
-    work = (
-        delayed(_fit)(
-            recipes[fits[place].model], y, list(classes), fits[place], strength=strength, device=training.device
-        )
-        for place in order
-    )
-    # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
+    done = fit_each([fits[place] for place in order], recipes, y, classes, training, strength, name, keep)
+    found = {place: result for place, (result, _) in zip(order, done, strict=True)}
+    return [found[place] for place in range(len(fits))]
+
+
+def fit_each(
+    fits: Sequence[Fit],
+    recipes: Mapping[str, Recipe],
+    y: np.ndarray,
+    classes: Sequence[str],
+    training: Training,
+    strength: Augmentation,
+    name: str,
+    keep: Path | None,
+    weights: bool = False,
+) -> Iterator[tuple[TrainingResult, Path]]:
+    """As `fit_all`, one after the other as they are finished, with the folder of each: below it WEIGHTS, if asked for,
+    as long as this goes on."""
+    options = {"strength": strength, "device": training.device, "weights": weights}
+    work = [delayed(_fit)(recipes[fit.model], y, list(classes), fit, **options) for fit in fits]
     modules = loaded_by(recipes[fit.model].config for fit in fits)
-    by_place = {}
     with lasting(keep) as room, tqdm(total=len(fits), desc=name, unit="fit") as progress:
-        calls, _ = kept_calls(work, room, own_folder=True)
-        found = side_by_side(training, len(fits), modules, batch_size=1)(calls)
-        for place, fitted in zip(order, found, strict=True):
-            by_place[place] = fitted
+        calls, folders = kept_calls(work, room, own_folder=True)
+        # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
+        results = side_by_side(training, len(fits), modules, batch_size=1)(calls)
+        for result, folder in zip(results, folders, strict=True):
             progress.update()
-    return [by_place[place] for place in range(len(fits))]
+            yield result, folder
 
 
 def fold_fits(
@@ -136,7 +140,7 @@ def dev_folds(split: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
 
 
 def fold_predictions(
-    fit: Fit, fitted: Fitted, split: pd.DataFrame, fold: np.ndarray, classes: Sequence[str]
+    fit: Fit, fitted: TrainingResult, split: pd.DataFrame, fold: np.ndarray, classes: Sequence[str]
 ) -> pd.DataFrame:
     """What a fit of `fold_fits` predicts: its own fold as run 0, images of none as the run of that number."""
     own, images = fold[fit.predict_rows], split.iloc[fit.predict_rows]
@@ -163,15 +167,23 @@ def hold_out(
 
 
 def _fit(
-    recipe: Recipe, y: np.ndarray, classes: list[str], fit: Fit, *, strength: Augmentation, device: str, keep: Path
-) -> Fitted:
+    recipe: Recipe,
+    y: np.ndarray,
+    classes: list[str],
+    fit: Fit,
+    *,
+    strength: Augmentation,
+    device: str,
+    weights: bool,
+    keep: Path,
+) -> TrainingResult:
     """One fit, on a copy of the images that it needs and no others."""
     if recipe.config is None:
-        return Fitted(recipe.x[fit.predict_rows])
+        return TrainingResult(recipe.x[fit.predict_rows])
     if isinstance(recipe.config, Probe):
         groups = None if recipe.groups is None else recipe.groups[fit.train]
         fitted = probe.fit(recipe.x[fit.train], y[fit.train], len(classes), recipe.config, groups)
-        return Fitted(fitted.probabilities(recipe.x[fit.predict_rows]))
+        return TrainingResult(fitted.probabilities(recipe.x[fit.predict_rows]))
     missing = set(range(len(classes))) - set(y[fit.train].tolist())
     if missing and recipe.config.fine_tuned:  # its head starts as a regression on all classes
         raise HarError(f"{fit.model}: a fit has no training image of class {classes[min(missing)]}")
@@ -182,5 +194,5 @@ def _fit(
     rows, places = np.unique(np.concatenate([fit.train, validation, fit.predict_rows]), return_inverse=True)
     inputs = Inputs(recipe.x[rows], y[rows], *np.split(places, np.cumsum([len(fit.train), len(validation)])))
     options = {"backbone": recipe.backbone, "texts": recipe.texts, "strength": strength, "device": device}
-    outcome = train(recipe.config, classes, inputs, fit.seed, keep=keep, **options)
-    return Fitted(outcome.probabilities, outcome.parameters)
+    checkpoint = keep / WEIGHTS if weights else None
+    return train(recipe.config, classes, inputs, fit.seed, checkpoint=checkpoint, keep=keep, **options)

@@ -1,7 +1,8 @@
 """What a training run takes and gives, free of torch, so that a process that only collects need not load it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 
@@ -25,16 +26,17 @@ class Inputs:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """seed; probabilities float64 [n, classes] of the rows to predict; history, one dict an epoch; the
-    epoch kept and its validation loss; trainable parameters; seconds."""
+    """probabilities: float64 [n, classes] of the rows to predict. Of what is trained by gradient descent also the
+    number of trainable parameters; seed; history, one dict an epoch; the epoch kept and its validation loss; seconds.
+    """
 
-    seed: int
     probabilities: np.ndarray
-    history: list[dict]
-    epoch: int
-    validation_loss: float
-    parameters: int
-    seconds: float
+    parameters: int | None = None
+    seed: int = 0
+    history: Sequence[dict] = ()
+    epoch: int = 0
+    validation_loss: float = nan
+    seconds: float = 0.0
 
 
 def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:

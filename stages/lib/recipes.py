@@ -1,6 +1,7 @@
 """What a model of params.yaml, a row or the metadata model is fitted on, for stages that fit many times."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -32,9 +33,7 @@ def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classe
             told = embeddings.read(context.data / "embeddings" / row.backbone, row.views).zero_shot(images, classes)
             found[name] = Recipe(None, told[[f"p_{label}" for label in classes]].to_numpy())
         else:
-            config = context.profile.models[name]
-            given = inputs(context, config, images, classes)
-            found[name] = Recipe(config, given.x, given.backbone, groups=groups, texts=given.texts)
+            found[name] = replace(inputs(context, context.profile.models[name], images, classes), groups=groups)
     return found
 
 
@@ -47,6 +46,5 @@ def variants(
         seen = tuple(str(getattr(config, key, "")) for key in SEEN)
         if seen not in given:
             given[seen] = inputs(context, config, images, classes)
-        of = given[seen]
-        found[name] = Recipe(config, of.x, of.backbone, texts=of.texts)
+        found[name] = replace(given[seen], config=config)
     return found

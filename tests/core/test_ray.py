@@ -16,7 +16,8 @@ from test_models import CNN, DENSE
 from har.core import ray as cluster
 from har.core.errors import HarError
 from har.core.parallel import side_by_side
-from har.training import experiment
+from har.training import experiment, refit
+from har.training.refit import Recipe
 
 SEEDS = [0, 1, 2, 3, 4, 5]
 DOOMED = 2  # the seed whose node dies while it runs
@@ -36,19 +37,19 @@ def test_a_call_runs_in_the_projects_folder_with_its_arguments(tmp_path, monkeyp
     assert Path.cwd() == tmp_path
 
 
-def marked(folder: Path, run, config, classes, inputs, seed, **options):
+def marked(folder: Path, run, recipe, y, classes, fit, **options):
     """`run`, after a file has told where; the first attempt at DOOMED's goes on until its node dies."""
     import ray
 
     try:
-        with open(folder / f"{seed}.txt", "x") as file:
+        with open(folder / f"{fit.seed}.txt", "x") as file:
             file.write(ray.get_runtime_context().get_node_id())
     except FileExistsError:
-        return run(config, classes, inputs, seed, **options)  # again, elsewhere
-    if seed == DOOMED:
+        return run(recipe, y, classes, fit, **options)  # again, elsewhere
+    if fit.seed == DOOMED:
         time.sleep(120)
         raise RuntimeError("its node was to die")
-    return run(config, classes, inputs, seed, **options)
+    return run(recipe, y, classes, fit, **options)
 
 
 @pytest.mark.slow
@@ -70,15 +71,15 @@ class TestCluster:
     def told(strength, config=CNN, **training):
         inputs = images(28)
         return experiment.run(
-            config, CLASSES, split_of(inputs), inputs.x, training=one_by_one(seeds=SEEDS, **training),
+            Recipe(config, inputs.x), CLASSES, split_of(inputs), training=one_by_one(seeds=SEEDS, **training),
             strength=strength, name="activity-test",
         )  # fmt: skip
 
     def test_a_node_killed_in_the_middle_changes_no_byte(self, strength, nodes, tmp_path, monkeypatch):
         local, workers = nodes
         alone = self.told(strength)
-        call = partial(marked, tmp_path, experiment._run)
-        monkeypatch.setattr(experiment, "_run", update_wrapper(call, experiment._run))  # kept under the name it has
+        call = partial(marked, tmp_path, refit._fit)
+        monkeypatch.setattr(refit, "_fit", update_wrapper(call, refit._fit))  # kept under the name it has
         file, killed = tmp_path / f"{DOOMED}.txt", []
 
         def kill():

@@ -14,6 +14,7 @@ from har.config.training import Training
 from har.core import cache
 from har.training import checkpoint, experiment, loop
 from har.training.checkpoint import Checkpoint
+from har.training.refit import Recipe
 
 STOPPING = AUGMENTED.model_copy(update={"epochs": 4, "patience": 2, "dropout": 0.2, "conv_dropout": 0.1})
 KINDS = {
@@ -142,7 +143,7 @@ class TestExperiment:
         loop = Training(**(given | settings))
         inputs = images(28)
         return experiment.run(
-            STOPPING, CLASSES, split_of(inputs), inputs.x, training=loop, strength=strength, name="test",
+            Recipe(STOPPING, inputs.x), CLASSES, split_of(inputs), training=loop, strength=strength, name="test",
             checkpoint=keep.parent / "models" / keep.name, keep=keep,
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from har.evaluation.predictions import collapsed_runs
 from har.models.build import build, logits
 from har.training import experiment, loop
 from har.training.loop import Inputs, train
+from har.training.refit import Recipe
 
 PROBE = FINETUNE.model_copy(update={"head": "probe"})
 
@@ -156,8 +157,8 @@ class TestExperiment:
     def all_seeds(self, config, inputs, strength, checkpoint=None, backbone=None, **training):
         settings = one_by_one(**({"seeds": [0, 1, 2]} | training))
         return experiment.run(
-            config, CLASSES, split_of(inputs), inputs.x, training=settings, strength=strength, name="activity-test",
-            backbone=backbone, checkpoint=checkpoint,
+            Recipe(config, inputs.x, backbone), CLASSES, split_of(inputs), training=settings, strength=strength,
+            name="activity-test", checkpoint=checkpoint,
         )  # fmt: skip
 
     @pytest.mark.parametrize("backend", ["processes", pytest.param("loky", marks=pytest.mark.slow)])
@@ -212,7 +213,9 @@ class TestExperiment:
         split.loc[(split.split == part) & (split.label == "sitting"), "label"] = "standing"
         settings = one_by_one()
         with pytest.raises(HarError, match=f"activity-cnn: no {part} image of class sitting"):
-            experiment.run(CNN, CLASSES, split, inputs.x, training=settings, strength=strength, name="activity-cnn")
+            experiment.run(
+                Recipe(CNN, inputs.x), CLASSES, split, training=settings, strength=strength, name="activity-cnn"
+            )
 
     def test_an_error_in_a_process_of_its_own_is_still_one_line(self, strength):
         config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4})
@@ -243,7 +246,7 @@ def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(strength, che
     config = FINETUNE.model_copy(update={"learning_rate": rate, "head_learning_rate": 0.001, "epochs": 2})
     settings = one_by_one()
     _, curves, _ = experiment.run(
-        config, CLASSES, split_of(inputs), inputs.x, training=settings, strength=strength, name="activity-vit",
-        backbone=checkpoints["vit"],
+        Recipe(config, inputs.x, checkpoints["vit"]), CLASSES, split_of(inputs), training=settings,
+        strength=strength, name="activity-vit",
     )  # fmt: skip
     assert curves.learning_rate.tolist() == pytest.approx([rate / 2, 0.0], rel=1e-3)

@@ -97,17 +97,17 @@ def decoded(checkpoint: Path, jobs: int) -> store.Store:
 def train(checkpoint: Path, jobs: int) -> None:
     from har.evaluation.predictions import write_predictions
     from har.training import experiment
+    from har.training.refit import Recipe
 
     images, settings, model = read_images(), profile(), recipe()
+    x = experiment.images(model, decoded(checkpoint, jobs), images.image_id, checkpoint)
     predictions, _, _ = experiment.run(
-        model,
+        Recipe(model, x, checkpoint),
         sorted(images.label.unique()),
         images,
-        experiment.images(model, decoded(checkpoint, jobs), images.image_id, checkpoint),
+        name="bench",
         training=settings.training.model_copy(update={"jobs": jobs}),
         strength=settings.augmentation,
-        name="bench",
-        backbone=checkpoint,
         checkpoint=Path("model"),
     )
     write_predictions("ours.parquet", predictions)
