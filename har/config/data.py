@@ -94,10 +94,8 @@ class Data(Block):
     def _own_images_have_a_place(self):
         if self.source in ("folder", "video") and not self.folder.root:
             raise ValueError(f"source {self.source} needs the key folder.root, a folder with a folder for each class")
-        if self.source == "csv":
-            for key in ("file", "image", "label"):
-                if not getattr(self.csv, key):
-                    raise ValueError(f"source csv needs the key csv.{key}")
+        if self.source == "csv" and not (self.csv.file and self.csv.image and self.csv.label):
+            raise ValueError("source csv needs the keys csv.file, csv.image and csv.label")
         return self
 
 

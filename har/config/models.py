@@ -33,14 +33,10 @@ class Backbone(Block):
 
     @model_validator(mode="after")
     def _source_is_named(self):
-        if not self.shape:
-            raise ValueError("source random needs the key architecture: hub, folder or pretrain")
-        if self.shape == "folder" and not self.folder:
-            raise ValueError("source folder needs the key folder, a path to a model in the hub's format")
-        if self.shape == "hub" and not (self.id and self.revision):
-            raise ValueError("source hub needs the keys id and revision, a name on the hub and a commit")
-        if self.source == "open_clip" and not self.model:
-            raise ValueError("source open_clip needs the key model: ViT-B-32, hf-hub:org/name or local-dir:path")
+        needed = {"": ["architecture"], "folder": ["folder"], "hub": ["id", "revision"], "open_clip": ["model"]}
+        for key in needed.get(self.shape, []):
+            if not getattr(self, key):
+                raise ValueError(f"source {self.source} needs the key {key}")
         elsewhere = self.model.startswith(("hf-hub:", "local-dir:"))
         if self.source == "open_clip" and bool(self.pretrained) == elsewhere:
             told = "is of no use with" if elsewhere else "is empty, expected a tag or a .safetensors file for"

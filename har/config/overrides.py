@@ -84,20 +84,3 @@ def shown(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def place(path: Sequence[str], base: Mapping, over: Mapping, profile: str) -> str:
-    """The key under which the user wrote what `path` names: below `profile`, or at the top of the file."""
-
-    def depth(values: object) -> int:
-        for number, key in enumerate(path):
-            if not isinstance(values, Mapping):
-                return len(path)
-            if key not in values:
-                return number
-            values = values[key]
-        return len(path)
-
-    deep = depth(over)
-    below = deep == len(path) or deep > depth(base)
-    return ".".join(["profiles", profile, *path] if below else path)

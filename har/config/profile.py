@@ -1,7 +1,6 @@
 """A profile, and params.yaml as a whole."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from har.config.data import Curate, Data, Split, Store
 from har.config.load import Block, explain, nearest, read_yaml, validate
 from har.config.models import Backbone, Embed, Generative, Model, Pretrain, Probe
-from har.config.overrides import alike, described, merged, place
+from har.config.overrides import alike, described, merged
 from har.config.report import Page, Report
 from har.config.rows import KINDS, Row, check_rows, kept, of_encoders
 from har.config.studies import (
@@ -61,63 +60,51 @@ class Profile(Block):
 
     @model_validator(mode="after")
     def _blocks_fit_together(self):
+        classes, models, backbones = self.curate.classes, self.models, self.backbones
         try:
-            check_labels(self.curate.classes)
+            check_labels(classes)
         except ValueError as error:
             raise ValueError(f"curate.classes: {error}") from None
-        for label, entry in self.curate.classes.items():
-            if entry.count is None and not self.data.own:
-                raise ValueError(f"curate.classes.{label}: count is empty, expected a number of images")
-            if not entry.keywords and not self.data.own:
-                raise ValueError(
-                    f"curate.classes.{label}: keywords is empty, expected at least one word that names the activity"
-                )
+        for label, entry in classes.items():
+            if not self.data.own and (entry.count is None or not entry.keywords):
+                raise ValueError(f"curate.classes.{label}: expected a count, and keywords to look for in captions")
         if "activity" not in self.tasks:
             raise ValueError("tasks lacks activity, the task that tables, cross-validation and the audit speak of")
-        for task, classes in self.tasks.items():
-            if len(classes) < 2:
-                raise ValueError(f"tasks.{task}: expected two classes or more, got {len(classes)}")
-            _known(f"tasks.{task}", classes, self.curate.classes)
-        for label in self.curate.classes:
-            if label not in self.embed.prompts:
-                raise ValueError(f"embed.prompts.{label} is missing, expected a list of prompts for that class")
-        for name in self.models:
-            if name.startswith(KINDS):
-                raise ValueError(f"models.{name}: names that start with {', '.join(KINDS)} are those of rows")
-        standard, probes = of_encoders(self.backbones), {f"probe_{name}" for name in self.backbones}
-        check_rows(self.rows, self.backbones, {**standard, **self.models, "metadata": None})
-        resampled = {*self.models, *standard, *self.rows, "metadata"}
-        _known("cross_validation.models", self.cross_validation.models, resampled)
-        _known("learning_curve.models", self.learning_curve.models, {*self.models, *probes, "metadata"})
-        _known("audit.encoder", [self.audit.encoder], self.backbones)
-        _known("controls.encoder", [self.controls.encoder], self.backbones)
-        _known("masking.cues", list(self.masking.cues), self.curate.classes)
-        _known("masking.relevance.models", self.masking.relevance.models, self.models)
-        for name, model in self.models.items():
-            _known(f"models.{name}.backbone", [model.encoder], ["", *self.backbones])
-            if self._without_texts(model):
-                raise ValueError(
-                    f"models.{name}.head is {model.head}, but backbones.{model.encoder}.source is random: its texts "
-                    "say nothing"
-                )
-            size = getattr(model, "input_size", 0)
-            if size > self.store.short_side:
-                raise ValueError(
-                    f"models.{name}.input_size is {size}, more than the {self.store.short_side} pixels of "
-                    "store.short_side"
-                )
+        for task, labels in self.tasks.items():
+            if len(labels) < 2:
+                raise ValueError(f"tasks.{task}: expected two classes or more, got {len(labels)}")
+            _known(f"tasks.{task}", labels, classes)
+        _known("embed.prompts lacks a class: curate.classes", classes, self.embed.prompts)
+        _known("masking.cues", self.masking.cues, classes)
         for name, talker in self.generative.items():
             _known(f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers)
+        standard, probes = of_encoders(backbones), {f"probe_{name}" for name in backbones}
+        check_rows(self.rows, backbones, {**standard, **models, "metadata": None})
+        _known("cross_validation.models", self.cross_validation.models, {*models, *standard, *self.rows, "metadata"})
+        _known("learning_curve.models", self.learning_curve.models, {*models, *probes, "metadata"})
+        _known("audit.encoder", [self.audit.encoder], backbones)
+        _known("controls.encoder", [self.controls.encoder], backbones)
+        _known("masking.relevance.models", self.masking.relevance.models, models)
+        for name, model in models.items():
+            if name.startswith(KINDS):
+                raise ValueError(f"models.{name}: names that start with {', '.join(KINDS)} are those of rows")
+            _known(f"models.{name}.backbone", [model.encoder], ["", *backbones])
+            if reason := self._without_texts(model):
+                raise ValueError(f"models.{name}.head is {model.head}, but {reason}")
+            size, side = getattr(model, "input_size", 0), self.store.short_side
+            if size > side:
+                raise ValueError(f"models.{name}.input_size is {size}, more than the {side} pixels of store.short_side")
         for name, model in self.variants()[0].items():
-            _known(f"ablation.variants.{name}.set.backbone", [model.encoder], ["", *self.backbones])
+            _known(f"ablation.variants.{name}.set.backbone", [model.encoder], ["", *backbones])
         for name in self.tune.models:
             self.candidates(name)
         return self
 
-    def _without_texts(self, model: Model) -> bool:
-        """Whether the model's head is to start from the texts of a backbone that never learnt any."""
+    def _without_texts(self, model: Model) -> str:
+        """Why the model's head cannot start from the texts of its backbone; empty where it can, or does not."""
         backbone = self.backbones.get(model.encoder)
-        return model.of_texts and backbone is not None and backbone.source == "random"
+        random = model.of_texts and backbone is not None and backbone.source == "random"
+        return f"backbones.{model.encoder}.source is random: its texts say nothing" if random else ""
 
     def variants(self) -> tuple[dict[str, Model], dict[str, str]]:
         """The models of `ablation.variants`, and of those that are left out the reason: beside what `models` says now
@@ -160,18 +147,17 @@ class Profile(Block):
         try:
             model = type(base).model_validate(changed)
         except ValidationError as error:
-            reason = explain(type(base), error, changed)
+            reason = explain(error, changed)
             if all(part["type"] == "value_error" and not part["loc"] for part in error.errors()):
                 return base, reason
             raise ValueError(f"{where}: {reason}") from None
-        without = self._without_texts(model)
-        return model, f"backbones.{model.backbone}.source is random: its texts say nothing" if without else ""
+        return model, self._without_texts(model)
 
 
 class Params(Block):
     """params.yaml with its profiles filled in: `sample`, `coco`, and any number under names of the user's own.
 
-    skipped: entries of run.train whose task the active profile does not have; they are none of `run`.
+    skipped: entries of run.train whose task another profile has and the active one does not; they are none of `run`.
     """
 
     profile: str
@@ -216,11 +202,10 @@ class Params(Block):
                 raise ValueError(f"{where} must be called {run.task}-{run.model}, after its task and model")
             model = active.models[run.model]
             # embeddings come from the backbone, so that both are there; a text head reads both
-            fine_tuned = model.fine_tuned and not model.of_texts
-            fitting = [f"backbones/{model.encoder}"] * fine_tuned + [f"embeddings/{model.encoder}"]
-            if run.input not in (fitting if model.encoder else ["store"]):
-                expected = " or ".join(fitting if model.encoder else ["store"])
-                raise ValueError(f"{where}.input is {run.input}, expected {expected} for models.{run.model}")
+            fitting = [f"embeddings/{model.encoder}"] if model.encoder else ["store"]
+            if model.fine_tuned and not model.of_texts:
+                fitting.append(f"backbones/{model.encoder}")
+            _known(f"{where}.input", [run.input], fitting)
         left_out = self.rows[1]
         for study in ("cross_validation", "learning_curve"):
             for name in getattr(active, study).models:
@@ -230,12 +215,7 @@ class Params(Block):
             if encoder and encoder not in self.run.encoders:
                 raise ValueError(f"{user} needs backbone {encoder}, which run.encoders does not list")
         fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].fine_tuned]
-        for name in active.explain.models:
-            if name not in fine_tuned:
-                raise ValueError(
-                    f"explain.models names {name!r}, expected fine-tuned models of run.train: "
-                    f"{', '.join(fine_tuned) or 'none there'}"
-                )
+        _known("explain.models", active.explain.models, fine_tuned)
         trained = [run.model for run in self.run.train.values() if run.task == "activity"]
         _known("run.noise", [self.run.noise], [name for name in trained if active.models[name].sees_images])
         for pair in active.controls.pairs:
@@ -259,51 +239,48 @@ class Params(Block):
                 yield f"{study}.models: {name}", encoder
 
 
+class Profiles(Block):
+    """The keys of params.yaml that name profiles: the active one, and what each sets in the place of base values."""
+
+    profile: str
+    profiles: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], dict]
+
+    @model_validator(mode="after")
+    def _active_is_there(self):
+        _known("profile", [self.profile], self.profiles)
+        return self
+
+
 WRITTEN = ("profile", "profiles", "run", "pretrain", "simulation")  # the keys of the file beside a profile's
 
 
 def parse(data: dict, where: str) -> Params:
     """The content of a params.yaml as a frozen object: `profiles.<name>` laid over the values at the top.
 
-    Raises HarError that starts with `where` and names the key as it is written.
+    Raises HarError that starts with `where` and names the profile and the key.
     """
     for key in data:
         if key not in (known := [*WRITTEN, *Profile.model_fields]):
             raise HarError(f"{where}: unknown key {key}; the nearest valid key is {nearest(key, known)}")
-    for key in ("profile", "profiles"):
-        if key not in data:
-            raise HarError(f"{where}: key {key} is missing")
-    active, overrides = data["profile"], data["profiles"]
-    if not isinstance(overrides, dict) or not isinstance(active, str) or active not in overrides:
-        raise HarError(f"{where}: profile names {active!r}, expected one of {', '.join(overrides or ())}")
+    names = validate(Profiles, {key: data[key] for key in Profiles.model_fields if key in data}, where)
     base = {key: value for key, value in data.items() if key not in WRITTEN}
-    filled = {name: _profile(name, base, overrides[name], where) for name in sorted(overrides, key=active.__ne__)}
+    filled = {
+        name: validate(Profile, alike(merged(base, over), where), f"{where}, profile {name}")
+        for name, over in names.profiles.items()
+    }
     whole = alike({key: data[key] for key in WRITTEN if key in data and key != "profiles"}, where)
-    train, skipped = (whole.get("run") or {}).get("train"), []
-    if isinstance(train, dict):
-        elsewhere = {task for profile in filled.values() for task in profile.tasks} - filled[active].tasks.keys()
-        skipped = [key for key, one in train.items() if isinstance(one, dict) and one.get("task") in elsewhere]
-        whole["run"] |= {"train": {key: one for key, one in train.items() if key not in skipped}}
-    whole |= {"profiles": {name: filled[name] for name in overrides}, "overrides": overrides, "skipped": skipped}
-    return validate(Params, whole, where, _writer(active, base, overrides[active]))
-
-
-def _profile(name: str, base: dict, over: object, where: str) -> Profile:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise HarError(f"{where}: profiles.{name}: expected a name of lower-case letters, digits and underscores")
-    if not isinstance(over, dict):
-        raise HarError(f"{where}: profiles.{name}: expected a mapping of what differs, {{}} if nothing does")
-    return validate(Profile, alike(merged(base, over), where), where, _writer(name, base, over))
-
-
-def _writer(profile: str, base: dict, over: dict) -> Callable[[Sequence[str]], str]:
-    return lambda path: place(path, base, over, profile) if path[0] in Profile.model_fields else ".".join(path)
+    run, skipped = whole.get("run"), []
+    if isinstance(run, dict) and isinstance(run.get("train"), dict):
+        elsewhere = {task for one in filled.values() for task in one.tasks} - filled[names.profile].tasks.keys()
+        skipped = [key for key, one in run["train"].items() if isinstance(one, dict) and one.get("task") in elsewhere]
+        run["train"] = {key: one for key, one in run["train"].items() if key not in skipped}
+    return validate(Params, whole | {"profiles": filled, "overrides": names.profiles, "skipped": skipped}, where)
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """params.yaml as a frozen object.
 
-    Raises HarError with one line that names the file, the key as it is written and, for an unknown key, the nearest
-    valid one.
+    Raises HarError with one line that names the file, the profile, the key and, for an unknown key, the nearest valid
+    one.
     """
     return parse(read_yaml(path), str(path))

@@ -1,7 +1,7 @@
 """Types that several blocks of params.yaml share."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -25,17 +25,17 @@ Op = Literal[
     "perspective",
     "random_resized_crop",
 ]
-HIDDEN = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of a pair, ends of a line or paragraph
 View = Literal["image", "flip", "crops", "person"]  # of an image (har.data.crops)
 MaskKind = Literal["patches", "rectangle", "ellipse", "triangle", "stripes"]
 
 
 def check_labels(labels: Iterable[str]) -> None:
     """ValueError for a name that no class can have, and for two that readers, or file systems, take for one."""
+    hidden = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of a pair, ends of a line or paragraph
     seen: dict[str, str] = {}
     for label in labels:
         kinds = {unicodedata.category(c) for c in label}
-        if label != label.strip() or len(label) > 200 or kinds & HIDDEN or all(kind[0] in "CZ" for kind in kinds):
+        if label != label.strip() or len(label) > 200 or kinds & hidden or all(kind[0] in "CZ" for kind in kinds):
             raise ValueError(f"{label!r:.60} is no name of a class: expected one line of 1 to 200 characters")
         if "${" in label:
             raise ValueError(f"{label!r:.60} is no name of a class: params.yaml takes ${{ for a reference")
@@ -53,7 +53,7 @@ def _distinct(values: list) -> list:
 Distinct = AfterValidator(_distinct)
 
 
-def _known(key: str, names: list[str], valid) -> None:
-    unknown = [n for n in names if n not in valid]
-    if unknown:
+def _known(key: str, names: Iterable[str], valid: Collection[str]) -> None:
+    """ValueError where `key` holds a name that is none of `valid`."""
+    if unknown := [name for name in names if name not in valid]:
         raise ValueError(f"{key} names {unknown[0]!r}, expected one of {', '.join(valid)}")

@@ -39,16 +39,16 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("models.vit.backbone", "vti", "models.vit.backbone names 'vti', expected one of"),
         ("policies.vertical_flip", ["upside_down"], "policies.vertical_flip"),
         ("run.encoders", ["clip", "siglip2"], "run.train.activity-vit needs backbone vit"),
-        ("run.train.activity-clip.input", "store", "activity-clip.input is store, expected"),
+        ("run.train.activity-clip.input", "store", "activity-clip.input names 'store', expected"),
         ("explain.models", ["activity-feature"], "explain.models names 'activity-feature', expected"),
         ("backbones.vit.revision", "main#", "backbones.vit.revision"),
         ("backbones.vit.source", "open_clip", "backbones.vit: source open_clip needs the key model"),
         ("backbones.vit", {"source": "open_clip", "model": "ViT-B-32"}, "backbones.vit: pretrained is empty"),
         ("backbones.vit", {"source": "open_clip", "model": "hf-hub:a/b", "pretrained": "x"}, "is of no use with model"),
-        ("backbones.vit", {"source": "hub"}, "source hub needs the keys id and revision"),
+        ("backbones.vit", {"source": "hub"}, "source hub needs the key id"),
         ("split.seed", 2**32, "split.seed: input should be less than 4294967296"),
-        ("curate.classes.sitting.count", None, "curate.classes.sitting: count is empty, expected a number"),
-        ("curate.classes.sitting.keywords", [], "curate.classes.sitting: keywords is empty"),
+        ("curate.classes.sitting.count", None, "curate.classes.sitting: expected a count, and keywords"),
+        ("curate.classes.sitting.keywords", [], "curate.classes.sitting: expected a count, and keywords"),
         ("rows.probe_clip_views.views", ["whole"], "rows.probe_clip_views.views.0: input should be 'image', 'flip'"),
         ("rows.probe_clip_views.views", ["image", "image"], "rows.probe_clip_views.views: an entry is repeated"),
         ("rows.probe_clip_views.views", ["person"], "rows.probe_clip_views: a row that needs person boxes"),
@@ -101,18 +101,13 @@ def test_rows_that_a_run_cannot_have_are_left_out_with_the_reason(tmp_path):
     [
         ("profile: &a sample\ncopy: *a", "line 2: aliases (*name) are not used here"),
         ("profile: sample\nprofile: coco", "not valid YAML"),
-        ("profile: !!python/object:os.system sample", "line 1: tags (tag:yaml.org,2002:python"),
-        ("profile: !!int x", "tags (tag:yaml.org,2002:int) are not used here"),
+        ("profile: !!python/object:os.system sample", "not valid YAML: could not determine a constructor for the tag"),
         ("profile: 2024-13-45", "not valid YAML: month must be in 1..12"),
-        ("profile: 2024-01-01", "profile: date is not used here; quote it"),
+        ("profile: 2024-01-01", "profile: input was not a valid JSON value, got datetime.date(2024, 1, 1)"),
         (f"profile: {'9' * 5000}", "not valid YAML: Exceeds the limit"),
-        (f"profile: {'9' * 400}", "profile: a whole number of more than 64 bits"),
-        ("profile: .inf", "profile: inf is"),
-        (f"profile: {'[' * 30}{']' * 30}", "more than 20 levels or 100,000 values"),
-        (f"profile: [{'1, ' * 100_000}]", "more than 20 levels or 100,000 values"),
-        ("profile: sample\n? [1]\n: 2", "expected a name of at most 200 characters"),
-        ("profile: sample\n1: 2", "key 1: expected a name"),
-        (f"profile: sample\n{'x' * 500}: 2", "expected a name of at most 200 characters"),
+        (f"profile: {'[' * 3000}{']' * 3000}", "params.yaml: profile.0.0.0"),
+        ("profile: sample\n? [1]\n: 2", "input should be a valid string, got (1,)"),
+        ("profile: sample\n1: 2", "1: input should be a valid string, got 1"),
     ],
 )  # fmt: skip
 def test_what_is_no_plain_yaml_is_refused(tmp_path, text, said):
@@ -128,8 +123,8 @@ def test_a_missing_or_huge_file_is_told_and_numbers_are_as_dvc_writes_them(tmp_p
     assert read_yaml(tmp_path / "params.yaml") == {"learning_rate": 1e-6}
     with pytest.raises(HarError, match=r"none\.yaml: no such file; expected parameters in YAML"):
         load_params(tmp_path / "none.yaml")
-    (tmp_path / "huge.yaml").write_text("#" * 1_100_000)
-    with pytest.raises(HarError, match="1,100,000 bytes, at most 1,000,000 allowed"):
+    (tmp_path / "huge.yaml").write_text("#" * 300_000)
+    with pytest.raises(HarError, match="300,000 bytes, at most 200,000 allowed"):
         load_params(tmp_path / "huge.yaml")
 
 
@@ -143,7 +138,7 @@ def test_the_check_stage_ends_with_one_line(tmp_path):
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("check: params.yaml: unknown key ")
+    assert done.stderr.startswith("check: params.yaml, profile sample: unknown key ")
     assert done.stderr.endswith("report\n")
     assert done.stderr.count("\n") == 1
 

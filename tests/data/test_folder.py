@@ -426,7 +426,7 @@ class TestProfile:
     @pytest.mark.parametrize(
         ("old", "new", "said"),
         [
-            ("source: folder", "source: csv", "mine.data: source csv needs the key csv.file"),
+            ("source: folder", "source: csv", "profile mine: data: source csv needs the keys csv.file"),
             ("profile: mine", "profile: mien", "profile names 'mien', expected one of sample, coco, mine"),
             ("      activity:\n      - Sit down", "      other:\n      - Sit down", "tasks lacks activity"),
         ],

@@ -94,7 +94,7 @@ class TestSettings:
     def test_a_text_head_in_the_run_learns_from_embeddings(self, tmp_path):
         text = {"models.clip.head": "text", "models.clip.pretrained": True}
         where = "run.train.activity-clip.input"
-        assert f"{where} is backbones/clip, expected embeddings/clip" in error(
+        assert f"{where} names 'backbones/clip', expected one of embeddings/clip" in error(
             tmp_path, text | {where: "backbones/clip"}
         )
         file = parameters.write(tmp_path, text | {where: "embeddings/clip"})
