@@ -357,7 +357,7 @@ def test_neither_the_order_of_the_manifest_nor_another_run_changes_anything(made
 @pytest.mark.parametrize("rows", [0, 2])
 def test_a_part_of_which_a_model_says_nothing_is_empty(rows):
     frame = pd.DataFrame({"seed": [0, 0], "image_id": [1, 2], "p_a": 0.25, "p_b": 0.75})[:rows]
-    (one,) = gallery.answers({("t", "m"): frame}, [1, 2], [0, 1], ["a", "b"])
+    one = gallery.answers("t", "m", frame, np.array([1, 2]), np.array([0, 1]), ["a", "b"])
     assert len(scripts.unpacked(one.part(0)["probabilities"], "u2")) == 2 * rows
     assert one.part(gallery.PART) == dict.fromkeys(["rows", "probabilities", "says", "sure", "truth"], "")
 
@@ -365,7 +365,7 @@ def test_a_part_of_which_a_model_says_nothing_is_empty(rows):
 def test_predictions_that_miss_an_image_stop():
     frame = pd.DataFrame({"seed": [0, 0, 1], "image_id": [1, 2, 1], "p_a": 0.5, "p_b": 0.5})
     with pytest.raises(HarError, match="3 rows are not"):
-        gallery.answers({("t", "m"): frame}, [1, 2], [0, 1], ["a", "b"])
+        gallery.answers("t", "m", frame, np.array([1, 2]), np.array([0, 1]), ["a", "b"])
 
 
 def test_a_clip_is_shown_as_its_frames_in_time():

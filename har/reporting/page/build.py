@@ -88,7 +88,8 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     every = source.manifest.sort_values("image_id", ignore_index=True)
     manifest = gallery.of_clips(every)
     images = gallery.images(manifest, source.split, source.tasks)
-    answers = gallery.answers(source.predictions, images["id"], images["label"], images["classes"])
+    known = np.array(images["id"]), np.array(images["label"]), images["classes"]
+    answers = [gallery.answers(*key, frame, *known) for key, frame in source.predictions.items()]
     files = zip(every.image_id, map(source.photographs.joinpath, every.file_name), strict=True)
     write_photographs(files, len(every), out, settings, turn=source.images.listing is not None)
     maps = {}
@@ -101,8 +102,8 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     about["plane"] = gallery.plane(source.embeddings, images["id"]) if source.embeddings else None
     write_script(out / "data/images.js", "images", about | images)
     tested = np.isin(np.array(images["splits"])[images["split"]], ("test", "extended"))
-    tallies = gallery.tallies(answers, list(source.tasks), tested)
-    write_script(out / "data/models.js", "models", {"models": [one.about() for one in answers], "tallies": tallies})
+    tallies = gallery.tallies(answers, list(source.tasks), known[1], tested)
+    write_script(out / "data/models.js", "models", {"models": [one.about for one in answers], "tallies": tallies})
     for one in answers:
         write_script(out / f"data/models/{one.key}.js", f"models/{one.key}", one.summary())
     shown = dict.fromkeys(_shown(images), "")  # with its first caption

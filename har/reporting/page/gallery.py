@@ -6,8 +6,8 @@ images, of which the browser loads those that it shows: the page opens as fast w
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,13 @@ from har.reporting.page.licences import licence, photo_page
 from har.reporting.page.scripts import packed
 
 STEPS = 65535  # of a probability
+KINDS = {
+    "rows": "u4",
+    "agree": "u1",
+    "says": "u2",
+    "sure": "u2",
+    "truth": "u2",
+}  # of numbers, as the browser reads them
 PART = 500  # images
 # what the errors stage measures of the largest person in an image
 TRAITS = {
@@ -143,111 +150,74 @@ def plane(folder: Path, image_ids: Sequence[int]) -> dict:
     return {"encoder": model_name(folder.name), "explained": explained, "points": points}
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What one model's runs say of the images that it was asked about, n of them in ascending order.
+class Answers(NamedTuple):
+    """What one model's runs say of the images that it was asked about.
 
     Attributes:
-        task, model: of the predictions.
-        classes: numbers of the images' classes; C of them.
-        seeds: of the runs; S of them.
-        rows: uint32 [n], places among all images.
-        steps: uint16 [n, S, C], probabilities in steps of 1 / STEPS.
-        says: uint16 [n], the class (of `classes`) that the model predicts (har.evaluation.ensemble).
-        agree: uint8 [n], how many runs predict it.
-        sure, truth: uint16 [n], the mean probability of that class and of the label, in steps.
-        right: bool [n], whether it is the label.
+        about: what the page knows of every model from the start: key, task, model, name, numbers of its classes, seeds.
+        table: of each image `rows`, its place among all images, in ascending order; `says`, the class that the model
+            predicts (har.evaluation.ensemble); `agree`, how many runs predict it; `sure` and `truth`, the mean
+            probability of that class and of the label, in steps of 1 / STEPS.
+        steps: probabilities in steps, uint16 [n, runs, classes].
     """
 
-    task: str
-    model: str
-    classes: list[int]
-    seeds: list[int]
-    rows: np.ndarray
+    about: dict
+    table: pd.DataFrame
     steps: np.ndarray
-    says: np.ndarray
-    agree: np.ndarray
-    sure: np.ndarray
-    truth: np.ndarray
-    right: np.ndarray
 
     @property
     def key(self) -> str:
-        return f"{self.task}-{self.model}"
-
-    def about(self) -> dict:
-        """What the page knows of every model from the start."""
-        told = {"key": self.key, "task": self.task, "model": self.model, "name": model_name(self.model)}
-        return told | {"classes": self.classes, "seeds": self.seeds}
+        return self.about["key"]
 
     def summary(self) -> dict:
         """What filters, the grid and the confusion matrix need of one model."""
-        return {"rows": packed(self.rows, "u4"), "agree": packed(self.agree, "u1"), **self._told(slice(None))}
+        return {name: packed(self.table[name], kind) for name, kind in KINDS.items()}
 
     def part(self, start: int) -> dict:
         """Each run's probabilities for the PART images from `start` on; rows are places among these."""
-        mine = slice(*np.searchsorted(self.rows, [start, start + PART]).tolist())
-        probabilities = packed(self.steps[mine].swapaxes(0, 1), "u2")
-        return {"rows": packed(self.rows[mine] - start, "u4"), "probabilities": probabilities, **self._told(mine)}
-
-    def _told(self, mine: slice) -> dict:
-        says = np.asarray(self.classes)[self.says[mine]]
-        return {
-            "says": packed(says, "u2"),
-            "sure": packed(self.sure[mine], "u2"),
-            "truth": packed(self.truth[mine], "u2"),
-        }
+        mine = slice(*self.table.rows.searchsorted([start, start + PART]).tolist())
+        rows, probabilities = self.table[mine], packed(self.steps[mine].swapaxes(0, 1), "u2")
+        told = {name: packed(rows[name], KINDS[name]) for name in ("says", "sure", "truth")}
+        return {"rows": packed(rows.rows - start, KINDS["rows"]), "probabilities": probabilities, **told}
 
 
 def answers(
-    frames: Mapping[tuple[str, str], pd.DataFrame], image_ids: Sequence[int], labels: Sequence[int], classes: list[str]
-) -> list[Answers]:
-    """The `Answers` of each (task, model), from its predictions. labels: of the images, numbers in `classes`."""
-    ids, labels = np.asarray(image_ids), np.asarray(labels)
-    return [_answers(task, model, frame, ids, labels, classes) for (task, model), frame in frames.items()]
-
-
-def _answers(
     task: str, model: str, frame: pd.DataFrame, ids: np.ndarray, labels: np.ndarray, classes: list[str]
 ) -> Answers:
+    """The `Answers` in the predictions `frame`. ids, labels: of all images, numbers in `classes`."""
     frame = frame[frame.image_id.isin(ids)].sort_values(["image_id", "seed"])
     seeds, names = np.unique(frame.seed).tolist(), classes_of(frame)
     rows = np.searchsorted(ids, frame.image_id.unique())
     if len(frame) != len(seeds) * len(rows):
         raise HarError(f"predictions of {task}-{model}: {len(frame)} rows are not {len(rows)} images x seeds")
-    numbers = [classes.index(name) for name in names]
+    numbers = np.array([classes.index(name) for name in names])
     chances = frame[[f"p_{name}" for name in names]].to_numpy(float)
     steps = in_steps(chances).reshape(len(rows), len(seeds), len(names))
     chances = chances.reshape(steps.shape)
     says, mean = ensemble(chances) if seeds else (np.empty(0, int), np.empty((0, len(names))))
     mean = np.rint(mean * STEPS)
-    return Answers(
-        task=task,
-        model=model,
-        classes=numbers,
-        seeds=seeds,
-        rows=rows.astype(np.uint32),
-        steps=steps,
-        says=says.astype(np.uint16),
-        agree=(chances.argmax(-1) == says[:, None]).sum(1).astype(np.uint8),
-        sure=mean[np.arange(len(rows)), says].astype(np.uint16),
-        truth=np.where(labels[rows][:, None] == numbers, mean, 0).max(1).astype(np.uint16),
-        right=np.asarray(numbers)[says] == labels[rows],
-    )
+    about = {"key": f"{task}-{model}", "task": task, "model": model, "name": model_name(model)}
+    columns = {
+        "rows": rows,
+        "agree": (chances.argmax(-1) == says[:, None]).sum(1),
+        "says": numbers[says],
+        "sure": mean[np.arange(len(rows)), says],
+        "truth": np.where(labels[rows][:, None] == numbers, mean, 0).max(1),
+    }
+    return Answers(about | {"classes": numbers.tolist(), "seeds": seeds}, pd.DataFrame(columns), steps)
 
 
-def tallies(told: Sequence[Answers], tasks: Sequence[str], tested: np.ndarray) -> dict:
+def tallies(told: Sequence[Answers], tasks: Sequence[str], labels: np.ndarray, tested: np.ndarray) -> dict:
     """For each task how many models that see the picture were asked about each image, how many are right, and how many
     predict its most frequent prediction (`alike`), u1 [n].
     Only images that `tested` (bool [n]) marks count, those of test and extended: the tables count the same."""
     counts = {}
     for task in tasks:
-        seeing = [one for one in told if one.task == task and not is_blind(one.model)]
-        votes = np.zeros((len(tested), max((len(one.classes) for one in seeing), default=1)), dtype=int)
-        right = np.zeros(len(tested), dtype=int)
-        for one in seeing:
-            votes[one.rows, one.says] += 1
-            right[one.rows] += one.right
+        votes = np.zeros((len(tested), int(labels.max(initial=0)) + 1), dtype=int)
+        for one in told:
+            if one.about["task"] == task and not is_blind(one.about["model"]):
+                votes[one.table.rows, one.table.says] += 1
+        right = votes[np.arange(len(tested)), labels]
         found = {"asked": votes.sum(1), "right": right, "alike": votes.max(1)}
         counts[task] = {name: packed(count * tested, "u1") for name, count in found.items()}
     return counts
