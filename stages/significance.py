@@ -29,10 +29,8 @@ def significance(context: Context) -> None:
     labels = manifest.label.tolist()
     title = context.titled("Reliability: are models right as often as they are sure?")
     work = [
-        delayed(tables)(
-            context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels, options
-        ),
-        delayed(reliability_figure)(predictions, out / "reliability.svg", title, **options),
+        delayed(tables)(context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels),
+        delayed(reliability_figure)(predictions, out / "reliability.svg", title, profile.report),
         delayed(learning_curve)(context, predictions, options),
     ]
     if "clip" in manifest:
@@ -60,12 +58,16 @@ def rows_to_predict(data: Path) -> dict[str, dict]:
     return rows
 
 
-def tables(context: Context, predictions: Mapping, labels: list[str], options: dict) -> None:
-    margin = context.profile.report.equivalence_margin
+def tables(context: Context, predictions: Mapping, labels: list[str]) -> None:
     found = significance_tables(
-        predictions, labels, context.header, **options, margin=margin, papers=context.papers, protocol=context.protocol,
+        predictions,
+        labels,
+        context.header,
+        context.profile.report,
+        papers=context.papers,
+        protocol=context.protocol,
         recommended=recommended(rows_to_predict(context.data)),
-    )  # fmt: skip
+    )
     write_tables(found, context.reports / "significance")
 
 

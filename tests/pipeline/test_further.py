@@ -144,9 +144,8 @@ def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, c
         train.train(context, "activity", model)
     evaluate.evaluate(context)
     masking.masking(context)
-    options = {"resamples": 50, "seed": 0, "level": 0.95}
     labels = pd.read_csv(context.data / "manifest.csv").label.tolist()
-    significance.tables(context, trained(context), labels, options)
+    significance.tables(context, trained(context), labels)
     page.page(context)
 
     found = json.loads((context.reports / "metrics/activity-straight.json").read_text())

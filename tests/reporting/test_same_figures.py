@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from pages import SETTINGS, TASKS, reports, source
 
+from har.config.report import Report
 from har.evaluation.metrics import cells
 from har.reporting.page.build import build
 from har.reporting.page.scripts import unpacked
@@ -16,6 +17,8 @@ from har.reporting.tables import significance_tables
 from har.reporting.tables.paper_tables import build_tables
 from har.studies.error_analysis.agreement import count_table, missed_table
 from har.studies.error_analysis.outcomes import FACTORS, outcome_frame
+
+REPORT = Report(confidence=0.95, resamples=100, equivalence_margin=0.05, clips="probability", seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +37,8 @@ def shown(tmp_path_factory):
     ]
     write_tables({table.name: table for table in tables}, root / "errors")
     labels = manifest.label.tolist()
-    write_tables(significance_tables(given.predictions, labels, "header", 50), root / "significance")
-    write_tables(build_tables(given.predictions, {}, {}, TASKS["activity"], "header", 50), root / "tables")
+    write_tables(significance_tables(given.predictions, labels, "header", REPORT), root / "significance")
+    write_tables(build_tables(given.predictions, {}, {}, TASKS["activity"], "header", REPORT), root / "tables")
     return root, outcomes, given
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from predicted import seed_scores
 
+from har.config.report import Report
 from har.core.errors import HarError
 from har.evaluation.bootstrap import wilson
 from har.evaluation.metrics import cells
@@ -24,7 +25,8 @@ TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("si
 SIZES = {"train": 30, "validation": 18, "test": 29, "extended": 90}
 NAMES = ["claims", "scores", "per_class", "calibration", "tests", "pairs", "small_test"]
 LABELS = ["walking_running"] * 50 + ["sitting"] * 30 + ["standing"] * 20
-RESAMPLES = 200
+REPORT = Report(confidence=0.95, resamples=200, equivalence_margin=0.05, clips="probability", seed=0)
+FEW = REPORT.model_copy(update={"resamples": 100})
 
 
 def images(task, sizes=SIZES):
@@ -62,12 +64,12 @@ def few(predictions):
 
 @pytest.fixture(scope="module")
 def built(predictions):
-    return significance_tables(predictions, LABELS, "profile test", RESAMPLES)
+    return significance_tables(predictions, LABELS, "profile test", REPORT)
 
 
-def build(predictions, **options):
+def build(predictions):
     """Tables from few or degenerate predictions; each must be free of NaN."""
-    tables = significance_tables(predictions, LABELS, "profile test", 100, **options)
+    tables = significance_tables(predictions, LABELS, "profile test", FEW)
     for table in tables.values():
         sound(table)
     return tables
@@ -164,7 +166,7 @@ def test_pairs_are_complete_paired_and_largest_first(built, predictions):
         assert not outside[rows["p"] > 0.05].any()
         for row in rows.to_dict("records"):
             both = predictions[task, row["a"]], predictions[task, row["b"]]
-            expected = difference(*both, split, "balanced_accuracy", resamples=RESAMPLES)
+            expected = difference(*both, split, "balanced_accuracy", resamples=REPORT.resamples)
             assert row["difference"] == pytest.approx(expected["difference"], abs=1e-6)
             if rows.shape[0] > 1:  # for all at once
                 assert row["difference_low"] < expected["ci_low"]
@@ -292,20 +294,20 @@ def test_a_split_that_is_missing(few, missing):
 def test_nothing_to_say_and_what_was_not_measured_on_the_same_images_is_an_error(few):
     nothing = {key: frame[frame["split"] == "train"] for key, frame in few.items()}
     with pytest.raises(HarError, match="no model has predictions on test or extended"):
-        significance_tables(nothing, LABELS, "", 100)
+        significance_tables(nothing, LABELS, "", FEW)
     with pytest.raises(HarError, match="no model has predictions"):
-        reliability_figure(nothing, "never.svg", "")
+        reliability_figure(nothing, "never.svg", "", FEW)
     other = simulate("activity", 1, 1, sizes={"extended": 91})
     with pytest.raises(HarError, match="predicted by one of the two only"):
-        significance_tables(few | {("activity", "vit"): other}, LABELS, "", 100)
+        significance_tables(few | {("activity", "vit"): other}, LABELS, "", FEW)
 
 
 def test_reliability_has_a_panel_for_each_model_and_is_the_same_each_time(predictions, tmp_path):
     some = {key: predictions[key] for key in (("activity", "clip"), ("activity", "majority"))}
     for name in ("a.svg", "b.svg"):
-        reliability_figure(some, tmp_path / name, "Reliability", 100)
+        reliability_figure(some, tmp_path / name, "Reliability", FEW)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     one = {("activity", "clip"): predictions["activity", "clip"]}
-    reliability_figure(one, tmp_path / "c.svg", "Reliability", 100)
+    reliability_figure(one, tmp_path / "c.svg", "Reliability", FEW)
     panels = [(tmp_path / name).read_text().count("n = ") for name in ("a.svg", "c.svg")]
     assert panels == [2, 1]

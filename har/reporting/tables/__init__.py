@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from har.config.report import Report
 from har.core.errors import HarError
-from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.scored import Key, scored
 from har.reporting.table import Table
 from har.reporting.tables.claims import claims_table
@@ -34,13 +34,7 @@ TABLES: list[Callable[[Evidence], Table | None]] = [
 
 
 def significance_tables(
-    predictions: Mapping[Key, pd.DataFrame],
-    labels: Sequence[str],
-    header: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
-    **options,
+    predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], header: str, report: Report, **options
 ) -> dict[str, Table]:
     """Every table by name: claims (where its models were made), scores, per_class, calibration, tests, pairs,
     small_test.
@@ -49,14 +43,14 @@ def significance_tables(
         predictions: (task, model) to its frame.
         labels: those of all images that satisfy the caption rule, drawn or not.
         header: what made the tables.
-        resamples, seed, level: of the intervals.
+        report: how intervals are made.
         options: further attributes of `Evidence`.
 
     Raises:
         HarError: no model has predictions on test or extended.
     """
-    found = scored(predictions, labels, resamples, seed, level)
+    found = scored(predictions, labels, report.resamples, report.seed, report.confidence)
     if not any(found[0].values()):
         raise HarError("significance: no model has predictions on test or extended")
-    of = Evidence(*found, header=header, level=level, seed=seed, **options)
+    of = Evidence(*found, header, report.confidence, report.equivalence_margin, report.seed, **options)
     return {table.name: table for make in TABLES if (table := make(of))}

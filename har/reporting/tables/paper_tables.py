@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from har.core.errors import HarError
-from har.evaluation.bootstrap import RESAMPLES
+from har.config.report import Report
 from har.evaluation.ensemble import is_blind, is_reference
 from har.evaluation.metrics import cells
 from har.evaluation.paired import difference
@@ -36,8 +35,14 @@ from har.reporting.tables.columns import MODEL, RUNS, SPLIT, N, class_mix
 
 BASELINE = "cnn_base"
 SPLITS = ("test", HELD_OUT)  # the paper's first
+PRINTED = ("accuracy", "precision", "recall", "f1")
 Predictions = Mapping[tuple[str, str], pd.DataFrame]
 Summaries = Mapping[str, Mapping]  # model or policy to `summarise`
+OUT_OF_FOLD = (
+    "Out of fold: all drawn {}, test among them, each predicted by models that were fitted without it (stage "
+    "cross_validation); the interval holds no variance of training sets."
+)
+BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new image has no boxes."
 
 
 class Plan(NamedTuple):
@@ -47,8 +52,9 @@ class Plan(NamedTuple):
         name, title: of the table.
         keys: the paper's rows, in its order.
         others: which rows follow those: the "majority" class, every "reference", or "all" other models.
-        ranked: by balanced accuracy instead.
         note: what there is to say of the paper's own figures.
+        of: what rows are: models of a task, or each "policy" of augmentation.
+        ranked: by balanced accuracy instead.
     """
 
     name: str
@@ -56,46 +62,51 @@ class Plan(NamedTuple):
     keys: tuple[str, ...]
     others: str
     note: str = ""
+    of: str = "activity"
     ranked: bool = False
-    splits: tuple[str, ...] = SPLITS
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return ("validation",) if self.of == "policy" else SPLITS
 
 
 PLANS = (
-    Plan("table2", "The baselines, {classes} classes", ("cnn_base", "fnn_base"), "majority"),
+    Plan("table2", "Table 2. The baselines, {} classes", ("cnn_base", "fnn_base"), "majority"),
     Plan(
         "table3",
-        "Augmentation of CNN_base, {classes} classes",
+        "Table 3. Augmentation of CNN_base, {} classes",
         tuple(paper.TABLE3),
         "majority",
         "The paper's accuracies of perspective, all combined, colour jitter and rotation do not fit their own "
         "precision, recall and F1.",
+        of="policy",
         ranked=True,
-        splits=("validation",),
     ),
     Plan(
         "table4",
-        "The generalising CNN, {classes} classes",
+        "Table 4. The generalising CNN, {} classes",
         ("cnn_gen", "cnn_base"),
         "majority",
         "The paper prints .3862 (Table 2) and .3793 (here) for CNN_base.",
     ),
     Plan(
         "table5",
-        "Sitting or standing",
+        "Table 5. Sitting or standing",
         ("vit", "clip", "siglip2"),
         "all",
         "The paper's figures are 13, 11 and 10 of 20 images; its majority class has 12.",
+        of="posture",
     ),
     Plan(
         "table6",
-        "On CLIP's embeddings, {classes} classes",
+        "Table 6. On CLIP's embeddings, {} classes",
         ("multimodal", "feature"),
         "reference",
         "The paper's second row is exactly what a constant prediction scores.",
     ),
     Plan(
         "table7",
-        "All models, {classes} classes",
+        "Table 7. All models, {} classes",
         tuple(paper.TABLE7),
         "all",
         "The paper's cells of this table are lost but for CLIP's; (its T…) is the same model's row there.",
@@ -110,9 +121,7 @@ def build_tables(
     parameters: Mapping[str, int],
     classes: Sequence[str],
     header: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
+    report: Report,
     papers: bool = True,
     processor: str = "",
     out_of_fold: Mapping[str, Mapping] | None = None,
@@ -129,39 +138,42 @@ def build_tables(
         parameters: counts of a model's parameters.
         classes: of the activities.
         header: what made the tables.
-        resamples, seed, level: of the intervals.
+        report: how intervals are made.
         papers: whether the images are the paper's, so that its values stand beside ours.
         processor: on which the predictions were made, said below the summary; empty: not said.
-        out_of_fold: as in `summary_table`.
+        out_of_fold: model to fold_images, fold_balanced, fold_low, fold_high of its cross-validation, where it has one.
         protocol: whether the settings are those of docs/protocol.md, in words.
         seen: scenes that each miniature saw in pre-training.
         unit: what predictions are of (har.config.data.Data.unit).
     """
-    options = {"resamples": resamples, "seed": seed, "level": level}
-    every = {key: summarise(frame, SPLITS, **options) for key, frame in predictions.items()}
-    activity = {model: summary for (task, model), summary in every.items() if task == "activity"}
-    posture = {model: summary for (task, model), summary in every.items() if task == "posture"}
-    policies = {name: summarise(frame, ("validation",), **options) for name, frame in augment.items()}
+
+    def summarised(frame: pd.DataFrame, splits: Sequence[str]) -> dict:
+        return summarise(frame, splits, report.resamples, report.seed, report.confidence)
+
+    rows_of: dict[str, dict] = {"activity": {}, "posture": {}, "policy": {}}
+    for (task, model), frame in predictions.items():
+        rows_of.setdefault(task, {})[model] = summarised(frame, SPLITS)
+    policies = dict(augment)
     if ("activity", "majority") in predictions:
-        policies["majority"] = summarise(predictions["activity", "majority"], ("validation",), **options)
-    runs, tables = {key: _collapsed(frame) for key, frame in predictions.items() if not is_blind(key[1])}, []
+        policies["majority"] = predictions["activity", "majority"]
+    rows_of["policy"] = {name: summarised(frame, ("validation",)) for name, frame in policies.items()}
+    found, collapsed = {}, {key: _collapsed(frame) for key, frame in predictions.items() if not is_blind(key[1])}
     for plan in PLANS:
-        summaries = {"table3": policies, "table5": posture}.get(plan.name, activity)
+        summaries = rows_of[plan.of]
         if any(split in summaries.get(key, {}) for key in plan.keys for split in plan.splits):
-            title = f"Table {plan.name.removeprefix('table')}. {plan.title.format(classes=len(classes))}"
             counts = parameters if plan.name == "table2" else None
-            table = score_table(plan, title, header, summaries, papers, level, counts)
-            task = "posture" if plan.name == "table5" else "activity"
-            shown = {model: seeds for (of, model), seeds in runs.items() if of == task and plan.name != "table3"}
-            tables.append(replace(table, notes=[*table.notes, _collapse_note(shown, table.rows)]))
-    if gaps := differences(predictions, level, resamples, seed):
-        tables.append(differences_table(gaps, header, level))
-    found = {table.name: table for table in tables}
+            table = score_table(plan, len(classes), header, summaries, papers, report.confidence, counts)
+            shown = {model: runs for (task, model), runs in collapsed.items() if task == plan.of}
+            found[plan.name] = replace(table, notes=[*table.notes, _collapse_note(shown, table.rows)])
+    if gaps := differences(predictions, report):
+        found["differences"] = differences_table(gaps, header, report.confidence)
     if "table7" in found:
-        rows = found["table7"].rows
-        frame = next(frame for (task, _), frame in predictions.items() if task == "activity")
+        rows, out_of_fold = found["table7"].rows, out_of_fold or {}
+        one = cells(next(frame for (task, _), frame in predictions.items() if task == "activity"), HELD_OUT)
         notes = [
-            _held_out_note(frame, unit),
+            "Mean over runs [interval over images]. Balanced accuracy: mean recall of the classes, each of which "
+            "counts the same however many images it has. Held out: test and extended images together.",
+            f"Held-out {unit}: {class_mix(one.truth, one.classes)}.",
             OUT_OF_FOLD.format(unit) if out_of_fold else "",
             BOXES if any(needs_boxes(row["model"]) for row in rows) else "",
             found["table7"].notes[-1],
@@ -171,13 +183,6 @@ def build_tables(
         ]
         found["summary"] = summary_table(rows, gaps, header, papers, out_of_fold, notes)
     return found
-
-
-OUT_OF_FOLD = (
-    "Out of fold: all drawn {}, test among them, each predicted by models that were fitted without it (stage "
-    "cross_validation); the interval holds no variance of training sets."
-)
-BOXES = "Person boxes: such a row sees the largest annotated person of an image as well; a new image has no boxes."
 
 
 def _seen_note(seen: Mapping[str, int]) -> str:
@@ -190,11 +195,6 @@ def _seen_note(seen: Mapping[str, int]) -> str:
             "activity"
         )
     return f"Pre-training saw unequal things: {'; '.join(said)}." if said else ""
-
-
-def _held_out_note(predictions: pd.DataFrame, unit: str) -> str:
-    one = cells(predictions, HELD_OUT)
-    return f"Held-out {unit}: {class_mix(one.truth, one.classes)}."
 
 
 def _collapsed(predictions: pd.DataFrame) -> dict[int, str]:
@@ -233,7 +233,7 @@ def _processor_note(processor: str, rows: Sequence[Mapping]) -> str:
 
 def score_table(
     plan: Plan,
-    title: str,
+    classes: int,
     header: str,
     summaries: Summaries,
     papers: bool = True,
@@ -244,28 +244,24 @@ def score_table(
 
     Args:
         plan: which rows, in which order.
-        title, header: of the table.
+        classes: how many the title tells.
+        header: of the table.
         summaries: model or policy to its scores.
         papers: whether the paper's values stand beside ours, on the split that it reports, the first one.
         level: of the intervals.
         parameters: how many each model has, for a column of them.
-
-    Raises:
-        HarError: there is no row at all.
     """
-    by = "policy" if plan.name == "table3" else "model"
+    by = "policy" if plan.of == "policy" else "model"
     rows = []
     for split in plan.splits:
         present = [key for key in _keys(plan, summaries) if split in summaries.get(key, {})]
         if plan.ranked:
-            present.sort(key=lambda key: -summaries[key][split]["balanced_accuracy"]["mean"])
+            present.sort(key=lambda key: -summaries[key][split][HEADLINE]["mean"])
         for key in present:
             row = {by: key, "parameters": (parameters or {}).get(key), "split": split, **_scores(summaries[key][split])}
             if papers:
                 row |= _printed(plan.name, key if split == plan.splits[0] else "", row["accuracy"])
             rows.append(row)
-    if not rows:
-        raise HarError(f"{plan.name}: none of {', '.join(plan.keys)} has predictions on {' or '.join(plan.splits)}")
     naming = _policy_or_reference if by == "policy" else model_name
     columns = [
         Column(by, by.capitalize(), naming),
@@ -275,7 +271,7 @@ def score_table(
         RUNS,
         Column(("accuracy", "accuracy_sd"), "Accuracy", _with_sd),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", interval),
-        Column(("balanced_accuracy", "balanced_low", "balanced_high"), "Balanced accuracy", estimate),
+        Column((HEADLINE, "balanced_low", "balanced_high"), "Balanced accuracy", estimate),
         Column("precision", "Precision", number),
         Column("recall", "Recall", number),
         Column("f1", "F1", number),
@@ -288,36 +284,31 @@ def score_table(
         "undefined."
     ]
     if papers:
-        names = tuple(f"paper_{metric}" for metric in PRINTED)
         columns += [
-            *map(Column, names),
+            *(Column(f"paper_{metric}") for metric in PRINTED),
             Column("paper", "Paper: acc. / prec. / rec. / F1", csv=False),
             Column("difference", "Ours − paper", signed),
         ]
         notes.append(plan.note)
     if lacking := [naming(key) for key in plan.keys if key not in summaries]:
         notes.append(f"Not in this run: {', '.join(lacking)}.")
-    return Table(plan.name, title, header, rows, columns, notes)
+    return Table(plan.name, plan.title.format(classes), header, rows, columns, notes)
 
 
 def _keys(plan: Plan, summaries: Summaries) -> list[str]:
+    others = sorted((key for key in summaries if key not in plan.keys), key=is_reference)
     if plan.others == "majority":
-        return [*plan.keys, "majority"]
-    others = [key for key in summaries if key not in plan.keys]
-    if plan.others == "reference":
-        return [*plan.keys, *filter(is_reference, others)]
-    return [*plan.keys, *sorted(others, key=is_reference)]
+        others = ["majority"]
+    elif plan.others == "reference":
+        others = [key for key in others if is_reference(key)]
+    return [*plan.keys, *others]
 
 
 def _scores(found: Mapping) -> dict:
-    metrics = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
     row = {"n": found["n"], "runs": found["runs"], "accuracy_sd": found["accuracy"].get("sd")}
-    row |= {metric: found[metric]["mean"] for metric in metrics}
-    intervals = {"ci": "accuracy", "balanced": "balanced_accuracy", "f1_ci": "f1"}
+    row |= {metric: found[metric]["mean"] for metric in (*PRINTED, HEADLINE)}
+    intervals = {"ci": "accuracy", "balanced": HEADLINE, "f1_ci": "f1"}
     return row | {f"{name}_{end}": found[of][f"ci_{end}"] for name, of in intervals.items() for end in ("low", "high")}
-
-
-PRINTED = ("accuracy", "precision", "recall", "f1")
 
 
 def _printed(table: str, key: str, ours: float) -> dict:
@@ -326,11 +317,11 @@ def _printed(table: str, key: str, ours: float) -> dict:
     if table == "table7":
         score, source = paper.activity_score(key)
         where = "" if source in ("", "table7") else f" (its T{source[-1]})"
-    cells = [getattr(score, metric) for metric in PRINTED]
-    text = score.text or (None if cells[0] is None else " / ".join(map(printed_score, cells)))
+    values = [getattr(score, metric) for metric in PRINTED]
+    text = score.text or (None if values[0] is None else " / ".join(map(printed_score, values)))
     gap = None if score.accuracy is None else round(ours - score.accuracy, 6)
     shown = {"paper": text and text + where, "difference": gap}
-    return {f"paper_{metric}": value for metric, value in zip(PRINTED, cells, strict=True)} | shown
+    return {f"paper_{metric}": value for metric, value in zip(PRINTED, values, strict=True)} | shown
 
 
 def _with_sd(mean: float, sd: float | None) -> str:
@@ -341,18 +332,18 @@ def _policy_or_reference(key: str) -> str:
     return model_name(key) if is_reference(key) else policy_name(key)
 
 
-def differences(predictions: Predictions, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> list[dict]:
+def differences(predictions: Predictions, report: Report) -> list[dict]:
     """Each model minus CNN_base on the same images, largest first; empty if nothing can be compared."""
-    rows = []
+    options, rows = (HEADLINE, report.resamples, report.seed, report.confidence), []
     for split in SPLITS:
-        for task in dict.fromkeys(task for task, _ in predictions):
-            base = predictions.get((task, BASELINE))
-            block = []
-            for (of, model), frame in predictions.items():
-                both = base is not None and all(in_split(one, split).any() for one in (base, frame))
-                if of == task and model != BASELINE and both:
-                    gap = difference(frame, base, split, HEADLINE, resamples, seed, level)
-                    block.append({"task": task, "model": model, "split": split, **gap})
+        measured = {key: frame for key, frame in predictions.items() if in_split(frame, split).any()}
+        for of in dict.fromkeys(task for task, _ in measured if (task, BASELINE) in measured):
+            block = [
+                {"task": task, "model": model, "split": split}
+                | difference(frame, measured[task, BASELINE], split, *options)
+                for (task, model), frame in measured.items()
+                if task == of and model != BASELINE
+            ]
             rows += sorted(block, key=lambda row: -row["difference"])
     return rows
 
@@ -365,7 +356,7 @@ def differences_table(rows: Sequence[Mapping], header: str, level: float = 0.95)
         SPLIT,
         N,
         Column("difference", "Minus CNN_base", signed),
-        Column(("ci_low", "ci_high"), f"{level:.0%} interval", lambda low, high: interval(low, high, sign=True)),
+        Column(("ci_low", "ci_high"), f"{level:.0%} interval", partial(interval, sign=True)),
         *map(Column, ("share_below_zero", "runs_a", "runs_b", "note")),
     ]
     notes = (
@@ -380,21 +371,13 @@ def summary_table(
     scores: Sequence[Mapping],
     gaps: Sequence[Mapping],
     header: str,
-    papers: bool = True,
-    out_of_fold: Mapping[str, Mapping] | None = None,
-    notes: Sequence[str] = (),
+    papers: bool,
+    out_of_fold: Mapping[str, Mapping],
+    notes: Sequence[str],
 ) -> Table:
-    """The result table of the README: all models on all activities, best first on the held-out images.
-
-    Args:
-        scores: rows of table 7.
-        gaps: rows of `differences`.
-        header: what made the table.
-        papers: whether the paper's values stand beside ours.
-        out_of_fold: model to fold_images, fold_balanced, fold_low, fold_high of its cross-validation, where it has one.
-        notes: further ones.
-    """
-    rows, out_of_fold = {}, out_of_fold or {}
+    """The result table of the README: all models on all activities, best first on the held-out images. scores: rows of
+    table 7; gaps: of `differences`."""
+    rows = {}
     for line in pivoted(scores, ["model"], "split"):
         row = rows[line["model"]] = line | out_of_fold.get(line["model"], {}) | {"paper": None}
         if papers:
@@ -407,11 +390,11 @@ def summary_table(
     def column(title: str, *names: str, **options) -> Column:
         return Column(names, title, partial(estimate, digits=2, **options))
 
-    images = {split: max((row["n"] for row in scores if row["split"] == split), default=0) for split in SPLITS}
+    held_out, test = (max((row["n"] for row in scores if row["split"] == s), default=0) for s in (HELD_OUT, "test"))
     columns = [
         MODEL,
         column(
-            f"Balanced accuracy, held out (n = {images[HELD_OUT]:,})",
+            f"Balanced accuracy, held out (n = {held_out:,})",
             *(f"balanced_{key}_{HELD_OUT}" for key in ("accuracy", "low", "high")),
         ),
         column("Minus CNN_base", "minus_difference", "minus_ci_low", "minus_ci_high", sign=True),
@@ -420,14 +403,9 @@ def summary_table(
         drawn = next(iter(out_of_fold.values()))["fold_images"]
         columns.append(column(f"Out of fold (n = {drawn:,})", "fold_balanced", "fold_low", "fold_high"))
     columns.append(Column(f"accuracy_{HELD_OUT}", "Accuracy, held out", partial(number, digits=2)))
-    if images["test"]:
-        names = (f"{key}_test" for key in ("accuracy", "ci_low", "ci_high"))
-        columns.append(column(f"Accuracy, test (n = {images['test']:,})", *names))
+    if test:
+        columns.append(column(f"Accuracy, test (n = {test:,})", "accuracy_test", "ci_low_test", "ci_high_test"))
     if papers:
         columns.append(Column("paper", f"Paper ({paper.TEST_IMAGES} images)"))
-    note = (
-        "Mean over runs [interval over images]. Balanced accuracy: mean recall of the classes, each of which counts "
-        "the same however many images it has. Held out: test and extended images together."
-    )
-    ordered = sorted(rows.values(), key=lambda row: -row.get(f"balanced_accuracy_{HELD_OUT}", -1))
-    return Table("summary", "All models", header, ordered, columns, [note, *notes])
+    ordered = sorted(rows.values(), key=lambda row: -row.get(f"{HEADLINE}_{HELD_OUT}", -1))
+    return Table("summary", "All models", header, ordered, columns, notes)

@@ -7,9 +7,9 @@ from textwrap import fill
 import numpy as np
 import pandas as pd
 
+from har.config.report import Report
 from har.core.errors import HarError
 from har.evaluation import calibration
-from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells, metrics_from_confusion
 from har.evaluation.predictions import HELD_OUT, in_split
 from har.evaluation.scored import Key
@@ -69,14 +69,7 @@ def _temperature_text(mean: float, low: float, high: float, runs: int) -> str:
     return number(mean, 2) if runs == 1 else f"{number(mean, 2)} ({number(low, 2)} to {number(high, 2)})"
 
 
-def reliability_figure(
-    predictions: Mapping[Key, pd.DataFrame],
-    path: Path | str,
-    title: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
-) -> None:
+def reliability_figure(predictions: Mapping[Key, pd.DataFrame], path: Path | str, title: str, report: Report) -> None:
     """Accuracy against confidence on the held-out images: the PANELS models of the first task with the highest
     balanced accuracy, best first; HarError if no model has any."""
     from har.reporting.style import GREY, INK, drawing
@@ -96,8 +89,9 @@ def reliability_figure(
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axis, model in zip(axes, shown, strict=False):
             one, score = every[model]
-            found = calibration.reliability(one, resamples, seed)
-            low, high = np.nanquantile(found["resampled"], [(1 - level) / 2, (1 + level) / 2], axis=0)
+            found = calibration.reliability(one, report.resamples, report.seed)
+            ends = (1 - report.confidence) / 2, (1 + report.confidence) / 2
+            low, high = np.nanquantile(found["resampled"], ends, axis=0)
             axis.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1)
             axis.vlines(found["confidence"], low, high, color=INK, linewidth=1.2, clip_on=False)
             axis.plot(found["confidence"], found["accuracy"], "o", color=INK, markersize=4, clip_on=False)
@@ -111,6 +105,6 @@ def reliability_figure(
             axis.tick_params(labelbottom=True)
         figure.supylabel("accuracy")
         figure.supxlabel(
-            f"confidence (bins of equally many images; line: {level:.0%} interval over images)\n"
+            f"confidence (bins of equally many images; line: {report.confidence:.0%} interval over images)\n"
             "Dotted: as right as it is sure. Above a panel: balanced accuracy, held-out images"
         )
