@@ -1,7 +1,6 @@
-"""What a run of a profile takes: disk, memory and operations, from the parameters and the encoders' shapes.
+"""What a run of a profile takes: downloads, disk and memory, from the parameters and the encoders' shapes.
 
-The constants fit what was measured of profile coco at full size on a CPU: disk and memory to a tenth or so. Operations
-are counted, not measured.
+The constants fit what was measured of profile coco at full size on a CPU: to a tenth or so.
 """
 
 import re
@@ -14,7 +13,6 @@ from har.config.profile import Params
 from har.core.readers import is_whole, read_json
 
 CHECKPOINT = 0.85e9  # bytes, where neither the file nor the hub says: base-sized ones have 0.35 (ViT) to 1.5 (SigLIP 2)
-PHOTOGRAPH = 160_000  # bytes of a COCO photograph, on average
 REST = 0.7e9  # bytes of everything but photographs and base-sized networks: the sample (README)
 PROCESS = 0.8e9  # bytes of a process that has loaded torch and the data
 ACTIVATION = 73  # bytes, of training for each token, channel and block of an image
@@ -34,20 +32,14 @@ class Encoder(NamedTuple):
     def parameters(self) -> int:
         return 12 * self.layers * self.width**2
 
-    @property
-    def flops(self) -> float:
-        """Of a forward pass of one image; a multiplication and its addition are two."""
-        return 2 * self.tokens * self.parameters + 4 * self.layers * self.tokens**2 * self.width
-
 
 class Cost(NamedTuple):
-    """downloads, disk, peak (of the disk), memory: bytes; flops: operations of the encoders, by kind of work."""
+    """All in bytes. peak: of the disk, at times; memory: of all processes side by side."""
 
     downloads: float
     disk: float
     peak: float
     memory: float
-    flops: dict[str, float]
 
 
 def encoder(folder: Path, id: str, listed: int | None) -> Encoder:
@@ -72,59 +64,30 @@ def miniature(config: Miniature) -> Encoder:
     return made._replace(checkpoint=4 * made.parameters)
 
 
-def cost(params: Params, encoders: Mapping[str, Encoder], images: int, foreign: int, linked: bool) -> Cost:
+def cost(params: Params, encoders: Mapping[str, Encoder], foreign: int, linked: bool) -> Cost:
     """What a run from nothing takes.
 
     Args:
-        encoders: name to shape, of those in run.encoders whose networks are trained or asked.
-        images: that are curated, extended ones included.
+        encoders: name to shape, of those in run.encoders.
         foreign: bytes of photographs and annotations to be fetched.
         linked: whether the hub's cache is on the project's file system, so that checkpoints lie there once.
     """
     profile = params.active
-    fetched = {name for name, one in profile.backbones.items() if one.source in ("hub", "open_clip") and not one.local}
-    downloaded = [encoders[name] for name in encoders if name in fetched]
-    checkpoints = sum(one.checkpoint for one in downloaded)
+    fetched = [name for name, one in profile.backbones.items() if one.source in ("hub", "open_clip") and not one.local]
+    checkpoints = sum(encoders[name].checkpoint for name in fetched if name in encoders)
     models = {name: profile.models[run.model] for name, run in params.run.train.items()}
     tuned = [(encoders[model.backbone], model) for model in models.values() if model.fine_tuned]
-    shown = [encoders[models[name].backbone] for name in profile.explain.models]
     weights = [4 * one.parameters for one, _ in tuned]
     jobs = 1 if profile.training.backend == "sequential" else profile.training.jobs
     disk = REST + 2 * foreign + (1 if linked else 2) * checkpoints + sum(weights)
     # unfinished runs keep weights and the optimiser's two moments, finished ones their weights
-    most = max(weights, default=0)
-    unfinished = (3 * jobs + len(profile.training.seeds)) * most
-    training = [
+    unfinished = (3 * jobs + len(profile.training.seeds)) * max(weights, default=0)
+    needs = [
         12 * one.parameters + one.checkpoint + ACTIVATION * model.batch_size * one.tokens * one.layers * one.width
         for one, model in tuned
     ]
-    explained = [
-        8 * one.parameters + RELEVANCE * profile.explain.batch_size * one.heads * one.tokens**2 * one.layers
-        for one in shown
-    ]
-    memory = jobs * (PROCESS + max([*training, *explained], default=0))
-    return Cost(checkpoints + foreign, disk, disk + unfinished, memory, _flops(params, encoders, tuned, shown, images))
-
-
-def _flops(params: Params, encoders: Mapping[str, Encoder], tuned: list, shown: list, images: int) -> dict[str, float]:
-    """Operations of the encoders by kind of work, the largest alone; a training step is three forward passes."""
-    profile, noise, explain = params.active, params.active.noise, params.active.explain
-    curated = max(images - profile.curate.extended, 0)
-    extended, seeds, classes = images - curated, len(profile.training.seeds), len(profile.curate.classes)
-    train, validation, test = (curated * getattr(profile.split, name) for name in ("train", "validation", "test"))
-    conditions = 1 + len(profile.masking.kinds) * len(profile.masking.shares)
-    # forward, rollout and a backward pass a class and head; then two curves for each of four maps
-    each = 2 + 2 * classes * len(explain.heads)
-    passes = each * (curated + min(extended, explain.extended))
-    passes += 8 * (explain.steps + 1) * sum(min(n, explain.curves) for n in (validation, test, extended))
-    masked = min(test + extended, profile.masking.images) * (conditions + 3)  # and regions: cues, the person, the rest
-    tries = len(noise.variants) * len(noise.bounds) + len(noise.erasing) + 1
-    taught = 3 * noise.epochs * train + conditions * (noise.checks * validation + test + extended)
-    noisy = [one.flops for one, model in tuned if model is profile.models[params.run.noise]]
-    found = {
-        "training": seeds * sum(one.flops * (3 * model.epochs * train + images) for one, model in tuned),
-        "explanations": passes * sum(one.flops for one in shown),
-        "masking": masked * sum(one.flops for one in [*encoders.values(), *(one for one, _ in tuned)]),
-        "noise": tries * taught * sum(noisy[:1]) * classes,
-    }
-    return {name: value for name, value in found.items() if value}
+    for one in (encoders[models[name].backbone] for name in profile.explain.models):
+        attention = profile.explain.batch_size * one.heads * one.tokens**2 * one.layers
+        needs.append(8 * one.parameters + RELEVANCE * attention)
+    memory = jobs * (PROCESS + max(needs, default=0))
+    return Cost(checkpoints + foreign, disk, disk + unfinished, memory)

@@ -2,18 +2,18 @@
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from har.app.cost import PHOTOGRAPH, Cost, Encoder, cost, encoder, miniature
+from har.app.cost import Encoder, cost, encoder, miniature
 from har.app.predict import cores
 from har.config.models import Backbone
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
 
 TIMEOUT = 5.0  # seconds to wait for a server
+PHOTOGRAPH = 160_000  # bytes of a COCO photograph, on average
 SAMPLE_MINUTES, SAMPLE_CORES = 15, 2  # measured, without a GPU (README)
 
 
@@ -162,7 +162,7 @@ def _cost(params: Params, root: Path, encoders: dict[str, Encoder]) -> Iterator[
     if profile.data.source == "server":
         foreign = images * PHOTOGRAPH + (profile.data.server.annotations_bytes or 0)
     cache = next(place for place in (_hub_cache(), *_hub_cache().parents) if place.exists())
-    run = cost(params, encoders, images, foreign, linked=cache.stat().st_dev == root.stat().st_dev)
+    run = cost(params, encoders, foreign, linked=cache.stat().st_dev == root.stat().st_dev)
     text = f"about {_gb(run.downloads)}, at most {images:,} photographs" if run.downloads else "nothing"
     yield Finding("downloads of a run", text)
     free = shutil.disk_usage(root).free
@@ -171,7 +171,13 @@ def _cost(params: Params, root: Path, encoders: dict[str, Encoder]) -> Iterator[
     if (memory := _available_memory()) is not None:
         jobs = f"{profile.training.jobs} processes (training.jobs) side by side take up to {_gb(run.memory)}"
         yield Finding("memory", f"{_gb(memory)} available, {jobs}", note=memory < run.memory)
-    yield Finding("time of a run", _time(params, run))
+    if all(profile.backbones[name].source in ("pretrain", "random") for name in params.run.encoders):
+        used = min(cores(), profile.training.jobs)
+        text = (
+            f"about {SAMPLE_MINUTES * SAMPLE_CORES / used:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} "
+            f"cores with the committed sample; scaled to {used} runs side by side)"
+        )
+        yield Finding("time of a run", text)
 
 
 def _available_memory() -> int | None:
@@ -180,36 +186,6 @@ def _available_memory() -> int | None:
         return int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024
     except (OSError, StopIteration, ValueError, IndexError):  # not Linux
         return None
-
-
-def _time(params: Params, run: Cost) -> str:
-    profile = params.active
-    if all(profile.backbones[name].source in ("pretrain", "random") for name in params.run.encoders):
-        used = min(cores(), profile.training.jobs)
-        return (
-            f"about {SAMPLE_MINUTES * SAMPLE_CORES / used:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} "
-            f"cores with the committed sample; scaled to {used} runs side by side)"
-        )
-    speed, total = _speed(), sum(run.flops.values())
-    shares = ", ".join(f"{name} {value / total:.0%}" for name, value in sorted(run.flops.items(), key=lambda i: -i[1]))
-    return (
-        f"at least {total / speed / 3600:.1f} hours of computing on the CPU ({total:.1e} floating-point operations, a "
-        f"multiplication and its addition being two, at the {speed / 1e9:.0f} GFLOP/s of a matrix product here; "
-        f"networks reach less, a GPU takes a fraction): {shares}"
-    )
-
-
-def _speed() -> float:
-    """Floating-point operations a second of this machine's cores in single precision, from half a second of work."""
-    import torch
-
-    a = torch.ones(1024, 1024)
-    a @ a
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < 0.5:
-        a @ a
-        count += 1
-    return 2 * 1024**3 * count / (time.perf_counter() - start)
 
 
 def _gb(count: float) -> str:

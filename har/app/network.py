@@ -29,7 +29,7 @@ from har.models.build import logits
 from har.models.checkpoint import labels_of, load_own
 from har.models.checks import check_answers, opening
 from har.models.hub_files import check_safetensors
-from har.models.preprocess import Preprocess, from_folder, hub_config
+from har.models.preprocess import Preprocess, from_folder
 from har.models.registry import KINDS, own_settings, read_config
 from har.training import embeddings
 
@@ -46,32 +46,13 @@ class Network:
         self.classes = list(classes)
         self.preprocess = preprocess
         self.device = "cpu"
-        self._processor = None
 
     def to(self, device: str) -> None:
         self.device = device
         self.model.to(device)
 
-    def read_as_hub(self) -> None:
-        """From now on the checkpoint's own image processor resizes, with transformers' choice of backend."""
-        from transformers import AutoImageProcessor
-
-        if not hasattr(self.model, "config"):
-            raise HarError(f"{self.folder}: not in the hub's format, so transformers can't read photographs for it")
-        hub_config(self.folder)  # no code of its own
-        with opening(self.folder, "an image processor"):
-            self._processor = AutoImageProcessor.from_pretrained(
-                self.folder, do_rescale=False, do_normalize=False, local_files_only=True, trust_remote_code=False
-            )
-        size = self.preprocess.size
-        with opening(self.folder, f"an image processor that gives {size} x {size} pixels"):
-            for shape in ((size, size), (2 * size, size), (size, 2 * size)):  # it may crop, or not
-                check_answers(torch.from_numpy(self.square(Image.new("RGB", shape))), (3, size, size))
-
     def square(self, image: Image.Image) -> np.ndarray:
-        if self._processor is None:
-            return self.preprocess.square(image)
-        return np.asarray(self._processor(images=image, return_tensors="np")["pixel_values"][0])
+        return self.preprocess.square(image)
 
     def stack(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """What `square` gives of several photographs, as `logits` takes it."""

@@ -172,16 +172,13 @@ def _one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def load(
-    model: str | Path = "", *, profile: str = "", root: str | Path = ".", device: str = "auto", as_hub: bool = False
-) -> Classifier:
+def load(model: str | Path = "", *, profile: str = "", root: str | Path = ".", device: str = "auto") -> Classifier:
     """A trained model, ready for photographs.
 
     model: the name of a trained one or of a row (`har models` lists them), or the folder of a checkpoint, the project's
     own, an exported one or any image classifier in the hub's format; empty takes the profile's best that needs nothing
     but the photograph (har.models.registry.best).
-    profile: empty for the active one of params.yaml. root: the project's folder. as_hub: read photographs at full
-    size with the checkpoint's own image processor, as transformers' pipeline does, and not as the training did.
+    profile: empty for the active one of params.yaml. root: the project's folder.
 
     Raises HarError where there is no such model or its folder can't be understood.
     """
@@ -194,7 +191,4 @@ def load(
         profile = profile or load_params(root / "params.yaml").profile
         found = registry.named(str(model), profile, root) if str(model) else registry.best(profile, root)
         folder, name = found.folder, found.name
-    network = open_checkpoint(folder)
-    if as_hub:
-        network.read_as_hub()
-    return Classifier(name, network, None if as_hub else stored_short_side(folder), pick_device(device))
+    return Classifier(name, open_checkpoint(folder), stored_short_side(folder), pick_device(device))

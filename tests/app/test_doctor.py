@@ -100,26 +100,22 @@ def test_own_images_are_counted_where_they_lie(tmp_path):
 
 
 def test_what_coco_takes_is_near_what_was_measured(tmp_path):
-    """One process: training CLIP 2.6 GB, ViT 4.1, SigLIP 2 5.0, LeGrad with batches of 32 5.3; the checkpoints 2.5 GB;
-    a ViT-B/16 17.6 billion multiply-adds an image."""
+    """One process: CLIP 2.6 GB, ViT 4.1, SigLIP 2 5.0, LeGrad with batches of 32 5.3; the checkpoints 2.5 GB."""
     parameters.write(tmp_path, {"profile": "coco", "training.seeds": [0], "profiles.coco.training.jobs": 1})
     params = load_params(tmp_path / "params.yaml")
     bytes_of = {"vit": 346_000_000, "clip": 605_157_884, "siglip2": 1_500_800_904}
     backbones = params.active.backbones
     encoders = {name: encoder(tmp_path, backbones[name].id, count) for name, count in bytes_of.items()}
-    assert encoders["vit"].flops == pytest.approx(2 * 17.6e9, rel=0.02)
-    assert encoders["clip"].flops == pytest.approx(2 * 4.4e9, rel=0.05)
-    found = cost(params, encoders, 625, 0, linked=True)
+    found = cost(params, encoders, 0, linked=True)
     assert found.downloads == pytest.approx(2.45e9, rel=0.01)
     assert found.memory == pytest.approx(5.3e9, rel=0.1)
-    assert set(found.flops) >= {"training", "explanations", "masking", "noise"}
-    apart = cost(params, encoders, 625, 0, linked=False)
+    apart = cost(params, encoders, 0, linked=False)
     assert apart.disk - found.disk == pytest.approx(found.downloads)
     for name, measured in (("vit", 4.1e9), ("clip", 2.6e9), ("siglip2", 5.0e9)):
         train = {f"activity-{name}": params.run.train[f"activity-{name}"]}
         alone = params.model_copy(update={"run": params.run.model_copy(update={"train": train})})
         alone.active.explain.models.clear()
-        assert cost(alone, encoders, 625, 0, linked=True).memory == pytest.approx(measured, rel=0.15)
+        assert cost(alone, encoders, 0, linked=True).memory == pytest.approx(measured, rel=0.15)
 
 
 def test_an_encoder_of_open_clips_is_looked_up(here, monkeypatch):

@@ -128,19 +128,6 @@ def test_trained_models(project, tmp_path, photo, model):
     hold_files(f"Trained models: {model}", tmp_path / "one", files, read, few=6, memory=BOUND)
 
 
-def test_image_processors(project, tmp_path, photo):
-    """The checkpoint's own image processor, as `har predict --as-hub` takes it beside a network that is sound."""
-    export("activity-clip", tmp_path / "one", root=project, profile="sample")
-    network = open_checkpoint(tmp_path / "one")
-
-    def read(folder):
-        network.read_as_hub()
-        assert network.square(photo).shape == (3, network.preprocess.size, network.preprocess.size)
-
-    files = files_of(tmp_path / "one", ["preprocessor_config.json"])
-    hold_files("Image processor", tmp_path / "one", files, read, few=6, memory=BOUND)
-
-
 @pytest.mark.parametrize(
     ("name", "config"),
     [("preprocessor_config.json", PROCESSOR), ("processor_config.json", {"image_processor": PROCESSOR})],

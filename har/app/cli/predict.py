@@ -36,12 +36,6 @@ def add(group) -> None:
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="photographs computed together (32)")
     verb.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     verb.add_argument("--profile", default="", help="whose models; default: the active profile of params.yaml")
-    verb.add_argument(
-        "--as-hub",
-        action="store_true",
-        help="read photographs at full size with the checkpoint's own image processor, as transformers' pipeline does, "
-        "not as the training did",
-    )
     verb.set_defaults(run=run)
 
 
@@ -102,7 +96,7 @@ def _models(options) -> Iterator:
     warnings.filterwarnings("ignore", module="PIL")
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     for name in options.model or [""]:
-        model = load(name, profile=options.profile, root=options.project, device=options.device, as_hub=options.as_hub)
+        model = load(name, profile=options.profile, root=options.project, device=options.device)
         chosen = "" if name else ", the best on train and validation images; --model takes another"
         _tell(f"model: {model.name} ({', '.join(model.classes)}){chosen}")
         yield model
