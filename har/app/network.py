@@ -36,27 +36,21 @@ from har.training import embeddings
 SETTINGS, ENCODER, TEXTS, WEIGHTS = "har.json", "encoder", "texts.safetensors", "model.safetensors"
 
 
-class Network:
+class Network(nn.Module):
     """What all have in common: classes, `square` from a photograph to uint8 [3, size, size], and `logits` from such,
     [n, 3, size, size], to [n, classes]."""
 
     def __init__(self, folder: Path, model: nn.Module, classes: Sequence[str], preprocess: Preprocess):
-        self.folder = folder
-        self.model = model.eval()
-        self.classes = list(classes)
-        self.preprocess = preprocess
-        self.device = "cpu"
-
-    def to(self, device: str) -> None:
-        self.device = device
-        self.model.to(device)
+        super().__init__()
+        self.folder, self.model, self.classes, self.preprocess = folder, model, list(classes), preprocess
+        self.eval()
 
     def square(self, image: Image.Image) -> np.ndarray:
         return self.preprocess.square(image)
 
     def stack(self, images: Sequence[np.ndarray]) -> torch.Tensor:
         """What `square` gives of several photographs, as `logits` takes it."""
-        return torch.from_numpy(np.stack(images)).to(self.device)
+        return torch.from_numpy(np.stack(images)).to(next(self.parameters()).device)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         return logits(self.model, self.preprocess.normalise(images))
@@ -68,14 +62,8 @@ class OnEmbeddings(Network):
 
     def __init__(self, folder: Path, model: nn.Module, classes: Sequence[str], encoder, texts: torch.Tensor | None):
         super().__init__(folder, model, classes, encoder.preprocess)
-        self.encoder = encoder
-        self.texts = texts
-
-    def to(self, device: str) -> None:
-        super().to(device)
-        self.encoder.device = device
-        self.encoder.model.to(device)
-        self.texts = self.texts if self.texts is None else self.texts.to(device)
+        self.encoder, self.tower = encoder, encoder.model
+        self.register_buffer("texts", texts)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         unit = normalize(self.encoder.images(images), dim=-1)
@@ -86,18 +74,18 @@ class OnViews(OnEmbeddings):
     """A row of har.config.rows behind a frozen encoder: `square` gives its windows, uint8 [windows, 3, size, size]."""
 
     def __init__(self, folder: Path, row: ProbeRow, classes: Sequence[str], encoder, crops: Sequence[tuple]):
-        views = [cuts(view, crops) for view in row.views]
-        self.windows, self.sizes = [cut for view in views for cut in view], list(map(len, views))
-        self.side_by_side = row.kind == "probe"
         with opening(folder / WEIGHTS, "the weights of a row"):
             state = load_file(folder / WEIGHTS)
             model = nn.Linear(*reversed(state["weight"].shape))
             model.load_state_dict(state)
         super().__init__(folder, model, classes, encoder, None)
+        views = [cuts(view, crops) for view in row.views]
+        self.windows, self.sizes = [cut for view in views for cut in view], list(map(len, views))
+        self.side_by_side = row.kind == "probe"
 
     def square(self, image: Image.Image) -> np.ndarray:
         whole = np.asarray(image)
-        return np.stack([super(OnViews, self).square(Image.fromarray(cut(whole))) for cut in self.windows])
+        return np.stack([self.preprocess.square(Image.fromarray(cut(whole))) for cut in self.windows])
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         units = normalize(self.encoder.images(images.flatten(0, 1)), dim=-1).unflatten(0, images.shape[:2])
@@ -108,24 +96,19 @@ class OnViews(OnEmbeddings):
 
 
 class Together(Network):
-    """The mean of the log-probabilities of `members`; `square` gives what each of them sees."""
+    """The mean of the log-probabilities of the members, `model`; `square` gives what each of them sees."""
 
     def __init__(self, folder: Path, members: Sequence[Network], classes: Sequence[str]):
-        super().__init__(folder, nn.ModuleList(member.model for member in members), classes, members[0].preprocess)
-        self.members = members
-
-    def to(self, device: str) -> None:
-        for member in self.members:
-            member.to(device)
+        super().__init__(folder, nn.ModuleList(members), classes, members[0].preprocess)
 
     def square(self, image: Image.Image) -> list[np.ndarray]:
-        return [member.square(image) for member in self.members]
+        return [member.square(image) for member in self.model]
 
     def stack(self, images: Sequence[list[np.ndarray]]) -> list[torch.Tensor]:
-        return [member.stack(one) for member, one in zip(self.members, zip(*images, strict=True), strict=True)]
+        return [member.stack(one) for member, one in zip(self.model, zip(*images, strict=True), strict=True)]
 
     def logits(self, images: list[torch.Tensor]) -> torch.Tensor:
-        scores = [member.logits(one).log_softmax(1) for member, one in zip(self.members, images, strict=True)]
+        scores = [member.logits(one).log_softmax(1) for member, one in zip(self.model, images, strict=True)]
         return torch.stack(scores).mean(0)
 
 
@@ -164,10 +147,17 @@ def _own(folder: Path, config: Model | Row, classes: Sequence[str]) -> Network:
 
 
 def _encoder(folder: Path, config: Mlp | ProbeRow):
+    """The frozen encoder of an MLP or a row: within its folder, or in its profile's backbones."""
     from har.models.encoder import Encoder
 
+    if not re.fullmatch(r"\w[\w.-]*", config.backbone):
+        raise HarError(f"{folder}/config.json: backbone {config.backbone!r:.60} is no name of a folder")
+    places = (folder / ENCODER, folder.parent.parent / "backbones" / config.backbone)
+    place = next((place for place in places if (place / "config.json").exists()), None)
+    if place is None:
+        raise HarError(f"{folder}: its encoder {config.backbone} is missing, expected it in {places[0]} or {places[1]}")
     torch.manual_seed(0)  # a backbone without weights (source: random) gets the ones that har.training.embed drew
-    return Encoder(encoder_folder(folder, config))
+    return Encoder(place)
 
 
 class Seen(Block):
@@ -180,24 +170,13 @@ def _member(folder: Path, name: str, classes: Sequence[str]) -> Network:
     """The member `name` of the ensemble in `folder`, of the same profile and task."""
     task = folder.resolve().name.split("-")[0]
     places = [folder.resolve().parent.parent / kind / f"{task}-{name}" for kind in ("models", "baselines")]
-    found = [place for place in places if re.fullmatch(r"\w+", name) and (place / "config.json").exists()]
-    if not found:
+    place = next((place for place in places if (place / "config.json").exists()), None)
+    if place is None or not re.fullmatch(r"\w+", name):
         raise HarError(f"{folder}: its member {name} is missing, expected it in {places[0]} or {places[1]}")
-    member = open_checkpoint(found[0])
+    member = open_checkpoint(place)
     if member.classes != list(classes):
-        raise HarError(f"{found[0]}: its classes differ from those of {folder}, of which it is a member")
+        raise HarError(f"{place}: its classes differ from those of {folder}, of which it is a member")
     return member
-
-
-def encoder_folder(folder: Path, config: Mlp | ProbeRow) -> Path:
-    """Where the frozen encoder of an MLP's checkpoint lies: within it, or in its profile's backbones."""
-    if not re.fullmatch(r"\w[\w.-]*", config.backbone):
-        raise HarError(f"{folder}/config.json: backbone {config.backbone!r:.60} is no name of a folder")
-    places = (folder / ENCODER, folder.parent.parent / "backbones" / config.backbone)
-    for place in places:
-        if (place / "config.json").exists():
-            return place
-    raise HarError(f"{folder}: its encoder {config.backbone} is missing, expected it in {places[0]} or {places[1]}")
 
 
 def _texts(folder: Path, config: Mlp, classes: Sequence[str]) -> torch.Tensor | None:

@@ -70,11 +70,14 @@ class Encoder:
 
     def __init__(self, folder: str | Path, device: str = "cpu"):
         self.folder = Path(folder)
-        self.device = device
         self.preprocess = from_folder(folder)
         self.model = _opened(folder).eval().to(device)
         self.has_text = hasattr(self.model, "get_text_features")
         require_fit(folder, self.model, self.preprocess, self._embedded)
+
+    @property
+    def device(self) -> str:
+        return str(next(self.model.parameters()).device)
 
     @torch.inference_mode()
     def images(self, pixels: torch.Tensor) -> torch.Tensor:
