@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from har.app.cost import Encoder, cost, encoder, miniature
 from har.app.predict import cores
 from har.config.models import Backbone
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
 
 TIMEOUT = 5.0  # seconds to wait for a server
-PHOTOGRAPH = 160_000  # bytes of a COCO photograph, on average
+# Bytes, as measured of profile coco on a CPU, with base-sized encoders.
+PHOTOGRAPH = 160_000  # of COCO, on average
+CHECKPOINT = 0.85e9  # where neither the file nor the hub says: 0.35 (ViT) to 1.5 (SigLIP 2)
+TUNED = 0.35e9  # a fine-tuned image tower
+REST = 0.7e9  # everything but photographs and base-sized networks: the sample
+PROCESS, LARGE_PROCESS = 0.8e9, 5.3e9  # memory of a process with miniatures, and with base-sized encoders
 SAMPLE_MINUTES, SAMPLE_CORES = 15, 2  # measured, without a GPU (README)
 
 
@@ -35,15 +39,15 @@ def examine(root: str | Path = ".", online: bool = True) -> list[Finding]:
         return [Finding("params", str(error), blocks=True)]
     findings = [Finding("params", f"params.yaml is understood, profile {params.profile}"), _device(params)]
     findings += _data(params, root, online)
-    encoders = {}
+    checkpoints = {}
     for name in params.run.encoders:
         try:
-            finding, encoders[name] = _backbone(params, root, name, online)
+            finding, checkpoints[name] = _backbone(params, root, name, online)
         except HarError as error:
             finding = Finding(f"backbone {name}", str(error), blocks=True)
         findings.append(finding)
-    if len(encoders) == len(params.run.encoders) and not any(one.name == "data" and one.blocks for one in findings):
-        findings += _cost(params, root, encoders)
+    if len(checkpoints) == len(params.run.encoders) and not any(one.name == "data" and one.blocks for one in findings):
+        findings += _cost(params, root, checkpoints)
     return findings
 
 
@@ -89,23 +93,23 @@ def _images(params: Params) -> int:
     return sum(one.count for one in curate.classes.values()) + curate.extended
 
 
-def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Finding, Encoder]:
-    """Whether the checkpoint of encoder `name` can be had, and its shape; HarError where it is not understood. What a
-    run has made, or the hub's cache holds, needs no server."""
+def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Finding, float]:
+    """Whether the checkpoint of encoder `name` can be had, and how many bytes of it a run fetches; HarError where it is
+    not understood. What a run has made, or the hub's cache holds, needs no server."""
     one, title = params.active.backbones[name], f"backbone {name}"
     if one.shape == "pretrain":
-        return Finding(title, "the project's own miniature"), miniature(params.pretrain.models[name])
+        return Finding(title, "the project's own miniature"), 0
     cached = _hub_cache() / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
     places = [root / "data" / params.profile / "backbones" / name, *([cached] if one.source == "hub" else [])]
     here = next((place for place in places if (place / "config.json").exists()), None)
-    size = 0
     if one.local:
         missing = one.source == "folder" and not here and not (root / one.folder / "config.json").exists()
         text = f"{one.folder or one.model}" + (": no checkpoint there (config.json)" if missing else "")
-        finding = Finding(title, text, blocks=missing)
-    else:
-        finding, size = _asked(title, _address(one), online, here is not None)
-    return finding, encoder(here or root / one.folder, one.model or one.id, size)
+        return Finding(title, text, blocks=missing), 0
+    finding, size = _asked(title, _address(one), online, here is not None)
+    if one.source == "random":
+        return finding, 0
+    return finding, sum(file.stat().st_size for file in here.glob("*.safetensors")) if here else size or CHECKPOINT
 
 
 def _address(backbone: Backbone) -> str:
@@ -156,22 +160,32 @@ def _reach(url: str) -> tuple[str, int]:
     return problem, int(size) if size.isascii() and size.isdigit() else 0
 
 
-def _cost(params: Params, root: Path, encoders: dict[str, Encoder]) -> Iterator[Finding]:
-    """Disk, memory, downloads and time of a run from nothing. What is here already is not subtracted."""
+def _cost(params: Params, root: Path, checkpoints: dict[str, float]) -> Iterator[Finding]:
+    """Downloads, disk, memory and time of a run from nothing. What is here already is not subtracted. checkpoints: the
+    bytes that it fetches of each encoder."""
     profile, images, foreign = params.active, _images(params), 0
     if profile.data.source == "server":
         foreign = images * PHOTOGRAPH + (profile.data.server.annotations_bytes or 0)
-    cache = next(place for place in (_hub_cache(), *_hub_cache().parents) if place.exists())
-    run = cost(params, encoders, foreign, linked=cache.stat().st_dev == root.stat().st_dev)
-    text = f"about {_gb(run.downloads)}, at most {images:,} photographs" if run.downloads else "nothing"
+    fetched = sum(checkpoints.values())
+    text = f"about {_gb(fetched + foreign)}, at most {images:,} photographs" if fetched + foreign else "nothing"
     yield Finding("downloads of a run", text)
+    large = {name for name in params.run.encoders if profile.backbones[name].shape != "pretrain"}
+    models = [profile.models[run.model] for run in params.run.train.values()]
+    tuned = TUNED * sum(model.fine_tuned and model.backbone in large for model in models)
+    jobs = 1 if profile.training.backend == "sequential" else profile.training.jobs
+    cache = next(place for place in (_hub_cache(), *_hub_cache().parents) if place.exists())
+    linked = cache.stat().st_dev == root.stat().st_dev  # then a checkpoint lies on the disk once
+    disk = REST + 2 * foreign + (1 if linked else 2) * fetched + tuned
+    # unfinished runs keep weights and the optimiser's two moments, finished ones their weights
+    peak = disk + (3 * jobs + len(profile.training.seeds)) * min(TUNED, tuned)
     free = shutil.disk_usage(root).free
-    text = f"a run takes about {_gb(run.disk)}, at times {_gb(run.peak)}; {_gb(free)} are free"
-    yield Finding("disk", text, blocks=free < run.peak)
+    text = f"a run takes about {_gb(disk)}, at times {_gb(peak)}; {_gb(free)} are free"
+    yield Finding("disk", text, blocks=free < peak)
     if (memory := _available_memory()) is not None:
-        jobs = f"{profile.training.jobs} processes (training.jobs) side by side take up to {_gb(run.memory)}"
-        yield Finding("memory", f"{_gb(memory)} available, {jobs}", note=memory < run.memory)
-    if all(profile.backbones[name].source in ("pretrain", "random") for name in params.run.encoders):
+        wanted = jobs * (LARGE_PROCESS if large else PROCESS)
+        text = f"{jobs} processes (training.jobs) side by side take up to {_gb(wanted)}"
+        yield Finding("memory", f"{_gb(memory)} available, {text}", note=memory < wanted)
+    if not large:
         used = min(cores(), profile.training.jobs)
         text = (
             f"about {SAMPLE_MINUTES * SAMPLE_CORES / used:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} "

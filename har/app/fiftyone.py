@@ -3,15 +3,11 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from har.app.export import asked
 from har.core.errors import HarError
 from har.core.files import write_json
 from har.data.manifest import read_manifest
 from har.data.split import read_split
-from har.evaluation.ensemble import ensemble
-from har.evaluation.metrics import cells
 from har.evaluation.predictions import read_predictions
 
 FOLDERS = ("predictions", "baselines", "ensembles")  # of a profile's data
@@ -26,12 +22,12 @@ def write_dataset(name: str, folder: Path, *, profile: str = "", root: Path = Pa
     path = next((p for kind in FOLDERS if (p := data / kind / f"{name}.parquet").is_file()), None)
     if path is None:
         raise HarError(f"{name} has no predictions in {data}; `har models` lists the models")
-    frame, predicted = read_predictions(path), {}
-    for split in frame["split"].unique():
-        one = cells(frame, split)
-        guess, mean = ensemble(one.probabilities)
-        for image_id, place, chance in zip(one.image_ids, guess, mean[np.arange(len(guess)), guess], strict=True):
-            predicted[int(image_id)] = _label(one.classes[place], confidence=round(float(chance), 6))
+    means = read_predictions(path).groupby("image_id").mean(numeric_only=True).filter(like="p_")
+    labels = means.idxmax(axis=1).str.removeprefix("p_")
+    predicted = {
+        image_id: _label(labels[image_id], confidence=round(float(share), 6))
+        for image_id, share in means.max(axis=1).items()
+    }
     images = read_manifest(data / "manifest.csv").merge(read_split(data / "split.csv")[["image_id", "split"]])
     samples = [
         {

@@ -45,12 +45,6 @@ class Prediction:
     probabilities: dict[str, float] | None = None
     error: str | None = None
 
-    def row(self, classes: Iterable[str]) -> dict:
-        """One flat row: path, model, predicted, p_<class>..., error."""
-        shares = self.probabilities or {}
-        told = {f"p_{name}": shares.get(name) for name in classes}
-        return {"path": self.path, "model": self.model, "predicted": self.label, **told, "error": self.error}
-
 
 class Classifier:
     """A trained model with its reading of photographs.
@@ -66,10 +60,6 @@ class Classifier:
         self.short_side = short_side
         self.device = device
         network.to(device)
-
-    def read(self, photograph: Photograph | str | Path) -> np.ndarray:
-        """One photograph as the network wants it: uint8 [3, size, size]. HarError names what can't be read."""
-        return self.network.square(self.upright(photograph))
 
     def upright(self, photograph: Photograph | str | Path) -> Image.Image:
         """The photograph, or the middle frame of a clip, as RGB at `short_side`, before the network's own resizing."""
@@ -87,7 +77,7 @@ class Classifier:
 
     @torch.inference_mode()
     def probabilities(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """What `read` gives of several photographs to float64 [n, classes]."""
+        """What the network's `square` gives of several photographs to float64 [n, classes]."""
         scores = self.network.logits(self.network.stack(images))
         return torch.softmax(scores.float().cpu().double(), dim=1).numpy()
 

@@ -4,7 +4,7 @@ import csv
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from har.core.errors import HarError
@@ -72,7 +72,7 @@ def run(options) -> int:
                 failed = True
                 if model is models[0]:  # once is enough
                     _tell(f"har predict: {one_line(prediction.error, 1000)}")
-            write(prediction, classes)
+            write(prediction)
         if options.explain:
             from har.app.explain import explain_photographs
 
@@ -108,28 +108,31 @@ def _tell(line: str) -> None:
     tqdm.write(line, file=sys.stderr)  # does not tear a progress bar apart
 
 
-def _writer(options, classes: list[str]):
+def _writer(options, classes: list[str]) -> Callable:
+    """What prints a prediction in the form that was asked for; the header is printed now."""
+
+    def as_json(one) -> None:
+        row = {"path": one.path, "model": one.model, "predicted": one.label}
+        row |= {"probabilities": one.probabilities} if one.error is None else {"error": one.error}
+        print(json.dumps(row, ensure_ascii=not is_text(one.path)))  # bytes that are no UTF-8 can only be escaped
+
+    def as_row(one) -> None:
+        shares = one.probabilities or {}
+        table.writerow([one.path, one.model, one.label, *map(shares.get, classes), one.error])
+
+    def as_line(one) -> None:
+        if one.error is None:  # errors are told on stderr
+            shares = one.probabilities
+            cells = [f"{shares[name]:>{width}.3f}" if name in shares else " " * width for name in classes]
+            name = one_line(one.path, 1000) + (f"  [{one.model}]" if len(options.model) > 1 else "")
+            print("  ".join([f"{one.label:<{width}}", *cells, name]))
+
     if options.json:
-        return _write_json
+        return as_json
     if options.csv:
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["path", "model", "predicted", *(f"p_{name}" for name in classes), "error"])
-        return lambda prediction, classes: table.writerow(prediction.row(classes).values())
-    width = max(10, *(len(name) for name in classes))
+        return as_row
+    width = max(10, *map(len, classes))
     print("  ".join([f"{'predicted':<{width}}", *(f"{name:>{width}}" for name in classes), "photo"]))
-    return lambda prediction, classes: _write_line(prediction, classes, width, len(options.model) > 1)
-
-
-def _write_json(prediction, classes: list[str]) -> None:
-    row = {"path": prediction.path, "model": prediction.model, "predicted": prediction.label}
-    row |= {"probabilities": prediction.probabilities} if prediction.error is None else {"error": prediction.error}
-    print(json.dumps(row, ensure_ascii=not is_text(prediction.path)))  # bytes that are no UTF-8 can only be escaped
-
-
-def _write_line(prediction, classes: list[str], width: int, several: bool) -> None:
-    if prediction.error is not None:  # told on stderr
-        return
-    shares = prediction.probabilities
-    cells = [f"{shares[name]:>{width}.3f}" if name in shares else " " * width for name in classes]
-    name = one_line(prediction.path, 1000) + (f"  [{prediction.model}]" if several else "")
-    print("  ".join([f"{prediction.label:<{width}}", *cells, name]))
+    return as_line
