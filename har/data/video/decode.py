@@ -46,8 +46,10 @@ def read_clip(path: str | Path, frames: int, name: str = "") -> Iterator[tuple[f
         HarError: in one line, for whatever is no readable clip: damaged, truncated or too large, or without pictures.
     """
     import av  # costs a tenth of a second: only where there are clips
+    from av.video.reformatter import VideoReformatter
 
-    name = name or str(path)
+    # one for all frames, by one thread: PyAV makes one a frame, which takes ten times as long as its work
+    name, colours = name or str(path), VideoReformatter()
     ordinary_size(Path(path), "a clip", MAX_BYTES, name)
     try:
         with open(path, "rb") as file:
@@ -62,7 +64,7 @@ def read_clip(path: str | Path, frames: int, name: str = "") -> Iterator[tuple[f
                 container.seek(0)
                 for time, frame in _decoded(container, stream, list(zip(wanted, starts, strict=True))):
                     _check_size(frame, name)
-                    image = Image.fromarray(frame.to_ndarray(format="rgb24"))
+                    image = Image.fromarray(colours.reformat(frame, format="rgb24", threads=1).to_ndarray())
                     turned = image.rotate(frame.rotation, expand=True) if frame.rotation else image
                     yield round(float((time - first) * stream.time_base), 6), turned
     except HarError:
