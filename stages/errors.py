@@ -8,7 +8,7 @@ from har.data.coco.keypoints import read_visibility
 from har.data.manifest import read_evidence, read_manifest
 from har.data.store import Store
 from har.reporting.table import write_tables
-from har.studies.error_analysis.agreement import count_table, missed_table, overlap_table, overlaps
+from har.studies.error_analysis.agreement import count_table, missed_table, misses, overlap_table, overlaps
 from har.studies.error_analysis.factors import rate_table, trend_table, trends
 from har.studies.error_analysis.figures import figure_failures, figure_overlap, figure_trends
 from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
@@ -26,7 +26,7 @@ def errors(context: Context) -> None:
     outcomes = outcome_frame(trained(context), factor_frame(manifest, visibility))
     write_parquet(data / "errors.parquet", outcomes)
 
-    tests, pairs = trends(outcomes), overlaps(outcomes)
+    tests, pairs = trends(outcomes), overlaps(misses(outcomes))
     tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), context.header, level) for factor in FACTORS]
     tables += [
         trend_table(tests, outcomes, context.header, level),

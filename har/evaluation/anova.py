@@ -32,18 +32,18 @@ class Result(NamedTuple):
     note: str = ""
 
 
-def _repeated(scores: Scores) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The models with two runs or more, and a note that names the others."""
-    values = {name: np.asarray(runs, dtype=float) for name, runs in scores.items()}
-    groups = {name: runs for name, runs in values.items() if len(runs) > 1}
-    single = sorted(name for name in values if name not in groups)
-    return groups, [f"Left out, with a single run: {', '.join(single)}."] if single else []
+def _repeated(scores: Scores) -> tuple[list[np.ndarray], str, tuple[int, int], str]:
+    """The runs of the models with two or more; how many these are, in words; the degrees of freedom between models and
+    within them; and a note that names the other models."""
+    groups = [np.asarray(runs, dtype=float) for runs in scores.values() if len(runs) > 1]
+    single = ", ".join(sorted(name for name, runs in scores.items() if len(runs) < 2))
+    size = sum(map(len, groups))
+    note = f"Left out, with a single run: {single}." if single else ""
+    return groups, f"{len(groups)} models, {size} runs", (max(len(groups) - 1, 0), size - len(groups)), note
 
 
-def _between(groups: Mapping[str, np.ndarray]) -> Result:
-    """A test between models and within them, before it is made."""
-    runs = sum(map(len, groups.values()))
-    return Result(f"{len(groups)} models, {runs} runs", (max(len(groups) - 1, 0), runs - len(groups)))
+def _together(*notes: str) -> str:
+    return " ".join(filter(None, notes))
 
 
 def anova(scores: Scores) -> Result:
@@ -51,16 +51,15 @@ def anova(scores: Scores) -> Result:
 
     Models with one run have no spread and are left out, as the note says.
     """
-    groups, notes = _repeated(scores)
-    found = _between(groups)
+    groups, compares, df, note = _repeated(scores)
     if len(groups) < 2:
-        notes.append("F is not defined: it needs two models with two runs or more.")
-    elif all(np.ptp(runs) == 0 for runs in groups.values()):
-        notes.append("F is not defined: no model's runs differ, so the spread within models is 0.")
+        why = "F is not defined: it needs two models with two runs or more."
+    elif all(np.ptp(runs) == 0 for runs in groups):
+        why = "F is not defined: no model's runs differ, so the spread within models is 0."
     else:
-        f, p = map(float, scipy.stats.f_oneway(*groups.values()))
-        found = found._replace(statistic=f, p=p, effect=_partial_eta_squared(f, *found.df))
-    return found._replace(note=" ".join(notes))
+        f, p = map(float, scipy.stats.f_oneway(*groups))
+        return Result(compares, df, f, p, _partial_eta_squared(f, *df), note=note)
+    return Result(compares, df, note=_together(note, why))
 
 
 def _partial_eta_squared(f: float, df_effect: float, df_error: float) -> float:
@@ -82,18 +81,16 @@ def paired_t_test(a: pd.Series, b: pd.Series) -> Result:
     return found._replace(statistic=t, p=p, effect=t / runs**0.5)
 
 
-def _over_seeds(scores: Scores) -> tuple[pd.DataFrame, list[str]]:
-    """Scores [seeds, models] of the models with two runs or more over the seeds that they all share, and
-    notes on what was left out."""
-    groups, notes = _repeated(scores)
-    if not groups:
-        return pd.DataFrame(), notes
-    table = pd.concat({name: pd.Series(scores[name], dtype=float) for name in groups}, axis=1).sort_index()
+def _over_seeds(scores: Scores) -> tuple[pd.DataFrame, str, str]:
+    """Scores [seeds, models] of the models with two runs or more over the seeds that they all share; how many of both
+    these are, in words; and a note on what was left out."""
+    *_, note = _repeated(scores)
+    columns = {name: pd.Series(runs, dtype=float) for name, runs in scores.items() if len(runs) > 1}
+    table = pd.DataFrame(columns).sort_index()
     shared = table.dropna()
-    if len(shared) < len(table):
-        lost = ", ".join(map(str, table.index.difference(shared.index)))
-        notes.append(f"Left out, not run by every model: seed {lost}.")
-    return shared, notes
+    if lost := ", ".join(map(str, table.index.difference(shared.index))):
+        note = _together(note, f"Left out, not run by every model: seed {lost}.")
+    return shared, f"{shared.shape[1]} models, {len(shared)} seeds", note
 
 
 def repeated_measures_anova(scores: Scores) -> Result:
@@ -105,22 +102,20 @@ def repeated_measures_anova(scores: Scores) -> Result:
     """
     from statsmodels.stats.anova import AnovaRM
 
-    table, notes = _over_seeds(scores)
+    table, compares, note = _over_seeds(scores)
     runs, models = table.shape
     df = max(models - 1, 0), max(models - 1, 0) * max(runs - 1, 0)
-    found = Result(f"{models} models, {runs} seeds", df)
     if models < 2 or runs < 2:
-        notes.append("F is not defined: it needs two models that share two seeds or more.")
+        why = "F is not defined: it needs two models that share two seeds or more."
     elif (np.abs(_doubly_centred(table.to_numpy())) < ROUNDING).all():
-        notes.append("F is not defined: the models differ by the same amount in every run.")
+        why = "F is not defined: the models differ by the same amount in every run."
     else:
         tidy = table.rename_axis(index="seed", columns="model").stack().rename("score").reset_index()
         row = AnovaRM(tidy, "score", "seed", within=["model"]).fit().anova_table.loc["model"]
         f, epsilon = float(row["F Value"]), greenhouse_geisser(table.to_numpy())
         corrected = float(scipy.stats.f.sf(f, epsilon * df[0], epsilon * df[1]))
-        effect = _partial_eta_squared(f, *df)
-        found = found._replace(statistic=f, p=float(row["Pr > F"]), effect=effect, p_corrected=corrected)
-    return found._replace(note=" ".join(notes))
+        return Result(compares, df, f, float(row["Pr > F"]), _partial_eta_squared(f, *df), corrected, note)
+    return Result(compares, df, note=_together(note, why))
 
 
 def _doubly_centred(matrix: np.ndarray) -> np.ndarray:
@@ -138,63 +133,55 @@ def greenhouse_geisser(scores: np.ndarray) -> float:
 def friedman(scores: Scores) -> Result:
     """Friedman's test that no model ranks above another within seeds (Friedman 1937): chi squared, and Kendall's W
     (agreement of the seeds, 0 to 1)."""
-    table, notes = _over_seeds(scores)
+    table, compares, note = _over_seeds(scores)
     runs, models = table.shape
-    found = Result(f"{models} models, {runs} seeds", (max(models - 1, 0),))
-    ranked = table.to_numpy().round(12)  # a tie is a tie
+    df, ranked = (max(models - 1, 0),), table.to_numpy().round(12)  # a tie is a tie
     if models < 3 or runs < 2:
-        notes.append("Friedman's test is not defined: it needs three models that share two seeds or more.")
+        why = "Friedman's test is not defined: it needs three models that share two seeds or more."
     elif np.ptp(ranked, axis=1).max() == 0:
-        notes.append("Friedman's test is not defined: all models score the same in every run.")
+        why = "Friedman's test is not defined: all models score the same in every run."
     else:
         chi, p = map(float, scipy.stats.friedmanchisquare(*ranked.T))
-        found = found._replace(statistic=chi, p=p, effect=chi / (runs * (models - 1)))
-    return found._replace(note=" ".join(notes))
+        return Result(compares, df, chi, p, chi / (runs * (models - 1)), note=note)
+    return Result(compares, df, note=_together(note, why))
 
 
 def tukey(scores: Scores, alpha: float) -> Result:
     """Tukey's honestly significant differences between all models over runs (Tukey-Kramer): how many pairs have a p,
     already for the whole family, below `alpha`, and the least p."""
-    groups, notes = _repeated(scores)
-    found = _between(groups)._replace(compares="0 pairs of models")
+    groups, _, df, note = _repeated(scores)
     if len(groups) < 2:
-        notes.append("Tukey's test is not defined: it needs two models with two runs.")
-    elif all(np.ptp(runs) < ROUNDING for runs in groups.values()):
-        notes.append("Tukey's test is not defined: no model's runs differ.")
+        why = "Tukey's test is not defined: it needs two models with two runs."
+    elif all(np.ptp(runs) < ROUNDING for runs in groups):
+        why = "Tukey's test is not defined: no model's runs differ."
     else:
-        matrix = scipy.stats.tukey_hsd(*groups.values()).pvalue.clip(0, 1)  # by quadrature: almost a probability
+        matrix = scipy.stats.tukey_hsd(*groups).pvalue.clip(0, 1)  # by quadrature: almost a probability
         p = matrix[np.triu_indices(len(groups), 1)]
-        told = {"statistic": float((p < alpha).sum()), "p": float(p.min())}
-        found = found._replace(compares=f"{len(p)} pairs of models", **told)
-    return found._replace(note=" ".join(notes))
+        return Result(f"{len(p)} pairs of models", df, float((p < alpha).sum()), float(p.min()), note=note)
+    return Result("0 pairs of models", df, note=_together(note, why))
 
 
 def levene(scores: Scores) -> Result:
     """Levene's test, about medians (Brown & Forsythe 1974), that the runs of all models spread alike: W."""
-    groups, notes = _repeated(scores)
-    found = _between(groups)
-    deviations = [np.abs(runs - np.median(runs)) for runs in groups.values()]
+    groups, compares, df, note = _repeated(scores)
     if len(groups) < 2:
-        notes.append("Levene's test is not defined: it needs two models with two runs or more.")
-    elif all(np.ptp(values) < ROUNDING for values in deviations):
-        notes.append("Levene's test is not defined: within a model all runs lie equally far from their median.")
+        why = "Levene's test is not defined: it needs two models with two runs or more."
+    elif all(np.ptp(np.abs(runs - np.median(runs))) < ROUNDING for runs in groups):
+        why = "Levene's test is not defined: within a model all runs lie equally far from their median."
     else:
-        w, p = map(float, scipy.stats.levene(*groups.values(), center="median"))
-        found = found._replace(statistic=w, p=p)
-    return found._replace(note=" ".join(notes))
+        return Result(compares, df, *map(float, scipy.stats.levene(*groups, center="median")), note=note)
+    return Result(compares, df, note=_together(note, why))
 
 
 def shapiro(scores: Scores) -> Result:
     """Shapiro and Wilk's test that the runs' distances from their model's mean are normal: W."""
-    groups, notes = _repeated(scores)
-    residuals = np.concatenate([runs - runs.mean() for runs in groups.values()]) if groups else np.array([])
-    found = Result(f"{len(residuals)} residuals")
+    groups, *_, note = _repeated(scores)
+    residuals = np.concatenate([np.empty(0), *(runs - runs.mean() for runs in groups)])
+    compares = f"{len(residuals)} residuals"
     if len(residuals) < 3 or np.ptp(residuals) < ROUNDING:
-        notes.append("Shapiro's test is not defined: it needs three runs or more that differ within a model.")
-    else:
-        w, p = map(float, scipy.stats.shapiro(residuals))
-        found = found._replace(statistic=w, p=p)
-    return found._replace(note=" ".join(notes))
+        why = "Shapiro's test is not defined: it needs three runs or more that differ within a model."
+        return Result(compares, note=_together(note, why))
+    return Result(compares, (), *map(float, scipy.stats.shapiro(residuals)), note=note)
 
 
 def kruskal_wallis(groups: Sequence[pd.Series]) -> dict:
@@ -203,24 +190,23 @@ def kruskal_wallis(groups: Sequence[pd.Series]) -> dict:
     Effect size epsilon squared = H / (n - 1), 0 (none) to 1 (Tomczak & Tomczak 2014).
     """
     samples = [np.asarray(values, dtype=float) for values in groups if len(values)]
-    n, df = sum(map(len, samples)), max(len(samples) - 1, 0)
-    result = {"H": None, "p": None, "df": df, "epsilon_squared": None, "n": n, "note": ""}
+    n, df, same = sum(map(len, samples)), max(len(samples) - 1, 0), None
     if len(samples) < 2:
-        return result | {"note": "H is not defined: it needs two groups or more."}
-    if np.ptp(np.concatenate(samples)) == 0:
-        return result | {"epsilon_squared": 0.0, "note": "H is not defined: every value is the same."}
-    h, p = map(float, scipy.stats.kruskal(*samples))
-    return result | {"H": h, "p": p, "epsilon_squared": h / (n - 1)}
+        note = "H is not defined: it needs two groups or more."
+    elif np.ptp(np.concatenate(samples)) == 0:
+        note, same = "H is not defined: every value is the same.", 0.0
+    else:
+        h, p = map(float, scipy.stats.kruskal(*samples))
+        return {"H": h, "p": p, "df": df, "epsilon_squared": h / (n - 1), "n": n, "note": ""}
+    return {"H": None, "p": None, "df": df, "epsilon_squared": same, "n": n, "note": note}
 
 
 def with_holm(rows: list[dict]) -> list[dict]:
     """`rows`, each now with `p_holm`: its p adjusted for the family of those that have one (Holm 1979)."""
     from statsmodels.stats.multitest import multipletests
 
-    defined = [row for row in rows if row["p"] is not None]
-    adjusted = multipletests([row["p"] for row in defined], method="holm")[1] if defined else ()
+    defined = [row["p"] for row in rows if row["p"] is not None]
+    adjusted = iter(multipletests(defined, method="holm")[1] if defined else ())
     for row in rows:
-        row["p_holm"] = None
-    for row, p in zip(defined, adjusted, strict=True):
-        row["p_holm"] = float(p)
+        row["p_holm"] = None if row["p"] is None else float(next(adjusted))
     return rows

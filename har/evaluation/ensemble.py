@@ -31,9 +31,6 @@ def ensemble(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.argmax(-1), mean
 
 
-def missed_by_every(misses: pd.DataFrame | np.ndarray) -> pd.Series | np.ndarray:
-    """Whether every model misses an image, bool [n], from whether each does, bool [n, models], models > 0."""
-    return misses.all(axis=1)
 
 
 def combined(members: Sequence[pd.DataFrame], keys: Sequence[str] = ("split", "image_id")) -> pd.DataFrame:

@@ -5,8 +5,8 @@ caption labels are held against it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,27 +16,29 @@ from har.evaluation.bootstrap import percentile_interval
 from har.evaluation.predictions import SPLITS
 from har.reporting.names import class_name
 from har.reporting.table import Column, Table, count, estimate
-from har.reporting.tables.columns import class_text
+from har.reporting.tables.columns import class_text, figures, triple
 from har.studies.audit.visible import of, share, tried, visible_table
 
 SEVERAL, NOBODY = "several", "none"
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(NamedTuple):
     """What people are known to do: image_id, person, activity ('' for none of `activities`), main (bool).
 
-    An image that nobody looked at has no row, one without people a row without activity. `people` is None where the
-    reference could not be downloaded, for `reason`. `judged`: other images of the same kind in which somebody looked
-    for the label: label, seen (`har.studies.audit.visible`).
+    An image that nobody looked at has no row, one without people a row without activity. `reason`: why there is no
+    row, where it could not be downloaded. `judged`: other images of the same kind in which somebody looked for the
+    label: label, seen (`har.studies.audit.visible`).
     """
 
     source: str
     activities: tuple[str, ...]
-    people: pd.DataFrame | None
+    people: pd.DataFrame
+    note: str
     reason: str = ""
-    notes: tuple[str, ...] = ()
     judged: pd.DataFrame | None = None
+
+
+PERSON = ["image_id", "person", "activity", "main"]
 
 
 def world_reference(seed: int, image_ids: Iterable[int], hard: float) -> Reference:
@@ -50,8 +52,7 @@ def world_reference(seed: int, image_ids: Iterable[int], hard: float) -> Referen
         if not people:
             rows.append((int(image_id), -1, "", True))
     note = "Generated world: bystanders do something too, but only the main people decide what the image shows."
-    frame = pd.DataFrame(rows, columns=["image_id", "person", "activity", "main"])
-    return Reference("generated world", ACTIVITIES, frame, notes=(note,), judged=tried(hard))
+    return Reference("generated world", ACTIVITIES, pd.DataFrame(rows, columns=PERSON), note, judged=tried(hard))
 
 
 def vcoco_reference(fetch: Callable[[], Path]) -> Reference:
@@ -59,15 +60,15 @@ def vcoco_reference(fetch: Callable[[], Path]) -> Reference:
     from har.data.coco.vcoco import ACTIVITY_OF, read_people
 
     activities = tuple(dict.fromkeys(ACTIVITY_OF.values()))
-    try:
-        path = fetch()
-    except HarError as error:
-        return Reference("V-COCO", activities, None, " ".join(str(error).split()))
     note = (
         "V-COCO: verbs that people gave to each person; walk and run take precedence over stand, which it says of "
         "nearly everyone upright. It covers a part of the images only, and not at random."
     )
-    return Reference("V-COCO", activities, read_people(path), notes=(note,))
+    try:
+        return Reference("V-COCO", activities, read_people(fetch()), note)
+    except HarError as error:
+        nobody = pd.DataFrame(columns=PERSON).astype({"main": bool})
+        return Reference("V-COCO", activities, nobody, "", " ".join(str(error).split()))
 
 
 def compare(labels: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
@@ -100,18 +101,15 @@ def kappa(confusion: np.ndarray) -> np.ndarray:
     return np.divide(observed - chance, 1 - chance, out=np.full(np.shape(chance), np.nan), where=chance < 1 - 1e-12)
 
 
-def kappa_interval(
-    confusion: np.ndarray, resamples: int, seed: int, level: float
-) -> tuple[float | None, float | None, float | None]:
-    """Kappa of one confusion matrix with a bootstrap interval over its images; None thrice where undefined.
+def kappa_interval(confusion: np.ndarray, resamples: int, seed: int, level: float) -> tuple[float, ...]:
+    """Kappa of one confusion matrix with a bootstrap interval over its images; none where undefined.
 
     Images of one cell are alike, so drawing cells by their shares draws images with replacement.
     """
-    confusion = np.asarray(confusion)
     n = int(confusion.sum())
     estimate = float(kappa(confusion)) if n else np.nan
-    if not np.isfinite(estimate):
-        return None, None, None
+    if np.isnan(estimate):
+        return (None,)
     drawn = np.random.default_rng(seed).multinomial(n, confusion.ravel() / n, size=resamples)
     values = kappa(drawn.reshape(-1, *confusion.shape))
     return estimate, *percentile_interval(estimate, values[np.isfinite(values)], level)
@@ -128,15 +126,12 @@ def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed:
     some = found[found["shows"] != NOBODY]
     most = found[found["majority"] != ""]
     confusion = pd.crosstab(one["label"], one["shows"]).reindex(index=classes, columns=classes, fill_value=0)
-    value, low, high = kappa_interval(confusion.to_numpy(), resamples, seed, level)
     return {
         "images": len(found),
         "several": int((found["shows"] == SEVERAL).sum()),
         "none": int((found["shows"] == NOBODY).sum()),
         **share("agree", one["label"] == one["shows"], level),
-        "kappa": value,
-        "kappa_low": low,
-        "kappa_high": high,
+        **figures("kappa", *kappa_interval(confusion.to_numpy(), resamples, seed, level)),
         **share("among", some["among"], level),
         **share("majority", most["label"] == most["majority"], level),
         **share("contradicted", found["contradicted"], level),
@@ -158,33 +153,29 @@ def label_tables(
     `images` has image_id, label, split."""
     classes = [name for name in classes if name in reference.activities]
     known = images[images["label"].isin(classes)]
-    groups = {("all", "all"): slice(None)}
-    groups |= {("split", split): known["split"] == split for split in SPLITS if (known["split"] == split).any()}
-    groups |= {("label", name): known["label"] == name for name in classes}
-    people, notes = reference.people, list(reference.notes)
-    if people is None:
-        notes.append(f"{reference.source}: skipped, as {reference.reason}")
-        people = pd.DataFrame({"image_id": [], "person": [], "activity": [], "main": []}).astype({"main": bool})
-    found = compare(known, people)
-    status = "skipped" if reference.people is None else "done" if len(found) else "no overlap"
+    found = compare(known, reference.people)
+    source, reason, judged = reference.source, reference.reason, reference.judged
+    status = "skipped" if reason else "done" if len(found) else "no overlap"
+    notes = [reference.note, f"{source}: skipped, as {reason}" if reason else ""]
     if status == "no overlap":
-        notes.append(f"{reference.source} covers none of the images.")
+        notes.append(f"{source} covers none of the images.")
     if left := len(images) - len(known):
-        notes.append(f"{left:,} images have a label that {reference.source} does not know; they are left out.")
+        notes.append(f"{left:,} images have a label that {source} does not know; they are left out.")
+    groups = [("all", "all"), *(("split", name) for name in SPLITS if (known["split"] == name).any())]
     rows = []
-    for (by, name), chosen in groups.items():
-        part = found[found["image_id"].isin(known.loc[chosen, "image_id"])]
-        figures = agreement(part, classes, resamples, seed, level)
+    for by, name in [*groups, *(("label", name) for name in classes)]:
+        values = agreement(found if by == "all" else found[found[by] == name], classes, resamples, seed, level)
         if by == "label":  # one of the two labels does not vary
-            figures |= dict.fromkeys(("kappa", "kappa_low", "kappa_high"))
-        if reference.judged is not None and by != "split":
-            judged = reference.judged
-            judged = judged if by == "all" else judged[judged["label"] == name]
-            figures |= share("visible", judged["label"] == judged["seen"], level)
-        if status == "skipped":
-            figures = dict.fromkeys(figures)
-        note = reference.reason if status == "skipped" else ""
-        rows.append({"source": reference.source, "by": by, "group": name, "status": status, **figures, "note": note})
+            values |= figures("kappa", None)
+        if judged is not None and by != "split":
+            some = judged if by == "all" else judged[judged["label"] == name]
+            values |= share("visible", some["label"] == some["seen"], level)
+        if reason:
+            values = {}
+        rows.append({"source": source, "by": by, "group": name, "status": status, "note": reason, **values})
+    # what the figures of this table mean does not belong to the other one, but why there are none does
+    meaning = f"{SEVERAL}: the (main) people do more than one thing; {NOBODY}: nobody does any of these."
+    others = notes if status != "done" else [reference.note, meaning]
     if status == "done":
         notes += _label_notes(level)
     columns = [
@@ -200,20 +191,21 @@ def label_tables(
         Column("none", "None", count),
         Column("agree"),
         Column(of("agree"), f"Agreement [{level:.0%}]", estimate),
-        Column(("kappa", "kappa_low", "kappa_high"), "κ", estimate),
+        Column(triple("kappa"), "κ", estimate),
     ]
-    if reference.judged is not None:
-        columns += [Column("visible_n"), Column("visible"), Column(of("visible"), f"Visible [{level:.0%}]", estimate)]
+    titles = {name: name.capitalize() for name in ("among", "majority", "contradicted")}
+    if judged is not None:
+        titles = {"visible": f"Visible [{level:.0%}]"} | titles
         notes.append(
             "Visible: of other scenes judged by eye, those in which the label could be seen (table visible): the "
             "ceiling of anyone who has the picture alone."
         )
-    for name in ("among", "majority", "contradicted"):
-        columns += [Column(f"{name}_n"), Column(name), Column(of(name), name.capitalize(), estimate)]
+    for name, title in titles.items():
+        columns += [Column(f"{name}_n"), Column(name), Column(of(name), title, estimate)]
     title = "Do caption labels say what people do?"
     labels = Table("labels", title, header, rows, [*columns, Column("note")], notes)
-    tables = {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, notes)}
-    return tables if reference.judged is None else tables | {"visible": visible_table(classes, header, level)}
+    tables = {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, others)}
+    return tables if judged is None else tables | {"visible": visible_table(classes, header, level)}
 
 
 def _label_notes(level: float) -> list[str]:
@@ -232,19 +224,18 @@ def _label_notes(level: float) -> list[str]:
 def _confusion_table(
     found: pd.DataFrame, reference: Reference, status: str, classes: Sequence[str], header: str, notes: Sequence[str]
 ) -> Table:
-    columns = [*classes, SEVERAL, NOBODY]
-    counts = pd.crosstab(found["label"], found["shows"]).reindex(index=list(classes), columns=columns, fill_value=0)
-    head = {"source": reference.source, "status": status}
-    cells = {label: dict.fromkeys(columns) if status == "skipped" else counts.loc[label].to_dict() for label in classes}
-    rows = [head | {"caption_label": label, **cells[label]} for label in classes]
-    # what the figures of the other table mean does not belong here, but why there are none does
-    meaning = f"{SEVERAL}: the (main) people do more than one thing; {NOBODY}: nobody does any of these."
-    own = notes if status != "done" else [*reference.notes, meaning]
-    title = "Caption labels (rows) and what people do (columns), in images"
-    shown = [
+    shown = [*classes, SEVERAL, NOBODY]
+    counts = pd.crosstab(found["label"], found["shows"]).reindex(index=classes, columns=shown, fill_value=0)
+    rows = [
+        {"source": reference.source, "status": status, "caption_label": label}
+        | ({} if reference.reason else counts.loc[label].to_dict())
+        for label in classes
+    ]
+    columns = [
         Column("caption_label", "Caption label", class_text),
         Column("source", "Source"),
         Column("status"),
-        *(Column(name, class_name(name), count) for name in columns),
+        *(Column(name, class_name(name), count) for name in shown),
     ]
-    return Table("label_confusion", title, header, rows, shown, own)
+    title = "Caption labels (rows) and what people do (columns), in images"
+    return Table("label_confusion", title, header, rows, columns, notes)

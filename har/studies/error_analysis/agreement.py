@@ -1,33 +1,39 @@
 """Do models fail on the same images? Images that all miss, and every pair of models."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from har.evaluation.ensemble import is_blind, missed_by_every
+from har.evaluation.ensemble import is_blind
 from har.reporting.names import class_name, model_name
 from har.reporting.table import Column, ImageId, Table, count, number, pivoted, quote
 from har.reporting.tables.columns import class_text
 from har.studies.error_analysis.factors import images_text
-from har.studies.error_analysis.outcomes import DIGITS, missed, wide
+from har.studies.error_analysis.outcomes import DIGITS
 
 ENSEMBLE = "A model misses an image where its ensemble (mean probability over runs) is wrong."
 BLIND_NOTE = "Without the majority class and metadata, which see no picture."
+NOBODY = "No model here sees the picture."
 
 
-def seeing(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """The outcomes of the models that look at the picture."""
-    return outcomes[~outcomes["model"].map(is_blind)]
+def misses(outcomes: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Of each task, whether the ensemble of each model that looks at the picture is wrong, bool [images, models]."""
+    seeing = outcomes[~outcomes["model"].map(is_blind)]
+    seeing = seeing.assign(wrong=seeing["predicted"] != seeing["label"])
+    return {
+        task: part.pivot(index="image_id", columns="model", values="wrong")[part["model"].unique()]
+        for task, part in seeing.groupby("task", sort=False)
+    }
 
 
 # --- how many models miss an image -------------------------------------------------------------------------
 
 
-def independent_counts(shares: Sequence[float]) -> np.ndarray:
+def independent_counts(shares: Iterable[float]) -> np.ndarray:
     """Probability that 0, 1, ... of the models miss an image if each misses a share of images independently of the
     others (Poisson's binomial distribution), [models + 1]."""
     distribution = np.ones(1)
@@ -36,38 +42,38 @@ def independent_counts(shares: Sequence[float]) -> np.ndarray:
     return distribution
 
 
-def miss_counts(outcomes: pd.DataFrame, task: str) -> list[dict]:
-    """A row for each number of models: task, models, missed_by, images, share, expected (images, if models erred
-    independently of each other, each as often as it does)."""
-    misses = missed(seeing(outcomes), task)
-    size = misses.shape[1]
-    found = np.bincount(misses.sum(axis=1), minlength=size + 1)
-    expected = independent_counts(misses.mean().to_list()) * len(misses)
-    return [
-        {"task": task, "models": size, "missed_by": k, "images": int(n), "share": n / len(misses), "expected": float(e)}
-        for k, (n, e) in enumerate(zip(found, expected, strict=True))
-    ]
+def miss_counts(missed: Mapping[str, pd.DataFrame]) -> list[dict]:
+    """A row for each task of `misses` and number of models: task, models, missed_by, images, share, expected (images,
+    if models erred independently of each other, each as often as it does)."""
+    rows = []
+    for task, wrong in missed.items():
+        size, n = wrong.shape[1], len(wrong)
+        images = np.bincount(wrong.sum(axis=1), minlength=size + 1)
+        expected = independent_counts(wrong.mean()) * n
+        for k, (found, chance) in enumerate(zip(images.tolist(), expected.tolist(), strict=True)):
+            row = {"task": task, "models": size, "missed_by": k, "images": found}
+            rows.append(row | {"share": found / n, "expected": chance})
+    return rows
 
 
 def count_table(outcomes: pd.DataFrame, header: str) -> Table:
     """How many images are missed by 0, 1, ... models, for every task."""
-    tasks = list(seeing(outcomes)["task"].unique())
-    rows = [row for task in tasks for row in miss_counts(outcomes, task)]
-    models = {row["task"]: row["models"] for row in rows}
+    missed = misses(outcomes)
+    rows = miss_counts(missed)
     notes = [
-        f"{ENSEMBLE} {' '.join(f'{task.capitalize()}: {images_text(outcomes, task)}.' for task in tasks)} {BLIND_NOTE}",
+        f"{ENSEMBLE} {' '.join(f'{task.capitalize()}: {images_text(outcomes, task)}.' for task in missed)} "
+        f"{BLIND_NOTE}",
         "If independent: images to expect if each model missed as many as it does, whatever the others do. Models that "
         "favour the same classes share errors for that reason too.",
+        "" if missed else NOBODY,
     ]
-    if not tasks:
-        notes.append("No model here sees the picture.")
     columns = [
         Column("missed_by", "Models that miss it"),
         *map(Column, ("task", "models", "images", "share", "expected")),
     ]
-    for task, size in models.items():
+    for task, wrong in missed.items():
         columns += [
-            Column(f"images_{task}", f"Images: {task}, {size} models", count, csv=False),
+            Column(f"images_{task}", f"Images: {task}, {wrong.shape[1]} models", count, csv=False),
             Column(f"expected_{task}", f"If independent: {task}", partial(number, digits=1), csv=False),
         ]
     lines = sorted(pivoted(rows, ["missed_by"], "task"), key=lambda line: line["missed_by"])
@@ -81,31 +87,19 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
     """Images that every model which sees them misses, the lowest mean probability of the true class first: task,
     image_id, split, label, votes (JSON: class to number of models), models, p_true (mean over models),
     captions_for_label, captions_total, captions (JSON: each with the classes it mentions)."""
-    rows = []
-    outcomes = seeing(outcomes)
-    told = {k: part[["caption", "mentions"]].to_numpy().tolist() for k, part in evidence.groupby("image_id")}
-    images = manifest.set_index("image_id")
-    for task in outcomes["task"].unique():
-        misses, guesses = missed(outcomes, task), wide(outcomes, task, "predicted")
-        chances = wide(outcomes, task, "p_true").mean(axis=1)
-        splits = outcomes[outcomes["task"] == task].groupby("image_id")["split"].first()
-        ids = misses.index[missed_by_every(misses)]
-        for image_id in sorted(ids, key=lambda i: (round(chances[i], DIGITS), i)):
-            votes, image = guesses.loc[image_id].value_counts(), images.loc[image_id]
-            rows.append(
-                {
-                    "task": task,
-                    "image_id": int(image_id),
-                    "split": splits[image_id],
-                    "label": image["label"],
-                    "votes": json.dumps({k: int(votes[k]) for k in sorted(votes.index, key=lambda k: (-votes[k], k))}),
-                    "models": misses.shape[1],
-                    "p_true": float(chances[image_id]),
-                    "captions_for_label": int(image["captions_for_label"]),
-                    "captions_total": int(image["captions_total"]),
-                    "captions": json.dumps(told.get(image_id, []), ensure_ascii=False),
-                }
-            )
+    captions = {k: part[["caption", "mentions"]].to_numpy().tolist() for k, part in evidence.groupby("image_id")}
+    images, rows = manifest.set_index("image_id"), []
+    for task, wrong in misses(outcomes).items():
+        every = wrong.index[wrong.all(axis=1)]
+        mine = outcomes[outcomes["model"].isin(wrong.columns) & outcomes["image_id"].isin(every)]
+        found = []
+        for image_id, part in mine[mine["task"] == task].groupby("image_id"):
+            votes = sorted(Counter(part["predicted"]).items(), key=lambda vote: (-vote[1], vote[0]))
+            row = {"task": task, "image_id": int(image_id)} | part[["split", "label"]].iloc[0].to_dict()
+            row |= {"votes": json.dumps(dict(votes)), "models": len(part), "p_true": float(part["p_true"].mean())}
+            row |= images.loc[image_id, ["captions_for_label", "captions_total"]].to_dict()
+            found.append(row | {"captions": json.dumps(captions.get(image_id, []), ensure_ascii=False)})
+        rows += sorted(found, key=lambda row: round(row["p_true"], DIGITS))
     return rows
 
 
@@ -113,18 +107,15 @@ def missed_table(
     outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.DataFrame, header: str, listed: int
 ) -> Table:
     """`missed_by_all`: all in the CSV, for people at most `listed` of the first task."""
-    rows = missed_by_all(outcomes, manifest, evidence)
-    seen = seeing(outcomes)
-    tasks, notes = list(seen["task"].unique()), []
-    lines = [row for row in rows if row["task"] == tasks[0]][:listed] if tasks else []
-    for task in tasks:
-        misses = missed(seen, task)
-        every, right = int(missed_by_every(misses).sum()), int((~misses.any(axis=1)).sum())
+    rows, lines, notes = missed_by_all(outcomes, manifest, evidence), [], []
+    for place, (task, wrong) in enumerate(misses(outcomes).items()):
+        every, right = int(wrong.all(axis=1).sum()), int((~wrong.any(axis=1)).sum())
         notes.append(
-            f"Task {task}, {images_text(outcomes, task)}: every model that sees the picture ({misses.shape[1]} of "
+            f"Task {task}, {images_text(outcomes, task)}: every model that sees the picture ({wrong.shape[1]} of "
             f"them) misses {every:,}, every one gets {right:,} right."
         )
-        if task == tasks[0]:
+        if not place:
+            lines = [row for row in rows if row["task"] == task][:listed]
             notes += [
                 f"{ENSEMBLE} {BLIND_NOTE}",
                 f"Shown: {len(lines):,} of {every:,} of task {task}, least probable label first; missed_by_all.csv has "
@@ -132,7 +123,7 @@ def missed_table(
                 "Votes: how many models predict each class. ✓: the caption mentions the label's class; ✗: another's.",
             ]
     if not lines:
-        notes.append("There is no such image." if tasks else "No model here sees the picture.")
+        notes.append("There is no such image." if notes else NOBODY)
     columns = [
         Column("image_id", "Image", ImageId),
         Column("task"),
@@ -163,46 +154,40 @@ def captions_text(captions: str, label: str) -> str:
 # --- pairs -------------------------------------------------------------------------------------------------
 
 
-def overlap(a: np.ndarray, b: np.ndarray) -> dict:
-    """How far two models miss the same images, from whether each misses them, bool [n], n > 0: n, missed_a, missed_b,
-    both (shares of the images), both_expected, jaccard (of the images that either misses, the share that both
+def overlaps(missed: Mapping[str, pd.DataFrame]) -> list[dict]:
+    """How far every two models of a task of `misses` miss the same images, closest pair first: task, a, b, n, missed_a,
+    missed_b, both (shares of the images), both_expected, jaccard (of the images that either misses, the share that both
     miss), jaccard_expected, kappa, note.
 
     Expected: if the models missed independently of each other, each as often as it does. kappa: agreement beyond
     that (Cohen 1960), 1 if both miss the same images, 0 if no more than expected, and then also if one misses
-    none or all. Symmetric in a and b but for their own shares.
+    none or all. NaN where undefined.
     """
-    a, b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
-    n, of_a, of_b = len(a), float(a.mean()), float(b.mean())
-    both, either = int((a & b).sum()), int((a | b).sum())
-    expected = of_a * of_b
-    result = {"n": n, "missed_a": of_a, "missed_b": of_b, "both": both / n, "both_expected": expected}
-    result |= {"jaccard": None, "jaccard_expected": None, "kappa": None, "note": ""}
-    if not either:
-        return result | {"note": "Neither misses an image: Jaccard's index and kappa are not defined."}
-    result |= {"jaccard": both / either, "jaccard_expected": expected / (of_a + of_b - expected)}
-    if a.all() and b.all():
-        return result | {"note": "Both miss every image: kappa is not defined."}
-    agree, chance = float((a == b).mean()), expected + (1 - of_a) * (1 - of_b)
-    return result | {"kappa": (agree - chance) / (1 - chance)}
-
-
-def overlaps(outcomes: pd.DataFrame) -> list[dict]:
-    """`overlap` of every pair of models that see the picture: task, a, b and what it tells, closest pair first."""
     rows = []
-    outcomes = seeing(outcomes)
-    for task in outcomes["task"].unique():
-        misses = missed(outcomes, task)
-        pairs = [
-            {"task": task, "a": a, "b": b, **overlap(misses[a].to_numpy(), misses[b].to_numpy())}
-            for a, b in combinations(misses, 2)
-        ]
-        rows += sorted(pairs, key=lambda row: -2 if row["kappa"] is None else row["kappa"], reverse=True)
+    for task, wrong in missed.items():
+        names, n, hits = wrong.columns, len(wrong), wrong.to_numpy(int)
+        a, b = np.triu_indices(len(names), 1)
+        of_a, of_b = hits.mean(0)[a], hits.mean(0)[b]
+        both = (hits.T @ hits)[a, b] / n
+        expected, either = of_a * of_b, of_a + of_b
+        with np.errstate(invalid="ignore"):
+            measures = {
+                "jaccard": both / (either - both),
+                "jaccard_expected": expected / (either - expected),
+                "kappa": 2 * (both - expected) / (either - 2 * expected),
+            }
+        neither, every = either == 0, expected == 1
+        note = np.where(neither, "Neither misses an image: Jaccard's index and kappa are not defined.", "")
+        note = np.where(every, "Both miss every image: kappa is not defined.", note)
+        found = {"task": task, "a": names[a], "b": names[b], "n": n, "missed_a": of_a, "missed_b": of_b}
+        found |= {"both": both, "both_expected": expected, **measures, "note": note}
+        closest = pd.DataFrame(found).sort_values("kappa", ascending=False, kind="stable")
+        rows += closest.to_dict("records")
     return rows
 
 
 def overlap_table(
-    rows: Sequence[Mapping], outcomes: pd.DataFrame, trained: Sequence[tuple[str, str]], header: str
+    rows: Sequence[Mapping], outcomes: pd.DataFrame, trained: Collection[tuple[str, str]], header: str
 ) -> Table:
     """`overlaps`: all in the CSV; for people the first task's pairs of `trained` models ((task, model))."""
     task = outcomes["task"].iloc[0]
@@ -215,9 +200,8 @@ def overlap_table(
         "images, 0 if they agree as often as independent models do; models that favour the same classes share "
         "errors for that reason too.",
         *(row["note"] for row in shown),
+        "" if shown else "There is no pair of trained models to compare.",
     ]
-    if not shown:
-        notes.append("There is no pair of trained models to compare.")
     columns = [
         Column(("a", "b"), "Pair", lambda a, b: f"{model_name(a)} and {model_name(b)}"),
         *map(Column, ("task", "n")),

@@ -11,8 +11,8 @@ from har.evaluation.anova import with_holm
 from har.evaluation.bootstrap import score_interval, wilson
 from har.reporting.names import model_name
 from har.reporting.table import NONE, Bold, Column, Linked, Table, estimate, number, p_value, pivoted
-from har.reporting.tables.columns import MODEL, equals, triple
-from har.studies.error_analysis.outcomes import FACTORS, models_of
+from har.reporting.tables.columns import MODEL, equals, figures, triple
+from har.studies.error_analysis.outcomes import FACTORS, SPLITS
 
 Bins = Mapping[str, float | None]  # name to upper bound, ascending; the last is open
 UNKNOWN = "not annotated"
@@ -84,16 +84,15 @@ def error_rate(errors: np.ndarray, runs: int, level: float = 0.95) -> tuple[floa
 def rates(outcomes: pd.DataFrame, factor: str, bins: Bins, level: float = 0.95) -> list[dict]:
     """A row for each task, model and bin, empty ones too: task, model, bin, above, up_to, n, runs, error, error_low,
     error_high. What is not annotated is the last bin."""
-    lows, rows = [None, *bins.values()], []
+    bounds = [None, *bins.values(), None]
+    rows = []
     for (task, model), part in outcomes.groupby(["task", "model"], sort=False):
-        places = binned(part[factor].to_numpy(), bins)
-        runs = int(part["runs"].iloc[0])
+        places, runs = binned(part[factor].to_numpy(), bins), int(part["runs"].iloc[0])
         for place, name in enumerate([*bins, UNKNOWN]):
             errors = part["error"].to_numpy()[places == place]
-            row = {"task": task, "model": model, "bin": name}
-            row |= {"above": None if name == UNKNOWN else lows[place], "up_to": bins.get(name)}
-            row |= {"n": len(errors), "runs": runs}
-            rows.append(row | dict(zip(triple("error"), error_rate(errors, runs, level), strict=True)))
+            row = {"task": task, "model": model, "bin": name, "n": len(errors), "runs": runs}
+            row |= {"above": bounds[place], "up_to": bounds[place + 1]}
+            rows.append(row | figures("error", *error_rate(errors, runs, level)))
     return rows
 
 
@@ -146,14 +145,14 @@ def trends(outcomes: pd.DataFrame) -> list[dict]:
     """`trend` for each task, model and factor: task, model, factor, n, rho, p, p_holm, note. Holm over all models and
     factors of a task."""
     rows = []
-    for task, every in outcomes.groupby("task", sort=False):
-        mine = []
-        for model, part in every.groupby("model", sort=False):
-            labels, errors = part["label"].to_numpy(), part["error"].to_numpy()
-            for factor in FACTORS:
-                found = trend(part[factor].to_numpy(), errors, labels)
-                mine.append({"task": task, "model": model, "factor": factor, **found})
-        rows += with_holm(mine)
+    for _, every in outcomes.groupby("task", sort=False):
+        found = [
+            {"task": task, "model": model, "factor": factor}
+            | trend(part[factor].to_numpy(), part["error"].to_numpy(), part["label"].to_numpy())
+            for (task, model), part in every.groupby(["task", "model"], sort=False)
+            for factor in FACTORS
+        ]
+        rows += with_holm(found)
     return rows
 
 
@@ -162,9 +161,9 @@ def trends(outcomes: pd.DataFrame) -> list[dict]:
 
 def images_text(outcomes: pd.DataFrame, task: str) -> str:
     """Which images a table is about: 29 test and 1,000 extended images."""
-    one = outcomes[(outcomes["task"] == task) & (outcomes["model"] == models_of(outcomes, task)[0])]
-    parts = [f"{n:,} {split}" for split in ("test", "extended") if (n := int((one["split"] == split).sum()))]
-    return " and ".join(parts) + (" image" if len(one) == 1 else " images")
+    splits = outcomes[outcomes["task"] == task].drop_duplicates("image_id")["split"]
+    parts = [f"{n:,} {split}" for split in SPLITS if (n := int((splits == split).sum()))]
+    return " and ".join(parts) + (" image" if len(splits) == 1 else " images")
 
 
 def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, level: float = 0.95) -> Table:
@@ -180,7 +179,7 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
         f"Error rate, mean over runs [{level:.0%} interval over images], task {task}, "
         f"{images_text(outcomes, task)} together. A bin holds what lies above its lower bound and up to its upper one.",
     ]
-    if "majority" in models_of(outcomes, task):
+    if any(row["model"] == "majority" for row in first):
         notes.append("The majority class shows what the mix of classes in a bin alone does.")
     if empty := [titles[name] for name in bins if not counts[name]]:
         notes.append(f"No image: {', '.join(empty)}.")

@@ -20,9 +20,8 @@ def failure_cases(outcomes: pd.DataFrame, task: str, model: str, examples: int) 
     """At most `examples` rows of `outcomes` (paper, Figure 5): images that most runs of the model get wrong and its
     mean probability too; of test, and of extended where test has too few; within each the most confident first."""
     mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
-    wrong = mine[failed(mine)].assign(place=lambda f: f["split"].map({s: k for k, s in enumerate(SPLITS)}))
-    order = wrong.sort_values(["place", "p_predicted", "image_id"], ascending=[True, False, True])
-    return order.drop(columns="place").head(examples).reset_index(drop=True)
+    order = mine[failed(mine)].sort_values(["split", "p_predicted", "image_id"], ascending=[False, False, True])
+    return order.head(examples).reset_index(drop=True)
 
 
 def failed(outcomes: pd.DataFrame) -> pd.Series:
@@ -87,35 +86,28 @@ def figure_failures(
 def _wrong_in_most(outcomes: pd.DataFrame, task: str, model: str) -> str:
     """9 of 29 test, 310 of 1,000 extended images; nothing else is drawn."""
     mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
-    parts = []
-    for split in SPLITS:
-        part = mine[mine["split"] == split]
-        if len(part):
-            parts.append(f"{int(failed(part).sum()):,} of {len(part):,} {split}")
+    wrong = failed(mine).groupby(mine["split"])
+    parts = [f"{wrong.sum()[split]:,} of {wrong.size()[split]:,} {split}" for split in SPLITS if split in wrong.groups]
     return ", ".join(parts) + " images"
 
 
 def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: str, alpha: float = 0.05) -> None:
     """The correlations of `trends` of `task`: a row for each model, a column for each factor, in a frame where Holm's p
     lies below `alpha`."""
-    mine = [row for row in rows if row["task"] == task]
     # a model that errs alike on all images of a class has nothing to show
-    models = list(dict.fromkeys(row["model"] for row in mine if row["rho"] is not None))
-    factors = list(FACTORS)
-    values = np.full((len(models), len(factors)), np.nan)
-    marked = np.zeros(values.shape, dtype=bool)
-    for row in mine:
-        if row["rho"] is not None:
-            place = models.index(row["model"]), factors.index(row["factor"])
-            values[place], marked[place] = row["rho"], row["p_holm"] < alpha
+    mine = [row for row in rows if row["task"] == task and row["rho"] is not None]
+    found = pd.DataFrame(mine, columns=["model", "factor", "rho", "p_holm"])
+    models = found["model"].unique()
+    table = found.pivot(index="model", columns="factor")
+    values, p = (table[name].reindex(models, columns=FACTORS).to_numpy(float) for name in ("rho", "p_holm"))
     limit = max(0.1, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
-    names = [FACTORS[name].title.replace(" ", "\n", 1) for name in factors]
+    names = [factor.title.replace(" ", "\n", 1) for factor in FACTORS.values()]
     note = (
         "Correlation of errors within classes. Above 0 (red): more errors where it is larger,\n"
         f"below 0 (green): fewer. Framed: Holm's p < {alpha:.2g}"
     )
     colours = tints(WRONG, RIGHT)
-    _matrix(values, [model_name(m) for m in models], names, path, title, note, colours, limit, marked)
+    _matrix(values, [model_name(m) for m in models], names, path, title, note, colours, limit, p < alpha)
 
 
 def figure_overlap(rows: Sequence[Mapping], task: str, path: Path | str, title: str) -> None:
@@ -123,10 +115,9 @@ def figure_overlap(rows: Sequence[Mapping], task: str, path: Path | str, title: 
     mine = [row for row in rows if row["task"] == task]
     shares = {row[k]: row[f"missed_{k}"] for row in mine for k in "ab"}
     models = sorted(shares, key=lambda model: (shares[model], model))
-    values = np.full((len(models), len(models)), np.nan)
-    for row in mine:
-        i, j = sorted((models.index(row["a"]), models.index(row["b"])))
-        values[j, i] = np.nan if row["kappa"] is None else row["kappa"]
+    half = pd.DataFrame(mine, columns=["a", "b", "kappa"]).pivot(index="a", columns="b", values="kappa")
+    half = half.reindex(models, columns=models).astype(float)
+    values = half.fillna(half.T).to_numpy()  # a pair stands on one side of the diagonal
     limit = max(0.2, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
     names = [model_name(m) for m in models]
     note = "κ of errors: 1 the same ones, 0 as often together as if independent. Fewest errors first, with their share"

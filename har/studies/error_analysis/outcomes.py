@@ -7,7 +7,8 @@ p_true (mean probabilities of that class and of the true one), then the image's 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,13 @@ import pandas as pd
 from har.core.errors import HarError
 from har.evaluation.ensemble import ensemble
 from har.evaluation.metrics import cells
+from har.evaluation.predictions import in_split
 
 SPLITS = ("test", "extended")
 DIGITS = 6  # of shares and probabilities
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(NamedTuple):
     """What an image is like, in one number; empty (NaN) where nothing is annotated."""
 
     title: str
@@ -59,12 +60,11 @@ def factor_frame(manifest: pd.DataFrame, visibility: pd.DataFrame) -> pd.DataFra
     har.data.coco.keypoints reads it. A crowd has no size and no count, so an image with nobody else has neither."""
     frame = manifest.merge(visibility, on="image_id", how="left", validate="one_to_one")
     single = frame["persons"] > 0
-    told = frame["captions_total"] > 0
     frame = frame.assign(
         person_size=frame["person_area"].where(single),
         persons=frame["persons"].where(single),
         pixels=frame["width"] * frame["height"],
-        caption_agreement=(frame["captions_for_label"] / frame["captions_total"].where(told)),
+        caption_agreement=frame["captions_for_label"] / frame["captions_total"].where(frame["captions_total"] > 0),
     )
     return frame[["image_id", *FACTORS]].astype({name: float for name in FACTORS})
 
@@ -73,62 +73,42 @@ def outcome_frame(predictions: Mapping[tuple[str, str], pd.DataFrame], factors: 
     """The frame of outcomes, from (task, model) to predictions and the `factor_frame`. HarError where there is no
     prediction on SPLITS, where an image has no factors, or where models of a task saw other images."""
     parts = []
-    for (task, model), frame in predictions.items():
-        for split in SPLITS:
-            if (frame["split"] == split).any():
-                one = cells(frame, split)
-                guess, mean = ensemble(one.probabilities)  # [n], [n, C]
-                rows, names = np.arange(len(mean)), np.array(one.classes)
-                part = {
-                    "task": task,
-                    "model": model,
-                    "split": split,
-                    "image_id": one.image_ids,
-                    "label": names[one.truth],
-                    "runs": len(one.seeds),
-                    "error": (one.guess != one.truth[:, None]).mean(1),
-                    "predicted": names[guess],
-                    "p_predicted": mean[rows, guess],
-                    "p_true": mean[rows, one.truth],
-                }
-                parts.append(pd.DataFrame(part))
+    for ((task, model), frame), split in product(predictions.items(), SPLITS):
+        if not in_split(frame, split).any():
+            continue
+        one = cells(frame, split)
+        guess, mean = ensemble(one.probabilities)  # [n], [n, C]
+        rows, names = np.arange(len(mean)), np.array(one.classes)
+        part = {
+            "task": task,
+            "model": model,
+            "split": split,
+            "image_id": one.image_ids,
+            "label": names[one.truth],
+            "runs": len(one.seeds),
+            "error": (one.guess != one.truth[:, None]).mean(1),
+            "predicted": names[guess],
+            "p_predicted": mean[rows, guess],
+            "p_true": mean[rows, one.truth],
+        }
+        parts.append(pd.DataFrame(part))
     if not parts:
         raise HarError(f"errors: no model has predictions on {' or '.join(SPLITS)}")
     frame = pd.concat(parts, ignore_index=True)
     if lost := sorted(set(frame["image_id"]) - set(factors["image_id"])):
         raise HarError(f"errors: image {lost[0]} is predicted but not in the manifest")
-    _same_images(frame)
+    models = frame.groupby("task")["model"].transform("nunique")
+    of_image = frame.groupby(["task", "split", "image_id"])
+    for bad, what in (
+        (of_image["model"].transform("size") != models, "is not predicted by every model"),
+        (of_image["label"].transform("nunique") > 1, "has two labels"),
+    ):
+        if bad.any():
+            row = frame[bad].iloc[0]
+            raise HarError(f"errors: {row.task}: image {row.image_id} {what}")
     frame = frame.merge(factors, on="image_id", how="left", validate="many_to_one", sort=False)
     return frame.round(dict.fromkeys(["error", "p_predicted", "p_true", *FACTORS], DIGITS))
 
 
-def _same_images(frame: pd.DataFrame) -> None:
-    """HarError unless every model of a task predicts the same images of the same splits with the same labels."""
-    for task, mine in frame.groupby("task", sort=False):
-        by_image = mine.set_index(["split", "image_id"])
-        labels = {model: part["label"].sort_index() for model, part in by_image.groupby("model", sort=False)}
-        name, first = next(iter(labels.items()))
-        for model, images in labels.items():
-            if alone := sorted(set(images.index) ^ set(first.index)):
-                raise HarError(f"errors: {task}: image {alone[0][1]} is predicted by one of {name} and {model} only")
-            if (unlike := images != first).any():
-                image = unlike.idxmax()[1]
-                raise HarError(f"errors: {task}: image {image} has two labels, from {name} and from {model}")
-
-
 def models_of(outcomes: pd.DataFrame, task: str) -> list[str]:
     return list(outcomes.loc[outcomes["task"] == task, "model"].unique())
-
-
-def wide(outcomes: pd.DataFrame, task: str, column: str) -> pd.DataFrame:
-    """`column` of every model of `task`: a row for each image, in order of image_id, a column for each model."""
-    mine = outcomes[outcomes["task"] == task]
-    table = mine.pivot(index="image_id", columns="model", values=column).sort_index()
-    return table[models_of(outcomes, task)]
-
-
-def missed(outcomes: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Whether each model's ensemble is wrong, bool [images, models]."""
-    label = outcomes[outcomes["task"] == task].groupby("image_id")["label"].first()
-    guesses = wide(outcomes, task, "predicted")
-    return guesses.ne(label.reindex(guesses.index), axis=0)
