@@ -1,5 +1,6 @@
 """Variants of a model, one setting replaced at a time, on the three activities: table and forest plot."""
 
+from functools import partial
 from pathlib import Path
 
 from har.data.split import read_split
@@ -9,6 +10,7 @@ from har.reporting.table import write_tables
 from har.studies.ablation.fit import ablate as fit_variants
 from har.studies.ablation.fit import changes
 from har.studies.ablation.report import ablation_table, forest, scores
+from har.training.refit import fit_all
 from stages.lib.context import Context
 from stages.lib.recipes import variants
 from stages.lib.resumed import resumed
@@ -21,15 +23,9 @@ def ablate(context: Context, *, keep: Path) -> None:
     models, left_out = profile.variants()
     split = read_split(context.data / "split.csv")
     split = split[split.label.isin(classes)].reset_index(drop=True)
-    predictions, parameters = fit_variants(
-        variants(context, models, split, classes),
-        split,
-        classes,
-        settings,
-        training=profile.training,
-        strength=profile.augmentation,
-        keep=keep,
-    )
+    fit = partial(fit_all, training=profile.training, strength=profile.augmentation, name="ablation", keep=keep)
+    recipes = variants(context, models, split, classes)
+    predictions, parameters = fit_variants(recipes, split, classes, settings, fit)
     changed = {}
     for key, model in models.items():
         write_predictions(context.data / "ablation" / f"{key}.parquet", predictions[key])

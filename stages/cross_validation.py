@@ -1,5 +1,6 @@
 """Repeated stratified k-fold over the drawn images, three activities: predictions, scores and their pairs."""
 
+from functools import partial
 from pathlib import Path
 
 from har.core.files import write_parquet
@@ -10,6 +11,7 @@ from har.evaluation.ensemble import combined
 from har.reporting.table import write_tables
 from har.studies.cross_validation.fit import MAJORITY, resample
 from har.studies.cross_validation.report import cross_validation_tables
+from har.training.refit import fit_all
 from stages.lib.context import Context
 from stages.lib.recipes import recipes
 from stages.lib.resumed import resumed
@@ -24,8 +26,9 @@ def cross_validation(context: Context, *, keep: Path) -> None:
     ensembles = {name: rows[name].members for name in wanted if name in rows and rows[name].kind == "ensemble"}
     fitted = dict.fromkeys(name for one in wanted for name in ensembles.get(one, [one]))
     models = recipes(context, list(fitted), drawn, classes)
-    options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
-    frames = resample(models, drawn, classes, profile.cross_validation, **options)
+    how = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
+    fit = partial(fit_all, name="cross_validation", **how)
+    frames = resample(models, drawn, classes, profile.cross_validation, fit)
     for name, members in ensembles.items():
         frames[name] = combined([frames[member] for member in members], ["repeat", "fold", "image_id"])
     frames = {name: frame for name, frame in frames.items() if name in (MAJORITY, *wanted)}

@@ -1,10 +1,12 @@
 """The candidates of params.yaml for one model, out of fold on train and validation: `python -m stages tune clip`."""
 
+from functools import partial
 from pathlib import Path
 
 from har.data.split import read_split
 from har.reporting.table import write_tables
 from har.studies.tune import out_of_fold, scores, tune_table
+from har.training.refit import fit_all
 from har.training.rows import DEV
 from stages.lib.context import Context
 from stages.lib.recipes import variants
@@ -17,9 +19,8 @@ def tune(context: Context, name: str, *, keep: Path) -> None:
     split = read_split(context.data / "split.csv")
     images = split[split.split.isin(DEV) & split.label.isin(classes)].sort_values("image_id", ignore_index=True)
     recipes = variants(context, profile.candidates(name), images, classes)
-    options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
-    found = out_of_fold(recipes, images, classes, profile.tune, **options)
-    rows = scores(found, images, classes)
+    fit = partial(fit_all, training=profile.training, strength=profile.augmentation, name="tune", keep=keep)
+    rows = scores(out_of_fold(recipes, images, classes, profile.tune, fit), images, classes)
     table = tune_table(name, rows, profile.tune, context.header)
     write_tables({name: table}, context.published / "tune", html=False)
     print(table.markdown())

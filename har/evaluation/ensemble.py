@@ -31,8 +31,6 @@ def ensemble(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.argmax(-1), mean
 
 
-
-
 def combined(members: Sequence[pd.DataFrame], keys: Sequence[str] = ("split", "image_id")) -> pd.DataFrame:
     """One run of predictions from those of several models: of each image the mean of log-probabilities, first over a
     model's runs, then over models, scaled to sum to 1.

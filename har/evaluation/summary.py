@@ -47,6 +47,11 @@ class Estimate(NamedTuple):
     def mean(self) -> float:
         return float(self.runs.mean())
 
+    @property
+    def sd(self) -> float | None:
+        """Over the runs; None for a single one, which measures nothing."""
+        return float(self.runs.std(ddof=1)) if len(self.runs) > 1 else None
+
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """`level` interval over images of the mean of these runs: Wilson's for the accuracy of a single run,
         `bootstrap_interval` for other shares, percentiles for losses. Of a mean over classes each class's own
@@ -119,11 +124,8 @@ def summarise(
         for metric in filter(found.get, (*METRICS, TOP5)):
             estimate = found[metric]
             low, high = estimate.interval(level)
-            figures = {"mean": estimate.mean}
-            if len(one.seeds) > 1:
-                figures["sd"] = float(estimate.runs.std(ddof=1))
-            figures |= {"ci_low": low, "ci_high": high}
-            summary[split][metric] = {key: round(value, 6) for key, value in figures.items()}
+            figures = {"mean": estimate.mean, "sd": estimate.sd, "ci_low": low, "ci_high": high}
+            summary[split][metric] = {key: round(value, 6) for key, value in figures.items() if value is not None}
     return summary
 
 

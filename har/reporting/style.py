@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
@@ -98,6 +100,24 @@ def drawing(
     svg = re.sub(f"'{FONT}'[^;\"]*", f"'{FONT}', Verdana, sans-serif", buffer.getvalue())
     svg = numbered(re.sub(r"data:image/png;base64,\s*([\w+/=\s]+)", _smaller, svg))
     write_text(path, svg.replace("<defs>", f"<defs>\n  <style>{_dark()}</style>", 1))
+
+
+def add_curve(
+    axis: Axes, x: pd.Series, mean: pd.Series, ends: Sequence[pd.Series], label: str, place: int, curves: int
+) -> None:
+    """The line `place` of `curves`, with intervals from `ends[0]` to `ends[1]`: aside by a few per cent, so that
+    intervals at one x, on a logarithmic axis, do not hide each other."""
+    axis.errorbar(
+        x * 1.03 ** (place - (curves - 1) / 2),
+        mean,
+        yerr=[np.abs(end - mean) for end in ends],
+        color=SERIES[place % len(SERIES)],
+        marker=CLASS_MARKERS[place % len(CLASS_MARKERS)],
+        markersize=5,
+        linewidth=1.6,
+        elinewidth=1,
+        label=label,
+    )
 
 
 def add_picture(figure: Figure, bounds: Sequence[float], image: np.ndarray, name: str, pad: float) -> None:

@@ -63,16 +63,8 @@ def control_rows(
         for split in scores[a]:
             one, other = scores[a][split], scores[b][split]
             gap = estimated_difference(one, other, level)
-            row = {
-                "shown": pair.shown,
-                "split": split,
-                "n": one.n,
-                "a": a,
-                "b": b,
-                "seen_a": seen[a],
-                "seen_b": seen[b],
-            }
-            row |= {"score_a": one.mean, "score_b": other.mean, "p": gap["p"]}
+            row = {"shown": pair.shown, "split": split, "n": one.n, "p": gap["p"]}
+            row |= {"a": a, "b": b, "seen_a": seen[a], "seen_b": seen[b], "score_a": one.mean, "score_b": other.mean}
             out.append(row | figures("difference", gap["difference"], gap["ci_low"], gap["ci_high"]))
     return out
 
@@ -120,22 +112,18 @@ def prompt_rows(
         classes = list(prompts)
         texts = [normalize(encoder.texts(some), dim=-1).cpu().numpy() for some in prompts.values()]
         pixels = images.rows(parts.image_id, "image", classes)
-        means = [one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts]
-        ways = [np.stack(way) for way in _ways(texts, report.seed)]
+        about = images.logit_scale, parts.image_id, parts.label, parts.split, classes
+
+        def told(vectors: Iterable[np.ndarray], pixels=pixels, about=about) -> pd.DataFrame:
+            return with_groups(zero_shot_predictions(pixels @ np.stack(list(vectors)).T, *about), parts)
+
+        whole = told(one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts)
+        single = [told(way) for way in _ways(texts, report.seed)]
         for split in (HELD_OUT, OUT_OF_FOLD):
-            chosen = in_split(parts, split)
-            mine = parts[chosen].assign(split="test")
-            if mine.empty:
+            if not in_split(parts, split).any():
                 continue
-
-            def told(vectors: np.ndarray, resamples: int, x=pixels[chosen], mine=mine, classes=classes) -> Estimate:
-                frame = zero_shot_predictions(
-                    x @ vectors.T, images.logit_scale, mine.image_id, mine.label, mine.split, classes
-                )
-                return score(with_groups(frame, mine), "test", report, resamples)
-
-            alone = [told(way, 0).mean for way in ways]
-            mean = told(np.stack(means), report.resamples)
+            mean = score(whole, split, report, report.resamples)
+            alone = [score(frame, split, report, 0).mean for frame in single]
             row = {"prompts": name, "split": split, "n": mean.n, **estimated("score", mean, report.confidence)}
             row |= {"ways": len(alone), "lowest": min(alone), "highest": max(alone), "median": float(np.median(alone))}
             out.append(row)

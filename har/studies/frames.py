@@ -10,14 +10,13 @@ import pandas as pd
 from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import is_blind
 from har.evaluation.metrics import cells
-from har.evaluation.paired import estimated_difference
-from har.evaluation.predictions import HELD_OUT, classes_of, in_split
+from har.evaluation.predictions import HELD_OUT, in_split
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import Estimate, estimates
 from har.reporting.names import model_name
-from har.reporting.style import CLASS_MARKERS, SERIES, drawing
+from har.reporting.style import add_curve, drawing
 from har.reporting.table import Column, Table, count, number, write_tables
-from har.reporting.tables.columns import MODEL, RUNS, N, estimated, figure_column, figures
+from har.reporting.tables.columns import MODEL, RUNS, N, estimated, estimated_gap, figure_column, figures
 
 COUNTS = (1, 2, 4, 8, 16)  # of frames, as far as clips have them; then all
 
@@ -61,25 +60,18 @@ def study(
             score = estimates(one, resamples, seed)[HEADLINE]
             first = first or score
             row = about | {"frames": frames, "n": score.n, "runs": len(score.runs)}
-            gap = estimated_difference(score, first, level) if frames > 1 else {}
-            row |= figures("gain", *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))
+            row |= estimated_gap("gain", score, first, level) if frames > 1 else figures("gain", None)
             worth.append(row | estimated("score", score, level))
-        classes = classes_of(named)
-        guess = named[[f"p_{name}" for name in classes]].to_numpy().argmax(1)
-        told = named.assign(guess=guess, right=guess == pd.Index(classes).get_indexer(named["label"]))
-        several = told.groupby(["image_id", "seed"])["guess"].nunique().gt(1).unstack().to_numpy()  # [n, S]
-        whole = np.ones((one.truth.size, 1))
-        shares = one.sums(several.astype(float), resamples, seed) / one.sums(whole, resamples, seed)
-        share = Estimate("disagreement", len(one.truth), shares[0], shares[1:].mean(1), one.units())
-        hits = one.guess == one.truth[:, None]
-        disagreement.append(
-            about
-            | {"n": share.n, "runs": len(share.runs), "frames": most, "frame_accuracy": float(told["right"].mean())}
-            | {"accuracy": float(hits.mean())}
-            | estimated("disagree", share, level)
-            | {f"accuracy_{key}": float(hits[of].mean()) if of.any() else None
-               for key, of in (("agree", ~several), ("disagree", several))}
-        )  # fmt: skip
+        guess = named.filter(regex="^p_").idxmax(axis=1)
+        several = guess.groupby([named["image_id"], named["seed"]]).nunique().gt(1).unstack().to_numpy()  # [n, S]
+        of_frames, hits = guess == "p_" + named["label"], one.guess == one.truth[:, None]
+        shares = one.sums(several.astype(float), resamples, seed) / one.sums(np.ones((len(hits), 1)), resamples, seed)
+        share = Estimate("disagreement", len(hits), shares[0], shares[1:].mean(1), one.units())
+        row = about | {"n": share.n, "runs": len(share.runs), "frames": most}
+        row |= {"frame_accuracy": float(of_frames.mean()), "accuracy": float(hits.mean())}
+        for key, some in (("agree", ~several), ("disagree", several)):
+            row[f"accuracy_{key}"] = float(hits[some].mean()) if some.any() else None
+        disagreement.append(row | estimated("disagree", share, level))
     return worth, disagreement
 
 
@@ -90,12 +82,12 @@ def report(
     out: Path,
     header: str,
     title: str,
+    level: float,
     **options,
 ) -> None:
-    """Write both tables and the figure, under `title`, to `out`. predictions, seconds, how: as of `study`; options:
-    resamples, seed and level of the intervals."""
-    worth, disagreement = study(predictions, seconds, how, **options)
-    level = options["level"]
+    """Write both tables and the figure, under `title`, to `out`. predictions, seconds, how, options (resamples, seed),
+    level: as of `study`."""
+    worth, disagreement = study(predictions, seconds, how, level=level, **options)
     tables = [frames_table(worth, header, level), disagreement_table(disagreement, header, level)]
     write_tables({table.name: table for table in tables}, out)
     draw(worth, out / "frames.svg", title, level)
@@ -144,29 +136,20 @@ def disagreement_table(rows: Sequence[Mapping], header: str, level: float) -> Ta
 
 def draw(rows: Sequence[Mapping], path: Path, title: str, level: float, most: int = 6) -> None:
     """Balanced accuracy against frames of a clip, a line for each of the `most` best models of the first task."""
-    mine = [row for row in rows if row["task"] == rows[0]["task"]]
-    best = sorted((row for row in mine if row["frames"] == mine[-1]["frames"]), key=lambda row: -row["score"])
-    counts = sorted({row["frames"] for row in mine})
+    frame = pd.DataFrame([row for row in rows if row["task"] == rows[0]["task"]])
+    last = frame[frame["frames"] == frame["frames"].max()]
+    best = last.sort_values("score", ascending=False, kind="stable")["model"].head(most)
+    counts = sorted(frame["frames"].unique())
     with drawing(path, title, 7.2, 4.2) as figure:
         axis = figure.subplots()
-        for place, model in enumerate(row["model"] for row in best[:most]):
-            line = pd.DataFrame([row for row in mine if row["model"] == model])
-            axis.errorbar(
-                # aside by a few per cent, so that intervals at one number do not hide each other
-                line["frames"] * 1.03 ** (place - (min(most, len(best)) - 1) / 2),
-                line["score"],
-                yerr=np.abs(line[["score_low", "score_high"]].to_numpy().T - line["score"].to_numpy()),
-                color=SERIES[place],
-                marker=CLASS_MARKERS[place],
-                markersize=5,
-                linewidth=1.6,
-                elinewidth=1,
-                label=model_name(model),
-            )
+        for place, model in enumerate(best):
+            line = frame[frame["model"] == model]
+            ends = line["score_low"], line["score_high"]
+            add_curve(axis, line["frames"], line["score"], ends, model_name(model), place, len(best))
         axis.set_xscale("log", base=2)
         axis.set_xticks(counts, counts)
         axis.minorticks_off()
         axis.set_xlabel(f"frames of a clip (mean over runs; bars: {level:.0%} interval over groups of clips)")
-        axis.set_ylabel(f"balanced accuracy (higher is better)\n{mine[0]['n']:,} held-out clips")
+        axis.set_ylabel(f"balanced accuracy (higher is better)\n{rows[0]['n']:,} held-out clips")
         axis.grid(axis="y")
         figure.legend(loc="outside lower center", ncols=3)

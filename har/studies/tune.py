@@ -1,20 +1,18 @@
 """Candidates of a model's settings, compared on images that they did not learn from, none of them held out: folds of
 train and validation."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from har.config.studies import Tune
-from har.config.training import Augmentation, Training
 from har.data.groups import assign_folds, group_codes
 from har.evaluation.clips import unit_of
 from har.evaluation.metrics import negative_log_likelihood
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
-from har.training.refit import Recipe, fit_all, fold_fits
+from har.training.refit import Fitted, Recipe, fold_fits
 
 
 def out_of_fold(
@@ -22,10 +20,7 @@ def out_of_fold(
     images: pd.DataFrame,
     classes: Sequence[str],
     settings: Tune,
-    *,
-    training: Training,
-    strength: Augmentation,
-    keep: Path | None = None,
+    fit_all: Callable[..., list[Fitted]],
 ) -> dict[str, np.ndarray]:
     """What each candidate says of each image without its fold, probabilities [n, runs, classes].
 
@@ -34,22 +29,20 @@ def out_of_fold(
         images: image_id and label (and group where there are any) of the rows of each recipe's `x`.
         classes: in the order of the probabilities.
         settings: folds, runs and seed.
-        training, strength, keep: see har.training.refit.fit_all.
+        fit_all: that of har.training.refit, with how it runs.
     Raises:
         HarError: a class has fewer images, or there are fewer groups, than folds.
     """
     y, labels, groups = pd.Index(classes).get_indexer(images.label), images.label.to_numpy(), group_codes(images)
     fold = assign_folds(labels, groups, settings.folds, settings.seed)
-    seeds = range(settings.seed, settings.seed + settings.runs)
     fits = [
         fit
         for name, recipe in recipes.items()
-        for seed in seeds
+        for seed in range(settings.seed, settings.seed + settings.runs)
         for fit in fold_fits(name, recipe.config, labels, fold, seed, groups)
     ]
-    fitted = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="tune", keep=keep)
     found = {name: np.empty((len(y), settings.runs, len(classes))) for name in recipes}
-    for fit, outcome in zip(fits, fitted, strict=True):
+    for fit, outcome in zip(fits, fit_all(fits, recipes, y, classes), strict=True):
         found[fit.model][fit.predict_rows, fit.seed - settings.seed] = outcome.probabilities
     return found
 

@@ -1,6 +1,7 @@
 """Variants of a model: settings that are checked, the same images for all, differences that are the predictions'."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.studies.ablation.fit import ablate, changes
 from har.studies.ablation.report import ablation_table, forest, scores
 from har.training.loop import train
-from har.training.refit import Recipe
+from har.training.refit import Recipe, fit_all
 from har.training.run import Inputs
 
 SETTINGS = Ablation(folds=3, seed=4, reference="full", variants={"full": {"model": "clip", "set": {}}})
@@ -33,7 +34,7 @@ def fitted(strength):
         "wide": Recipe(MLP.model_copy(update={"hidden": [32]}), x),
         "still": Recipe(MLP.model_copy(update={"learning_rate": 1e-12}), x),
     }
-    return ablate(recipes, split, CLASSES, SETTINGS, training=ALONE, strength=strength)
+    return ablate(recipes, split, CLASSES, SETTINGS, partial(fit_all, training=ALONE, strength=strength, name="x"))
 
 
 class TestSettings:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def images(counts=(9, 9, 9)):
 
 def resampled(strength, recipes, table, training=ALONE, **changes):
     changed = SETTINGS.model_copy(update=changes)
-    return resample(recipes, table, CLASSES, changed, training=training, strength=strength)
+    return resample(recipes, table, CLASSES, changed, partial(fit_all, training=training, strength=strength, name="x"))
 
 
 def frame_of(hits, folds=2, per_fold=4, runs=1):

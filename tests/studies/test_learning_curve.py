@@ -1,6 +1,7 @@
 """The learning curve: nested stratified subsets of train, sizes that fit, the same images at every size."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from har.studies.learning_curve.report import (
     scores,
     with_all_of_train,
 )
-from har.training.refit import Recipe, dev_folds
+from har.training.refit import Recipe, dev_folds, fit_all
 
 ALONE = one_by_one()
 SETTINGS = LearningCurve(models=[], sizes=[4, 9], folds=2, seed=3)
@@ -43,7 +44,8 @@ def images(extended=True):
 
 
 def learnt(strength, recipes, split, **changes):
-    return learn(recipes, split, CLASSES, SETTINGS.model_copy(update=changes), training=ALONE, strength=strength)
+    fit = partial(fit_all, training=ALONE, strength=strength, name="x")
+    return learn(recipes, split, CLASSES, SETTINGS.model_copy(update=changes), fit)
 
 
 def planned_for(split, recipes, **changes):

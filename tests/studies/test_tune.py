@@ -23,11 +23,12 @@ SETTINGS = Tune(folds=3, seed=4, runs=2, models={})
 def test_no_image_is_predicted_by_a_fit_that_saw_it(monkeypatch, strength):
     split, x = images()
     fits = []
-    real = tune.fit_all
-    monkeypatch.setattr(tune, "fit_all", lambda plan, *rest, **more: fits.extend(plan) or real(plan, *rest, **more))
+    how = {"training": one_by_one(), "strength": strength, "name": "x"}
     monkeypatch.setattr(refit, "STOPPING", 4)
     recipes = {"a": Recipe(MLP, x), "b": Recipe(MLP.model_copy(update={"patience": 1}), x)}
-    found = tune.out_of_fold(recipes, split, CLASSES, SETTINGS, training=one_by_one(), strength=strength)
+    found = tune.out_of_fold(
+        recipes, split, CLASSES, SETTINGS, lambda plan, *rest: fits.extend(plan) or refit.fit_all(plan, *rest, **how)
+    )
     assert {fit.seed for fit in fits} == {4, 5}
     for fit in fits:
         parts = (fit.train, fit.validation, fit.predict_rows)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from har.evaluation.paired import estimated_difference
 from har.evaluation.scored import HEADLINE, Key, Scored, Shares
 from har.evaluation.summary import Estimate
 from har.reporting.names import class_name, model_name, split_name
@@ -63,6 +64,12 @@ def figures(name: str, value: float | None, low: float | None = None, high: floa
 
 def estimated(name: str, found: Estimate, level: float) -> dict:
     return figures(name, found.mean, *found.interval(level))
+
+
+def estimated_gap(name: str, a: Estimate, b: Estimate, level: float) -> dict:
+    """a minus b."""
+    gap = estimated_difference(a, b, level)
+    return figures(name, gap["difference"], gap["ci_low"], gap["ci_high"])
 
 
 def first_values(key: Key, split: str, one: Scored) -> dict:

@@ -2,7 +2,6 @@
 larger one."""
 
 from har.evaluation.metrics import EPSILON, TOP5
-from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import PARTS
 from har.reporting.names import class_name, model_name, split_name
@@ -16,6 +15,7 @@ from har.reporting.tables.columns import (
     class_text,
     counts,
     estimated,
+    estimated_gap,
     every_scored,
     figure_column,
     figures,
@@ -113,8 +113,7 @@ def small_test_table(of: Evidence) -> Table:
                 mixes.setdefault((task, split), row[f"{split}_classes"])
             small, large = (one.parts[split].estimates for split in PARTS)
             for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
-                gap = estimated_difference(small[metric], large[metric], of.level)
-                row |= figures(name, gap["difference"], gap["ci_low"], gap["ci_high"])
+                row |= estimated_gap(name, small[metric], large[metric], of.level)
             rows.append(row)
     notes = [
         f"Accuracy, mean over runs [{of.level:.0%} interval over images]. The two sets are independent, so the "

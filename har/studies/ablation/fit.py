@@ -1,18 +1,16 @@
 """Variants of a model trained and evaluated side by side."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
 from har.config.overrides import shown
 from har.config.studies import Ablation
-from har.config.training import Augmentation, Training
 from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.data.split import require_classes
 from har.reporting.names import model_name
-from har.training.refit import Recipe, dev_folds, fit_all, fold_fits, fold_predictions
+from har.training.refit import Fitted, Recipe, dev_folds, fold_fits, fold_predictions
 
 WORDS = {
     "adapt": {
@@ -36,18 +34,14 @@ def ablate(
     split: pd.DataFrame,
     classes: Sequence[str],
     settings: Ablation,
-    *,
-    training: Training,
-    strength: Augmentation,
-    keep: Path | None = None,
+    fit_all: Callable[..., list[Fitted]],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Predictions of each variant, and the number of parameters that it trained: of train and validation without an
     image's fold, one run; of all other images by each of these fits, a run each.
 
-    split: image_id, label and split (and group where there are any) of the rows of each recipe's `x`. keep: see
-    har.training.refit.fit_all. Raises HarError where a class is missing from train or validation.
+    split: image_id, label and split (and group where there are any) of the rows of each recipe's `x`. fit_all: that of
+    har.training.refit, with how it runs. Raises HarError where a class is missing from train or validation.
     """
-    classes = list(classes)
     require_classes(split, classes, "ablation")
     labels, fold = split["label"].to_numpy(), dev_folds(split, settings.folds, settings.seed)
     fits = [
@@ -55,9 +49,8 @@ def ablate(
         for name, recipe in variants.items()
         for fit in fold_fits(name, recipe.config, labels, fold, settings.seed, group_codes(split))
     ]
-    y = pd.Index(classes).get_indexer(labels)
-    found = fit_all(fits, variants, y, classes, training=training, strength=strength, name="ablation", keep=keep)
     frames, parameters = {name: [] for name in variants}, {}
+    found = fit_all(fits, variants, pd.Index(classes).get_indexer(labels), classes)
     for fit, fitted in zip(fits, found, strict=True):
         parameters[fit.model] = fitted.parameters
         frames[fit.model].append(fold_predictions(fit, fitted, split, fold, classes))

@@ -8,13 +8,12 @@ import pandas as pd
 
 from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import cells
-from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import estimates
 from har.reporting.names import split_name
 from har.reporting.style import GREY, INK, PAPER, drawing
 from har.reporting.table import Column, Table, count, estimate, number, pivoted, signed_estimate
-from har.reporting.tables.columns import figures, triple
+from har.reporting.tables.columns import estimated_gap, figures, triple
 
 
 def scores(
@@ -34,15 +33,14 @@ def scores(
             continue
         found = {name: estimates(cells(frame, split), resamples, seed) for name, frame in predictions.items()}
         for name, mine in found.items():
-            accuracy, gap = mine["accuracy"], {"difference": None, "ci_low": None, "ci_high": None}
-            if name != reference:
-                gap = estimated_difference(accuracy, found[reference]["accuracy"], level)
+            one = mine["accuracy"]
             row = {"variant": name, "changed": changed[name], "parameters": parameters[name], "split": split}
-            row |= {"n": accuracy.n, "runs": len(accuracy.runs), "accuracy": accuracy.mean, "f1": mine["f1"].mean}
-            row |= {"sd": float(accuracy.runs.std(ddof=1)) if len(accuracy.runs) > 1 else None}
-            row |= dict(zip(("ci_low", "ci_high"), accuracy.interval(level), strict=True))
-            row |= figures("difference", gap["difference"], gap["ci_low"], gap["ci_high"])
-            rows.append(row)
+            row |= {"n": one.n, "runs": len(one.runs), "accuracy": one.mean, "sd": one.sd, "f1": mine["f1"].mean}
+            row |= dict(zip(("ci_low", "ci_high"), one.interval(level), strict=True))
+            gap = figures("difference", None)
+            if name != reference:
+                gap = estimated_gap("difference", one, found[reference]["accuracy"], level)
+            rows.append(row | gap)
     return rows
 
 
@@ -53,15 +51,8 @@ def ablation_table(
     level: float = 0.95,
     left_out: Mapping[str, str] | None = None,
 ) -> Table:
-    """The rows of `scores`; for people a line for each variant.
-
-    Args:
-        rows: of `scores`.
-        reference: the variant that the others are held against.
-        header: what made the table.
-        level: of the intervals.
-        left_out: variants without a row, each with the reason.
-    """
+    """The rows of `scores`; for people a line for each variant. left_out: variants without a row, each with the
+    reason."""
     sizes = {row["split"]: row["n"] for row in rows}
     first = next(iter(sizes))
     runs = max(row["runs"] for row in rows)
@@ -109,25 +100,22 @@ def shown(name: str) -> str:
 
 def forest(rows: Sequence[Mapping], reference: str, path: Path | str, title: str, level: float = 0.95) -> None:
     """Each variant's difference from the reference with its interval, in the order of the rows."""
-    splits = list(dict.fromkeys(row["split"] for row in rows))
-    names = [name for name in dict.fromkeys(row["variant"] for row in rows) if name != reference]
-    at = {(row["variant"], row["split"]): row for row in rows}
-    styles = zip(splits, (INK, GREY), ("o", "s"), (-0.13, 0.13), strict=False)
+    frame = pd.DataFrame(rows).set_index(["variant", "split"])
+    names = [name for name in frame.index.unique("variant") if name != reference]
+    styles = zip(frame.index.unique("split"), (INK, GREY), ("o", "s"), (INK, PAPER), (-0.13, 0.13), strict=False)
     with drawing(path, title, 7.2, 0.42 * max(1, len(names)) + 1.9) as figure:
         axis = figure.subplots()
-        for split, colour, marker, offset in styles:
-            whole = at[reference, split]
+        for split, colour, marker, inside, offset in styles:
+            mine, whole = frame.xs(split, level="split").loc[names], frame.loc[reference, split]
             label = f"{split_name(split)}, {whole['n']:,} images; {shown(reference)} {number(whole['accuracy'])}"
-            mine = [at[name, split] for name in names]
-            gaps = np.array([row["difference"] for row in mine], dtype=float)
-            ends = np.array([[row["difference_low"], row["difference_high"]] for row in mine], dtype=float)
+            gaps, *ends = mine[list(triple("difference"))].to_numpy(float).T
             axis.errorbar(
                 gaps,
                 np.arange(len(names)) + offset,
-                xerr=np.abs(ends.reshape(-1, 2).T - gaps),
+                xerr=np.abs(ends - gaps),
                 color=colour,
                 marker=marker,
-                markerfacecolor=colour if split == splits[0] else PAPER,
+                markerfacecolor=inside,
                 markersize=5,
                 linestyle="",
                 elinewidth=1.4,

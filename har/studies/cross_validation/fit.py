@@ -10,19 +10,18 @@ k-fold the most replicable.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from har.config.studies import CrossValidation
-from har.config.training import Augmentation, Training
 from har.core.errors import HarError
 from har.data.groups import assign_folds as whole_folds
 from har.data.groups import group_codes
 from har.evaluation.predictions import majority_predictions
-from har.training.refit import Fit, Recipe, fit_all, hold_out
+from har.training.refit import Fit, Fitted, Recipe, hold_out
 
 KEYS = ["repeat", "fold", "seed"]
 MAJORITY = "majority"
@@ -35,9 +34,7 @@ def as_predictions(frame: pd.DataFrame) -> pd.DataFrame:
     The folds of one repeat hold every image once, so each such seed covers all images.
     """
     run = frame.groupby(["repeat", "fold"])["seed"].rank("dense").astype(int) - 1
-    runs = int(run.max()) + 1 if len(run) else 1
-    rest = frame.drop(columns=KEYS)
-    return rest.assign(seed=frame["repeat"] * runs + run, split="test")
+    return frame.drop(columns=KEYS).assign(seed=frame["repeat"] * (run.max() + 1) + run, split="test")
 
 
 def assign_folds(
@@ -76,17 +73,17 @@ def plan(
     groups = group_codes(images)
     folds = assign_folds(labels, settings.folds, settings.repeats, settings.seed, groups)
     planned = []
-    for model, recipe in recipes.items():
-        for repeat, fold in np.ndindex(settings.repeats, settings.folds):
-            test = np.flatnonzero(folds[repeat] == fold)
-            rest = np.flatnonzero(folds[repeat] != fold)
-            for run in range(settings.runs if recipe.random else 1):
-                # another seed in every fold: how a model starts is no property that folds share
-                seed = settings.seed + (repeat * settings.folds + fold) * settings.runs + run
-                train, validation = rest, rest[:0]
-                if recipe.random and recipe.config.patience:
-                    train, validation = hold_out(rest, labels, settings.folds, seed, groups)
-                planned.append((repeat, fold, Fit(model, train, validation, test, seed if recipe.random else 0)))
+    for (model, recipe), repeat, fold in product(recipes.items(), range(settings.repeats), range(settings.folds)):
+        test, train = (np.flatnonzero(chosen) for chosen in (folds[repeat] == fold, folds[repeat] != fold))
+        if not recipe.random:
+            planned.append((repeat, fold, Fit(model, train, train[:0], test, 0)))
+            continue
+        for run in range(settings.runs):
+            # another seed in every fold: how a model starts is no property that folds share
+            seed, parts = settings.seed + (repeat * settings.folds + fold) * settings.runs + run, (train, train[:0])
+            if recipe.config.patience:
+                parts = hold_out(train, labels, settings.folds, seed, groups)
+            planned.append((repeat, fold, Fit(model, *parts, test, seed)))
     return planned, folds
 
 
@@ -95,38 +92,25 @@ def resample(
     images: pd.DataFrame,
     classes: Sequence[str],
     settings: CrossValidation,
-    *,
-    training: Training,
-    strength: Augmentation,
-    keep: Path | None = None,
+    fit_all: Callable[..., list[Fitted]],
 ) -> dict[str, pd.DataFrame]:
     """Resampled predictions of each of `recipes` and of the majority class.
 
     images: image_id and label (and group where there are any) of the rows of each recipe's `x`, in order of image_id
-    so that the folds do not depend on anything else. keep: see har.training.refit.fit_all.
+    so that the folds do not depend on anything else. fit_all: that of har.training.refit, with how it runs.
     """
-    classes = list(classes)
     if not images["image_id"].is_monotonic_increasing:
         raise HarError("cross_validation: images must stand in order of image_id")
+    names = [f"p_{name}" for name in classes]
     planned, folds = plan(images, recipes, settings)
     parts: dict[str, list[pd.DataFrame]] = {MAJORITY: [], **{name: [] for name in recipes}}
-
-    def add(model: str, repeat: int, fold: int, seed: int, rows: np.ndarray, probabilities: np.ndarray) -> None:
-        part = images.iloc[rows][["image_id", "label"]].reset_index(drop=True)
-        part.insert(0, "repeat", repeat)
-        part.insert(1, "fold", fold)
-        part.insert(2, "seed", seed)
-        part[[f"p_{name}" for name in classes]] = probabilities
-        parts[model].append(part)
-
-    for repeat, fold in np.ndindex(folds.shape[0], settings.folds):
-        test = folds[repeat] == fold
-        majority = majority_predictions(images.assign(split=np.where(test, "test", "train")), classes)
-        probabilities = majority.loc[majority["split"] == "test", [f"p_{name}" for name in classes]].to_numpy()
-        add(MAJORITY, repeat, fold, 0, np.flatnonzero(test), probabilities)
-    y = pd.Index(classes).get_indexer(images["label"])
-    fits = [fit for _, _, fit in planned]
-    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="cross_validation", keep=keep)
+    for repeat, fold in np.ndindex(settings.repeats, settings.folds):
+        split = np.where(folds[repeat] == fold, "test", "train")
+        majority = majority_predictions(images.assign(split=split), classes).query("split == 'test'")
+        parts[MAJORITY].append(majority.assign(repeat=repeat, fold=fold))
+    found = fit_all([fit for *_, fit in planned], recipes, pd.Index(classes).get_indexer(images["label"]), classes)
     for (repeat, fold, fit), fitted in zip(planned, found, strict=True):
-        add(fit.model, repeat, fold, fit.seed, fit.predict_rows, fitted.probabilities)
-    return {name: pd.concat(each, ignore_index=True) for name, each in parts.items()}
+        part = images.iloc[fit.predict_rows].assign(repeat=repeat, fold=fold, seed=fit.seed)
+        parts[fit.model].append(part.assign(**dict(zip(names, fitted.probabilities.T, strict=True))))
+    columns = [*KEYS, "image_id", "label", *names]
+    return {name: pd.concat(each, ignore_index=True)[columns] for name, each in parts.items()}

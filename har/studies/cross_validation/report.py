@@ -10,7 +10,6 @@ import pandas as pd
 
 from har.evaluation.anova import with_holm
 from har.evaluation.metrics import cells
-from har.evaluation.predictions import classes_of
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import estimates
 from har.reporting.names import class_name, model_name
@@ -21,10 +20,8 @@ from har.studies.cross_validation.fit import KEYS, as_predictions
 
 def fold_scores(frame: pd.DataFrame) -> np.ndarray:
     """Accuracy on each test fold, [repeats, folds, runs]."""
-    guess = frame[[f"p_{name}" for name in classes_of(frame)]].to_numpy().argmax(1)
-    truth = pd.Index(classes_of(frame)).get_indexer(frame["label"])
-    hits = frame[KEYS].assign(hit=guess == truth)
-    scores = hits.groupby(KEYS)["hit"].mean()  # sorted by repeat, fold, seed
+    hits = frame.filter(regex="^p_").idxmax(axis=1) == "p_" + frame["label"]
+    scores = hits.groupby([frame[key] for key in KEYS]).mean()  # sorted by repeat, fold, seed
     return scores.to_numpy().reshape(frame["repeat"].nunique(), frame["fold"].nunique(), -1)
 
 
@@ -34,15 +31,13 @@ def corrected_t(scores: np.ndarray, folds: int, level: float = 0.95) -> dict:
     from scipy import stats
 
     count, mean = len(scores), float(scores.mean())
+    found = {"mean": mean, "se": 0.0, "ci_low": mean, "ci_high": mean, "t": None, "p": None, "df": count - 1}
     if np.ptp(scores) < 1e-12:  # equal but for rounding
-        note = "Every fold shows the same: the interval is a point, t is not defined."
-        same = {"mean": mean, "se": 0.0, "ci_low": mean, "ci_high": mean, "t": None, "p": None}
-        return same | {"df": count - 1, "note": note}
+        return found | {"note": "Every fold shows the same: the interval is a point, t is not defined."}
     se = math.sqrt(scores.var(ddof=1) * (1 / count + 1 / (folds - 1)))  # n_test / n_train of the mean fold
     half, t = stats.t.ppf((1 + level) / 2, count - 1) * se, mean / se
     p = float(2 * stats.t.sf(abs(t), count - 1))
-    found = {"mean": mean, "se": se, "ci_low": mean - half, "ci_high": mean + half, "t": t, "p": p}
-    return found | {"df": count - 1, "note": ""}
+    return found | {"se": se, "ci_low": mean - half, "ci_high": mean + half, "t": t, "p": p, "note": ""}
 
 
 def variance_components(scores: np.ndarray, random: bool = True) -> dict:
@@ -114,10 +109,9 @@ def compare_pairs(frames: Mapping[str, pd.DataFrame], level: float = 0.95) -> li
 
 def _row_notes(notes: Mapping[str, str]) -> list[str]:
     """Each row's note once, with the rows that it is true of."""
-    rows: dict[str, list[str]] = {}
-    for name, note in notes.items():
-        rows.setdefault(note, []).append(name)
-    return [f"{', '.join(names)}: {note}" for note, names in rows.items() if note]
+    return [
+        f"{', '.join(k for k in notes if notes[k] == note)}: {note}" for note in dict.fromkeys(notes.values()) if note
+    ]
 
 
 def cross_validation_tables(

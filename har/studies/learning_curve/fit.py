@@ -5,20 +5,18 @@ adds images; all sizes stop early on the same images of these. The epochs are th
 images are fewer steps, as for a reader who has only these images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from har.config.studies import LearningCurve
-from har.config.training import Augmentation, Training
 from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.data.split import require_classes
 from har.studies.learning_curve.report import DIGITS, KEYS
-from har.training.refit import Fit, Recipe, dev_folds, fit_all, fold_fits, fold_predictions
+from har.training.refit import Fit, Fitted, Recipe, dev_folds, fold_fits, fold_predictions
 
 
 def nested_order(labels: Sequence[str], seed: int) -> np.ndarray:
@@ -68,30 +66,23 @@ def learn(
     split: pd.DataFrame,
     classes: Sequence[str],
     settings: LearningCurve,
-    *,
-    training: Training,
-    strength: Augmentation,
-    keep: Path | None = None,
+    fit_all: Callable[..., list[Fitted]],
 ) -> pd.DataFrame:
     """Predictions of each of `recipes` after each number of training images: of train and validation without an image's
     fold, one run; of all other images by each of these fits, a run each.
 
     split: image_id, label and split (and group where there are any) of the rows of each recipe's `x`, in order of
-    image_id. keep: see har.training.refit.fit_all.
+    image_id. fit_all: that of har.training.refit, with how it runs.
     """
-    classes = list(classes)
     if not split["image_id"].is_monotonic_increasing:
         raise HarError("learning curve: images must stand in order of image_id")
     require_classes(split, classes, "learning curve")
     fold = dev_folds(split, settings.folds, settings.seed)
     planned = plan(split, recipes, settings, fold)
-    y = pd.Index(classes).get_indexer(split["label"])
-    fits = [fit for _, fit in planned]
-    found = fit_all(fits, recipes, y, classes, training=training, strength=strength, name="learning curve", keep=keep)
+    found = fit_all([fit for _, fit in planned], recipes, pd.Index(classes).get_indexer(split["label"]), classes)
     parts = []
     for (size, fit), fitted in zip(planned, found, strict=True):
         part = fold_predictions(fit, fitted, split, fold, classes).rename(columns={"seed": "run"})
-        part[[f"p_{name}" for name in classes]] = part[[f"p_{name}" for name in classes]].round(DIGITS)
-        parts.append(part.assign(model=fit.model, size=size))
+        parts.append(part.round({f"p_{name}": DIGITS for name in classes}).assign(model=fit.model, size=size))
     frame = pd.concat(parts, ignore_index=True)
     return frame[[*KEYS, *frame.columns.drop(KEYS)]]

@@ -7,7 +7,6 @@ p_<class>...` (har.studies.learning_curve.fit fits them).
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
@@ -16,7 +15,7 @@ from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, validate_predictions
 from har.evaluation.summary import summarise
 from har.reporting.names import model_name, split_name
-from har.reporting.style import CLASS_MARKERS, GREY, SERIES, drawing
+from har.reporting.style import GREY, add_curve, drawing
 from har.reporting.table import Column, Table, count, interval, number
 from har.reporting.tables.columns import MODEL, RUNS, N
 
@@ -29,23 +28,14 @@ DIGITS = 6  # of a probability: shorter ones halve the file, and every figure de
 def read_curve(path: Path | str) -> pd.DataFrame:
     """The frame in the Parquet file `path`; HarError unless every model, size and run predicts the same images."""
     frame = read_parquet(path, EXPECTED)
-    for name in KEYS:
-        if name not in frame.columns:
-            raise HarError(f"{path}: column {name!r} is missing, expected {', '.join(KEYS)}")
-        if name != "model" and not frame.empty and not pd.api.types.is_integer_dtype(frame[name]):
-            raise HarError(f"{path}: column {name!r} holds something else than whole numbers")
-    if frame.empty:
-        raise HarError(f"{path}: no prediction")
-    if (missing := frame["model"].isna()).any():
-        raise HarError(f"{path}: row {missing.idxmax() + 1}: model is empty")
+    if frame.empty or not set(KEYS) <= set(frame.columns):
+        raise HarError(f"{path}: no rows with {', '.join(KEYS)}; expected {EXPECTED}")
     seeds = frame.groupby(KEYS, sort=False).ngroup()
     validate_predictions(frame.drop(columns=KEYS).assign(seed=seeds), path)
     return frame
 
 
-def scores(
-    frame: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95
-) -> list[dict[str, object]]:
+def scores(frame: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95) -> list[dict]:
     """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1."""
     rows = []
     for (model, size), part in frame.groupby(KEYS[:2], sort=False):
@@ -54,7 +44,7 @@ def scores(
             row = {"split": split, "model": model, "size": int(size), "n": one["n"], "runs": one["runs"]}
             row |= {"accuracy": one["accuracy"]["mean"], "sd": one["accuracy"].get("sd"), "f1": one["f1"]["mean"]}
             rows.append(row | {end: one["accuracy"][end] for end in ("ci_low", "ci_high")})
-    models = list(dict.fromkeys(row["model"] for row in rows))
+    models = frame["model"].unique().tolist()
     return sorted(rows, key=lambda row: (TOLD.index(row["split"]), models.index(row["model"]), row["size"]))
 
 
@@ -99,35 +89,21 @@ def curve_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Ta
 
 def draw_curve(rows: Sequence[Mapping], path: Path | str, title: str, classes: int, level: float = 0.95) -> None:
     """Accuracy against training images, a panel for each split of `rows` and a line for each model."""
-    splits = list(dict.fromkeys(row["split"] for row in rows))
-    models = list(dict.fromkeys(row["model"] for row in rows))
+    frame = pd.DataFrame(rows)
+    models = frame["model"].unique()
     with drawing(path, title, 7.2, 4.2) as figure:
-        axes = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
-        for axis, split in zip(axes, splits, strict=True):
-            shown = [row for row in rows if row["split"] == split]
-            sizes = sorted({row["size"] for row in shown})
+        axes = figure.subplots(1, frame["split"].nunique(), sharey=True, squeeze=False)[0]
+        for axis, (split, shown) in zip(axes, frame.groupby("split", sort=False), strict=True):
             for place, model in enumerate(models):
-                mine = sorted((row for row in shown if row["model"] == model), key=lambda row: row["size"])
-                mean = np.array([row["accuracy"] for row in mine])
-                ends = np.array([[row["ci_low"], row["ci_high"]] for row in mine]).reshape(-1, 2)
-                # aside by a few per cent, so that intervals at one size do not hide each other
-                x = np.array([row["size"] for row in mine]) * 1.03 ** (place - (len(models) - 1) / 2)
-                axis.errorbar(
-                    x,
-                    mean,
-                    yerr=np.abs(ends.T - mean),
-                    color=SERIES[place % len(SERIES)],
-                    marker=CLASS_MARKERS[place % len(CLASS_MARKERS)],
-                    markersize=5,
-                    linewidth=1.6,
-                    elinewidth=1,
-                    label=model_name(model),
-                )
+                mine = shown[shown["model"] == model].sort_values("size")
+                ends = mine["ci_low"], mine["ci_high"]
+                add_curve(axis, mine["size"], mine["accuracy"], ends, model_name(model), place, len(models))
+            sizes = sorted(shown["size"].unique())
             axis.axhline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
             axis.set_xscale("log")
             axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
             axis.minorticks_off()
-            axis.set_title(f"{shown[0]['n']:,} {split_name(split)} images")
+            axis.set_title(f"{shown['n'].iloc[0]:,} {split_name(split)} images")
             axis.set_xlabel(f"training images\n(mean over runs; bars: {level:.0%} interval)")
             axis.grid(axis="y")
         axes[0].set_ylabel("accuracy (higher is better)")
