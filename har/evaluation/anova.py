@@ -31,19 +31,18 @@ class Result(NamedTuple):
     p_corrected: float | None = None
     note: str = ""
 
+    def noted(self, note: str) -> "Result":
+        return self._replace(note=f"{self.note} {note}".lstrip())
 
-def _repeated(scores: Scores) -> tuple[list[np.ndarray], str, tuple[int, int], str]:
-    """The runs of the models with two or more; how many these are, in words; the degrees of freedom between models and
-    within them; and a note that names the other models."""
+
+def _repeated(scores: Scores) -> tuple[list[np.ndarray], Result]:
+    """The runs of the models with two or more, and a test between models and within them before it is made, whose note
+    names the other models."""
     groups = [np.asarray(runs, dtype=float) for runs in scores.values() if len(runs) > 1]
-    single = ", ".join(sorted(name for name, runs in scores.items() if len(runs) < 2))
-    size = sum(map(len, groups))
-    note = f"Left out, with a single run: {single}." if single else ""
-    return groups, f"{len(groups)} models, {size} runs", (max(len(groups) - 1, 0), size - len(groups)), note
-
-
-def _together(*notes: str) -> str:
-    return " ".join(filter(None, notes))
+    single, size = sorted(name for name, runs in scores.items() if len(runs) < 2), sum(map(len, groups))
+    note = f"Left out, with a single run: {', '.join(single)}." if single else ""
+    compares, df = f"{len(groups)} models, {size} runs", (max(len(groups) - 1, 0), size - len(groups))
+    return groups, Result(compares, df, note=note)
 
 
 def anova(scores: Scores) -> Result:
@@ -51,15 +50,13 @@ def anova(scores: Scores) -> Result:
 
     Models with one run have no spread and are left out, as the note says.
     """
-    groups, compares, df, note = _repeated(scores)
+    groups, found = _repeated(scores)
     if len(groups) < 2:
-        why = "F is not defined: it needs two models with two runs or more."
-    elif all(np.ptp(runs) == 0 for runs in groups):
-        why = "F is not defined: no model's runs differ, so the spread within models is 0."
-    else:
-        f, p = map(float, scipy.stats.f_oneway(*groups))
-        return Result(compares, df, f, p, _partial_eta_squared(f, *df), note=note)
-    return Result(compares, df, note=_together(note, why))
+        return found.noted("F is not defined: it needs two models with two runs or more.")
+    if all(np.ptp(runs) == 0 for runs in groups):
+        return found.noted("F is not defined: no model's runs differ, so the spread within models is 0.")
+    f, p = map(float, scipy.stats.f_oneway(*groups))
+    return found._replace(statistic=f, p=p, effect=_partial_eta_squared(f, *found.df))
 
 
 def _partial_eta_squared(f: float, df_effect: float, df_error: float) -> float:
@@ -81,16 +78,16 @@ def paired_t_test(a: pd.Series, b: pd.Series) -> Result:
     return found._replace(statistic=t, p=p, effect=t / runs**0.5)
 
 
-def _over_seeds(scores: Scores) -> tuple[pd.DataFrame, str, str]:
-    """Scores [seeds, models] of the models with two runs or more over the seeds that they all share; how many of both
-    these are, in words; and a note on what was left out."""
-    *_, note = _repeated(scores)
-    columns = {name: pd.Series(runs, dtype=float) for name, runs in scores.items() if len(runs) > 1}
-    table = pd.DataFrame(columns).sort_index()
-    shared = table.dropna()
+def _over_seeds(scores: Scores) -> tuple[pd.DataFrame, Result]:
+    """Scores [seeds, models] of the models with two runs or more over the seeds that they all share, and a test within
+    seeds before it is made, whose note tells what was left out."""
+    _, found = _repeated(scores)
+    table = pd.DataFrame({name: pd.Series(runs, dtype=float) for name, runs in scores.items() if len(runs) > 1})
+    shared = table.sort_index().dropna()
     if lost := ", ".join(map(str, table.index.difference(shared.index))):
-        note = _together(note, f"Left out, not run by every model: seed {lost}.")
-    return shared, f"{shared.shape[1]} models, {len(shared)} seeds", note
+        found = found.noted(f"Left out, not run by every model: seed {lost}.")
+    runs, models = shared.shape
+    return shared, found._replace(compares=f"{models} models, {runs} seeds", df=(max(models - 1, 0),))
 
 
 def repeated_measures_anova(scores: Scores) -> Result:
@@ -102,20 +99,19 @@ def repeated_measures_anova(scores: Scores) -> Result:
     """
     from statsmodels.stats.anova import AnovaRM
 
-    table, compares, note = _over_seeds(scores)
+    table, found = _over_seeds(scores)
     runs, models = table.shape
-    df = max(models - 1, 0), max(models - 1, 0) * max(runs - 1, 0)
+    found = found._replace(df=(*found.df, found.df[0] * max(runs - 1, 0)))
     if models < 2 or runs < 2:
-        why = "F is not defined: it needs two models that share two seeds or more."
-    elif (np.abs(_doubly_centred(table.to_numpy())) < ROUNDING).all():
-        why = "F is not defined: the models differ by the same amount in every run."
-    else:
-        tidy = table.rename_axis(index="seed", columns="model").stack().rename("score").reset_index()
-        row = AnovaRM(tidy, "score", "seed", within=["model"]).fit().anova_table.loc["model"]
-        f, epsilon = float(row["F Value"]), greenhouse_geisser(table.to_numpy())
-        corrected = float(scipy.stats.f.sf(f, epsilon * df[0], epsilon * df[1]))
-        return Result(compares, df, f, float(row["Pr > F"]), _partial_eta_squared(f, *df), corrected, note)
-    return Result(compares, df, note=_together(note, why))
+        return found.noted("F is not defined: it needs two models that share two seeds or more.")
+    if (np.abs(_doubly_centred(table.to_numpy())) < ROUNDING).all():
+        return found.noted("F is not defined: the models differ by the same amount in every run.")
+    tidy = table.rename_axis(index="seed", columns="model").stack().rename("score").reset_index()
+    row = AnovaRM(tidy, "score", "seed", within=["model"]).fit().anova_table.loc["model"]
+    f, epsilon = float(row["F Value"]), greenhouse_geisser(table.to_numpy())
+    corrected = float(scipy.stats.f.sf(f, *(epsilon * df for df in found.df)))
+    effect = _partial_eta_squared(f, *found.df)
+    return found._replace(statistic=f, p=float(row["Pr > F"]), effect=effect, p_corrected=corrected)
 
 
 def _doubly_centred(matrix: np.ndarray) -> np.ndarray:
@@ -133,55 +129,50 @@ def greenhouse_geisser(scores: np.ndarray) -> float:
 def friedman(scores: Scores) -> Result:
     """Friedman's test that no model ranks above another within seeds (Friedman 1937): chi squared, and Kendall's W
     (agreement of the seeds, 0 to 1)."""
-    table, compares, note = _over_seeds(scores)
-    runs, models = table.shape
-    df, ranked = (max(models - 1, 0),), table.to_numpy().round(12)  # a tie is a tie
+    table, found = _over_seeds(scores)
+    (runs, models), ranked = table.shape, table.to_numpy().round(12)  # a tie is a tie
     if models < 3 or runs < 2:
-        why = "Friedman's test is not defined: it needs three models that share two seeds or more."
-    elif np.ptp(ranked, axis=1).max() == 0:
-        why = "Friedman's test is not defined: all models score the same in every run."
-    else:
-        chi, p = map(float, scipy.stats.friedmanchisquare(*ranked.T))
-        return Result(compares, df, chi, p, chi / (runs * (models - 1)), note=note)
-    return Result(compares, df, note=_together(note, why))
+        return found.noted("Friedman's test is not defined: it needs three models that share two seeds or more.")
+    if np.ptp(ranked, axis=1).max() == 0:
+        return found.noted("Friedman's test is not defined: all models score the same in every run.")
+    chi, p = map(float, scipy.stats.friedmanchisquare(*ranked.T))
+    return found._replace(statistic=chi, p=p, effect=chi / (runs * (models - 1)))
 
 
 def tukey(scores: Scores, alpha: float) -> Result:
     """Tukey's honestly significant differences between all models over runs (Tukey-Kramer): how many pairs have a p,
     already for the whole family, below `alpha`, and the least p."""
-    groups, _, df, note = _repeated(scores)
+    groups, found = _repeated(scores)
+    found = found._replace(compares="0 pairs of models")
     if len(groups) < 2:
-        why = "Tukey's test is not defined: it needs two models with two runs."
-    elif all(np.ptp(runs) < ROUNDING for runs in groups):
-        why = "Tukey's test is not defined: no model's runs differ."
-    else:
-        matrix = scipy.stats.tukey_hsd(*groups).pvalue.clip(0, 1)  # by quadrature: almost a probability
-        p = matrix[np.triu_indices(len(groups), 1)]
-        return Result(f"{len(p)} pairs of models", df, float((p < alpha).sum()), float(p.min()), note=note)
-    return Result("0 pairs of models", df, note=_together(note, why))
+        return found.noted("Tukey's test is not defined: it needs two models with two runs.")
+    if all(np.ptp(runs) < ROUNDING for runs in groups):
+        return found.noted("Tukey's test is not defined: no model's runs differ.")
+    matrix = scipy.stats.tukey_hsd(*groups).pvalue.clip(0, 1)  # by quadrature: almost a probability
+    p = matrix[np.triu_indices(len(groups), 1)]
+    return found._replace(compares=f"{len(p)} pairs of models", statistic=float((p < alpha).sum()), p=float(p.min()))
 
 
 def levene(scores: Scores) -> Result:
     """Levene's test, about medians (Brown & Forsythe 1974), that the runs of all models spread alike: W."""
-    groups, compares, df, note = _repeated(scores)
+    groups, found = _repeated(scores)
     if len(groups) < 2:
-        why = "Levene's test is not defined: it needs two models with two runs or more."
-    elif all(np.ptp(np.abs(runs - np.median(runs))) < ROUNDING for runs in groups):
-        why = "Levene's test is not defined: within a model all runs lie equally far from their median."
-    else:
-        return Result(compares, df, *map(float, scipy.stats.levene(*groups, center="median")), note=note)
-    return Result(compares, df, note=_together(note, why))
+        return found.noted("Levene's test is not defined: it needs two models with two runs or more.")
+    if all(np.ptp(np.abs(runs - np.median(runs))) < ROUNDING for runs in groups):
+        return found.noted("Levene's test is not defined: within a model all runs lie equally far from their median.")
+    w, p = map(float, scipy.stats.levene(*groups, center="median"))
+    return found._replace(statistic=w, p=p)
 
 
 def shapiro(scores: Scores) -> Result:
     """Shapiro and Wilk's test that the runs' distances from their model's mean are normal: W."""
-    groups, *_, note = _repeated(scores)
+    groups, found = _repeated(scores)
     residuals = np.concatenate([np.empty(0), *(runs - runs.mean() for runs in groups)])
-    compares = f"{len(residuals)} residuals"
+    found = found._replace(compares=f"{len(residuals)} residuals", df=())
     if len(residuals) < 3 or np.ptp(residuals) < ROUNDING:
-        why = "Shapiro's test is not defined: it needs three runs or more that differ within a model."
-        return Result(compares, note=_together(note, why))
-    return Result(compares, (), *map(float, scipy.stats.shapiro(residuals)), note=note)
+        return found.noted("Shapiro's test is not defined: it needs three runs or more that differ within a model.")
+    w, p = map(float, scipy.stats.shapiro(residuals))
+    return found._replace(statistic=w, p=p)
 
 
 def kruskal_wallis(groups: Sequence[pd.Series]) -> dict:

@@ -34,6 +34,11 @@ def classes_of(predictions: pd.DataFrame) -> tuple[str, ...]:
     return tuple(name[2:] for name in predictions.columns if name.startswith("p_"))
 
 
+def predicted_classes(predictions: pd.DataFrame) -> pd.Series:
+    """The class of the largest probability of each row."""
+    return predictions.filter(regex="^p_").idxmax(axis=1).str[2:]
+
+
 def in_split(predictions: pd.DataFrame, split: str) -> np.ndarray:
     """Which rows are of `split`, one of SPLITS, OUT_OF_FOLD or HELD_OUT, bool [rows]."""
     several = {OUT_OF_FOLD: ("train", "validation"), HELD_OUT: ("test", "extended")}
@@ -126,11 +131,10 @@ def write_predictions(path: Path | str, predictions: pd.DataFrame) -> None:
 def collapsed_runs(predictions: pd.DataFrame) -> dict[int, str]:
     """Seed to class of the runs that predict one class for every image, though the images have several: such a run has
     learnt nothing, and a mean over runs hides it."""
-    classes = np.array(classes_of(predictions))
-    predicted = classes[predictions[[f"p_{name}" for name in classes]].to_numpy().argmax(1)]
-    found = pd.Series(predicted).groupby(predictions["seed"].to_numpy()).agg(["first", "nunique"])
-    several = predictions["label"].nunique() > 1
-    return {int(seed): row["first"] for seed, row in found.iterrows() if several and row["nunique"] == 1}
+    if predictions["label"].nunique() < 2:
+        return {}
+    runs = predicted_classes(predictions).groupby(predictions["seed"])
+    return {int(seed): run.iloc[0] for seed, run in runs if run.nunique() == 1}
 
 
 def log_loss(predictions: pd.DataFrame) -> dict:

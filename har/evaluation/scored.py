@@ -1,10 +1,8 @@
-"""Models scored on a split: all that the tables tell of a model, found while its predictions are in memory, one model
-after the other."""
+"""Models scored on a split: all that the tables tell of a model."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from har.evaluation import calibration
@@ -20,30 +18,27 @@ Shares = Mapping[str, Mapping[str, float]]  # task to the class shares of the po
 
 
 class Calibration(NamedTuple):
-    """Expected calibration errors, means over runs, and each run's temperature."""
+    """Expected calibration errors, means over runs, and each run's temperature; None: some run has no validation
+    images, so there are no scaled figures."""
 
     ece: float
     ece_of_calibrated: float
-    temperatures: list[float] | None  # None: some run has no validation images, so there are no scaled figures
-    scaled_nll: float | None
-    scaled_ece: float | None
+    temperatures: list[float] | None = None
+    scaled_nll: float | None = None
+    scaled_ece: float | None = None
 
 
 class Part(NamedTuple):
     """A model on test or extended alone."""
 
-    truth: np.ndarray  # [n] class index
+    cells: Cells
     estimates: dict[str, Estimate]
 
 
 class Scored(NamedTuple):
     """A model on one split."""
 
-    image_ids: np.ndarray  # [n]
-    seeds: np.ndarray  # [S]
-    truth: np.ndarray  # [n] class index
-    classes: tuple[str, ...]
-    ensemble_hits: np.ndarray  # [n], those of Cells
+    cells: Cells
     estimates: dict[str, Estimate]
     per_class: list[dict]
     calibration: Calibration
@@ -55,35 +50,26 @@ def scored(
 ) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, Estimate]]:
     """Each model on each split that it has predictions on, in their order; each task's class shares among `labels`,
     those of all images that satisfy the caption rule; and each model's HEADLINE on images of train and validation
-    that its fit did not see, without samples, where it has such images. Each frame is asked for once."""
+    that its fit did not see, without samples, where it has such images."""
     found, shares, validated = {split: {} for split in SPLITS}, {}, {}
     for key, frame in predictions.items():
-        splits = [split for split in (*SPLITS, *PARTS, OUT_OF_FOLD) if in_split(frame, split).any()]
-        outcomes = {split: cells(frame, split) for split in splits}
-        del frame  # before the next one is read
+        splits = (split for split in (HELD_OUT, *PARTS, OUT_OF_FOLD) if in_split(frame, split).any())
+        on = {split: cells(frame, split) for split in splits}
         temperatures = {}
-        if validation := outcomes.pop(OUT_OF_FOLD, None):
-            validated[key] = estimates(validation, 0)[HEADLINE]
-            temperatures = calibration.fit_temperatures(validation)
-        for split in filter(outcomes.get, SPLITS):
-            one = outcomes[split]
-            shares[key[0]] = class_shares(labels, one.classes)
+        if OUT_OF_FOLD in on:
+            validated[key] = estimates(on[OUT_OF_FOLD], 0)[HEADLINE]
+            temperatures = calibration.fit_temperatures(on[OUT_OF_FOLD])
+        for split in filter(on.get, SPLITS):
+            one = on[split]
+            mine = shares[key[0]] = class_shares(labels, one.classes)
             parts = {
-                name: Part(outcomes[name].truth, estimates(outcomes[name], resamples, seed + 1 + place, shares[key[0]]))
+                name: Part(on[name], estimates(on[name], resamples, seed + 1 + place, mine))
                 for place, name in enumerate(PARTS)
-                if split == HELD_OUT and name in outcomes
+                if split == HELD_OUT and name in on
             }
-            found[split][key] = Scored(
-                one.image_ids,
-                one.seeds,
-                one.truth,
-                one.classes,
-                one.ensemble_hits(),
-                estimates(one, resamples, seed, shares[key[0]]),
-                per_class(one, resamples, seed, level),
-                calibrated(one, temperatures, seed),
-                parts,
-            )
+            classes, calibrations = per_class(one, resamples, seed, level), calibrated(one, temperatures, seed)
+            whole = estimates(one, resamples, seed, mine)
+            found[split][key] = Scored(one, whole, classes, calibrations, parts)
     return found, shares, validated
 
 
@@ -91,7 +77,7 @@ def calibrated(one: Cells, temperatures: Mapping[int, float], seed: int) -> Cali
     """temperatures: of runs, by seed (calibration.fit_temperatures)."""
     errors = float(calibration.ece(one).mean()), float(calibration.ece_of_calibrated(one, seed).mean())
     if not set(map(int, one.seeds)) <= set(temperatures):
-        return Calibration(*errors, None, None, None)
+        return Calibration(*errors)
     scaled = calibration.rescaled(one, temperatures)
     mine = [temperatures[int(run)] for run in one.seeds]
     return Calibration(*errors, mine, float(scaled.losses()["nll"].mean()), float(calibration.ece(scaled).mean()))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.evaluation.predictions import classes_of, in_split
+from har.evaluation.predictions import classes_of, in_split, predicted_classes
 from har.reporting import paper
 from har.reporting.names import model_name, policy_name
 from har.reporting.table import NONE, Column, Table, number
@@ -60,22 +60,16 @@ def has_matrix(score: paper.Score, counts: Sequence[int], tolerance: float = PRI
 
 
 class Finding(NamedTuple):
-    """One printed row: `correct` of `n` images if its accuracy is such a share; the class sizes with which all
+    """One printed row: `correct` of the images if its accuracy is such a share; the class sizes with which all
     four figures have a confusion matrix; class sizes with which precision, recall and F1 have one; whether it is
     exactly what predicting one class for every image scores."""
 
-    table: str
     row: str
     score: paper.Score
-    n: int
     correct: int | None
     fits: list[tuple[int, ...]]
     fits_without_accuracy: list[tuple[int, ...]]
     constant: bool
-
-    @property
-    def name(self) -> str:
-        return policy_name(self.row) if self.table == "table3" else model_name(self.row)
 
 
 # Rows of one run; those of Table 2 are means of five and those of Table 7 are lost.
@@ -98,7 +92,7 @@ def examine(table: str) -> list[Finding]:
         exact = abs(correct / n - share) <= PRINTED
         constant = np.array([share / classes, 1 / classes, 2 * share / (1 + share) / classes])
         same = np.abs(constant - [score.precision, score.recall, score.f1]) <= 2 * PRINTED
-        found.append(Finding(table, row, score, n, correct if exact else None, fits, loose, bool(same.all())))
+        found.append(Finding(row, score, correct if exact else None, fits, loose, bool(same.all())))
     return found
 
 
@@ -110,27 +104,24 @@ def shared(findings: Sequence[Finding]) -> list[tuple[int, ...]]:
 
 def paper_table(header: str) -> Table:
     """The paper's rows under the same check as ours, as a table of the report."""
-    rows, notes, names = [], [], {}
-    for table in SINGLE_RUNS:
-        findings = examine(table)
-        common = shared(findings)
-        label = f"Table {table[-1]}"
-        if common:
-            sizes = " or ".join("/".join(map(str, c)) for c in common)
-            most = " or ".join(number(max(c) / sum(c), 4) for c in common)
-            below = [f.name for f in findings if f.score.accuracy < max(common[0]) / sum(common[0]) - PRINTED]
+    rows, notes = [], []
+    for table, (n, _) in SINGLE_RUNS.items():
+        findings, label = examine(table), f"Table {table[-1]}"
+        name = policy_name if table == "table3" else model_name
+        if common := shared(findings):
+            most = [max(sizes) / sum(sizes) for sizes in common]
+            below = [name(f.row) for f in findings if f.score.accuracy < most[0] - PRINTED]
             notes.append(
-                f"{label}: its consistent rows share the class sizes {sizes} only; always predicting the largest class "
-                f"would score {most}" + (f", more than {', '.join(below)}." if below else ".")
+                f"{label}: its consistent rows share the class sizes {_sizes(common, ' or ')} only; always predicting "
+                f"the largest class would score {' or '.join(number(share, 4) for share in most)}"
+                + (f", more than {', '.join(below)}." if below else ".")
             )
         for f in findings:
             verdict = "consistent" if f.fits else "accuracy disagrees" if f.fits_without_accuracy else "no matrix"
-            if f.constant:
-                verdict += "; a constant prediction"
-            names[f.table, f.row] = f.name
-            row = {"table": f.table, "row": f.row, "accuracy": f.score.accuracy, "correct": f.correct}
-            row |= {"n": f.n, "class_sizes": _sizes(f.fits), "verdict": verdict}
-            rows.append(row | {"class_sizes_without_accuracy": _sizes(f.fits_without_accuracy)})
+            row = {"table": table, "row": f.row, "name": name(f.row), "accuracy": f.score.accuracy, "n": n}
+            row |= {"correct": f.correct, "verdict": verdict + "; a constant prediction" * f.constant}
+            row |= {"class_sizes": _sizes(f.fits), "class_sizes_without_accuracy": _sizes(f.fits_without_accuracy)}
+            rows.append(row)
     for row, score in paper.TABLE2.items():
         whole = round(score.accuracy * 5 * paper.TEST_IMAGES)
         notes.append(
@@ -143,7 +134,8 @@ def paper_table(header: str) -> Table:
     notes.append(f"A stratified split of {drawn} images would put {stratified} into a test set of {paper.TEST_IMAGES}.")
     title = "The paper's own rows: is there a confusion matrix with these four figures?"
     columns = [
-        Column(("row", "table"), "Row", lambda row, table: names[table, row]),
+        Column("name", "Row", csv=False),
+        Column("row"),
         Column("table", "Table", lambda table: table.removeprefix("table")),
         Column(("accuracy", "correct", "n"), "Accuracy", _accuracy),
         Column("class_sizes", "Class sizes that fit", _few),
@@ -157,8 +149,8 @@ def _accuracy(accuracy: float, correct: int | None, n: int) -> str:
     return number(accuracy, 4) + ("" if correct is None else f" = {correct}/{n}")
 
 
-def _sizes(found: Sequence[tuple[int, ...]]) -> str:
-    return "; ".join("/".join(map(str, c)) for c in found)
+def _sizes(found: Sequence[tuple[int, ...]], between: str = "; ") -> str:
+    return between.join("/".join(map(str, c)) for c in found)
 
 
 def _few(sizes: str, most: int = 3) -> str:
@@ -171,10 +163,9 @@ def recompute(predictions: pd.DataFrame, split: str) -> dict[str, float]:
     """METRICS of the mean over runs, by scikit-learn from one confusion matrix a run: an independent path."""
     from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-    classes, runs = list(classes_of(predictions)), []
+    classes, runs = classes_of(predictions), []
     for _, run in predictions[in_split(predictions, split)].groupby("seed"):
-        guess = run[[f"p_{c}" for c in classes]].to_numpy().argmax(1)
-        matrix = confusion_matrix(pd.Index(classes).get_indexer(run["label"]), guess, labels=range(len(classes)))
+        matrix = confusion_matrix(run["label"], predicted_classes(run), labels=classes)
         truth, told = (places.ravel().repeat(matrix.ravel()) for places in np.indices(matrix.shape))
         macro = precision_recall_fscore_support(
             truth, told, labels=range(len(classes)), average="macro", zero_division=0

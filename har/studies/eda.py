@@ -30,17 +30,15 @@ def sizes(manifest: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def size_table(manifest: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
-    """Table 1: label, count, share, width, height, aspect_ratio (means), a row for each class and one for "all".
-
-    A class without an image keeps its row, with count 0 and None for its means.
-    """
+    """Table 1: label, count, share, width, height, aspect_ratio (means; NaN without an image), a row for each class and
+    one for "all"."""
     frame = sizes(manifest, classes)
-    rows = []
-    for label, group in [*((label, frame[frame["label"] == label]) for label in classes), ("all", frame)]:
-        means = group[["width", "height", "aspect_ratio"]].mean().to_dict()
-        row = {"label": label, "count": len(group), "share": len(group) / len(frame)}
-        rows.append(row | {measure: mean if len(group) else None for measure, mean in means.items()})
-    return rows
+    groups = {label: frame[frame["label"] == label] for label in classes} | {"all": frame}
+    means = ["width", "height", "aspect_ratio"]
+    return [
+        {"label": label, "count": len(group), "share": len(group) / len(frame), **group[means].mean()}
+        for label, group in groups.items()
+    ]
 
 
 def size_tests(manifest: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
@@ -58,8 +56,9 @@ def size_tables(
 ) -> dict[str, Table]:
     """Table 1 (`size_table`) and the test of its claim (`size_tests`); `printed`: the paper's Table 1, if these are its
     images."""
-    rows, columns = size_table(manifest, classes), [Column("label", "Class", class_text)]
-    columns += [
+    rows = size_table(manifest, classes)
+    columns = [
+        Column("label", "Class", class_text),
         Column("count", "Images", count),
         Column("share", "Share", partial(percent, digits=1)),
         Column("width", "Mean width (px)", partial(number, digits=0)),
@@ -98,13 +97,12 @@ def choose_examples(
     manifest: pd.DataFrame, classes: Sequence[str], per_class: int = 4, seed: int = 0
 ) -> dict[str, list[int]]:
     """`per_class` image ids of each class, drawn at random (not picked); fewer where a class has fewer."""
-    frame = sizes(manifest, classes).sort_values("image_id")
-    random = np.random.default_rng(seed)
-    chosen = {}
-    for label in classes:
-        ids = frame.loc[frame["label"] == label, "image_id"].to_numpy()
-        chosen[label] = sorted(random.choice(ids, size=min(per_class, len(ids)), replace=False).tolist())
-    return chosen
+    frame, random = sizes(manifest, classes).sort_values("image_id"), np.random.default_rng(seed)
+    ids = {label: frame.loc[frame["label"] == label, "image_id"].to_numpy() for label in classes}
+    return {
+        label: sorted(random.choice(mine, size=min(per_class, len(mine)), replace=False).tolist())
+        for label, mine in ids.items()
+    }
 
 
 def figure_examples(
@@ -121,22 +119,22 @@ def figure_examples(
     if len(classes) > SHOWN:
         title += f" (the first {SHOWN} of {len(classes)} classes)"
     chosen = choose_examples(manifest, classes[:SHOWN], per_class, seed)
-    images = {label: [load(image_id) for image_id in ids] for label, ids in chosen.items() if ids}
-    width, gap, header, tallest = 7.2, 0.06, 0.26, 2.1  # inches
+    images = {label: {image_id: load(image_id) for image_id in ids} for label, ids in chosen.items() if ids}
+    width, gap, header, tallest, top = 7.2, 0.06, 0.26, 2.1, 0.5  # inches
     heights = {}
     for label, row in images.items():  # all of a row as high as makes them fill the width together
-        aspects = sum(image.shape[1] / image.shape[0] for image in row)
+        aspects = sum(image.shape[1] / image.shape[0] for image in row.values())
         heights[label] = min(tallest, (width - gap * (len(row) + 1)) / aspects)
-    top = total = 0.5 + sum(heights.values()) + header * len(images) + gap
+    total = top + sum(heights.values()) + header * len(images) + gap
     with drawing(path, title, width, total, layout=None) as figure:
-        top -= 0.5
+        place = total - top
         for label, row in images.items():
-            figure.text(gap / width, (top - 0.06) / total, class_name(label), va="top")
-            top -= header + heights[label]
+            figure.text(gap / width, (place - 0.06) / total, class_name(label), va="top")
+            place -= header + heights[label]
             left = gap
-            for image, image_id in zip(row, chosen[label], strict=True):
+            for image_id, image in row.items():
                 across = heights[label] * image.shape[1] / image.shape[0]
-                bounds = (left / width, top / total, across / width, heights[label] / total)
+                bounds = (left / width, place / total, across / width, heights[label] / total)
                 add_picture(figure, bounds, image, str(image_id), pad=1.2)
                 left += across + gap
 

@@ -10,7 +10,7 @@ import pandas as pd
 from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import is_blind
 from har.evaluation.metrics import cells
-from har.evaluation.predictions import HELD_OUT, in_split
+from har.evaluation.predictions import HELD_OUT, in_split, predicted_classes
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import Estimate, estimates
 from har.reporting.names import model_name
@@ -62,9 +62,9 @@ def study(
             row = about | {"frames": frames, "n": score.n, "runs": len(score.runs)}
             row |= estimated_gap("gain", score, first, level) if frames > 1 else figures("gain", None)
             worth.append(row | estimated("score", score, level))
-        guess = named.filter(regex="^p_").idxmax(axis=1)
+        guess = predicted_classes(named)
         several = guess.groupby([named["image_id"], named["seed"]]).nunique().gt(1).unstack().to_numpy()  # [n, S]
-        of_frames, hits = guess == "p_" + named["label"], one.guess == one.truth[:, None]
+        of_frames, hits = guess == named["label"], one.guess == one.truth[:, None]
         shares = one.sums(several.astype(float), resamples, seed) / one.sums(np.ones((len(hits), 1)), resamples, seed)
         share = Estimate("disagreement", len(hits), shares[0], shares[1:].mean(1), one.units())
         row = about | {"n": share.n, "runs": len(share.runs), "frames": most}

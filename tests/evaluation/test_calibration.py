@@ -52,7 +52,7 @@ def test_bins_hold_equally_many_and_more_images_make_more():
 def test_a_calibrated_model_scores_what_is_expected_of_it():
     """The bias: a calibrated model's error on 29 images is far from 0, and known."""
     found = np.array([[calibration.ece(one).mean(), calibration.ece_of_calibrated(one).mean()]
-                      for one in (simulate(29, 1, seed=seed) for seed in range(40))])  # fmt: skip
+                      for one in (simulate(29, 1, seed=seed) for seed in range(30))])  # fmt: skip
     assert found[:, 0].mean() == pytest.approx(found[:, 1].mean(), rel=0.1)
     assert found[:, 0].mean() > 0.1
     assert calibration.ece_of_calibrated(simulate(1000)).max() < 0.05
@@ -99,20 +99,15 @@ def test_the_true_temperature_is_found_and_is_the_optimum(temperature):
 
 def test_each_run_has_its_own_temperature():
     calm, sure = simulate(500, 1), simulate(500, 1, temperature=3)
-    both = calm._replace(seeds=np.array([7, 3]), probabilities=np.hstack([calm.probabilities, sure.probabilities**2]))
-    both = both._replace(probabilities=both.probabilities / both.probabilities.sum(-1, keepdims=True))
+    shares = np.hstack([calm.probabilities, sure.probabilities**2])
+    both = calm._replace(seeds=np.array([7, 3]), probabilities=shares / shares.sum(-1, keepdims=True))
     found = calibration.fit_temperatures(both)
     assert found[3] > found[7]
     with pytest.raises(KeyError):
         calibration.rescaled(both, {7: 1.0})
 
 
-def test_few_images_that_are_all_right_leave_it_near_1():
+def test_few_images_that_are_all_right_leave_it_near_1_and_equal_probabilities_at_1():
     few, many = (calibration.fit_temperature(np.tile([0.4, 0.3, 0.3], (n, 1)), np.zeros(n, int)) for n in (9, 900))
     assert 0.05 < many < 0.6 < few < 1
-
-
-def test_equal_probabilities_stay_as_they_are():
-    flat = np.full((5, 3), 1 / 3)
-    assert calibration.fit_temperature(flat, np.array([0, 1, 2, 0, 1])) == 1
-    assert calibration.scale(flat, 1.0) is flat
+    assert calibration.fit_temperature(np.full((5, 3), 1 / 3), np.array([0, 1, 2, 0, 1])) == 1

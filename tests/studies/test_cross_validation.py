@@ -134,100 +134,77 @@ class TestFits:
             resampled(strength, {"p": Recipe(PROBE, x)}, table.iloc[::-1])
 
 
-class TestCorrectedT:
-    def test_by_hand(self):
-        """Scores .5, .6, .7, .6 of 2 folds twice: mean .6, s² = .02/3; n_test/n_train = 1, so the squared standard
-        error is .02/3 (1/4 + 1) = 1/120, and t with 3 df has its 97.5 % point at 3.182446."""
-        found = corrected_t(np.array([0.5, 0.6, 0.7, 0.6]), 2)
-        assert found["mean"] == pytest.approx(0.6)
-        assert found["se"] == pytest.approx(math.sqrt(1 / 120))
-        assert found["ci_low"] == pytest.approx(0.6 - 3.182446 * 0.0912871, abs=1e-6)
-        assert found["ci_high"] == pytest.approx(0.6 + 3.182446 * 0.0912871, abs=1e-6)
-        assert (found["t"], found["df"]) == (pytest.approx(0.6 / 0.0912871, abs=1e-5), 3)
-
-    @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30).filter(lambda s: np.ptp(s) > 1e-3))
-    def test_without_overlap_it_is_the_t_test_and_overlap_only_widens(self, scores):
-        plain, corrected = corrected_t(np.array(scores), math.inf), corrected_t(np.array(scores), 10)
-        expected = stats.ttest_1samp(scores, 0)
-        assert (plain["t"], plain["p"]) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
-        assert corrected["ci_low"] < plain["ci_low"] <= plain["mean"] <= plain["ci_high"] < corrected["ci_high"]
-        assert corrected["p"] >= plain["p"]
-
-    def test_no_spread_is_defined(self):
-        constant = corrected_t(np.full(4, 0.1 + 0.2), 2)
-        assert (constant["ci_low"], constant["t"], constant["p"]) == (constant["mean"], None, None)
-        assert constant["note"]
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=30).filter(lambda s: np.ptp(s) > 1e-3), st.integers(2, 10))
+def test_without_overlap_it_is_the_t_test_and_overlap_only_widens(scores, folds):
+    n, expected = len(scores), stats.ttest_1samp(scores, 0)
+    plain, corrected = corrected_t(np.array(scores), math.inf), corrected_t(np.array(scores), folds)
+    assert (plain["t"], plain["p"]) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+    wider = math.sqrt((1 / n + 1 / (folds - 1)) * n)  # Nadeau & Bengio: s² (1/J + n_test/n_train)
+    assert corrected["se"] == pytest.approx(wider * plain["se"])
+    assert corrected["ci_high"] - corrected["mean"] == pytest.approx(wider * (plain["ci_high"] - plain["mean"]))
+    assert corrected["p"] >= plain["p"]
 
 
-class TestVarianceComponents:
-    def test_by_hand(self):
-        """Folds (.4, .6) and (.8, 1): within .02 each; fold means .5 and .9, so between 2 x .08 = .16; the split's
-        part is (.16 - .02) / 2."""
-        found = variance_components(np.array([[0.4, 0.6], [0.8, 1.0]]))
-        assert found == {
-            "seed_variance": pytest.approx(0.02), "split_variance": pytest.approx(0.07), "note": ""
-        }  # fmt: skip
+def test_no_spread_is_defined():
+    constant = corrected_t(np.full(4, 0.1 + 0.2), 2)
+    assert (constant["ci_low"], constant["t"], constant["p"]) == (constant["mean"], None, None)
+    assert constant["note"]
 
-    def test_a_negative_estimate_is_zero_and_said(self):
-        found = variance_components(np.array([[0.2, 0.8], [0.8, 0.2]]))
-        assert (found["seed_variance"], found["split_variance"]) == (pytest.approx(0.18), 0.0)
-        assert "negative" in found["note"]
 
-    def test_one_run_cannot_tell_them_apart_unless_nothing_is_random(self):
-        scores = np.array([[0.4], [0.6]])
-        assert variance_components(scores)["seed_variance"] is None
-        assert variance_components(scores, random=False) == {
-            "seed_variance": 0.0, "split_variance": pytest.approx(0.02), "note": ""
-        }  # fmt: skip
+@pytest.mark.parametrize(
+    ("scores", "random", "seed", "split", "said"),
+    [
+        # within .02 each; fold means .5 and .9, so between 2 x .08 = .16; the split's part is (.16 - .02) / 2
+        ([[0.4, 0.6], [0.8, 1.0]], True, 0.02, 0.07, ""),
+        ([[0.2, 0.8], [0.8, 0.2]], True, 0.18, 0.0, "negative"),
+        ([[0.4], [0.6]], True, None, None, "cannot be told apart"),
+        ([[0.4], [0.6]], False, 0.0, 0.02, ""),
+    ],
+)
+def test_variance_components(scores, random, seed, split, said):
+    found = variance_components(np.array(scores), random)
+    assert (found["seed_variance"], found["split_variance"]) == (pytest.approx(seed), pytest.approx(split))
+    assert said in found["note"]
 
 
 class TestTables:
-    def finite(self, tables):
-        for table in tables.values():
+    def tables(self, frames, random=()):
+        found = cross_validation_tables(frames, random, "header")
+        for table in found.values():
             json.dumps(table.frame.to_dict("records"), allow_nan=False)
             assert "nan" not in table.markdown().lower()
-        return tables
+        return found
 
     def test_scores_pairs_and_holm(self):
         frames = {
             "feature": frame_of([[4, 3], [4, 4]]), "metadata": frame_of([[2, 2], [1, 3]]),
             MAJORITY: frame_of([[2, 1], [2, 1]]),
         }  # fmt: skip
-        tables = self.finite(cross_validation_tables(frames, {"feature"}, "header"))
-        rows = tables["cross_validation"].frame.set_index("model").to_dict("index")
-        assert [rows[name]["accuracy"] for name in frames] == [0.9375, 0.5, 0.375]
-        assert rows["metadata"]["sd_repeats"] == 0.0
-        assert rows["feature"]["ci_high"] == 1.0  # t would say more than 1
-        pairs = tables["pairs"].frame
-        assert len(pairs) == 3
-        assert pairs.difference.tolist() == [0.4375, 0.5625, 0.125]
-        ordered = pairs.sort_values("p")
-        holm = np.minimum(np.maximum.accumulate(ordered.p.astype(float) * [3, 2, 1]), 1)
-        np.testing.assert_allclose(ordered.p_holm.astype(float), holm, rtol=1e-5)
+        tables = self.tables(frames, {"feature"})
+        rows = tables["cross_validation"].frame.set_index("model")
+        assert rows.loc[list(frames), "accuracy"].tolist() == [0.9375, 0.5, 0.375]
+        assert rows.loc["metadata", "sd_repeats"] == 0.0
+        assert rows.loc["feature", "ci_high"] == 1.0  # t would say more than 1
+        pairs = tables["pairs"].frame.sort_values("p")
+        assert sorted(pairs.difference) == [0.125, 0.4375, 0.5625]
+        holm = np.minimum(np.maximum.accumulate(pairs.p.astype(float) * [3, 2, 1]), 1)
+        np.testing.assert_allclose(pairs.p_holm.astype(float), holm, rtol=1e-5)
 
-    def test_f1_counts_all_folds_of_a_repeat_at_once(self):
-        frame = frame_of([[4, 2]])  # 6 of 8 "a" found, "b" never there: F1 of a is 12/14, of b 0
-        row = cross_validation_tables({"m": frame}, (), "header")["cross_validation"].frame.iloc[0]
-        assert row.f1 == pytest.approx(6 / 14, abs=1e-6)
+    def test_f1_counts_all_folds_of_a_repeat_at_once_and_a_model_alone_has_no_pairs(self):
+        # 6 of 8 "a" found, "b" never there: F1 of a is 12/14, of b 0
+        tables = self.tables({"m": frame_of([[4, 2]])})
+        assert tables["cross_validation"].frame.f1[0] == pytest.approx(6 / 14, abs=1e-6)
+        assert tables["pairs"].frame.empty
 
     def test_one_repeat_one_run_a_rare_class_and_a_constant_predictor_are_defined(self, strength):
         table, x = images((8, 8, 1))
         frames = resampled(strength, {"p": Recipe(PROBE, x), "mlp": Recipe(MLP, x)}, table, repeats=1, runs=1)
         frames["constant"] = frames["p"].assign(p_walking=1.0, p_sitting=0.0, p_standing=0.0)
-        tables = self.finite(cross_validation_tables(frames, {"mlp"}, "header"))
+        tables = self.tables(frames | {"again": frames["p"]}, {"mlp"})
         text = tables["cross_validation"].markdown()
         assert "One repeat: its deviation over repeats is not defined." in text
         assert "standing has 1 images for 3 folds: some folds test none of it." in text
         assert "mlp: One run a fold: seed and split variance cannot be told apart." in text
-        assert (tables["cross_validation"].frame.sd_repeats.isna()).all()
-
-    def test_equal_models_have_no_t(self):
-        frame = frame_of([[4, 3], [2, 4]])
-        tables = self.finite(cross_validation_tables({"a": frame, "b": frame.copy()}, (), "header"))
-        row = tables["pairs"].frame.iloc[0]
-        assert (row.difference, row.p, row.p_holm) == (0.0, None, None)
+        equal = tables["pairs"].frame.query("model_a == 'p' and model_b == 'again'").iloc[0]
+        assert (equal.difference, equal.p, equal.p_holm) == (0.0, None, None)
         assert "t is not defined" in tables["pairs"].markdown()
-
-    def test_a_model_alone_has_no_pairs(self):
-        tables = self.finite(cross_validation_tables({"a": frame_of([[4, 3], [2, 4]])}, (), "header"))
-        assert tables["pairs"].frame.empty

@@ -35,7 +35,7 @@ def claims_table(of: Evidence) -> Table | None:
             row |= estimated(f"score_{side}", found[row[side]].estimates[HEADLINE], of.level)
     one = found[rows[0]["a"]]
     notes = [
-        f"Balanced accuracy on test and extended images together ({class_mix(one.truth, one.classes)}), mean over runs "
+        f"Balanced accuracy on test and extended images together ({class_mix(one.cells)}), mean over runs "
         f"[{of.level:.0%} interval over images]. Difference: paired, over images and training runs; its intervals hold "
         "for these comparisons together, and p, of no difference, is adjusted for them (max-t).",
         f"{BETTER.capitalize()}: the interval leaves out 0; {ALIKE}: it lies within ± {of.margin:g}. Detectable: the "

@@ -1,10 +1,11 @@
 """What tables share: their columns, the order of models, and notes."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from har.evaluation.metrics import Cells
 from har.evaluation.paired import estimated_difference
 from har.evaluation.scored import HEADLINE, Key, Scored, Shares
 from har.evaluation.summary import Estimate
@@ -74,7 +75,7 @@ def estimated_gap(name: str, a: Estimate, b: Estimate, level: float) -> dict:
 
 def first_values(key: Key, split: str, one: Scored) -> dict:
     task, model = key
-    return {"task": task, "model": model, "split": split, "n": len(one.truth), "runs": len(one.seeds)}
+    return {"task": task, "model": model, "split": split, "n": len(one.cells.truth), "runs": len(one.cells.seeds)}
 
 
 def tasks_in(scored: Mapping[str, Mapping[Key, Scored]]) -> list[str]:
@@ -97,14 +98,14 @@ def every_scored(scored: Mapping[str, Mapping[Key, Scored]]) -> Iterable[tuple[s
 
 def counts(found: Mapping[Key, Scored]) -> str:
     """activity: walking / running 22, sitting 158, standing 185"""
-    mixes = {task: class_mix(one.truth, one.classes) for (task, _), one in found.items()}
+    mixes = {task: class_mix(one.cells) for (task, _), one in found.items()}
     return "; ".join(f"{task}: {mix}" for task, mix in mixes.items())
 
 
-def class_mix(truth: np.ndarray, classes: Sequence[str]) -> str:
+def class_mix(one: Cells) -> str:
     """walking / running 10, sitting 10, standing 9"""
-    sizes = np.bincount(truth, minlength=len(classes))
-    return ", ".join(f"{class_name(name)} {size:,}" for name, size in zip(classes, sizes, strict=True))
+    sizes = np.bincount(one.truth, minlength=len(one.classes))
+    return ", ".join(f"{class_name(name)} {size:,}" for name, size in zip(one.classes, sizes, strict=True))
 
 
 def over_images(level: float) -> str:

@@ -29,7 +29,7 @@ METRICS = {"test": "accuracy"}  # as the paper does; HEADLINE elsewhere
 def run_scores(found: Mapping[Key, Scored], task: str, split: str) -> dict[str, pd.Series]:
     """Each model's score in each run, indexed by seed."""
     return {
-        model: pd.Series(one.estimates[METRICS.get(split, HEADLINE)].runs, index=one.seeds)
+        model: pd.Series(one.estimates[METRICS.get(split, HEADLINE)].runs, index=one.cells.seeds)
         for (_, model), one in ranked(found, task).items()
     }
 

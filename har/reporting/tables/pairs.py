@@ -28,12 +28,12 @@ def compared(of: Evidence, task: str, split: str, pairs: Sequence[tuple[str, str
     names = list(dict.fromkeys(name for pair in pairs for name in pair))
     mine = {name: of.scored[split][task, name] for name in names}
     for one in mine.values():
-        same_images(mine[names[0]], one, split)
+        same_images(mine[names[0]].cells, one.cells, split)
     places = [(names.index(a), names.index(b)) for a, b in pairs]
     told = simultaneous([one.estimates[HEADLINE] for one in mine.values()], places, of.level, of.seed, POWER)
     rows = []
     for (a, b), difference, low, high, p, detectable in zip(pairs, *map(np.ndarray.tolist, told), strict=True):
-        right = mine[a].ensemble_hits, mine[b].ensemble_hits
+        right = mine[a].cells.ensemble_hits(), mine[b].cells.ensemble_hits()
         row = {"task": task, "split": split, "a": a, "b": b, "n": len(right[0])}
         row |= figures("difference", difference, low, high)
         row |= {"p": p, "verdict": verdict(low, high, of.margin), "detectable": detectable}

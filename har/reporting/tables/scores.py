@@ -47,11 +47,11 @@ def scores_table(of: Evidence) -> Table:
             found = one.estimates.get(metric)
             row |= estimated(metric, found, of.level) if found else figures(metric, None)
         rows.append(row)
-        absent = set(range(len(one.classes))) - set(one.truth)
         absences += [
-            f"{key[0]}, {split_name(split)}: no image of {one.classes[place]}; balanced and weighted accuracy are "
-            "over the other classes, macro F1 counts it as 0."
-            for place in sorted(absent)
+            f"{key[0]}, {split_name(split)}: no image of {name}; balanced and weighted accuracy are over the other "
+            "classes, macro F1 counts it as 0."
+            for place, name in enumerate(one.cells.classes)
+            if place not in one.cells.truth
         ]
     weights = "; ".join(
         f"{task}: " + ", ".join(f"{class_name(name)} {share:.3f}" for name, share in mine.items())
@@ -106,9 +106,9 @@ def small_test_table(of: Evidence) -> Table:
         for key, one in ranked(of.scored[HELD_OUT], task).items():
             if len(one.parts) < len(PARTS):
                 continue
-            row = {"task": task, "model": key[1], "runs": len(one.seeds)}
+            row = {"task": task, "model": key[1], "runs": len(one.cells.seeds)}
             for split, part in one.parts.items():
-                row |= {f"{split}_n": len(part.truth), f"{split}_classes": class_mix(part.truth, one.classes)}
+                row |= {f"{split}_n": len(part.cells.truth), f"{split}_classes": class_mix(part.cells)}
                 row |= estimated(f"{split}_accuracy", part.estimates["accuracy"], of.level)
                 mixes.setdefault((task, split), row[f"{split}_classes"])
             small, large = (one.parts[split].estimates for split in PARTS)

@@ -80,14 +80,15 @@ def compare(labels: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """
     frame = labels[labels["image_id"].isin(people["image_id"])].sort_values("image_id", ignore_index=True)
     active = people[people["activity"] != ""]
-    everyone = active.groupby("image_id")["activity"].agg(set)
-    main = active[active["main"]].groupby("image_id")["activity"].agg(list)
+    everyone, main = (
+        some.groupby("image_id")["activity"].agg(list).to_dict() for some in (active, active[active["main"]])
+    )
     rows = []
     for image_id, label in zip(frame["image_id"], frame["label"], strict=True):
         doings = main.get(image_id, [])
         modes = pd.Series(doings, dtype="str").mode().tolist()
         shows = NOBODY if not doings else doings[0] if len(set(doings)) == 1 else SEVERAL
-        contradicted = image_id in everyone.index and label not in everyone[image_id]
+        contradicted = label not in everyone.get(image_id, [label])
         rows.append((shows, label in doings, modes[0] if len(modes) == 1 else "", contradicted))
     return frame.join(pd.DataFrame(rows, columns=["shows", "among", "majority", "contradicted"]))
 
@@ -177,7 +178,16 @@ def label_tables(
     meaning = f"{SEVERAL}: the (main) people do more than one thing; {NOBODY}: nobody does any of these."
     others = notes if status != "done" else [reference.note, meaning]
     if status == "done":
-        notes += _label_notes(level)
+        notes += [
+            f"Agreement, with Wilson's {level:.0%} interval: of the images whose people do one thing only, the caption "
+            "label is it: the ceiling of a classifier that always names what people do and is scored against caption "
+            "labels; one that learns the captions' habits can score higher.",
+            "κ (Cohen), with a bootstrap interval over images: agreement beyond chance, over the same images. It needs "
+            "two labels that vary, so a single class has none. At full agreement its interval is a point: "
+            "Wilson's says more.",
+            "Among: the label is one of the activities shown; majority: it is that of most people, ties left out; "
+            "contradicted: nobody in the image does it.",
+        ]
     columns = [
         Column(
             ("group", "by"),
@@ -206,19 +216,6 @@ def label_tables(
     labels = Table("labels", title, header, rows, [*columns, Column("note")], notes)
     tables = {"labels": labels, "label_confusion": _confusion_table(found, reference, status, classes, header, others)}
     return tables if judged is None else tables | {"visible": visible_table(classes, header, level)}
-
-
-def _label_notes(level: float) -> list[str]:
-    return [
-        f"Agreement, with Wilson's {level:.0%} interval: of the images whose people do one thing only, the caption "
-        "label is it: the ceiling of a classifier that always names what people do and is scored against caption "
-        "labels; one that learns the captions' habits can score higher.",
-        "κ (Cohen), with a bootstrap interval over images: agreement beyond chance, over the same images. It needs "
-        "two labels that vary, so a single class has none. At full agreement its interval is a point: "
-        "Wilson's says more.",
-        "Among: the label is one of the activities shown; majority: it is that of most people, ties left out; "
-        "contradicted: nobody in the image does it.",
-    ]
 
 
 def _confusion_table(

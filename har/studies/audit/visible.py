@@ -17,9 +17,8 @@ UNCLEAR = "unclear"
 def share(name: str, hits: pd.Series, level: float) -> dict:
     """How many of `hits`, the share and its Wilson interval; None where there is no image."""
     n, found = len(hits), int(hits.sum())
-    low, high = wilson(found, n, level) if n else (None, None)
-    return {f"{name}_n": n, name: found, f"{name}_share": found / n if n else None,
-            f"{name}_low": low, f"{name}_high": high}  # fmt: skip
+    values = (found / n, *wilson(found, n, level)) if n else (None, None, None)
+    return {f"{name}_n": n, name: found, **dict(zip(of(name), values, strict=True))}
 
 
 def of(name: str) -> tuple[str, str, str]:
@@ -45,15 +44,14 @@ def tried(hard: float) -> pd.DataFrame:
 
 def visible_table(classes: Sequence[str], header: str, level: float) -> Table:
     """Table `visible`: what was seen in the scenes as drawn, in those that the rule keeps or leaves out, by class."""
-    judged = tried(1)
-    kept = judged[judged["visible"] == 1]
+    judged, kept = tried(1), tried(0)
     groups = {("rule", "all scenes"): judged, ("rule", "kept"): kept, ("rule", "left out"): judged.drop(kept.index)}
     groups |= {("label", name): kept[kept["label"] == name] for name in classes}
     rows = []
     for (by, name), part in groups.items():
-        hits, unclear = part["label"] == part["seen"], part["seen"] == UNCLEAR
-        others = {"another": int((~hits & ~unclear).sum()), "unclear": int(unclear.sum())}
-        rows.append({"by": by, "group": name, **share("visible", hits, level), **others})
+        row = {"by": by, "group": name, **share("visible", part["label"] == part["seen"], level)}
+        row["unclear"] = int((part["seen"] == UNCLEAR).sum())
+        rows.append(row | {"another": len(part) - row["visible"] - row["unclear"]})
     columns = [
         Column(("group", "by"), "Scenes", lambda name, by: f"kept, {class_text(name)}" if by == "label" else name),
         Column("visible_n", "n", count),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from har.evaluation.anova import with_holm
 from har.evaluation.metrics import cells
+from har.evaluation.predictions import predicted_classes
 from har.evaluation.scored import HEADLINE
 from har.evaluation.summary import estimates
 from har.reporting.names import class_name, model_name
@@ -20,7 +21,7 @@ from har.studies.cross_validation.fit import KEYS, as_predictions
 
 def fold_scores(frame: pd.DataFrame) -> np.ndarray:
     """Accuracy on each test fold, [repeats, folds, runs]."""
-    hits = frame.filter(regex="^p_").idxmax(axis=1) == "p_" + frame["label"]
+    hits = predicted_classes(frame) == frame["label"]
     scores = hits.groupby([frame[key] for key in KEYS]).mean()  # sorted by repeat, fold, seed
     return scores.to_numpy().reshape(frame["repeat"].nunique(), frame["fold"].nunique(), -1)
 
