@@ -35,13 +35,9 @@ def of_clips(frame: pd.DataFrame, how: str) -> pd.DataFrame:
     alone = unit_of(frame)
     first = frame["image_id"].groupby(alone).transform("min")  # the same whichever frames a condition has
     averaged = pd.DataFrame(AVERAGED[how](frame[chances].to_numpy(float)), frame.index, chances)
-    told = {"covered": "mean", **dict.fromkeys(chances, "mean")}
-    told = {name: one for name, one in told.items() if name in frame.columns}
-    keys = [name for name in frame.columns if name not in told]
-    grouped = frame.assign(image_id=first, clip=alone, **averaged).groupby(
-        keys, sort=False, observed=True, dropna=False
-    )
-    found = grouped.agg(told).reset_index()
+    keys = [name for name in frame.columns if name not in (*chances, "covered")]
+    told = frame.assign(image_id=first, clip=alone, **averaged)
+    found = told.groupby(keys, sort=False, observed=True, dropna=False).mean().reset_index()
     if how == "log_probability":
         shares = np.exp(found[chances])
         found[chances] = shares.div(shares.sum(axis=1), axis=0)

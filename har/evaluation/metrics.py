@@ -171,13 +171,9 @@ def cells(predictions: pd.DataFrame, split: str) -> Cells:
     if len(rows) != len(ids) * len(seeds):
         shape = f"{len(ids)} images x {len(seeds)} seeds"
         raise HarError(f"predictions on {split!r}: {len(rows)} rows are not {shape}")
-    classes = classes_of(predictions)
-    probabilities = np.empty((len(rows), len(classes)))
-    for place, name in enumerate(classes):
-        probabilities[:, place] = predictions[f"p_{name}"].to_numpy()[rows]
-    first = predictions.iloc[rows[:: len(seeds)]]  # a row of each image
+    classes, first = classes_of(predictions), predictions.iloc[rows[:: len(seeds)]]  # a row of each image
     truth, groups = pd.Index(classes).get_indexer(first["label"]), group_codes(first)
-    probabilities = probabilities.reshape(len(ids), len(seeds), -1)
+    probabilities = predictions.filter(regex="^p_").to_numpy(float)[rows].reshape(len(ids), len(seeds), -1)
     return Cells(np.asarray(ids), np.sort(np.asarray(seeds)), truth, probabilities, classes, groups)
 
 
@@ -185,7 +181,5 @@ def confusion(predictions: pd.DataFrame, split: str) -> pd.DataFrame:
     """Confusion matrix [C, C] in images, mean over runs; the index is the true, the columns the predicted
     class."""
     one = cells(predictions, split)
-    size = len(one.classes)
-    matrix = one.one_hot().sum(0).reshape(-1, size, size).mean(0, dtype=float)
-    index = pd.Index(one.classes)
+    matrix, index = one.confusions()[0].mean(0, dtype=float), pd.Index(one.classes)
     return pd.DataFrame(matrix, index=index.rename("true"), columns=index.rename("predicted"))

@@ -139,7 +139,7 @@ def collapsed_runs(predictions: pd.DataFrame) -> dict[int, str]:
 
 def log_loss(predictions: pd.DataFrame) -> dict:
     """n, accuracy and log_loss of one run of predictions, and the standard errors of the two over images."""
-    chances = predictions[[f"p_{name}" for name in classes_of(predictions)]].to_numpy()
+    chances = predictions.filter(regex="^p_").to_numpy()
     truth = pd.Index(classes_of(predictions)).get_indexer(predictions["label"])
     hits, losses = chances.argmax(1) == truth, -np.log(chances[np.arange(len(truth)), truth].clip(min=FLOOR))
     found = {"accuracy": hits, "log_loss": losses}

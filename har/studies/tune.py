@@ -35,12 +35,8 @@ def out_of_fold(
     """
     y, labels, groups = pd.Index(classes).get_indexer(images.label), images.label.to_numpy(), group_codes(images)
     fold = assign_folds(labels, groups, settings.folds, settings.seed)
-    fits = [
-        fit
-        for name, recipe in recipes.items()
-        for seed in range(settings.seed, settings.seed + settings.runs)
-        for fit in fold_fits(name, recipe.config, labels, fold, seed, groups)
-    ]
+    seeds = range(settings.seed, settings.seed + settings.runs)
+    fits = [fit for seed in seeds for fit in fold_fits(recipes, labels, fold, seed, groups)]
     found = {name: np.empty((len(y), settings.runs, len(classes))) for name in recipes}
     for fit, outcome in zip(fits, fit_all(fits, recipes, y, classes), strict=True):
         found[fit.model][fit.predict_rows, fit.seed - settings.seed] = outcome.probabilities

@@ -6,6 +6,7 @@ This module loads no torch of its own; the processes that train do, once for all
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -110,20 +111,17 @@ def fit_each(
 
 
 def fold_fits(
-    model: str, config: Model, labels: np.ndarray, fold: np.ndarray, seed: int, groups: np.ndarray | None = None
+    recipes: Mapping[str, Recipe], labels: np.ndarray, fold: np.ndarray, seed: int, groups: np.ndarray | None = None
 ) -> list[Fit]:
-    """A fit for each fold on the images of the others, which predicts its own and those of no fold.
+    """For each of `recipes` a fit for each fold on the images of the others, which predicts its own and those of no
+    fold. Where a recipe's settings stop early, a part of the other folds is for that.
 
-    Args:
-        model, config: the recipe's name and settings; where these stop early, a part of the other folds is for that.
-        labels, groups: of all images [n].
-        fold: of each image [n], -1 for one of none.
-        seed: of every fit.
+    labels, groups: of all images [n]. fold: of each image [n], -1 for one of none. seed: of every fit.
     """
     fits = []
-    for one in range(fold.max() + 1):
+    for (model, recipe), one in product(recipes.items(), range(fold.max() + 1)):
         train, validation = np.flatnonzero((fold != one) & (fold >= 0)), np.empty(0, int)
-        if getattr(config, "patience", 0):
+        if getattr(recipe.config, "patience", 0):
             train, validation = hold_out(train, labels, STOPPING, seed, groups)
         fits.append(Fit(model, train, validation, np.flatnonzero((fold == one) | (fold < 0)), seed))
     return fits

@@ -196,7 +196,8 @@ def test_figures_of_a_group():
     assert {key: figures[key] for key in expected} == expected
     assert (figures["agree_low"], figures["agree_high"]) == pytest.approx((0.2307, 0.8824), abs=1e-4)  # Wilson's
     kappa = cohen_kappa_score([W, SIT, STAND, STAND, STAND], [W, SIT, SIT, SIT, STAND])
-    assert figures["kappa_low"] <= figures["kappa"] == pytest.approx(kappa) <= figures["kappa_high"]
+    assert figures["kappa"] == pytest.approx(kappa)
+    assert figures["kappa_low"] <= figures["kappa"] <= figures["kappa_high"]
 
 
 def test_kappa_is_scikit_learns_and_its_interval_that_of_drawing_images():

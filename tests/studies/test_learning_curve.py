@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from har.config.models import Probe
 from har.config.studies import LearningCurve
 from har.core.errors import HarError
 from har.core.files import write_parquet
-from har.evaluation.predictions import in_split
+from har.evaluation.predictions import in_split, predicted_classes
 from har.studies.learning_curve.fit import learn, nested_order, plan
 from har.studies.learning_curve.report import (
     curve_table,
@@ -84,19 +85,14 @@ class TestSubsets:
                 assert set(split.split.iloc[other.train]) <= {"train", "validation"}
             assert set(planned[0][1].predict_rows) != set(planned[2][1].predict_rows)
 
-    @pytest.mark.parametrize(
-        ("sizes", "taken"),
-        [([6, 13, 228], [6, 12]), ([2], [3]), ([1, 9, 12], [3, 9, 12]), ([500], [12])],
-    )
+    @pytest.mark.parametrize(("sizes", "taken"), [([6, 13, 228], [6, 12]), ([1, 9, 12], [3, 9, 12])])
     def test_a_size_that_does_not_fit_is_brought_to_one_that_does(self, capsys, sizes, taken):
         """Own images may be few: that must not end a run whose models are all trained."""
         split, x = images()
         planned = planned_for(split, {"m": Recipe(MLP, x)}, sizes=sizes)
         assert sorted({size for size, _ in planned}) == taken
         assert all(len(fit.train) == size for size, fit in planned)
-        said = capsys.readouterr().out
-        assert "learning_curve.sizes: " in said
-        assert f"taken are {', '.join(map(str, taken))}" in said
+        assert f"taken are {', '.join(map(str, taken))}" in capsys.readouterr().out
 
     def test_a_class_missing_from_validation_is_told(self, strength):
         split, x = images()
@@ -135,29 +131,26 @@ class TestPredictions:
 
 
 class TestReport:
-    def test_scores_are_those_of_the_predictions(self, frame):
+    def test_scores_are_those_of_the_predictions(self, frame, tmp_path):
         rows = scores(frame, resamples=200)
         json.dumps(rows, allow_nan=False)
-        assert [(row["split"], row["model"], row["size"]) for row in rows[:5]] == [
-            ("out_of_fold", "probe_clip", 4), ("out_of_fold", "probe_clip", 9), ("out_of_fold", "feature", 4),
-            ("out_of_fold", "feature", 9), ("held_out", "probe_clip", 4),
-        ]  # fmt: skip
+        assert [(row["split"], row["model"], row["size"]) for row in rows] == list(
+            product(("out_of_fold", "held_out"), ("probe_clip", "feature"), (4, 9))
+        )
         row = rows[6]
         part = frame[in_split(frame, "held_out") & (frame.model == "feature") & (frame["size"] == 4)]
-        hit = (part.filter(like="p_").idxmax(axis=1).str.removeprefix("p_") == part.label).to_numpy()
-        by_run = pd.Series(hit).groupby(part.run.to_numpy()).mean()
-        assert row["accuracy"] == pytest.approx(by_run.mean(), abs=1e-6)
-        assert row["sd"] == pytest.approx(by_run.std(), abs=1e-6)
+        by_run = (predicted_classes(part) == part.label).groupby(part.run).mean()
+        assert (row["accuracy"], row["sd"]) == pytest.approx((by_run.mean(), by_run.std()), abs=1e-6)
         assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
         assert (row["n"], row["runs"]) == (12, 2)
+        draw_curve(rows, tmp_path / "curve.svg", "Learning curve", 3)
+        assert ">training images" in (tmp_path / "curve.svg").read_text()
 
-    def test_one_run_has_no_deviation_and_the_figure_is_drawn(self, frame, tmp_path):
+    def test_one_run_has_no_deviation(self, frame):
         table = curve_table(scores(frame[frame.run == 0], resamples=100), "header")
         assert table.frame.sd.isna().all()
         assert "One run: its deviation over runs is not defined." in table.markdown()
         assert "nan" not in table.markdown().lower()
-        draw_curve(scores(frame, resamples=100), tmp_path / "curve.svg", "Learning curve", 3)
-        assert ">training images" in (tmp_path / "curve.svg").read_text()
 
     def test_the_last_point_is_the_trained_models_own(self, frame):
         trained = frame[(frame.model == "feature") & (frame["size"] == 9)].rename(columns={"run": "seed"})

@@ -46,20 +46,19 @@ def test_the_lowest_log_loss_comes_first_with_standard_errors():
     sure[:6] = 1 / 3
     images = pd.DataFrame({"image_id": range(60), "label": [CLASSES[k] for k in y]})
     found = {"flat": np.full((60, 1, 3), 1 / 3), "sure": sure}
-    rows = tune.scores(found, images, CLASSES)
-    assert [row["settings"] for row in rows] == ["sure", "flat"]
+    first, second = tune.scores(found, images, CLASSES)
     losses = np.r_[np.full(6, np.log(3)), np.full(54, -np.log(0.8))]
-    assert rows[0]["log_loss"] == pytest.approx(losses.mean())
-    assert rows[0]["log_loss_se"] == pytest.approx(losses.std() / 60**0.5)
-    assert rows[1]["difference"] == pytest.approx(np.log(3) - losses.mean())
-    assert rows[0]["balanced_accuracy"] == pytest.approx((20 + 18 + 18) / 60)
     variance = 2 * (18 / 20 * 2 / 20 / 20) / 9  # classes 1 and 2; of class 0 all are right
-    assert rows[0]["balanced_accuracy_se"] == pytest.approx(variance**0.5)
+    assert (first["settings"], second["settings"]) == ("sure", "flat")
+    assert first["log_loss"] == pytest.approx(losses.mean())
+    assert first["log_loss_se"] == pytest.approx(losses.std() / 60**0.5)
+    assert first["balanced_accuracy"] == pytest.approx((20 + 18 + 18) / 60)
+    assert first["balanced_accuracy_se"] == pytest.approx(variance**0.5)
+    assert second["difference"] == pytest.approx(np.log(3) - losses.mean())
     frames = pd.concat([images.assign(clip=[f"c{i}" for i in range(60)])] * 2)
-    of_clips = tune.scores({name: np.concatenate([one] * 2) for name, one in found.items()}, frames, CLASSES)
-    assert of_clips[0]["n"] == 60
-    assert of_clips[0]["log_loss_se"] == pytest.approx(rows[0]["log_loss_se"])
-    text = tune.tune_table("clip", rows, SETTINGS, "profile sample").markdown()
+    of_clips, _ = tune.scores({name: np.concatenate([one] * 2) for name, one in found.items()}, frames, CLASSES)
+    assert (of_clips["n"], of_clips["log_loss_se"]) == (60, pytest.approx(first["log_loss_se"]))
+    text = tune.tune_table("clip", [first, second], SETTINGS, "profile sample").markdown()
     assert "60 images of train and validation in 3 folds, each predicted by 2 runs" in text
 
 

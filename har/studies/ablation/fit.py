@@ -44,11 +44,7 @@ def ablate(
     """
     require_classes(split, classes, "ablation")
     labels, fold = split["label"].to_numpy(), dev_folds(split, settings.folds, settings.seed)
-    fits = [
-        fit
-        for name, recipe in variants.items()
-        for fit in fold_fits(name, recipe.config, labels, fold, settings.seed, group_codes(split))
-    ]
+    fits = fold_fits(variants, labels, fold, settings.seed, group_codes(split))
     frames, parameters = {name: [] for name in variants}, {}
     found = fit_all(fits, variants, pd.Index(classes).get_indexer(labels), classes)
     for fit, fitted in zip(fits, found, strict=True):

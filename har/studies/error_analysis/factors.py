@@ -24,9 +24,8 @@ UNKNOWN = "not annotated"
 def binned(values: np.ndarray, bins: Bins) -> np.ndarray:
     """The bin of each of `values` [n], by its place in `bins`; len(bins) for what is not annotated (NaN). A bin
     holds what lies above the bound before and not above its own."""
-    values = np.asarray(values, dtype=float)
     bounds = [bound for bound in bins.values() if bound is not None]
-    return np.where(np.isnan(values), len(bins), np.searchsorted(bounds, values, side="left"))
+    return np.where(pd.isna(values), len(bins), np.searchsorted(bounds, values, side="left"))
 
 
 def bounds_text(factor: str, bins: Bins) -> dict[str, str]:
@@ -121,16 +120,13 @@ def trend(values: np.ndarray, errors: np.ndarray, labels: np.ndarray) -> dict:
         xx, yy = float(x @ x), float(y @ y)
         value_squares, error_squares = value_squares + xx, error_squares + yy
         total, variance = total + float(x @ y), variance + xx * yy / max(len(x) - 1, 1)
-    note = ""
-    if not len(values):
-        note = "no image is annotated"
-    elif not value_squares:
-        note = "images of a class do not differ in it"
-    elif not error_squares:
-        note = "the model errs alike on all images of a class"
-    elif not variance:
-        note = "no class differs both in it and in errors"
-    if note:
+    reasons = {
+        "no image is annotated": not len(values),
+        "images of a class do not differ in it": not value_squares,
+        "the model errs alike on all images of a class": not error_squares,
+        "no class differs both in it and in errors": not variance,
+    }
+    if note := next((why for why, holds in reasons.items() if holds), ""):
         return {"rho": None, "p": None, "n": len(values), "note": note}
     rho = max(-1.0, min(1.0, total / math.sqrt(value_squares * error_squares)))
     return {"rho": rho, "p": float(stats.chi2.sf(total**2 / variance, 1)), "n": len(values), "note": ""}
@@ -174,17 +170,17 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     titles = bounds_text(factor, bins) | {UNKNOWN: UNKNOWN}
     counts = {row["bin"]: row["n"] for row in first}
     what = FACTORS[factor]
+    empty = [titles[name] for name in bins if not counts[name]]
     notes = [
         f"{what.title}: {what.what}.",
         f"Error rate, mean over runs [{level:.0%} interval over images], task {task}, "
         f"{images_text(outcomes, task)} together. A bin holds what lies above its lower bound and up to its upper one.",
+        "The majority class shows what the mix of classes in a bin alone does."
+        if any(row["model"] == "majority" for row in first)
+        else "",
+        f"No image: {', '.join(empty)}." if empty else "",
+        f"by_{factor}.csv has every task." if outcomes["task"].nunique() > 1 else "",
     ]
-    if any(row["model"] == "majority" for row in first):
-        notes.append("The majority class shows what the mix of classes in a bin alone does.")
-    if empty := [titles[name] for name in bins if not counts[name]]:
-        notes.append(f"No image: {', '.join(empty)}.")
-    if outcomes["task"].nunique() > 1:
-        notes.append(f"by_{factor}.csv has every task.")
 
     def shown(name: str, error: float, low: float | None, high: float | None, model: str) -> str:
         """A rate that leads to the images of its bin that the model misses."""

@@ -2,6 +2,7 @@
 err alike."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,9 @@ def figure_failures(
     """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3]."""
     cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
     width, cell, tall, caption, header, gap = 8.0, 8.0 / COLUMNS, 1.13, 0.66, 0.23, 0.06  # inches
-    lines = {model: max(1, -(-len(found) // COLUMNS)) if len(found) else 0 for model, found in cases.items()}
-    above = 1.0
-    total = above + sum(header + n * (tall + caption) + (0 if n else 0.2) for n in lines.values())
-    pictures: dict[int, np.ndarray] = {}
+    lines = [-(-len(found) // COLUMNS) for found in cases.values()]
+    total = 1.0 + sum(header + n * (tall + caption) + (0 if n else 0.2) for n in lines)
+    load = cache(load)  # several models may miss one image
     with drawing(path, title, width, total, layout=None) as figure:
 
         def write(x: float, y: float, text: str, **options) -> None:
@@ -55,7 +55,7 @@ def figure_failures(
             "p: mean probability of the predicted class; then the runs that are wrong; right: how many such images"
         )
         write(0, total - 0.55, explained, color=GREY)
-        top = total - above
+        top = total - 1.0
         for model, found in cases.items():
             write(0, top, model_name(model), weight="bold")
             counts = _wrong_in_most(outcomes, task, model)
@@ -66,9 +66,7 @@ def figure_failures(
                 top -= 0.2
             for place, case in enumerate(found.itertuples()):
                 column = place % COLUMNS
-                if case.image_id not in pictures:
-                    pictures[case.image_id] = load(case.image_id)
-                picture = pictures[case.image_id]
+                picture = load(case.image_id)
                 scale = min((cell - 2 * gap) / picture.shape[1], tall / picture.shape[0])
                 across, down = picture.shape[1] * scale, picture.shape[0] * scale
                 left = column * cell + gap

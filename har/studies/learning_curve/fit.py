@@ -50,10 +50,8 @@ def plan(
 ) -> list[tuple[int, Fit]]:
     """(size, fit) of all that is to be fitted: for each recipe and `fold` (of each image) its fit on the other folds,
     with ever more of the images that it would learn from."""
-    labels, groups, out = split["label"].to_numpy(), group_codes(split), []
-    whole = [
-        fit for name, one in recipes.items() for fit in fold_fits(name, one.config, labels, fold, settings.seed, groups)
-    ]
+    labels, out = split["label"].to_numpy(), []
+    whole = fold_fits(recipes, labels, fold, settings.seed, group_codes(split))
     sizes = fitting_sizes(settings.sizes, min((labels[fit.train] for fit in whole), key=len))
     for fit in whole:
         order = fit.train[nested_order(labels[fit.train], settings.seed)]
