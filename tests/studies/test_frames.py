@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from har.evaluation.clips import of_clips
 from har.studies.frames import chosen, disagreement_table, draw, frames_table, study
 
 
@@ -55,17 +54,3 @@ def test_more_frames_and_disagreement(tmp_path):
     assert "0.500 [" in disagreement_table(disagreement, "x", 0.95).markdown()
     draw(worth, tmp_path / "frames.svg", "x", 0.95)
     assert (tmp_path / "frames.svg").stat().st_size > 1000
-
-
-def test_the_last_row_is_the_clips_own():
-    from har.evaluation.summary import summarise
-
-    told = frames_of(groups=10, frames=4)
-    rng = np.random.default_rng(1)
-    told["p_a"] = rng.random(len(told))
-    told["p_b"] = 1 - told.p_a
-    seconds, frame = told.drop_duplicates("image_id").set_index("image_id").second, told.drop(columns="second")
-    worth, _ = study({("activity", "clip"): frame}, seconds, "vote", 200, 0, 0.95)
-    own = summarise(of_clips(frame, "vote"), ("test",), 200, 0)["test"]["balanced_accuracy"]
-    assert worth[-1]["score"] == pytest.approx(own["mean"], abs=1e-6)
-    assert worth[-1]["score_low"] == pytest.approx(own["ci_low"], abs=1e-6)
