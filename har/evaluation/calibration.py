@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from har.evaluation.bootstrap import BLOCK, RESAMPLES
+from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.metrics import EPSILON, Cells, negative_log_likelihood
 
 MAX_BINS = 15
@@ -40,13 +40,9 @@ def equal_mass_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
 def expected_calibration_error(confidence: np.ndarray, hits: np.ndarray, bins: int) -> np.ndarray:
     """Mean over images of the gap between accuracy and mean confidence of their bin, 0 to 1 (Naeini et al.
     2015), from confidences [n] and outcomes [..., n]: [...]."""
-    return np.abs((hits - confidence) @ _members(confidence, bins)).sum(-1) / len(confidence)
-
-
-def _members(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """1 where an image is in a bin, [n, bins]."""
     place = equal_mass_bins(confidence, bins)
-    return np.eye(place.max() + 1)[place]
+    in_bin = np.eye(place.max() + 1)[place]  # [n, bins]
+    return np.abs((hits - confidence) @ in_bin).sum(-1) / len(confidence)
 
 
 def ece(one: Cells) -> np.ndarray:
@@ -58,17 +54,13 @@ def ece(one: Cells) -> np.ndarray:
 
 def ece_of_calibrated(one: Cells, seed: int = 0, draws: int = DRAWS) -> np.ndarray:
     """What `ece` expects of each run if its confidences were true, [S]: the mean over `draws` of outcomes."""
-    n = len(one.truth)
-    random, bins, width = np.random.default_rng(seed), bin_count(n), max(1, BLOCK // draws)
-    found = []
-    for confidence in one.probabilities.max(-1).T:
-        member, gaps = _members(confidence, bins), 0.0  # [draws, bins]
-        for start in range(0, n, width):  # some images at a time
-            some = slice(start, start + width)
-            hits = random.random((draws, len(confidence[some]))) < confidence[some]
-            gaps += (hits - confidence[some]) @ member[some]
-        found.append((np.abs(gaps).sum(-1) / n).mean())
-    return np.array(found)
+    random, bins = np.random.default_rng(seed), bin_count(len(one.truth))
+    return np.array(
+        [
+            expected_calibration_error(run, random.random((draws, len(run))) < run, bins).mean()
+            for run in one.probabilities.max(-1).T
+        ]
+    )
 
 
 def reliability(one: Cells, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, np.ndarray]:
@@ -78,12 +70,9 @@ def reliability(one: Cells, resamples: int = RESAMPLES, seed: int = 0) -> dict[s
     n, runs = one.guess.shape
     confidence, hits = one.probabilities.max(-1), one.guess == one.truth[:, None]  # [n, S]
     place = equal_mass_bins(confidence.ravel(), bin_count(n)).reshape(n, runs)
-    bins = place.max() + 1
-    both = np.zeros((n, 2, bins), dtype=np.float32)  # right and all of each image; float32 counts exactly to 2**24
-    for run in range(runs):
-        both[np.arange(n), 0, place[:, run]] += hits[:, run]
-        both[np.arange(n), 1, place[:, run]] += 1
-    right, total = np.hsplit(one.sums(both.reshape(n, 2 * bins), resamples, seed).astype(float), 2)
+    in_bin = np.eye(place.max() + 1, dtype=np.float32)[place]  # [n, S, bins]; float32 counts exactly to 2**24
+    both = np.hstack([(in_bin * hits[..., None]).sum(1), in_bin.sum(1)])  # right and all of each image
+    right, total = np.hsplit(one.sums(both, resamples, seed).astype(float), 2)
     with np.errstate(invalid="ignore"):
         accuracy = right / total
     return {

@@ -1,4 +1,4 @@
-"""What a model says of an image, all of its runs together, or several models; which images every model misses.
+"""What a model says of an image, all of its runs together, or several models.
 
 One definition for tables, figures and the page: a model's prediction is its ensemble's, the class of the largest mean
 probability over runs. Blind rows take no part where images are counted that models miss.

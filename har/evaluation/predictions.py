@@ -162,18 +162,11 @@ def majority_predictions(split: pd.DataFrame, classes: Sequence[str]) -> pd.Data
 
 
 def zero_shot_predictions(
-    similarities: np.ndarray,
-    logit_scale: float,
-    image_ids: Sequence,
-    labels: Sequence[str],
-    splits: Sequence[str],
-    classes: Sequence[str],
+    similarities: np.ndarray, logit_scale: float, images: pd.DataFrame, classes: Sequence[str]
 ) -> pd.DataFrame:
-    """Softmax over classes of `logit_scale` (the factor itself, not its logarithm) times the cosines [n, C]
-    of image and label-text embeddings (Radford et al. 2021, §3.1). SigLIP's bias would cancel here."""
+    """Softmax over classes of `logit_scale` (the factor itself, not its logarithm) times the cosines [n, C] of `images`
+    (image_id, label, split) and label-text embeddings (Radford et al. 2021, §3.1). SigLIP's bias would cancel here."""
     from scipy.special import softmax
 
-    logits = logit_scale * np.asarray(similarities, dtype=float)
-    if logits.ndim != 2 or not np.isfinite(logits).all():
-        raise HarError(f"similarities must be a finite [n, C] matrix, this one has shape {logits.shape}")
-    return predictions_frame(image_ids, labels, splits, softmax(logits, axis=1), classes)
+    chances = softmax(logit_scale * np.asarray(similarities, dtype=float), axis=1)
+    return predictions_frame(images["image_id"], images["label"], images["split"], chances, classes)

@@ -112,10 +112,10 @@ def prompt_rows(
         classes = list(prompts)
         texts = [normalize(encoder.texts(some), dim=-1).cpu().numpy() for some in prompts.values()]
         pixels = images.rows(parts.image_id, "image", classes)
-        about = images.logit_scale, parts.image_id, parts.label, parts.split, classes
 
-        def told(vectors: Iterable[np.ndarray], pixels=pixels, about=about) -> pd.DataFrame:
-            return with_groups(zero_shot_predictions(pixels @ np.stack(list(vectors)).T, *about), parts)
+        def told(vectors: Iterable[np.ndarray], pixels=pixels, classes=classes) -> pd.DataFrame:
+            cosines = pixels @ np.stack(list(vectors)).T
+            return with_groups(zero_shot_predictions(cosines, images.logit_scale, parts, classes), parts)
 
         whole = told(one.mean(0) / np.linalg.norm(one.mean(0)) for one in texts)
         single = [told(way) for way in _ways(texts, report.seed)]

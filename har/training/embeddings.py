@@ -54,7 +54,7 @@ class Embeddings:
     def zero_shot(self, parts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
         """Predictions by the nearest prompt ensemble for images `parts` (image_id, label, split)."""
         cosines = self.rows(parts.image_id, "similarity", classes)
-        return zero_shot_predictions(cosines, self.logit_scale, parts.image_id, parts.label, parts.split, classes)
+        return zero_shot_predictions(cosines, self.logit_scale, parts, classes)
 
 
 def read(folder: str | Path, views: Sequence[str] = ("image",)) -> Embeddings:

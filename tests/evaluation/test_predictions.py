@@ -238,12 +238,13 @@ def test_majority_comes_from_train():
 
 def test_zero_shot_is_a_softmax_of_scaled_cosines():
     cosines = np.array([[0.3, 0.2, 0.2], [0.1, 0.1, 0.4]])
-    frame = zero_shot_predictions(cosines, 100.0, [1, 2], ["walking_running", "standing"], ["test"] * 2, CLASSES)
+    images = pd.DataFrame({"image_id": [1, 2], "label": ["walking_running", "standing"], "split": "test"})
+    frame = zero_shot_predictions(cosines, 100.0, images, CLASSES)
     first = frame.loc[0, [f"p_{name}" for name in CLASSES]].to_numpy(float)
     assert np.log(first[0] / first[1]) == pytest.approx(10)
     assert summarise(frame)["test"]["accuracy"]["mean"] == 1
     with pytest.raises(HarError, match="finite"):
-        zero_shot_predictions(cosines * np.nan, 100.0, [1, 2], ["sitting"] * 2, ["test"] * 2, CLASSES)
+        zero_shot_predictions(cosines * np.nan, 100.0, images, CLASSES)
 
 
 # --- reading and writing

@@ -49,9 +49,7 @@ def inputs():
         frame = images(task)
         predictions[task, "majority"] = majority_predictions(frame, classes)
         cosines = np.random.default_rng(5).normal(0.2, 0.02, (len(frame), len(classes)))
-        predictions[task, "zero_shot"] = zero_shot_predictions(
-            cosines, 100, frame["image_id"], frame["label"], frame["split"], classes
-        )
+        predictions[task, "zero_shot"] = zero_shot_predictions(cosines, 100, frame, classes)
     augment = {name: simulate("activity", 0.5, i, splits=("validation",)) for i, name in enumerate(paper.TABLE3)}
     return {
         "predictions": predictions, "augment": augment, "parameters": {"cnn_base": 1_000_000, "fnn_base": 1_000_123},

@@ -108,7 +108,3 @@ def outcome_frame(predictions: Mapping[tuple[str, str], pd.DataFrame], factors: 
             raise HarError(f"errors: {row.task}: image {row.image_id} {what}")
     frame = frame.merge(factors, on="image_id", how="left", validate="many_to_one", sort=False)
     return frame.round(dict.fromkeys(["error", "p_predicted", "p_true", *FACTORS], DIGITS))
-
-
-def models_of(outcomes: pd.DataFrame, task: str) -> list[str]:
-    return list(outcomes.loc[outcomes["task"] == task, "model"].unique())
