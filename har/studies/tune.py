@@ -12,7 +12,8 @@ from har.evaluation.clips import unit_of
 from har.evaluation.metrics import negative_log_likelihood
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number
-from har.training.refit import Fitted, Recipe, fold_fits
+from har.training.refit import Recipe, fold_fits
+from har.training.run import TrainingResult
 
 
 def out_of_fold(
@@ -20,7 +21,7 @@ def out_of_fold(
     images: pd.DataFrame,
     classes: Sequence[str],
     settings: Tune,
-    fit_all: Callable[..., list[Fitted]],
+    fit_all: Callable[..., list[TrainingResult]],
 ) -> dict[str, np.ndarray]:
     """What each candidate says of each image without its fold, probabilities [n, runs, classes].
 

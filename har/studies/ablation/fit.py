@@ -10,7 +10,8 @@ from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.data.split import require_classes
 from har.reporting.names import model_name
-from har.training.refit import Fitted, Recipe, dev_folds, fold_fits, fold_predictions
+from har.training.refit import Recipe, dev_folds, fold_fits, fold_predictions
+from har.training.run import TrainingResult
 
 WORDS = {
     "adapt": {
@@ -34,7 +35,7 @@ def ablate(
     split: pd.DataFrame,
     classes: Sequence[str],
     settings: Ablation,
-    fit_all: Callable[..., list[Fitted]],
+    fit_all: Callable[..., list[TrainingResult]],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, int]]:
     """Predictions of each variant, and the number of parameters that it trained: of train and validation without an
     image's fold, one run; of all other images by each of these fits, a run each.

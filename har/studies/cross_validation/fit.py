@@ -21,7 +21,8 @@ from har.core.errors import HarError
 from har.data.groups import assign_folds as whole_folds
 from har.data.groups import group_codes
 from har.evaluation.predictions import majority_predictions
-from har.training.refit import Fit, Fitted, Recipe, hold_out
+from har.training.refit import Fit, Recipe, hold_out
+from har.training.run import TrainingResult
 
 KEYS = ["repeat", "fold", "seed"]
 MAJORITY = "majority"
@@ -92,7 +93,7 @@ def resample(
     images: pd.DataFrame,
     classes: Sequence[str],
     settings: CrossValidation,
-    fit_all: Callable[..., list[Fitted]],
+    fit_all: Callable[..., list[TrainingResult]],
 ) -> dict[str, pd.DataFrame]:
     """Resampled predictions of each of `recipes` and of the majority class.
 

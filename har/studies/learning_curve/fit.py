@@ -16,7 +16,8 @@ from har.core.errors import HarError
 from har.data.groups import group_codes
 from har.data.split import require_classes
 from har.studies.learning_curve.report import DIGITS, KEYS
-from har.training.refit import Fit, Fitted, Recipe, dev_folds, fold_fits, fold_predictions
+from har.training.refit import Fit, Recipe, dev_folds, fold_fits, fold_predictions
+from har.training.run import TrainingResult
 
 
 def nested_order(labels: Sequence[str], seed: int) -> np.ndarray:
@@ -64,7 +65,7 @@ def learn(
     split: pd.DataFrame,
     classes: Sequence[str],
     settings: LearningCurve,
-    fit_all: Callable[..., list[Fitted]],
+    fit_all: Callable[..., list[TrainingResult]],
 ) -> pd.DataFrame:
     """Predictions of each of `recipes` after each number of training images: of train and validation without an image's
     fold, one run; of all other images by each of these fits, a run each.
