@@ -173,7 +173,7 @@ def build_tables(
         notes = [
             "Mean over runs [interval over images]. Balanced accuracy: mean recall of the classes, each of which "
             "counts the same however many images it has. Held out: test and extended images together.",
-            f"Held-out {unit}: {class_mix(one.truth, one.classes)}.",
+            f"Held-out {unit}: {class_mix(one)}.",
             OUT_OF_FOLD.format(unit) if out_of_fold else "",
             BOXES if any(needs_boxes(row["model"]) for row in rows) else "",
             found["table7"].notes[-1],
