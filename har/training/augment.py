@@ -55,39 +55,28 @@ def rotate(x: Tensor, degrees: Tensor) -> Tensor:
     turn = torch.deg2rad(degrees)
     cos, sin, zero = turn.cos(), turn.sin(), torch.zeros_like(turn)
     aspect = x.shape[-2] / x.shape[-1]
-    rows = [torch.stack([cos, -sin * aspect, zero], -1), torch.stack([sin / aspect, cos, zero], -1)]
-    return _sample(x, F.affine_grid(torch.stack(rows, -2), list(x.shape), align_corners=False))
+    return _affine(x, [[cos, -sin * aspect, zero], [sin / aspect, cos, zero]])
 
 
 def crop(x: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
     """The box of each image (pixels, [n] each) at the size of the whole."""
     high, wide = x.shape[-2:]
     zero = torch.zeros_like(top)
-    rows = [
-        torch.stack([width / wide, zero, (2 * left + width) / wide - 1], -1),
-        torch.stack([zero, height / high, (2 * top + height) / high - 1], -1),
-    ]
-    return _sample(x, F.affine_grid(torch.stack(rows, -2), list(x.shape), align_corners=False), "border")
+    across, down = (2 * left + width) / wide - 1, (2 * top + height) / high - 1
+    return _affine(x, [[width / wide, zero, across], [zero, height / high, down]], "border")
 
 
 def perspective(x: Tensor, corners: Tensor) -> Tensor:
     """The corners of each image (from top left, clockwise) moved to `corners` [n, 4, (x, y)] in pixels."""
-    high, wide = x.shape[-2:]
-    scale = x.new_tensor([wide, high])
-    start = x.new_tensor([[0, 0], [wide - 1, 0], [wide - 1, high - 1], [0, high - 1]]) * 2 / scale - 1
-    end = corners * 2 / scale - 1
+    scale = x.new_tensor([x.shape[-1], x.shape[-2]])
+    start, end = _frame(x) * 2 / scale - 1, corners * 2 / scale - 1
     # eight equations for the eight coefficients of the homography from a place in the result to one in the image
     u, v = end[..., 0], end[..., 1]
     zero, one = torch.zeros_like(u), torch.ones_like(u)
     a, b = start[:, 0], start[:, 1]
-    equations = torch.cat(
-        [
-            torch.stack([u, v, one, zero, zero, zero, -a * u, -a * v], -1),
-            torch.stack([zero, zero, zero, u, v, one, -b * u, -b * v], -1),
-        ],
-        1,
-    )
-    found = torch.linalg.solve(equations, torch.cat([a, b]).expand(len(x), 8))
+    across = torch.stack([u, v, one, zero, zero, zero, -a * u, -a * v], -1)
+    down = torch.stack([zero, zero, zero, u, v, one, -b * u, -b * v], -1)
+    found = torch.linalg.solve(torch.cat([across, down], 1), torch.cat([a, b]).expand(len(x), 8))
     matrix = torch.cat([found, one[:, :1]], 1).view(-1, 3, 3)
     identity = torch.eye(2, 3, device=x.device, dtype=x.dtype).expand(len(x), 2, 3)
     grid = F.affine_grid(identity, list(x.shape), align_corners=False)
@@ -119,6 +108,17 @@ def blur(x: Tensor, sigma: Tensor, kernel: int) -> Tensor:
     return F.conv2d(flat, weights.view(-1, 1, kernel, 1), groups=n * channels).view_as(x)
 
 
+def _affine(x: Tensor, rows: Sequence[Sequence[Tensor]], padding: str = "zeros") -> Tensor:
+    matrices = torch.stack([torch.stack(list(row), -1) for row in rows], -2)
+    return _sample(x, F.affine_grid(matrices, list(x.shape), align_corners=False), padding)
+
+
+def _frame(x: Tensor) -> Tensor:
+    """The corners of an image from top left, clockwise [4, (x, y)]."""
+    high, wide = x.shape[-2:]
+    return x.new_tensor([[0, 0], [wide - 1, 0], [wide - 1, high - 1], [0, high - 1]])
+
+
 def _sample(x: Tensor, grid: Tensor, padding: str = "zeros") -> Tensor:
     return F.grid_sample(x - FILL, grid, mode="bilinear", padding_mode=padding, align_corners=False) + FILL
 
@@ -138,8 +138,7 @@ def _corners(x: Tensor, distortion: float) -> Tensor:
     """Each corner moved inwards by up to `distortion` of half the sides: [n, 4, (x, y)]."""
     high, wide = x.shape[-2:]
     inwards = torch.rand(len(x), 4, 2, device=x.device) * distortion / 2 * x.new_tensor([wide, high])
-    start = x.new_tensor([[0, 0], [wide - 1, 0], [wide - 1, high - 1], [0, high - 1]])
-    return start + inwards * x.new_tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    return _frame(x) + inwards * x.new_tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
 
 
 def _boxes(x: Tensor, least_area: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -71,33 +71,27 @@ def embed(
     def units_of(store: Store, some: list[int]) -> torch.Tensor:
         return normalize(encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))), dim=-1).cpu()
 
-    def shard(checkpoint: Path, pixels: Path, what: tuple, some: list[int], size: int, on: str) -> np.ndarray:
+    def shard(view: str, some: list[int], *follows_from) -> np.ndarray:
         """Embeddings of one view of `some` images; what else is given says what they follow from."""
-        batches = [some[start : start + size] for start in range(0, len(some), size)]
+        batches = [some[start : start + config.batch_size] for start in range(0, len(some), config.batch_size)]
         total = 0
-        for one in stores[what[0]]:
+        for one in stores[view]:
             # threads: Pillow and torch let go of the interpreter while they work, and the encoder is in memory once
-            found = Parallel(jobs, prefer="threads", return_as="generator")(
-                delayed(units_of)(one, batch) for batch in batches
-            )
-            chunks = []
-            for batch, chunk in zip(batches, found, strict=True):
+            side_by_side, chunks = Parallel(jobs, prefer="threads", return_as="generator"), []
+            for chunk in side_by_side(delayed(units_of)(one, batch) for batch in batches):
                 chunks.append(chunk)
-                progress.update(len(batch))
+                progress.update(len(chunk))
                 one.forget()
             total = total + torch.cat(chunks)
-        return (total / len(stores[what[0]])).numpy()
+        return (total / len(stores[view])).numpy()
 
     parts = [(name, ids[start : start + SHARD]) for name in views for start in range(0, len(ids), SHARD)]
+    follows_from = (Path(folder), store.folder, crops, config.person_margin, config.batch_size, encoder.device)
     found: dict[str, list[np.ndarray]] = {name: [] for name in views}
     done = 0
     with lasting(keep) as room, progress:
-        work = [
-            delayed(shard)(Path(folder), store.folder, (name, crops, config.person_margin), some, config.batch_size,
-                           encoder.device)
-            for name, some in parts
-        ]  # fmt: skip
-        for (name, some), (call, arguments, _) in zip(parts, kept_calls(work, room)[0], strict=True):
+        calls, _ = kept_calls([delayed(shard)(*part, *follows_from) for part in parts], room)
+        for (name, some), (call, arguments, _) in zip(parts, calls, strict=True):
             rows = call(*arguments)
             if not np.isfinite(rows).all():
                 wrong = "gives embeddings that are no finite numbers; its weights are spoilt: fetch them anew"
@@ -112,9 +106,5 @@ def embed(
     if encoder.has_text:
         with replacing(out / "texts.npy") as temporary:
             np.save(temporary, prompt_ensemble(encoder, prompts).cpu().numpy())
-    about = {
-        "classes": list(prompts),
-        "logit_scale": encoder.logit_scale if encoder.has_text else None,
-        "width": rows[0].shape[1],
-    }
-    write_json(out / "about.json", about)
+    scale = encoder.logit_scale if encoder.has_text else None
+    write_json(out / "about.json", {"classes": list(prompts), "logit_scale": scale, "width": rows[0].shape[1]})

@@ -33,7 +33,9 @@ class Embeddings:
         """Unit text embeddings of `classes`, float32 [classes, width]; HarError for an encoder without text."""
         if self.texts is None:
             raise HarError("this encoder has no text tower, so no text embeddings: choose clip or siglip2")
-        return self.texts[[self._place(label) for label in classes]]
+        if unknown := [label for label in classes if label not in self.classes]:
+            raise HarError(f"no text embedding of {unknown[0]}, only of {listed(self.classes)}: run stage embed again")
+        return self.texts[[self.classes.index(label) for label in classes]]
 
     def rows(self, image_ids: Sequence[int], features: str, classes: Sequence[str]) -> np.ndarray:
         """float32: the views' embeddings of unit length side by side, [n, views * width] ("image"), or their mean
@@ -45,11 +47,6 @@ class Embeddings:
         if features == "similarity":
             return np.mean(chosen, axis=0) @ self.text_rows(classes).T
         return np.hstack([view / np.linalg.norm(view, axis=1, keepdims=True) for view in chosen])
-
-    def _place(self, label: str) -> int:
-        if label not in self.classes:
-            raise HarError(f"no text embedding of {label}, only of {listed(self.classes)}: run stage embed again")
-        return self.classes.index(label)
 
     def zero_shot(self, parts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
         """Predictions by the nearest prompt ensemble for images `parts` (image_id, label, split)."""
@@ -71,19 +68,14 @@ def read(folder: str | Path, views: Sequence[str] = ("image",)) -> Embeddings:
         found.append(rows)
     texts = None
     if logit_scale is not None:
-        width = found[0].shape[1]
-        texts = read_array(folder / "texts.npy", "a row for each class of about.json", (len(classes), width))
+        shape = len(classes), found[0].shape[1] if found else None
+        texts = read_array(folder / "texts.npy", "a row for each class of about.json", shape)
     return Embeddings(pd.Index(index), found, classes, logit_scale, texts)
 
 
 def texts(folder: str | Path, classes: Sequence[str]) -> np.ndarray:
     """float32 [classes, width]: the unit vectors of the prompts of `classes`; HarError names what is missing."""
-    folder = Path(folder)
-    known, _ = _about(folder)
-    if unknown := [label for label in classes if label not in known]:
-        raise HarError(f"{folder}/about.json: no text embedding of {unknown[0]}, only of {listed(known)}")
-    rows = read_array(folder / "texts.npy", "a row for each class of about.json", (len(known), None))
-    return rows[[known.index(label) for label in classes]]
+    return read(folder, ()).text_rows(classes)
 
 
 def _about(folder: Path) -> tuple[list[str], float | None]:

@@ -10,11 +10,11 @@ import hashlib
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from joblib import Parallel, delayed
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
@@ -59,9 +59,8 @@ def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarra
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        images = np.lib.format.open_memmap(
-            partial / "images.npy", mode="w+", dtype=np.uint8, shape=(config.count, size, size, 3)
-        )
+        shape = (config.count, size, size, 3)
+        images = np.lib.format.open_memmap(partial / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         captions, marks = [], []
         work = (delayed(_scene)(config.seed, config.first_id + i, size) for i in range(config.count))
         done = Parallel(n_jobs=jobs, batch_size=64, return_as="generator")(work)
@@ -73,11 +72,8 @@ def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarra
         np.save(partial / "factors.npy", np.stack(marks))
         (partial / "captions.json").write_text(json.dumps(captions))
         partial.rename(folder)
-    return (
-        np.load(folder / "images.npy", mmap_mode="r"),
-        json.loads((folder / "captions.json").read_text()),
-        np.load(folder / "factors.npy"),
-    )
+    captions = json.loads((folder / "captions.json").read_text())
+    return np.load(folder / "images.npy", mmap_mode="r"), captions, np.load(folder / "factors.npy")
 
 
 def pretrain(name: str, config: Miniature, scene: Scenes, out: Path, cache: Path, threads: int) -> list[dict]:
@@ -117,14 +113,19 @@ def run_cycle(
     images, factors, held_out = data
     n_train = len(images) - held_out
     rng = np.random.default_rng([config.seed, cycle] if cycle else config.seed)
-    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate, fused=True)
+    full, flat = ([p for p in model.parameters() if (p.ndim > 1) == wide] for wide in (True, False))
+    groups = [{"params": full, "weight_decay": config.weight_decay}, {"params": flat, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     steps = config.samples[cycle] // config.batch_size
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+
+    def rate(step: int) -> float:
+        return min((step + 1) / max(1.0, config.warmup * steps), 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     held = torch.arange(n_train, n_train + min(config.batch_size, held_out))
     batches = _batches(factors[:n_train], config.batch_size, rng, mixed_steps=0 if cycle else steps // 3)
     seen = log[-1]["samples"] if log else 0
     running: list[float] = []
-    start = time.perf_counter()
     model.train()
     progress = tqdm(range(steps), desc=f"pretrain {name}", unit="step")
     for step in progress:
@@ -146,15 +147,8 @@ def run_cycle(
                 held_loss = float(loss_of(held, pixels, np.random.default_rng(0)))
             model.train()
             log.append({"samples": seen, "loss": float(np.mean(running)), "held_out_loss": held_loss})
-            progress.write(
-                f"pretrain {name}: {seen:,} samples, loss {np.mean(running):.4f}, held out {held_loss:.4f}, "
-                f"{time.perf_counter() - start:.0f} s"
-            )
+            progress.write(f"pretrain {name}: {seen:,} samples, loss {np.mean(running):.4f}, held out {held_loss:.4f}")
             running = []
-
-
-def _rate(step: int, steps: int, warmup: float) -> float:
-    return min((step + 1) / max(1.0, warmup * steps), 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def _batches(factors: np.ndarray, size: int, rng: np.random.Generator, mixed_steps: int) -> Iterator[np.ndarray]:
@@ -191,12 +185,8 @@ def _pixels(images: np.ndarray, rows: np.ndarray, rng, size: int) -> torch.Tenso
     else:
         tops, lefts = rng.integers(0, MARGIN + 1, (2, len(rows)))
         mirror = rng.random(len(rows)) < 0.5
-        batch = np.stack(
-            [
-                image[top : top + size, left : left + size][:, :: -1 if flip else 1]
-                for image, top, left, flip in zip(batch, tops, lefts, mirror, strict=True)
-            ]
-        )
+        cuts = [image[y : y + size, x : x + size] for image, y, x in zip(batch, tops, lefts, strict=True)]
+        batch = np.stack([cut[:, ::-1] if flip else cut for cut, flip in zip(cuts, mirror, strict=True)])
     return torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -227,25 +217,16 @@ def losses(name: str, model, tokenizer, captions: list[list[str]], factors: np.n
     return {"clip": clip, "siglip2": siglip2, "vit": vit}[name]
 
 
-def _groups(model, weight_decay: float) -> list[dict]:
-    return [
-        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
 def save(model, tokenizer, config: Miniature, out: Path) -> None:
     """Weights in half precision (git carries them), configuration, preprocessing and tokenizer."""
     out.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(out)
-    (out / "preprocessor_config.json").write_text(
-        json.dumps(miniature.preprocessor_config(config.family, config), indent=2) + "\n"
-    )
+    about = miniature.preprocessor_config(config.family, config)
+    (out / "preprocessor_config.json").write_text(json.dumps(about, indent=2) + "\n")
     if config.family != "vit":
         tokenizer.save_pretrained(out)
 
 
 def write_log(log: list[dict], path: Path) -> None:
     """The training log as CSV: samples, loss, held_out_loss."""
-    lines = [f"{row['samples']},{row['loss']:.4f},{row['held_out_loss']:.4f}" for row in log]
-    path.write_text("\n".join(["samples,loss,held_out_loss", *lines]) + "\n")
+    pd.DataFrame(log).to_csv(path, index=False, float_format="%.4f", lineterminator="\n")

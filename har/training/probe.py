@@ -105,8 +105,7 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe, groups: np.nd
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    counts = np.bincount(y, minlength=classes)
-    present = counts[counts > 0]
+    present = np.unique(y, return_counts=True)[1]
     strengths = sorted(set(config.c))
     folds = min(config.folds, int(present.min()))
     cut = None if groups is None or len(present) == 1 else inner_folds(y, groups, folds)
@@ -116,26 +115,21 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe, groups: np.nd
     options = {"solver": "newton-cg", "max_iter": 1000}
     note = ""
     if len(present) == 1:
-        model, c = DummyClassifier(strategy="prior"), None
+        model = DummyClassifier(strategy="prior")
         note = "All training images are of one class: it is always predicted."
     elif folds < 2 or len(strengths) == 1:
-        c = strengths[0]
-        model = LogisticRegression(C=c, **options)
+        model = LogisticRegression(C=strengths[0], **options)
         if len(strengths) > 1:
             few = "a single training image" if cut is None else "too few groups of training images"
-            note = f"A class has {few}: no inner folds, the smallest C ({c:g}) is taken."
+            note = f"A class has {few}: no inner folds, the smallest C ({strengths[0]:g}) is taken."
     else:
-        inner = StratifiedKFold(folds) if cut is None else cut
-        c = None
-        model = LogisticRegressionCV(
-            Cs=strengths, cv=inner, scoring=_log_likelihood, l1_ratios=(0.0,), use_legacy_attributes=False, **options
-        )
+        options |= {"Cs": strengths, "cv": StratifiedKFold(folds) if cut is None else cut, "scoring": _log_likelihood}
+        model = LogisticRegressionCV(l1_ratios=(0.0,), use_legacy_attributes=False, **options)
         if folds < config.folds:
             few = f"{folds} training images" if cut is None else "few groups of training images"
             note = f"A class has {few}: {folds} inner folds instead of {config.folds}."
     pipeline = make_pipeline(StandardScaler(), model)
     with threadpool_limits(limits=1):
         pipeline.fit(x, y)
-    if isinstance(model, LogisticRegressionCV):
-        c = float(model.C_)
-    return Fitted(pipeline, classes, c, note)
+    c = getattr(model, "C_", getattr(model, "C", None))  # what was chosen, or given
+    return Fitted(pipeline, classes, None if c is None else float(c), note)
