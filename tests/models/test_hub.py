@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import huggingface_hub
@@ -58,8 +59,7 @@ def hub():
 def fetch(site, tmp_path, **options):
     os.environ["HF_ENDPOINT"] = getattr(site, "url", site)  # `home` takes both back
     huggingface_hub.constants.HF_HUB_CACHE = str(tmp_path / "cache")
-    options = {"max_bytes": 10**8, "revision": REVISION} | options
-    fetch_hub(REPO, options.pop("revision"), tmp_path / "out" / "clip", **options)
+    fetch_hub(REPO, options.pop("revision", REVISION), tmp_path / "out" / "clip", **{"max_bytes": 10**8} | options)
 
 
 def contents(folder):
@@ -119,19 +119,13 @@ def test_a_revision_must_be_pinned(hub, tmp_path):
     assert hub.requests == []
 
 
-@pytest.mark.parametrize(("fault", "begun"), [(truncate(400_000), True), (reset(400_000), False)])
-def test_a_broken_transfer_is_made_good(hub, tmp_path, monkeypatch, fault, begun):
+@pytest.mark.parametrize(
+    ("path", "faults"),
+    [(CDN, [truncate(400_000)]), (CDN, [reset(400_000)]), (CDN, [status(429)]), (LISTING, [refusal(503)] * 2)],
+)
+def test_a_broken_transfer_and_a_busy_hub_are_made_good(hub, tmp_path, monkeypatch, path, faults):
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 50_000)
-    hub.faults[CDN] = [fault]
-    fetch(hub, tmp_path)
-    assert contents(tmp_path / "out" / "clip") == FILES
-    assert (hub.seen(CDN)[1].sent < len(MODEL)) == begun  # where it was; after a reset the file is fetched anew
-    assert not list((tmp_path / "cache").rglob("*incomplete*"))
-
-
-def test_a_busy_hub_is_asked_again(hub, tmp_path):
-    hub.faults[LISTING] = [refusal(503)] * 2
-    hub.faults[CDN] = [status(429), status(408)]
+    hub.faults[path] = list(faults)
     fetch(hub, tmp_path)
     assert contents(tmp_path / "out" / "clip") == FILES
 
@@ -151,10 +145,8 @@ def test_bytes_with_a_wrong_hash_are_told_and_not_kept(hub, tmp_path, path):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (refusal(401), "cannot be fetched from .*401 Unauthorized"),
         (refusal(401, "RepoNotFound"), "this repository does not exist or is private"),
         (refusal(403, "GatedRepo"), "access needs the owner's consent"),
-        (refusal(403), "cannot be fetched from .*403 Forbidden"),
         (refusal(404, "RevisionNotFound"), "this revision does not exist"),
         (refusal(429, Retry_After="300"), "cannot be fetched from .*429 Too Many Requests"),
         (refusal(503, RateLimit=""), "cannot be fetched from .*503"),
@@ -164,11 +156,6 @@ def test_a_refusal_is_one_line(hub, tmp_path, answer, reason):
     hub.routes[LISTING] = answer
     with pytest.raises(HarError, match=rf"^{REPO}@{REVISION}: {reason}[^\n]*$"):
         fetch(hub, tmp_path)
-
-
-def test_no_network_is_one_line(tmp_path):
-    with pytest.raises(HarError, match=rf"^{REPO}@{REVISION}: cannot be fetched from {NOWHERE} \([^\n]*\)$"):
-        fetch(NOWHERE, tmp_path)
 
 
 def test_a_token_goes_to_no_other_endpoint_unless_told(hub, tmp_path, monkeypatch):
@@ -220,69 +207,49 @@ def test_shards_arrive_with_their_index(tmp_path):
         check_model(tmp_path / "out" / "clip")
 
 
-# --- a hub that lies ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("header", ["ETag", "X-Linked-ETag", "X-Repo-Commit"])
-@pytest.mark.parametrize("value", ["../../../../escaped", '"/tmp/escaped"'])
-def test_headers_become_no_file_names(tmp_path, header, value):
+def test_headers_become_no_file_names(tmp_path, header):
     site, path = model_hub(REPO, REVISION, FILES), f"/{REPO}/resolve/{REVISION}/config.json"
     for answer in (200, 404):
-        extra = {"ETag": '"abc"', "X-Repo-Commit": REVISION, "X-Error-Code": "EntryNotFound", header: value}
+        extra = {"ETag": '"abc"', "X-Repo-Commit": REVISION, "X-Error-Code": "EntryNotFound"}
+        extra[header] = "../../../../escaped"
         site.routes[path] = lambda handler, body, s=answer, e=extra: handler.reply(s, body, **e)
         with serving(site), pytest.raises(HarError, match=r"config\.json|does not have an ETag|X-Repo-Commit"):
             fetch(site, tmp_path / "room" / "inner")
-    names = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [name for name in names if "escaped" in name]
+    assert not list(tmp_path.rglob("*escaped*"))
 
 
-@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_a_file_without_end_is_stopped(tmp_path, monkeypatch, name):
+def test_a_file_without_end_is_stopped(hub, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100_000)
-    monkeypatch.setattr("har.models.hub.MAX_SMALL", MB)
-    site = model_hub(REPO, REVISION, FILES)
 
     def endless(handler, body):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        chunk = b"186a0\r\n" + b"x" * 100_000 + b"\r\n"
-        try:
+        handler.close_connection = True
+        with suppress(OSError):
             for _ in range(1000):
-                handler.wfile.write(chunk)
-        except OSError:
-            handler.close_connection = True
+                handler.wfile.write(b"186a0\r\n" + b"x" * 100_000 + b"\r\n")
 
-    kept = f"/api/resolve-cache/models/{REPO}/{REVISION}/config.json"
-    site.routes[kept if name == "config.json" else CDN] = lambda handler, body: (
-        endless(handler, body) if handler.command == "GET" else handler.serve(body)
-    )
-    with serving(site), pytest.raises(HarError, match=r"more than [\d,]+ bytes come"):
-        fetch(site, tmp_path)
+    hub.routes[CDN] = endless
+    with pytest.raises(HarError, match=r"more than [\d,]+ bytes come"):
+        fetch(hub, tmp_path)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 5 * len(MODEL) + MB
 
 
-def test_a_list_without_end_is_stopped(tmp_path, monkeypatch):
+def test_a_list_without_end_is_stopped(hub, tmp_path, monkeypatch):
     monkeypatch.setattr("har.models.hub.MAX_ANSWERS", 20)
-    site = model_hub(REPO, REVISION, FILES)
-    again = {"Content_Type": "application/json"}
-    site.routes[LISTING] = lambda handler, body: handler.reply(
-        200, b"[]", Link=f'<{site.url}{LISTING}?cursor=1>; rel="next"', **again
-    )
-    with serving(site), pytest.raises(HarError, match="more than 20 answers"):
-        fetch(site, tmp_path)
-    assert len(site.requests) <= 22
+    link = f'<{hub.url}{LISTING}?cursor=1>; rel="next"'
+    hub.routes[LISTING] = lambda handler, body: handler.reply(200, b"[]", Link=link, Content_Type="application/json")
+    with pytest.raises(HarError, match="more than 20 answers"):
+        fetch(hub, tmp_path)
 
 
 @pytest.mark.parametrize("change", [{"size": None}, {"size": -1}, {"path": 5}], ids=str)
-def test_a_list_that_does_not_describe_its_files_is_told(tmp_path, change):
-    site = model_hub(REPO, REVISION, FILES)
-    tree = json.loads(site.files[LISTING])
+def test_a_list_that_does_not_describe_its_files_is_told(hub, tmp_path, change):
+    tree = json.loads(hub.files[LISTING])
     tree[0] |= change
-    site.files[LISTING] = json.dumps(tree).encode()
-    with serving(site), pytest.raises(HarError, match=rf"{REVISION}[^\n]*$"):
-        fetch(site, tmp_path)
-
-
-# --- a folder ------------------------------------------------------------------------------------------------------
+    hub.files[LISTING] = json.dumps(tree).encode()
+    with pytest.raises(HarError, match=rf"{REVISION}[^\n]*$"):
+        fetch(hub, tmp_path)
 
 
 def test_a_local_folder_passes_the_same_door(tmp_path):

@@ -122,14 +122,6 @@ class TestPrompts:
 
 
 class TestScores:
-    def test_probabilities_are_finite_sum_to_one_and_tell_images_apart(self, talker):
-        found = ask(talker)
-        assert found.shape == (3, 3)
-        assert np.isfinite(found).all()
-        np.testing.assert_allclose(found.sum(1), 1, atol=1e-12)
-        assert np.abs(found[0] - found[1]).max() > 1e-3  # the image has a say
-        assert found.std() > 0.01
-
     def test_a_likelihood_is_the_models_own_token_by_token(self, talker):
         before = prompt(CONFIG.prompt, CONFIG.question, ("sitting", "standing"))
         (found,) = llava.log_likelihoods(talker, [opened(1)], [before], ["walking or running fast"]).tolist()
@@ -145,6 +137,8 @@ class TestScores:
 
     def test_company_padding_and_the_order_of_classes_change_nothing(self, talker):
         whole = ask(talker, batch_size=18)
+        np.testing.assert_allclose(whole.sum(1), 1, atol=1e-12)
+        assert np.abs(whole[0] - whole[1]).max() > 1e-3  # the image has a say
         order = ["standing", "walking", "sitting"]
         mixed = ask(talker, {name: LABELS[name] for name in order}, batch_size=5)
         np.testing.assert_allclose(mixed[:, [order.index(name) for name in LABELS]], whole, atol=1e-5)
@@ -157,15 +151,6 @@ class TestScores:
                 llava.log_likelihoods(talker, [i], [b], [a]) for i, b, a in zip(images, befores, answers, strict=True)
             ]
         np.testing.assert_allclose(beside, torch.cat(alone), atol=1e-4)
-
-    def test_the_order_in_the_question_would_have_one(self, talker):
-        """Or averaging over orders would be for nothing."""
-        with torch.inference_mode():
-            found = [
-                llava.log_likelihoods(talker, [opened(1)], [prompt(CONFIG.prompt, CONFIG.question, order)], ["sitting"])
-                for order in orders(LABELS, "all")
-            ]
-        assert torch.cat(found).std().item() > 1e-3
 
     def test_an_answer_without_tokens_is_told(self, talker):
         with pytest.raises(HarError, match="adds no token"):
@@ -224,11 +209,9 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("key", "value", "said"),
         [
-            ("run.generative", ["llama"], "run.generative names 'llama', expected one of llava15"),
             ("generative.llava15.question", "What?", "generative.llava15: question must hold {labels} once"),
             ("generative.llava15.answers.standing", "sitting", "answers gives two classes the same answer"),
             ("generative.llava15.answers", {"sitting": "sitting"}, "llava15.answers lacks a class: tasks.activity"),
-            ("generative.llava15.revision", "main", "generative.llava15.revision"),
         ],
     )
     def test_a_mistake_in_params_is_named(self, tmp_path, key, value, said):

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 import shutil
 
 import numpy as np
@@ -117,22 +116,6 @@ class TestClassifier:
                 unit = normalize(Encoder(checkpoints[name]).model.get_image_features(x).pooler_output, dim=-1)
                 torch.testing.assert_close(features, unit)
 
-    def test_layer_groups_cover_each_parameter_once(self, checkpoints, name, pool):
-        decay, model = 0.5, classifier.classifier(checkpoints[name], CLASSES, pool)
-        groups = classifier.layer_groups(model, 0.001, 0.01, decay)
-        assert all({p.ndim <= 1 for p in group["params"]} == {group["parameters_1d"]} for group in groups)
-        grouped = [id(p) for group in groups for p in group["params"]]
-        assert len(grouped) == len(set(grouped))
-        assert set(grouped) == {id(p) for p in model.parameters()}
-        rate = {id(p): group["lr"] for group in groups for p in group["params"]}
-        names = {k: rate[id(p)] for k, p in model.named_parameters()}
-        assert {r for k, r in names.items() if k.startswith(HEAD)} == {0.01}
-        body = {k: r for k, r in names.items() if not k.startswith(HEAD)}
-        assert max(body.values()) == 0.001
-        first, second = ({r for k, r in body.items() if f"layers.{i}." in k} for i in (0, 1))
-        assert (first, second) == ({0.001 * decay}, {0.001})
-        assert {r for k, r in body.items() if "embeddings" in k} == {0.001 * decay**2}
-
     def test_a_saved_model_opens_in_transformers(self, checkpoints, name, pool, tmp_path):
         from transformers import pipeline
 
@@ -165,48 +148,34 @@ class TestClassifier:
 
 
 @pytest.mark.parametrize(
-    ("broken", "said"),
+    ("text", "said"),
     [
-        ("empty", "config.json is missing; expected a model in transformers' format"),
-        ("no json", "config.json: cannot be read as JSON"),
-        ("unknown type", "not a model in the hub's format"),
-        ("cut weights", "model.safetensors is no whole safetensors file"),
-        ("code of its own", "has auto_map: it wants to run code"),
+        (None, "config.json is missing; expected a model in transformers' format"),
+        ("{", "config.json: cannot be read as JSON"),
+        ('{"model_type": "clop"}', "not a model in the hub's format"),
     ],
 )
-def test_a_folder_that_is_no_model_is_told_in_one_line(checkpoints, tmp_path, broken, said):
-    config = json.loads((checkpoints["vit"] / "config.json").read_text())
-    if broken != "empty":
-        text = {"no json": "{", "unknown type": '{"model_type": "clop"}'}.get(broken) or json.dumps(config)
-        if broken == "code of its own":
-            text = json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config"}})
-            (tmp_path / "mine.py").write_text("raise SystemExit('this ran')")
+def test_a_folder_that_is_no_model_is_told_in_one_line(tmp_path, text, said):
+    if text:
         (tmp_path / "config.json").write_text(text)
-    if broken == "cut weights":
-        (tmp_path / "model.safetensors").write_bytes((checkpoints["vit"] / "model.safetensors").read_bytes()[:5000])
-    with pytest.raises(HarError, match=re.escape(said)) as told:
+    with pytest.raises(HarError, match=rf"^{tmp_path}[^\n]*{said}[^\n]*$"):
         classifier.classifier(tmp_path, CLASSES)
-    assert str(tmp_path) in str(told.value)
-    assert "\n" not in str(told.value)
 
 
-@pytest.mark.parametrize("load", [Encoder, lambda folder: classifier.classifier(folder, CLASSES)])
 @pytest.mark.parametrize("change", ["missing", "other shape"])
-def test_weights_that_do_not_fit_are_told_not_drawn(checkpoints, tmp_path, load, change):
+def test_weights_that_do_not_fit_are_told_not_drawn(checkpoints, tmp_path, change):
     from safetensors.torch import load_file, save_file
 
-    for file in checkpoints["clip"].iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    weights = load_file(tmp_path / "model.safetensors")
+    folder = shutil.copytree(checkpoints["clip"], tmp_path / "clip")
+    weights = load_file(folder / "model.safetensors")
     key = "vision_model.encoder.layers.1.mlp.fc1.weight"
+    weights[key] = torch.zeros(4, 4)
     if change == "missing":
         del weights[key]
-    else:
-        weights[key] = torch.zeros(4, 4)
-    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(HarError, match="not a model in the hub's format") as told:
-        load(tmp_path)
-    assert "\n" not in str(told.value)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for load in (Encoder, lambda folder: classifier.classifier(folder, CLASSES)):
+        with pytest.raises(HarError, match=r"not a model in the hub's format[^\n]*$"):
+            load(folder)
 
 
 def test_position_indices_among_the_weights_are_left_out(checkpoints, tmp_path):
@@ -233,29 +202,13 @@ def test_prompts_are_lower_case_for_siglip_alone(checkpoints, tmp_path, name):
     assert not torch.equal(encoder.texts(["a person sitting"]), encoder.texts(["a person standing"]))
 
 
-def test_networks_from_scratch_save_their_weights_and_configuration(tmp_path):
-    from safetensors.torch import load_file
-
-    model, _ = build(CNN, CLASSES)
-    save(model, CNN, CLASSES, tmp_path, None)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["config.json", "model.safetensors"]
-    told = json.loads((tmp_path / "config.json").read_text())
-    again, _ = build(Cnn(**told["config"]), told["classes"])
-    again.load_state_dict(load_file(tmp_path / "model.safetensors"))
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
-
-
-@pytest.mark.parametrize("name", ["clip", "vit"])
-def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(checkpoints, tmp_path, name):
-    folder = tmp_path / name
-    shutil.copytree(checkpoints[name], folder)
+def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(checkpoints, tmp_path):
+    folder = shutil.copytree(checkpoints["vit"], tmp_path / "vit")
     config = folder / "preprocessor_config.json"
     larger = {"size": {"height": 48, "width": 48}, "crop_size": {"height": 48, "width": 48}}
     config.write_text(json.dumps(json.loads(config.read_text()) | larger))
     for load in (lambda: build(FINETUNE, CLASSES, folder), lambda: Encoder(folder)):
-        with pytest.raises(
-            HarError, match=f"{name}: its preprocessing, images of 48 pixels, does not fit its network: "
-        ):
+        with pytest.raises(HarError, match="vit: its preprocessing, images of 48 pixels, does not fit its network: "):
             load()
 
 
