@@ -18,14 +18,12 @@ def choose_examples(explanations: Mapping[Key, Explanation], count: int, seed: i
     """`count` test images that every model explains, drawn at random (not picked), the classes by turns; of a clip
     one frame."""
     frames = [one.images[(one.images["split"] == "test") & one.images["measured"]] for one in explanations.values()]
-    common = set.intersection(*(set(frame["image_id"]) for frame in frames)) if frames else set()
-    frame = frames[0][frames[0]["image_id"].isin(common)].sort_values("image_id") if frames else None
-    if frame is None or frame.empty:
+    if not frames:
         return []
-    frame = frame.sample(frac=1, random_state=seed)
+    common = set.intersection(*(set(frame["image_id"]) for frame in frames))
+    frame = frames[0][frames[0]["image_id"].isin(common)].sort_values("image_id").sample(frac=1, random_state=seed)
     turn = frame.groupby("label").cumcount()  # the first image of each class, then the second ones
-    order = np.lexsort((frame["label"].to_numpy(), turn.to_numpy()))
-    return frame["image_id"].iloc[order[:count]].tolist()
+    return frame.assign(turn=turn).sort_values(["turn", "label"])["image_id"].head(count).tolist()
 
 
 def figure_maps(

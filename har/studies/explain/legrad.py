@@ -108,15 +108,12 @@ def relevance(model: nn.Module, pixels: Tensor, texts: Tensor | None = None) -> 
             features, shares = body.read(tokens)
             scores = [head(features), *(features @ text[:, None] for text in (() if texts is None else texts))]
             attention = shares if body.attends else attention
-            maps = [_gradient(score, attention) for score in torch.cat(scores, 1).unbind(1)]
+            maps = []
+            for score in torch.cat(scores, 1).unbind(1):  # of one class, [n]
+                (gradient,) = torch.autograd.grad(score.sum(), attention, retain_graph=True)
+                maps.append(gradient.relu().mean((1, 2)))  # [n, keys]
             blocks.append(torch.stack(maps, 1))
     return _grid(torch.stack(blocks, 1)[..., body.prefix :].detach())
-
-
-def _gradient(scores: Tensor, attention: Tensor) -> Tensor:
-    """One class's scores [n] and a block's attention [n, heads, queries, keys] to the relevance of keys [n, keys]."""
-    (gradient,) = torch.autograd.grad(scores.sum(), attention, retain_graph=True)
-    return gradient.relu().mean((1, 2))
 
 
 def rollout(model: nn.Module, pixels: Tensor) -> Tensor:

@@ -79,10 +79,6 @@ def ranked(images: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return dict(sorted(images.items(), key=lambda one: -of_condition(one[1], NONE).mean()))
 
 
-def _mean(mean: float, *_: float) -> str:
-    return number(mean)
-
-
 def share_table(of: Masked) -> Table:
     """Accuracy against the share hidden, mean over shapes of masks, with the area under it."""
     shapes, shares = of.config.kinds, of.config.shares
@@ -117,7 +113,7 @@ def share_table(of: Masked) -> Table:
         MODEL,
         Column("n"),
         *(
-            Column(triple(name), f"{share:.0%} hidden" if share else "Nothing hidden", _mean)
+            Column(triple(name), f"{share:.0%} hidden" if share else "Nothing hidden", lambda mean, *_: number(mean))
             for name, share in points.items()
         ),
         figure_column("area", "Area under the curve"),

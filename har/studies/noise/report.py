@@ -27,6 +27,10 @@ def method_name(method: str) -> str:
     return known.get(method, method.replace("_", " ").capitalize())
 
 
+def _change(value: float, low: float, high: float, method: str) -> str:
+    return BLANK if method == NOTHING else signed_estimate(value, low, high)
+
+
 def masked_mean(images: pd.DataFrame, shares: Sequence[float], measure: str = "accuracy") -> pd.Series:
     """Each image's mean of a measure over the shares hidden."""
     return pd.concat([by_share(images, [ANY], share, measure) for share in shares], axis=1).mean(axis=1)
@@ -76,14 +80,16 @@ def noise_table(study: Study, images: Images, shares: Sequence[float], model: st
             row |= {name: value.mean(), f"{name}_change": gap.mean, f"{name}_low": gap.low, f"{name}_high": gap.high}
         rows[method] = row
     columns = [
-        Column(("method", "chosen"), "Method", _method_text),
+        Column(
+            ("method", "chosen"), "Method", lambda name, chosen: method_name(name) + (" (chosen)" if chosen else "")
+        ),
         Column("n"),
         Column("validation_loss", "Validation loss", number),
     ]
     for where, (measure, title) in product(taken, measures.items()):
         name, title = f"{where}_{measure}", f"{where.capitalize()}: {title}"
         change = (f"{name}_change", f"{name}_low", f"{name}_high", "method")
-        columns += [Column(name, title, number), Column(change, f"{title}, change", _unless_nothing)]
+        columns += [Column(name, title, number), Column(change, f"{title}, change", _change)]
     percents = ", ".join(f"{share:.0%}" for share in shares)
     notes = (
         f"{model_name(model)}, its kept run; {rows[NOTHING]['n']:,} test and extended images. Masked: mean over "
@@ -95,14 +101,6 @@ def noise_table(study: Study, images: Images, shares: Sequence[float], model: st
     )
     title = "Does class-specific noise help when part of the image is black?"
     return Table("noise", title, header, list(rows.values()), columns, notes)
-
-
-def _method_text(method: str, chosen: bool) -> str:
-    return method_name(method) + (" (chosen)" if chosen else "")
-
-
-def _unless_nothing(value: float, low: float, high: float, method: str) -> str:
-    return BLANK if method == NOTHING else signed_estimate(value, low, high)
 
 
 def verdict(study: Study, rows: Mapping[str, Mapping]) -> list[str]:
@@ -151,7 +149,7 @@ def effect_table(images: Images, classes: Sequence[str], shares: Sequence[float]
         Column("method", "Method", method_name),
         Column("n"),
         Column("bias", "Class bias, masked", number),
-        Column((*triple("bias_change"), "method"), "Change", _unless_nothing),
+        Column((*triple("bias_change"), "method"), "Change", _change),
         figure_column("minus_erasing", "Masked accuracy − trained on masked images", sign=True),
         *(Column(f"recall_{name}", f"Recall, {class_name(name)}", number) for name in classes),
     ]
