@@ -72,9 +72,6 @@ def learning_curves(curves: pd.DataFrame, path: Path | str, title: str) -> None:
 
     `curves`: seed, epoch, train_loss, validation_loss, validation_accuracy.
     """
-    needed = ["seed", "epoch", "train_loss", "validation_loss", "validation_accuracy"]
-    if missing := [name for name in needed if name not in curves.columns]:
-        raise HarError(f"learning curves: column {missing[0]!r} is missing, expected {', '.join(needed)}")
     if curves.empty:
         raise HarError("learning curves: no epoch to draw")
     runs = curves["seed"].nunique()
@@ -109,12 +106,19 @@ def rows_of(axis: Axes, names: Sequence[str]) -> None:
     axis.grid(axis="x")
 
 
-def _dot(axis: Axes, y: float, score: Mapping[str, float], look: tuple[str, str, str], label: str | None) -> None:
-    colour, marker, fill = look
-    axis.plot([score["ci_low"], score["ci_high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
-    axis.plot(
-        score["mean"], y, marker, color=colour, markerfacecolor=fill, markersize=6, markeredgewidth=1.4, label=label
-    )
+def _dots(axis: Axes, names: Sequence[str], series: Sequence[tuple]) -> None:
+    """A row for each name, with a dot and the line of its interval for each score of `series`: label, colour, marker,
+    its filling, distance from the middle of the row, and the scores by name."""
+    for label, colour, marker, filling, offset, scores in series:
+        look = {"color": colour, "markerfacecolor": filling, "markersize": 6, "markeredgewidth": 1.4}
+        for place, name in enumerate(names):
+            if name in scores:
+                score, y = scores[name], place + offset
+                ends = [score["ci_low"], score["ci_high"]]
+                axis.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+                axis.plot(score["mean"], y, marker, label=label, **look)
+                label = None
+    axis.set_xlim(0, 1)
 
 
 def accuracy_overview(
@@ -139,20 +143,18 @@ def accuracy_overview(
     # a model without the larger set goes last
     ranked = sorted(summaries, key=lambda name: -summaries[name].get(first, {}).get(HEADLINE, {}).get("mean", -1))
     with drawing(path, title, 7.2, 0.42 * len(ranked) + 1.8) as figure:
-        axis = figure.subplots()
+        axis, series = figure.subplots(), []
         for offset, split in zip((-0.14, 0.14), splits, strict=False):
-            sizes = sorted({summaries[name][split]["n"] for name in ranked if split in summaries[name]})
-            label = f"{split_name(split)}, {' or '.join(f'{n:,}' for n in sizes)} {unit}"
-            for place, name in enumerate(ranked):
-                if split in summaries[name]:
-                    _dot(axis, place + offset, summaries[name][split][HEADLINE], looks[split], label)
-                    label = None
+            mine = {name: summary[split] for name, summary in summaries.items() if split in summary}
+            sizes = " or ".join(f"{n:,}" for n in sorted({one["n"] for one in mine.values()}))
+            scores = {name: one[HEADLINE] for name, one in mine.items()}
+            series.append((f"{split_name(split)}, {sizes} {unit}", *looks[split], offset, scores))
+        _dots(axis, ranked, series)
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         if first in summaries.get("majority", {}):
             majority = summaries["majority"][first][HEADLINE]["mean"]
             axis.axvline(majority, color=INK, linestyle="--", linewidth=1, label=f"majority class, {split_name(first)}")
         rows_of(axis, [model_name(name) for name in ranked])
-        axis.set_xlim(0, 1)
         axis.set_xlabel(f"balanced accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over {unit}")
         figure.legend(loc="outside lower center", ncols=2)
 
@@ -170,25 +172,21 @@ def augmentation_study(
 
     `summaries` maps a policy to `evaluate.summarise(...)`; policy "none" becomes a line.
     """
-    scores = {name: summary["validation"]["accuracy"] for name, summary in summaries.items() if "validation" in summary}
-    if not scores:
+    found = {name: summary["validation"] for name, summary in summaries.items() if "validation" in summary}
+    if not found:
         raise HarError("augmentation study: no policy has a validation split")
+    scores = {name: one["accuracy"] for name, one in found.items()}
     ranked = sorted(scores, key=lambda name: -scores[name]["mean"])
-    images = max(summary["validation"]["n"] for summary in summaries.values() if "validation" in summary)
     with drawing(path, title, 7.2, 0.34 * len(ranked) + 1.8) as figure:
-        axis = figure.subplots()
-        ours, theirs = f"this project, {images} {unit}", f"paper, {paper.TEST_IMAGES} images"
-        for place, name in enumerate(ranked):
-            _dot(axis, place, scores[name], (INK, "o", INK), ours)
-            printed = paper.score("table3", name).accuracy if papers else None
-            if printed is not None:
-                axis.plot(printed, place, "D", color=INK, markerfacecolor=PAPER, markersize=5.5, label=theirs)
-                theirs = None
-            ours = None
+        axis, images = figure.subplots(), max(one["n"] for one in found.values())
+        _dots(axis, ranked, [(f"this project, {images} {unit}", INK, "o", INK, 0, scores)])
+        printed = {place: paper.score("table3", name).accuracy for place, name in enumerate(ranked)} if papers else {}
+        if printed := {place: accuracy for place, accuracy in printed.items() if accuracy is not None}:
+            label, look = f"paper, {paper.TEST_IMAGES} images", {"markerfacecolor": PAPER, "markersize": 5.5}
+            axis.plot(printed.values(), printed.keys(), "D", color=INK, label=label, **look)
         if "none" in scores:
             axis.axvline(scores["none"]["mean"], color=INK, linestyle="--", linewidth=1, label="no augmentation")
         rows_of(axis, [policy_name(name) for name in ranked])
-        axis.set_xlim(0, 1)
         axis.set_xlabel(
             f"validation accuracy (higher is better)\nmean over runs; line: {level:.0%} interval over {unit}"
         )

@@ -4,11 +4,10 @@ Rows are keyed by this project's names for models and policies. A cell that the 
 the text at hand has lost, is None. Scores are as printed: accuracy, then macro precision, recall and F1.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """One row of Tables 2 to 7; `text` is what is printed where that is no plain number."""
 
     accuracy: float | None = None
@@ -18,8 +17,7 @@ class Score:
     text: str = ""
 
 
-@dataclass(frozen=True)
-class ClassSize:
+class ClassSize(NamedTuple):
     """One row of Table 1: images and, in pixels, mean width and height."""
 
     count: int
@@ -29,11 +27,8 @@ class ClassSize:
     aspect_ratio: float | None = None
 
 
-@dataclass(frozen=True)
-class Test:
+class Printed(NamedTuple):
     """A printed test: its statistic, its p-value as printed, and its upper bound or value as a number."""
-
-    __test__ = False  # not a pytest class
 
     name: str
     statistic: float
@@ -104,8 +99,8 @@ TABLES: dict[str, dict[str, Score]] = {
 }
 TEST_IMAGES = 29  # validation has as many
 POSTURE_TEST_IMAGES = 20  # .65, .55 and .50 are 13, 11 and 10 of them
-ANOVA = Test("one-way ANOVA", 23.4562, 0.001, "< .001")
-PAIRED_T = Test("paired t-test", 1.4505, 0.2205, ".2205")
+ANOVA = Printed("one-way ANOVA", 23.4562, 0.001, "< .001")
+PAIRED_T = Printed("paired t-test", 1.4505, 0.2205, ".2205")
 TESTS = (ANOVA, PAIRED_T)
 
 

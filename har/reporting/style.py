@@ -15,7 +15,6 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 from PIL import Image
 
 from har.core.files import write_text
@@ -36,6 +35,7 @@ ON_PICTURE = "#f5f5f5"  # the same in both modes, as is black
 FONT = "DejaVu Sans"  # comes with matplotlib, so figures are measured alike everywhere; Verdana is as wide
 MANY = 5_000  # points that are drawn as a picture
 STYLE = {
+    "font.family": FONT,
     "svg.fonttype": "none",
     "svg.hashsalt": "har",
     "text.parse_math": False,  # a name may hold dollar signs
@@ -62,19 +62,6 @@ STYLE = {
     **{f"boxplot.{part}props.color": INK for part in ("box", "whisker", "cap")},
 }
 
-# For the width of characters that the first font lacks; a reader's own fonts draw them.
-FURTHER_FONTS = (
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Source Han Sans SC", "WenQuanYi Zen Hei", "PingFang SC",
-    "Hiragino Sans GB", "Microsoft YaHei", "Arial Unicode MS",
-)  # fmt: skip
-
-
-@cache
-def _families() -> list[str]:
-    """matplotlib's own font, then those of this machine that have what it lacks."""
-    names = {font.name for font in fontManager.ttflist}
-    return [FONT, *(name for name in FURTHER_FONTS if name in names)]
-
 
 def tints(colour: str, below: str | None = None) -> LinearSegmentedColormap:
     """From nothing to as much of `colour` as ink is read on, in both modes; of `below` where values are negative."""
@@ -89,7 +76,7 @@ def drawing(
 ) -> Iterator[Figure]:
     """An empty figure of `width` x `height` inches under its title; written to `path`, atomically, when the block ends
     well. The same data give the same bytes; the user's matplotlibrc has no say."""
-    with style.context(["default", STYLE | {"font.family": _families()}]), warnings.catch_warnings():
+    with style.context(["default", STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*missing from")
         figure = Figure(figsize=(width, height), layout=layout)
         at = {} if layout else {"y": 1 - 0.08 / height}

@@ -82,8 +82,6 @@ def test_nothing_to_draw_is_told(tmp_path):
     path = tmp_path / "x.svg"
     with pytest.raises(HarError, match="split 'extended'"):
         figures.confusion_matrices({"ViT": simulate(1)}, "extended", path, "")
-    with pytest.raises(HarError, match="'validation_loss' is missing"):
-        figures.learning_curves(curves().drop(columns="validation_loss"), path, "")
     with pytest.raises(HarError, match="no epoch"):
         figures.learning_curves(curves().head(0), path, "")
     with pytest.raises(HarError, match="no policy"):
