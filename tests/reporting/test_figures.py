@@ -7,26 +7,12 @@ from importlib import resources
 import numpy as np
 import pandas as pd
 import pytest
+from predicted import simulate
 
 from har.core.errors import HarError
-from har.evaluation.predictions import predictions_frame
 from har.evaluation.summary import summarise
 from har.reporting import figures
 from har.reporting.style import CLASS_COLOURS, DARK, PAPER, RIGHT, RULE, WRONG, drawing, numbered, size_of
-
-CLASSES = ("sitting", "standing")
-
-
-def simulate(skill, n=30, runs=2, split="test", seed=0, first=0):
-    random = np.random.default_rng(seed)
-    truth = np.arange(n) % 2
-    frames = []
-    for run in range(runs):
-        weights = random.gamma(1, 1, (n, 2)) + skill * np.eye(2)[truth]
-        shares = weights / weights.sum(1, keepdims=True)
-        ids = range(first, first + n)
-        frames.append(predictions_frame(ids, np.array(CLASSES)[truth], [split] * n, shares, CLASSES, run))
-    return pd.concat(frames, ignore_index=True)
 
 
 def curves(runs=2):
@@ -36,19 +22,18 @@ def curves(runs=2):
 
 
 def summaries():
-    both = {
-        name: pd.concat([simulate(skill, split="test", seed=skill), simulate(skill, split="extended", first=30)])
-        for name, skill in (("cnn_base", 0), ("clip", 3), ("majority", 1))
-    }
-    return {name: summarise(frame, resamples=100) for name, frame in both.items()}
+    skills = {"cnn_base": 0, "clip": 3, "majority": 1}
+    return {name: summarise(simulate("posture", skill, skill), resamples=100) for name, skill in skills.items()}
 
 
 def confusion_of_two(path):
-    figures.confusion_matrices({"ViT": simulate(1), "": simulate(9, runs=1)}, "test", path, "Figure 3")
+    figures.confusion_matrices(
+        {"ViT": simulate("posture", 1), "": simulate("posture", 9, runs=1)}, "test", path, "Figure 3"
+    )
 
 
 def augmentation(path):
-    scores = {name: summarise(simulate(1, split="validation"), resamples=100) for name in ("none", "rotation", "mine")}
+    scores = dict.fromkeys(("none", "rotation", "mine"), summarise(simulate("posture", 1), resamples=100))
     figures.augmentation_study(scores, path, "Augmentation")
 
 
@@ -80,8 +65,8 @@ def test_same_data_same_bytes_and_a_readers_matplotlibrc_has_no_say(tmp_path):
 
 def test_nothing_to_draw_is_told(tmp_path):
     path = tmp_path / "x.svg"
-    with pytest.raises(HarError, match="split 'extended'"):
-        figures.confusion_matrices({"ViT": simulate(1)}, "extended", path, "")
+    with pytest.raises(HarError, match="split 'train'"):
+        figures.confusion_matrices({"ViT": simulate("posture", 1)}, "train", path, "")
     with pytest.raises(HarError, match="no epoch"):
         figures.learning_curves(curves().head(0), path, "")
     with pytest.raises(HarError, match="no policy"):

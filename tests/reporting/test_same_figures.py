@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from pages import SETTINGS, TASKS, reports, source
+from predicted import REPORT
 
-from har.config.report import Report
 from har.evaluation.metrics import cells
 from har.reporting.page.build import build
 from har.reporting.page.scripts import unpacked
@@ -17,8 +17,6 @@ from har.reporting.tables import significance_tables
 from har.reporting.tables.paper_tables import build_tables
 from har.studies.error_analysis.agreement import count_table, missed_table
 from har.studies.error_analysis.outcomes import FACTORS, outcome_frame
-
-REPORT = Report(confidence=0.95, resamples=100, equivalence_margin=0.05, clips="probability", seed=0)
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from har.reporting.table import (
     Table,
     count,
     estimate,
+    markdown_table,
     number,
     p_value,
     pivoted,
     quote,
-    signed_estimate,
     write_tables,
 )
 
@@ -143,5 +143,22 @@ def test_notes_stand_once_and_empty_cells_are_explained():
     assert "<li>a</li>" in one.html()
 
 
-def test_numbers_of_pairs_keep_their_sign():
-    assert signed_estimate(0.1, -0.05, 0.25) == "+0.100 [−0.050, +0.250]"
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [(0.12345, 3, False, "0.123"), (-0.2, 3, True, "−0.200"), (0.2, 2, True, "+0.20"), (-1e-9, 3, True, "0.000"),
+     (None, 3, False, "–"), (float("nan"), 3, False, "–")],
+)  # fmt: skip
+def test_numbers_for_people(value, digits, sign, text):
+    assert number(value, digits, sign) == text
+
+
+def test_figures_are_set_right_and_texts_left():
+    columns = {
+        "Model": ["a", "b"],
+        "n": ["1,000", "–"],
+        "Change": ["−0.1 [−0.2, 0.0]", "**+.5**"],
+        "Set": ["lr 0.1", "–"],
+    }
+    header, rule, first, _ = markdown_table(pd.DataFrame(columns)).splitlines()
+    assert [cell.strip().endswith("-:") for cell in rule.strip("| ").split("|")] == [False, True, True, False]
+    assert len({len(line) for line in (header, rule, first)}) == 1
