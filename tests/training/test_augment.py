@@ -13,6 +13,7 @@ from har.training import augment
 from har.training.augment import compose
 
 OPS = typing.get_args(Op)
+OFTEN = {"flip_probability": 0.5, "grayscale_probability": 0.5}
 ALWAYS = {"flip_probability": 1.0, "grayscale_probability": 1.0, "perspective": 0.5}
 
 
@@ -21,40 +22,25 @@ def batch(n: int = 4, size: int = 32) -> torch.Tensor:
     return one.expand(n, -1, -1, -1).contiguous()
 
 
-@pytest.mark.parametrize("ops", [*([op] for op in OPS), list(OPS)], ids=[*OPS, "all_combined"])
-class TestEachPolicy:
-    def test_keeps_shape_and_dtype_and_its_input(self, strength, ops):
-        images, transform = batch(), compose(ops, strength, 32)
-        torch.manual_seed(3)
-        out = transform(images)
-        assert out.shape == images.shape
-        assert out.dtype == torch.uint8
-        assert torch.equal(images, batch())
-        torch.manual_seed(3)
-        assert torch.equal(out, transform(images))
-
-    def test_changes_the_image(self, strength, ops):
-        torch.manual_seed(0)
-        transform = compose(ops, strength.model_copy(update=ALWAYS), 32)
-        assert any(not torch.equal(transform(batch()), batch()) for _ in range(5))
-
-
 @pytest.mark.parametrize("op", OPS)
-def test_each_image_is_drawn_on_its_own(strength, op):
-    torch.manual_seed(0)
-    out = compose([op], strength, 32)(batch(16))
+def test_each_image_is_changed_on_its_own_and_repeatably(strength, op):
+    images, transform = batch(16), compose([op], strength.model_copy(update=OFTEN), 32)
+    torch.manual_seed(3)
+    out = transform(images)
+    assert (out.shape, out.dtype) == (images.shape, torch.uint8)
+    assert torch.equal(images, batch(16))
     assert len({image.numpy().tobytes() for image in out}) > 1
+    torch.manual_seed(3)
+    assert torch.equal(out, transform(images))
 
 
 def test_flips_and_grey_do_what_they_say(strength):
     always = strength.model_copy(update=ALWAYS)
     assert torch.equal(compose(["horizontal_flip"], always, 32)(batch()), batch().flip(3))
-    assert torch.equal(compose(["vertical_flip"], always, 32)(batch()), batch().flip(2))
     assert torch.equal(compose(["horizontal_flip", "vertical_flip"], always, 32)(batch()), batch().flip(2, 3))
     assert compose([], always, 32) is None
     grey = compose(["grayscale"], always, 32)(batch())
-    assert torch.equal(grey[:, 0], grey[:, 1])
-    assert torch.equal(grey[:, 0], grey[:, 2])
+    assert (grey == grey[:, :1]).all()
 
 
 @pytest.mark.parametrize("op", ["rotation", "perspective"])

@@ -125,23 +125,16 @@ def test_views_are_means_of_unit_embeddings_and_stand_side_by_side(checkpoints, 
     np.testing.assert_allclose(found.rows(ids, "similarity", CLASSES), cosines, atol=1e-5)
 
 
-class TestTrouble:
-    def test_an_encoder_without_text_is_told(self, checkpoints, folders):
-        with pytest.raises(HarError, match="no text tower"):
-            Encoder(checkpoints["vit"]).texts(["a dog"])
-        found = embeddings.read(folders["vit"])
-        assert found.texts is None
-        assert not (folders["vit"] / "texts.npy").exists()
-        with pytest.raises(HarError, match="choose clip or siglip2"):
-            found.rows([3], "similarity", CLASSES)
-
-    def test_an_image_without_embedding_is_named(self, folders):
-        with pytest.raises(HarError, match="image 404 has no embedding"):
-            embeddings.read(folders["clip"]).rows([3, 404], "image", CLASSES)
-
-    def test_a_folder_that_is_none_is_named(self, tmp_path):
-        with pytest.raises(HarError, match=r"about\.json: no such file; expected what a folder of embeddings holds"):
-            embeddings.read(tmp_path)
+def test_what_is_missing_is_named(checkpoints, folders, tmp_path):
+    with pytest.raises(HarError, match="no text tower"):
+        Encoder(checkpoints["vit"]).texts(["a dog"])
+    assert not (folders["vit"] / "texts.npy").exists()
+    with pytest.raises(HarError, match="choose clip or siglip2"):
+        embeddings.read(folders["vit"]).rows([3], "similarity", CLASSES)
+    with pytest.raises(HarError, match="image 404 has no embedding"):
+        embeddings.read(folders["clip"]).rows([3, 404], "image", CLASSES)
+    with pytest.raises(HarError, match=r"about\.json: no such file; expected what a folder of embeddings holds"):
+        embeddings.read(tmp_path)
 
 
 def test_embedding_again_with_other_jobs_gives_the_same_bytes(checkpoints, store, folders, tmp_path):
@@ -151,40 +144,30 @@ def test_embedding_again_with_other_jobs_gives_the_same_bytes(checkpoints, store
         assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
-class TestShards:
-    @pytest.fixture
-    def seen(self, monkeypatch):
-        """Shards of three images; what the encoder is asked for, which may be told to stop."""
-        monkeypatch.setattr(har.training.embed, "SHARD", 3)
-        load, seen = Preprocess.load, []
+def test_an_interruption_costs_one_shard(checkpoints, store, folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(har.training.embed, "SHARD", 3)
+    load, calls, most = Preprocess.load, [], [1]
 
-        def told(self, store, ids):
-            if len(seen) == stop[0]:
-                raise KeyboardInterrupt
-            seen.append(list(ids))
-            return load(self, store, ids)
+    def told(self, store, ids):
+        if len(calls) == most[0]:
+            raise KeyboardInterrupt
+        calls.append(list(ids))
+        return load(self, store, ids)
 
-        stop = [99]
-        monkeypatch.setattr(Preprocess, "load", told)
-        return seen, stop
+    def run():
+        keep = tmp_path / "keep"
+        embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, tmp_path, SETTINGS, jobs=1, device="cpu", keep=keep)
 
-    def run(self, checkpoints, store, out, keep=None):
-        embed(checkpoints["clip"], store, [3, 5, 7, 12], PROMPTS, out, SETTINGS, jobs=1, device="cpu", keep=keep)
-        return {file.name: file.read_bytes() for file in out.iterdir()}
-
-    def test_an_interruption_costs_one(self, checkpoints, store, seen, tmp_path):
-        calls, stop = seen
-        whole = self.run(checkpoints, store, tmp_path / "whole")
-        calls.clear()
-        stop[0] = 1
-        with pytest.raises(KeyboardInterrupt):
-            self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep")
-        assert calls == [[3, 5, 7]]
-        assert not (tmp_path / "out/image.npy").exists()
-        calls.clear()
-        stop[0] = 99
-        assert self.run(checkpoints, store, tmp_path / "out", tmp_path / "keep") == whole
-        assert calls == [[12]]
+    monkeypatch.setattr(Preprocess, "load", told)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert calls == [[3, 5, 7]]
+    assert not (tmp_path / "image.npy").exists()
+    most[0] = 2
+    run()
+    assert calls == [[3, 5, 7], [12]]
+    for file in folders["clip"].iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
 
 
 def test_an_architecture_without_weights_embeds_the_same_each_time(checkpoints, store, tmp_path):

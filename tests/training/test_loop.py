@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -48,31 +47,27 @@ AUGMENTED = CNN.model_copy(
 )  # fmt: skip
 
 
-class TestSeeds:
-    @pytest.mark.parametrize("config", [CNN, DENSE, AUGMENTED, MLP], ids=["cnn", "dense", "cnn_gen", "mlp"])
-    def test_one_seed_gives_the_same_bytes_and_another_does_not(self, strength, config):
-        inputs = features() if config is MLP else images()
-        first, again, other = (run(config, inputs, strength, seed) for seed in (0, 0, 1))
-        assert first.probabilities.tobytes() == again.probabilities.tobytes()
-        np.testing.assert_allclose(first.probabilities.sum(1), 1, atol=1e-12)
-        assert first.history == again.history
-        assert first.epoch == len(first.history) or config.patience
-        assert first.probabilities.tobytes() != other.probabilities.tobytes()
+KINDS = {
+    "cnn": (CNN, images()),
+    "dense": (DENSE, images()),
+    "cnn_gen": (AUGMENTED, images()),
+    "mlp": (MLP, features()),
+    "clip": (PROBE.model_copy(update={"augmentation": ["horizontal_flip"], "warmup": 0.1}), images(size=32)),
+}
 
-    def test_fine_tuning_repeats_too(self, strength, checkpoints):
-        name, config = (
-            "clip",
-            PROBE.model_copy(update={"augmentation": ["horizontal_flip"], "warmup": 0.1, "label_smoothing": 0.1}),
-        )
-        first, again, other = (
-            run(config, images(size=32), strength, seed, backbone=checkpoints[name]) for seed in (0, 0, 1)
-        )
-        assert first.probabilities.tobytes() == again.probabilities.tobytes()
-        assert first.probabilities.tobytes() != other.probabilities.tobytes()
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_seed_gives_the_same_bytes_and_another_does_not(strength, checkpoints, name):
+    (config, inputs), backbone = KINDS[name], checkpoints.get(name)
+    first, again, other = (run(config, inputs, strength, seed, backbone=backbone) for seed in (0, 0, 1))
+    assert first.probabilities.tobytes() == again.probabilities.tobytes()
+    np.testing.assert_allclose(first.probabilities.sum(1), 1, atol=1e-12)
+    assert first.history == again.history
+    assert first.probabilities.tobytes() != other.probabilities.tobytes()
 
 
 class TestSelection:
-    @pytest.mark.parametrize(("patience", "least"), [(1, 0), (3, 0), (2, 6)])
+    @pytest.mark.parametrize(("patience", "least"), [(3, 0), (2, 6)])
     def test_early_stopping_keeps_the_epoch_of_the_lowest_validation_loss(self, strength, patience, least):
         changes = {"epochs": 25, "patience": patience, "min_epochs": least, "learning_rate": 0.02}
         inputs = images()
@@ -97,32 +92,22 @@ class TestSelection:
         assert first.probabilities.tobytes() == second.probabilities.tobytes()
 
 
-class TestTrouble:
-    def test_a_loss_that_is_not_finite_names_the_learning_rate(self, strength):
-        config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4, "patience": 3})
-        with pytest.raises(HarError, match=r"seed 3: the loss is not finite in epoch \d; lower learning_rate"):
-            run(config, images(), strength, seed=3)
-
-    def test_a_single_left_over_image_does_not_break_batch_norm(self, strength):
-        inputs = replace(features(), train=np.arange(9))
-        assert np.isfinite(run(MLP, inputs, strength).probabilities).all()
-
-    @given(st.integers(2, 60), st.integers(1, 20))
-    def test_batches_hold_each_row_once(self, n, size):
-        batches = loop.batches(torch.randperm(n), size)
-        assert sorted(torch.cat(batches).tolist()) == list(range(n))
-        assert all(len(batch) <= size + 1 for batch in batches)
-        assert size == 1 or all(len(batch) > 1 for batch in batches)
+@given(st.integers(2, 60), st.integers(1, 20))
+def test_batches_hold_each_row_once_and_none_is_of_one(n, size):
+    batches = loop.batches(torch.randperm(n), size)
+    assert sorted(torch.cat(batches).tolist()) == list(range(n))
+    assert all(len(batch) <= size + 1 for batch in batches)
+    assert size == 1 or all(len(batch) > 1 for batch in batches)
 
 
 @given(st.integers(20, 500), st.floats(0, 0.9))
 def test_the_learning_rate_warms_up_and_then_falls_to_zero(steps, warmup):
-    rates = [loop.rate_factor(step, steps, warmup) for step in range(steps)]
-    assert all(0 < rate <= 1 for rate in rates)
+    rates = np.array([loop.rate_factor(step, steps, warmup) for step in range(steps)])
+    assert ((rates > 0) & (rates <= 1)).all()
     top = int(np.argmax(rates))
     assert top <= math.ceil(warmup * steps)
-    assert all(a <= b for a, b in pairwise(rates[: top + 1]))
-    assert all(a >= b for a, b in pairwise(rates[top:]))
+    assert (np.diff(rates[: top + 1]) >= 0).all()
+    assert (np.diff(rates[top:]) <= 0).all()
     assert loop.rate_factor(steps, steps, warmup) == pytest.approx(0, abs=1e-12)
 
 
@@ -163,31 +148,23 @@ class TestExperiment:
 
     @pytest.mark.parametrize("backend", ["processes", pytest.param("loky", marks=pytest.mark.slow)])
     def test_side_by_side_gives_the_same_bytes_as_one_by_one(self, strength, backend):
-        one = self.all_seeds(AUGMENTED, images(28), strength)
-        two = self.all_seeds(AUGMENTED, images(28), strength, jobs=2, backend=backend)
+        inputs = images(28)
+        one = self.all_seeds(AUGMENTED, inputs, strength)
+        two = self.all_seeds(AUGMENTED, inputs, strength, jobs=2, backend=backend)
         pd.testing.assert_frame_equal(one[0], two[0], check_exact=True)
         pd.testing.assert_frame_equal(one[1], two[1], check_exact=True)
         assert one[2] == two[2]
-
-    def test_every_image_outside_train_is_told_once_per_seed(self, strength):
-        inputs = images(28)
-        predictions, curves, about = self.all_seeds(CNN, inputs, strength)
-        wanted = split_of(inputs).query("split != 'train'")
-        for _, one in predictions.groupby("seed"):
-            pd.testing.assert_frame_equal(
-                one[["image_id", "label", "split"]].reset_index(drop=True), wanted.reset_index(drop=True)
-            )
-        assert list(curves.groupby("seed").epoch.max()) == [2, 2, 2]
-        assert about["parameters"] > 0
-        assert about["epochs"] == 2
+        wanted = split_of(inputs).query("split != 'train'").reset_index(drop=True)
+        for _, told in one[0].groupby("seed"):  # every image outside train once
+            pd.testing.assert_frame_equal(told[list(wanted)].reset_index(drop=True), wanted)
 
     def test_the_checkpoint_is_that_of_the_lowest_validation_loss(self, strength, checkpoints, tmp_path):
         inputs = images(28, 32)
         predictions, curves, about = self.all_seeds(
             FINETUNE, inputs, strength, checkpoint=tmp_path / "kept", backbone=checkpoints["vit"]
         )
-        last = curves.groupby("seed").validation_loss.last()
-        assert about["kept_seed"] == last.idxmin()
+        assert curves.groupby("seed").epoch.max().mean() == about["epochs"]
+        assert about["kept_seed"] == curves.groupby("seed").validation_loss.last().idxmin()
         assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == [
             "config.json", "model.safetensors", "preprocessor_config.json"
         ]  # fmt: skip
@@ -219,26 +196,25 @@ class TestExperiment:
 
     def test_an_error_in_a_process_of_its_own_is_still_one_line(self, strength):
         config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4})
-        with pytest.raises(HarError, match="the loss is not finite"):
+        with pytest.raises(HarError, match=r"^seed \d: the loss is not finite in epoch \d; lower learning_rate"):
             self.all_seeds(config, images(28), strength, jobs=2, backend="processes")
 
 
 def test_a_bad_start_is_no_divergence():
-    def check(loss, first, seed, epoch, config):
+    config = CNN.model_copy(update={"epochs": 9, "learning_rate": 0.001})
+
+    def check(loss, first, epoch):
         history = [{"train_loss": first}] * (epoch - 1)
-        loop.record(history, loss, torch.zeros(2, 3), torch.tensor([0, 1]), 0.001, seed, config)
+        loop.record(history, loss, torch.zeros(2, 3), torch.tensor([0, 1]), 0.001, 7, config)
         assert len(history) == epoch
 
-    check(900.0, None, 0, 1, CNN)  # the first epoch may come from anywhere
-    long = CNN.model_copy(update={"epochs": 9})
-    check(80.0, 900.0, 0, 8, long)
-    check(5.0, 1.1, 0, 9, long)
-    with pytest.raises(HarError, match="seed 0: training diverges, the loss is 80 in epoch 9"):
-        check(80.0, 900.0, 0, 9, long)
-    with pytest.raises(HarError, match=r"seed 7: training diverges, the loss is 6 in epoch 3 \(guessing gives 1\.1"):
-        check(6.0, 1.1, 7, 3, CNN)
-    with pytest.raises(HarError, match=r"lower learning_rate \(now 0\.001\)"):
-        check(6.0, 1.1, 7, 3, CNN.model_copy(update={"learning_rate": 0.001}))
+    check(900.0, None, 1)  # the first epoch may come from anywhere
+    check(80.0, 900.0, 8)
+    check(5.0, 1.1, 9)
+    with pytest.raises(HarError, match=r"^seed 7: training diverges, the loss is 80 in epoch 9"):
+        check(80.0, 900.0, 9)
+    with pytest.raises(HarError, match=r"is 6 in epoch 3 \(guessing gives 1\.1.*lower learning_rate \(now 0\.001\)"):
+        check(6.0, 1.1, 3)
 
 
 def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(strength, checkpoints):

@@ -13,6 +13,7 @@ from har.training import probe
 from har.training.rows import fitted_row
 
 CONFIG = Probe(c=[1.0, 0.01, 0.1], folds=4)
+SINGLE = "a single training image"
 CLASSES = ["walking_running", "sitting", "standing"]
 
 
@@ -46,55 +47,43 @@ def test_the_smallest_c_wins_a_tie():
     assert probe.fit(np.zeros_like(x), y, 3, CONFIG).c == 0.01
 
 
-class TestHeldOutRows:
-    def images(self):
-        x, y = data((14, 14, 14))
-        part = np.array(["train", "train", "validation", "test", "train", "extended"] * 7)
-        ids = np.arange(len(y)) + 1
-        return x, pd.DataFrame({"image_id": ids, "label": np.array(CLASSES)[y], "split": part})
-
-    def test_what_is_held_out_changes_no_prediction_of_others(self):
-        x, images = self.images()
-        first, fitted = fitted_row(x, images, CLASSES, CONFIG)
-        other = x.copy()
-        held_out = (images["split"] != "train").to_numpy()
-        other[held_out] = 1e3
-        second, again = fitted_row(other, images, CLASSES, CONFIG)
-        assert fitted.c == again.c
-        train = first["split"] == "train"
-        pd.testing.assert_frame_equal(first[train], second[train], check_exact=True)
-        assert not first[~train].equals(second[~train])
+def test_what_is_held_out_changes_no_prediction_of_others():
+    x, y = data((14, 14, 14))
+    part = np.array(["train", "train", "validation", "test", "train", "extended"] * 7)
+    images = pd.DataFrame({"image_id": np.arange(len(y)) + 1, "label": np.array(CLASSES)[y], "split": part})
+    first, fitted = fitted_row(x, images, CLASSES, CONFIG)
+    other = np.where((part != "train")[:, None], 1e3, x)
+    second, again = fitted_row(other, images, CLASSES, CONFIG)
+    assert fitted.c == again.c
+    train = first["split"] == "train"
+    pd.testing.assert_frame_equal(first[train], second[train], check_exact=True)
+    assert not first[~train].equals(second[~train])
 
 
-class TestFewImages:
-    def test_a_class_with_fewer_images_than_folds_gets_fewer_folds(self):
-        x, y = data((9, 9, 2))
-        fitted = probe.fit(x, y, 3, CONFIG)
-        assert fitted.note == "A class has 2 training images: 2 inner folds instead of 4."
-        assert fitted.c in CONFIG.c
-
-    def test_a_single_image_of_a_class_takes_the_smallest_c(self):
-        x, y = data((9, 9, 1))
-        fitted = probe.fit(x, y, 3, CONFIG)
-        assert (fitted.c, "single training image" in fitted.note) == (0.01, True)
-
-    def test_a_missing_class_gets_no_probability(self):
-        x, y = data((9, 0, 9))
-        told = probe.fit(x, y, 3, CONFIG).probabilities(x)
-        assert (told[:, 1] == 0).all()
-        np.testing.assert_allclose(told.sum(1), 1)
-
-    def test_one_class_alone_is_always_predicted(self):
-        x, y = data((0, 6, 0))
-        fitted = probe.fit(x, y, 3, CONFIG)
-        np.testing.assert_array_equal(fitted.probabilities(x + 9), np.tile([0.0, 1.0, 0.0], (6, 1)))
-        assert fitted.c is None
-        assert "one class" in fitted.note
-
-    def test_a_single_c_needs_no_folds(self):
-        x, y = data()
-        fitted = probe.fit(x, y, 3, Probe(c=[0.5], folds=4))
-        assert (fitted.c, fitted.note) == (0.5, "")
+@pytest.mark.parametrize(
+    ("counts", "config", "c", "note"),
+    [
+        ((9, 9, 2), CONFIG, None, "A class has 2 training images: 2 inner folds instead of 4."),
+        (
+            (9, 9, 1),
+            CONFIG,
+            0.01,
+            "A class has a single training image: no inner folds, the smallest C (0.01) is taken.",
+        ),
+        ((9, 0, 9), CONFIG, None, ""),
+        ((0, 6, 0), CONFIG, None, "All training images are of one class: it is always predicted."),
+        ((12, 10, 8), Probe(c=[0.5], folds=4), 0.5, ""),
+    ],
+)
+def test_few_images_are_no_error(counts, config, c, note):
+    x, y = data(counts)
+    fitted = probe.fit(x, y, 3, config)
+    assert fitted.note == note
+    assert fitted.c == (c or fitted.c)
+    assert (fitted.c in config.c) == (counts != (0, 6, 0))
+    told = fitted.probabilities(x)
+    np.testing.assert_allclose(told.sum(1), 1)
+    assert (told[:, np.array(counts) == 0] == 0).all()  # a class without an image gets no probability
 
 
 @pytest.mark.parametrize("counts", [(20, 15, 12), (0, 15, 12), (0, 15, 0)])
@@ -106,22 +95,17 @@ def test_its_weights_alone_give_its_probabilities(counts):
     np.testing.assert_allclose(scores / scores.sum(1, keepdims=True), fitted.probabilities(x), atol=1e-9)
 
 
-class TestMetadata:
-    MANIFEST = pd.DataFrame(
+def test_metadata_are_finite_in_the_order_asked_for_and_what_lacks_them_is_named():
+    manifest = pd.DataFrame(
         {"image_id": [3, 1, 2], "width": [640, 320, 480], "height": [480, 640, 480], "persons": [2, 0, 5],
          "person_area": [0.25, 0.0, 1.0]}
     )  # fmt: skip
-
-    def test_rows_follow_the_images_asked_for_and_are_finite(self):
-        told = probe.metadata_features(self.MANIFEST, [1, 3])
-        expected = [
-            [np.log(320), np.log(640), np.log(0.5), 0, np.log(probe.SMALLEST_AREA)],
-            [np.log(640), np.log(480), np.log(4 / 3), 2, np.log(0.25)],
-        ]
-        np.testing.assert_allclose(told, expected)
-
-    def test_an_image_without_row_or_size_is_named(self):
-        with pytest.raises(HarError, match="image 9 is not in the manifest"):
-            probe.metadata_features(self.MANIFEST, [1, 9])
-        with pytest.raises(HarError, match="image 2 has no width or height"):
-            probe.metadata_features(self.MANIFEST.replace({"width": {480: 0}}), [1, 2])
+    expected = [
+        [np.log(320), np.log(640), np.log(0.5), 0, np.log(probe.SMALLEST_AREA)],
+        [np.log(640), np.log(480), np.log(4 / 3), 2, np.log(0.25)],
+    ]
+    np.testing.assert_allclose(probe.metadata_features(manifest, [1, 3]), expected)
+    with pytest.raises(HarError, match="image 9 is not in the manifest"):
+        probe.metadata_features(manifest, [1, 9])
+    with pytest.raises(HarError, match="image 2 has no width or height"):
+        probe.metadata_features(manifest.replace({"width": {480: 0}}), [1, 2])
