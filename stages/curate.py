@@ -38,10 +38,11 @@ def captioned(context: Context, classes: dict[str, dict]) -> Curation:
 def own_images(context: Context, classes: dict[str, dict]) -> Curation:
     from har.data.folder.inspect import read_images
     from har.data.folder.select import choose
-    from har.data.split import require_enough
+    from har.data.split import require_classes, split
 
     rule = context.profile.curate
     images = read_images(context.data / "annotations")
     found = choose(images, classes=classes, extended=rule.extended, seed=rule.seed)
-    require_enough(found.manifest.query("part == 'drawn'"), "curate.classes")  # before photographs are copied
+    # before photographs are copied
+    require_classes(split(found.manifest, **context.profile.split.model_dump()), list(classes), "curate.classes")
     return found

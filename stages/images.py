@@ -27,7 +27,7 @@ def images(context: Context, *, keep: Path) -> None:
     files = {row.image_id: folder / row.file_name for row in manifest.itertuples()}
     side = context.profile.store.short_side
     # COCO's boxes and outlines are drawn on the photographs as stored
-    store.build(files, context.data / "store", side, jobs, keep / "decoded", turn=data.own)
+    store.build(files, context.data / "store", side, jobs, turn=data.own)
     annotations = context.data / "annotations"
     records = read_records(annotations / "captions.json", annotations / "instances.json")
     write_boxes(context.data / "store" / BOXES, largest_persons(records, manifest.image_id))

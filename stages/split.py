@@ -8,12 +8,7 @@ from stages.lib.context import Context
 
 def split(context: Context) -> None:
     params = context.profile.split
-    parts = assign(
-        read_manifest(context.data / "manifest.csv"),
-        fractions={"train": params.train, "validation": params.validation, "test": params.test},
-        mode=params.mode,
-        seed=params.seed,
-    )
+    parts = assign(read_manifest(context.data / "manifest.csv"), **params.model_dump())
     classes = list(context.profile.curate.classes)
     require_classes(parts, classes, "split")  # at once, not after an hour of training
     write_split(parts, context.data / "split.csv")

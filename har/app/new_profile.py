@@ -21,7 +21,7 @@ from har.core.errors import HarError
 from har.core.files import replacing
 from har.data.folder.recognise import recognise
 from har.data.groups import group_codes
-from har.data.split import require_enough
+from har.data.split import require_classes, split
 from har.data.video.decode import is_clip
 
 # By words of the class. Several are averaged; those of clips are a few of what CLIP's authors say of UCF-101.
@@ -114,8 +114,10 @@ def write_profile(
     for note in listing.notes:
         tell(f"{images}: {note}")
     found = pd.DataFrame([vars(one) for one in listing.images])
+    part = found["split"].where(found["split"] == "extended", "drawn")
     try:
-        require_enough(found, "curate.classes")
+        parts = split(found.assign(part=part), **params.profiles[like].split.model_dump())
+        require_classes(parts, sorted(set(found["label"])), "curate.classes")
     except HarError as error:  # no end here: classes may be put together by keywords
         tell(f"not yet to be trained: {error}")
     yaml = YAML()

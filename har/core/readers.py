@@ -22,8 +22,7 @@ TOKENIZER = 64 * MB  # the largest tokenizer.json in use has 38 MB
 ANNOTATIONS = 4096 * MB  # read row by row; COCO's largest file, instances_train2017, has 470 MB
 TABLE = 512 * MB
 UNFOLDED = 4096 * MB  # what a Parquet file may take in memory
-DEPTH = 64  # of lists and objects; the deepest file in use has 7
-NESTED = 1000  # the same, where it is looked at now and then
+DEPTH = 1000  # of lists and objects in a file that is read row by row
 COLUMNS = 1000
 
 
@@ -73,7 +72,7 @@ def read_json(path: str | Path, expected: str, kind: type = dict, most: int = SE
     """The JSON file `path`, of at most so many bytes, as a dict (or list, as `kind` says).
 
     Numbers are those of Python's json: NaN, infinity and whole numbers of any size are the caller's to refuse.
-    Raises HarError for what is no JSON of that kind, or lies deeper than 64 levels.
+    Raises HarError for what is no JSON of that kind.
     """
     name = name or str(path)
     return parse_json(read_bytes(path, expected, most, name), name, expected, kind)
@@ -85,26 +84,13 @@ def parse_json(data: bytes, name: str, expected: str, kind: type = dict) -> Any:
         value = json.loads(data)
         if b"\\u" in data:  # "\\ud800", half a character, is JSON but no text that a library takes
             json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}") from None
-    except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
+    # no JSON, no UTF-8, a number of thousands of digits, or a thousand lists within lists
+    except (ValueError, RecursionError) as error:
         raise HarError(f"{name}: cannot be read as JSON ({one_line(error)}); expected {expected}") from None
     if not isinstance(value, kind):
         wanted = "object" if kind is dict else "list"
         raise HarError(f"{name}: not a JSON {wanted}; expected {expected}")
-    if is_too_deep(value):
-        raise HarError(f"{name}: lists within lists deeper than {DEPTH}; expected {expected}")
     return value
-
-
-def is_too_deep(value: object) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEPTH):
-        level = [v for one in level for v in (one.values() if isinstance(one, dict) else one)
-                 if isinstance(v, dict | list)]  # fmt: skip
-        if not level:
-            return False
-    return True
 
 
 def read_json_rows(path: str | Path, key: str, expected: str) -> Iterator[Any]:
@@ -128,8 +114,8 @@ def read_json_rows(path: str | Path, key: str, expected: str) -> Iterator[Any]:
             brackets = b"".join(pieces[in_text::2])
             in_text ^= len(pieces) % 2 == 0
             depth += sum(map(brackets.count, b"[{")) - sum(map(brackets.count, b"]}"))
-            if depth > NESTED:
-                raise ValueError(f"lists within lists deeper than {NESTED:,}")
+            if depth > DEPTH:
+                raise ValueError(f"lists within lists deeper than {DEPTH:,}")
             yield data
 
     def items(prefix: str) -> Iterator[Any]:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
@@ -38,8 +37,10 @@ def split_sizes(count: int, fractions: dict[str, float]) -> dict[str, int]:
     return sizes
 
 
-def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, seed: int) -> pd.DataFrame:
-    """Assign each image of `manifest` (image_id, label, part) to a split.
+def split(
+    manifest: pd.DataFrame, *, train: float, validation: float, test: float, mode: str, seed: int
+) -> pd.DataFrame:
+    """Assign each image of `manifest` (image_id, label, part) to a split, by the block `split` of params.yaml.
 
     Drawn images go to train, validation and test, the others to 'extended'. The result depends on the
     images and the seed, never on the order of rows. Stratified: each class keeps its share in train within
@@ -53,6 +54,7 @@ def split(manifest: pd.DataFrame, *, fractions: dict[str, float], mode: str, see
     Returns image_id, label, split (and group and clip where there are any), sorted by image_id. Raises HarError for
     fractions that leave a split empty.
     """
+    fractions = {"train": train, "validation": validation, "test": test}
     own = [name for name in ("group", "clip", "split") if name in manifest.columns and (manifest[name] != "").any()]
     names = ["image_id", "label", "part", *own, "url"]
     frame = manifest.filter(names).sort_values("image_id", ignore_index=True)
@@ -101,42 +103,19 @@ def _own_split(drawn: pd.DataFrame, fractions: dict[str, float], mode: str, seed
     return given
 
 
-def require_enough(frame: pd.DataFrame, source: str) -> None:
-    """HarError, for `source`, where a class has too few images, or groups of images, for an image in each split: what
-    `split` will make of `frame` (image_id, label, and group and split where images have them), said before any work."""
-    given = "split" in frame.columns and (frame["split"] != "").any()
-    drawn = frame[frame["split"] != "extended"] if given else frame
-    groups = group_codes(drawn)
-    units = drawn.assign(unit=np.arange(len(drawn)) if groups is None else groups)
-    kind = "images" if groups is None else "groups of images"
-    parts = {"train, test and validation": units}
-    if given:
-        train = units[units["split"] == "train"]
-        own = (units["split"] == "validation").any()
-        parts = {"train" if own else "train and validation": train}
-        parts |= {name: units[units["split"] == name] for name in ("test", *(["validation"] if own else []))}
-    for part, rows in parts.items():
-        found = rows.groupby("label")["unit"].nunique().reindex(frame["label"].unique(), fill_value=0)
-        need = part.count(",") + part.count(" and ") + 1
-        if (short := found[found < need].sort_values(kind="stable")).size:
-            told = ", ".join(f"{label} has {count}" for label, count in short[:5].items())
-            more = f" and {len(short) - 5} more classes have too few" if len(short) > 5 else ""
-            raise HarError(
-                f"{source}: too few {kind} for {part}: {told}{more}, a class needs {need} or more; add images or take "
-                "the class out of curate.classes"
-            )
-
-
 def require_classes(frame: pd.DataFrame, classes: Sequence[str], name: str) -> None:
     """HarError, for `name`, unless train, validation and, where there is one, test of `frame` (label, split) have an
     image of each class: a class that test lacks would count as an F1 of 0 in every mean."""
-    table = pd.crosstab(frame["label"], frame["split"])
+    table = pd.crosstab(frame["label"], frame["split"]).reindex(classes, fill_value=0)
     for part in ("train", "validation", *(["test"] if "test" in table else [])):
-        for label in classes:
-            counts = table.loc[label] if label in table.index else pd.Series(dtype=int)
-            if not counts.get(part, 0):
-                found = ", ".join(f"{count} in {other}" for other, count in counts.items() if count) or "none at all"
-                raise HarError(f"{name}: no {part} image of class {label} ({found}); change split or curate.classes")
+        lacking = table[table[part] == 0] if part in table else table
+        if len(lacking):
+            counts = lacking.iloc[0]
+            found = ", ".join(f"{count} in {other}" for other, count in counts.items() if count) or "none at all"
+            more = f" and {len(lacking) - 1} more classes lack one" if len(lacking) > 1 else ""
+            raise HarError(
+                f"{name}: no {part} image of class {counts.name} ({found}){more}; change split or curate.classes"
+            )
 
 
 def write_split(frame: pd.DataFrame, path: str | Path) -> None:

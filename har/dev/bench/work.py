@@ -46,7 +46,7 @@ def read_images(folder: str | Path = ".") -> pd.DataFrame:
 def make(folder: Path, checkpoint: Path, jobs: int) -> None:
     """Draw the images and write what both sides read."""
     images = scenes(folder / "images", IMAGES, jobs)
-    parts = split.split(images.assign(part="drawn"), fractions=SHARES, mode="stratified", seed=0)
+    parts = split.split(images.assign(part="drawn"), **SHARES, mode="stratified", seed=0)
     write_csv(folder / "images.csv", parts.merge(images[["image_id", "file"]], on="image_id", validate="1:1"))
     given = {
         "classes": sorted(images.label.unique()),
