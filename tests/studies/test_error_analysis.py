@@ -15,29 +15,7 @@ from har.data.manifest import MANIFEST_COLUMNS
 from har.evaluation.metrics import cells
 from har.evaluation.predictions import predictions_frame
 from har.reporting.table import markdown_table
-from har.studies.error_analysis.agreement import (
-    captions_text,
-    count_table,
-    independent_counts,
-    miss_counts,
-    missed_by_all,
-    missed_table,
-    misses,
-    overlap_table,
-    overlaps,
-)
-from har.studies.error_analysis.factors import (
-    UNKNOWN,
-    binned,
-    bounds_text,
-    error_rate,
-    rate_table,
-    rates,
-    trend,
-    trend_table,
-    trends,
-)
-from har.studies.error_analysis.figures import failed, failure_cases, figure_failures, figure_overlap, figure_trends
+from har.studies.error_analysis import agreement, factors, figures
 from har.studies.error_analysis.outcomes import FACTORS, factor_frame, outcome_frame
 
 CLASSES = ("walking_running", "sitting", "standing")
@@ -92,11 +70,11 @@ OUTCOMES = outcome_frame(PREDICTIONS, FACTS)
 def every_table(outcomes):
     trained = list(zip(outcomes["task"], outcomes["model"], strict=True))
     return [
-        rate_table(outcomes, "person_size", BINS, "header"),
-        trend_table(trends(outcomes), outcomes, "header"),
-        count_table(outcomes, "header"),
-        missed_table(outcomes, MANIFEST, EVIDENCE, "header", 3),
-        overlap_table(overlaps(misses(outcomes)), outcomes, trained, "header"),
+        factors.rate_table(outcomes, "person_size", BINS, "header"),
+        factors.trend_table(factors.trends(outcomes), outcomes, "header"),
+        agreement.count_table(outcomes, "header"),
+        agreement.missed_table(outcomes, MANIFEST, EVIDENCE, "header", 3),
+        agreement.overlap_table(agreement.overlaps(agreement.misses(outcomes)), outcomes, trained, "header"),
     ]
 
 
@@ -136,7 +114,7 @@ class TestBins:
     def test_they_partition_what_is_annotated(self, bounds, values):
         bins = {f"b{k}": bound for k, bound in enumerate(sorted(bounds))} | {"rest": None}
         expected = pd.cut(pd.Series(values, dtype=float), [-np.inf, *sorted(bounds), np.inf]).cat.codes
-        assert binned(values, bins).tolist() == expected.where(expected >= 0, len(bins)).tolist()
+        assert factors.binned(values, bins).tolist() == expected.where(expected >= 0, len(bins)).tolist()
 
     @pytest.mark.parametrize(
         ("factor", "bins", "texts"),
@@ -152,7 +130,7 @@ class TestBins:
     )
     def test_names_tell_the_bounds(self, factor, bins, texts):
         assert list(ErrorBins.model_fields) == list(FACTORS)
-        assert list(bounds_text(factor, bins).values()) == texts
+        assert list(factors.bounds_text(factor, bins).values()) == texts
 
     @pytest.mark.parametrize(
         ("key", "bins", "said"),
@@ -169,10 +147,10 @@ class TestBins:
 class TestRates:
     def test_each_bin_recomputes_from_predictions_and_bins_cover_all(self):
         known = FACTS.set_index("image_id")["person_size"]
-        rows = rates(OUTCOMES, "person_size", BINS)
+        rows = factors.rates(OUTCOMES, "person_size", BINS)
         for (task, model), frame in PREDICTIONS.items():
             mine = {row["bin"]: row for row in rows if (row["task"], row["model"]) == (task, model)}
-            assert list(mine) == [*BINS, UNKNOWN]
+            assert list(mine) == [*BINS, factors.UNKNOWN]
             assert sum(row["n"] for row in mine.values()) == frame["image_id"].nunique()
             guess = frame.filter(like="p_").idxmax(axis=1).str.removeprefix("p_")
             size = frame["image_id"].map(known)
@@ -185,11 +163,11 @@ class TestRates:
 
     def test_more_runs_of_the_same_narrow_nothing_and_one_image_tells_nothing(self):
         once = np.array([0, 1, 1, 0, 0, 0.0] * 10)
-        one, many = error_rate(once, 1), error_rate(once, 5)
+        one, many = factors.error_rate(once, 1), factors.error_rate(once, 5)
         assert one[0] == many[0]
         assert many[2] - many[1] == pytest.approx(one[2] - one[1], rel=0.05)
-        assert error_rate(np.array([]), 5) == (None, None, None)
-        assert error_rate(np.array([1.0]), 5) == (1, 0, 1)
+        assert factors.error_rate(np.array([]), 5) == (None, None, None)
+        assert factors.error_rate(np.array([1.0]), 5) == (1, 0, 1)
 
 
 class TestTrend:
@@ -201,34 +179,34 @@ class TestTrend:
         wrong = (random.random(90) < 0.3 + 0.2 * group).astype(float)
         tables = [pd.crosstab(group[labels == k], wrong[labels == k]).to_numpy() for k in range(3)]
         expected = StratifiedTable(tables).test_null_odds(correction=False)
-        assert trend(group, wrong, labels)["p"] == pytest.approx(expected.pvalue)
+        assert factors.trend(group, wrong, labels)["p"] == pytest.approx(expected.pvalue)
 
     def test_in_one_class_it_is_spearmans_correlation(self):
         x, y = np.random.default_rng(1).random((2, 40))
         expected = pd.Series(x).corr(pd.Series(y), method="spearman")
-        assert trend(x, pd.Series(y).rank().to_numpy(), np.zeros(40))["rho"] == pytest.approx(expected)
+        assert factors.trend(x, pd.Series(y).rank().to_numpy(), np.zeros(40))["rho"] == pytest.approx(expected)
 
     def test_a_class_that_a_model_favours_is_no_effect(self):
         labels = np.repeat(["a", "b"], 50)
         x = np.arange(100)  # b's images are all larger
         errors = np.where(labels == "a", np.tile([0.0, 0.4], 50), np.tile([0.6, 1.0], 50))
-        alone, pooled = trend(x, errors, labels), trend(x, errors, np.zeros(100))
+        alone, pooled = factors.trend(x, errors, labels), factors.trend(x, errors, np.zeros(100))
         assert pooled["p"] < 0.001 < 0.5 < alone["p"]
 
     @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 5), st.integers(0, 2)), max_size=30))
     def test_always_defined_or_told_and_blind_to_scale(self, rows):
         x, e, label = np.array(rows, dtype=float).reshape(-1, 3).T
-        found = trend(x, e / 5, label)
+        found = factors.trend(x, e / 5, label)
         assert (found["rho"] is None) == (found["p"] is None) == bool(found["note"])
         if found["rho"] is not None:
             assert -1 <= found["rho"] <= 1
-            assert trend(3 * x + 1, e / 5, label)["p"] == pytest.approx(found["p"])
-            assert trend(-x, e / 5, label)["rho"] == pytest.approx(-found["rho"])
-        unknown = trend(np.append(x, np.nan), np.append(e / 5, 1), np.append(label, 0))
+            assert factors.trend(3 * x + 1, e / 5, label)["p"] == pytest.approx(found["p"])
+            assert factors.trend(-x, e / 5, label)["rho"] == pytest.approx(-found["rho"])
+        unknown = factors.trend(np.append(x, np.nan), np.append(e / 5, 1), np.append(label, 0))
         assert unknown == found  # what is not annotated is left out
 
     def test_holm_is_over_all_models_and_factors_of_a_task(self):
-        rows = [row for row in trends(OUTCOMES) if row["task"] == "activity"]
+        rows = [row for row in factors.trends(OUTCOMES) if row["task"] == "activity"]
         defined = [row for row in rows if row["p"] is not None]
         least = min(defined, key=lambda row: row["p"])
         assert least["p_holm"] == pytest.approx(min(1, least["p"] * len(defined)))
@@ -244,7 +222,7 @@ class TestAgreement:
         from sklearn.metrics import cohen_kappa_score
 
         a, b = map(np.array, pair)
-        (found,) = overlaps({"activity": pd.DataFrame({"a": a, "b": b})})
+        (found,) = agreement.overlaps({"activity": pd.DataFrame({"a": a, "b": b})})
         assert found["both"] == pytest.approx((a & b).mean())
         assert (found["missed_a"], found["missed_b"]) == (a.mean(), b.mean())
         assert np.isnan(found["jaccard"]) or found["jaccard"] == pytest.approx((a & b).sum() / (a | b).sum())
@@ -253,18 +231,18 @@ class TestAgreement:
             assert found["kappa"] == pytest.approx(cohen_kappa_score(a, b), abs=1e-9)
 
     def test_every_pair_once_and_no_blind_model(self):
-        pairs = [frozenset((row["a"], row["b"])) for row in overlaps(misses(OUTCOMES))]
+        pairs = [frozenset((row["a"], row["b"])) for row in agreement.overlaps(agreement.misses(OUTCOMES))]
         assert len(pairs) == len(set(pairs)) == 6
         assert not any("majority" in pair for pair in pairs)
 
     def test_counts_sum_to_the_images(self):
-        rows = [row for row in miss_counts(misses(OUTCOMES)) if row["task"] == "activity"]
+        rows = [row for row in agreement.miss_counts(agreement.misses(OUTCOMES)) if row["task"] == "activity"]
         assert [row["missed_by"] for row in rows] == [0, 1, 2, 3, 4]
         assert sum(row["images"] for row in rows) == pytest.approx(sum(row["expected"] for row in rows)) == N
-        assert independent_counts([0.1, 0.5, 1.0]) == pytest.approx([0, 0.45, 0.5, 0.05])
+        assert agreement.independent_counts([0.1, 0.5, 1.0]) == pytest.approx([0, 0.45, 0.5, 0.05])
 
     def test_missed_by_all_is_what_no_ensemble_gets_right(self):
-        rows = [row for row in missed_by_all(OUTCOMES, MANIFEST, EVIDENCE) if row["task"] == "activity"]
+        rows = [row for row in agreement.missed_by_all(OUTCOMES, MANIFEST, EVIDENCE) if row["task"] == "activity"]
         mine = OUTCOMES.query("task == 'activity' and model != 'majority'")
         right = (mine["predicted"] == mine["label"]).groupby(mine["image_id"]).any()
         assert {row["image_id"] for row in rows} == set(right.index[~right]) != set()
@@ -277,7 +255,7 @@ class TestAgreement:
 
     def test_a_caption_can_not_break_the_table(self):
         captions = json.dumps([["two  men\nsit <b>*here*</b>", "sitting"], ["a [bench](x)", "standing"]])
-        text = captions_text(captions, "sitting")
+        text = agreement.captions_text(captions, "sitting")
         assert text == "✓ two men sit <b>*here*</b> · ✗ a [bench](x)"
         shown = markdown_table(pd.DataFrame([["", text]], dtype=object))
         assert r"✓ two men sit \<b\>\*here\*\</b\> · ✗ a \[bench\](x)" in shown
@@ -285,13 +263,13 @@ class TestAgreement:
 
 class TestFigures:
     def test_cases_are_failures_of_test_first_and_the_most_confident_first(self):
-        found = failure_cases(OUTCOMES, "activity", "cnn_base", 30)
+        found = figures.failure_cases(OUTCOMES, "activity", "cnn_base", 30)
         mine = OUTCOMES.query("task == 'activity' and model == 'cnn_base'")
-        assert len(found) == min(30, failed(mine).sum())
-        assert failed(found).all()
+        assert len(found) == min(30, figures.failed(mine).sum())
+        assert figures.failed(found).all()
         assert found["split"].tolist() == sorted(found["split"], reverse=True)  # test, extended
         assert found.groupby("split")["p_predicted"].is_monotonic_decreasing.all()
-        few = failure_cases(OUTCOMES.sample(frac=1, random_state=1), "activity", "cnn_base", 3)
+        few = figures.failure_cases(OUTCOMES.sample(frac=1, random_state=1), "activity", "cnn_base", 3)
         pd.testing.assert_frame_equal(few, found.head(3))
 
     def test_they_are_drawn(self, tmp_path):
@@ -301,11 +279,17 @@ class TestFigures:
             asked.append(image_id)
             return np.full((4, 6, 3), image_id, dtype=np.uint8)
 
-        figure_failures(OUTCOMES, "activity", ["cnn_base", "clip"], load, tmp_path / "failures.svg", "t", 3)
-        shown = {i for model in ("cnn_base", "clip") for i in failure_cases(OUTCOMES, "activity", model, 3)["image_id"]}
+        figures.figure_failures(OUTCOMES, "activity", ["cnn_base", "clip"], load, tmp_path / "failures.svg", "t", 3)
+        shown = {
+            i
+            for model in ("cnn_base", "clip")
+            for i in figures.failure_cases(OUTCOMES, "activity", model, 3)["image_id"]
+        }
         assert sorted(asked) == sorted(shown)  # each once
-        figure_trends(trends(OUTCOMES), "activity", tmp_path / "factors.svg", "t")
-        figure_overlap(overlaps(misses(OUTCOMES)), "activity", tmp_path / "overlap.svg", "t")
+        figures.figure_trends(factors.trends(OUTCOMES), "activity", tmp_path / "factors.svg", "t")
+        figures.figure_overlap(
+            agreement.overlaps(agreement.misses(OUTCOMES)), "activity", tmp_path / "overlap.svg", "t"
+        )
         assert "κ of errors" in (tmp_path / "overlap.svg").read_text(encoding="utf-8")
 
 
@@ -332,13 +316,13 @@ def test_degenerate_inputs_give_notes_and_no_nan(predictions, said, drawn, tmp_p
         assert "nan" not in table.markdown().lower()
     assert said in " ".join(table.markdown() for table in tables)
     if drawn:
-        figure_trends(trends(outcomes), "activity", tmp_path / "a.svg", "t")
-        figure_overlap(overlaps(misses(outcomes)), "activity", tmp_path / "b.svg", "t")
+        figures.figure_trends(factors.trends(outcomes), "activity", tmp_path / "a.svg", "t")
+        figures.figure_overlap(agreement.overlaps(agreement.misses(outcomes)), "activity", tmp_path / "b.svg", "t")
         model, picture = outcomes["model"].iloc[0], np.zeros((4, 4, 3), np.uint8)
-        figure_failures(outcomes, "activity", [model], lambda i: picture, tmp_path / "c.svg", "t", 2)
+        figures.figure_failures(outcomes, "activity", [model], lambda i: picture, tmp_path / "c.svg", "t", 2)
 
 
 def test_no_annotation_at_all_is_told():
     tables = every_table(outcome_frame(PREDICTIONS, FACTS.assign(**dict.fromkeys(FACTORS, np.nan))))
     assert "no image is annotated" in tables[1].markdown()
-    assert f"{UNKNOWN}, n = 60" in tables[0].markdown()
+    assert f"{factors.UNKNOWN}, n = 60" in tables[0].markdown()
