@@ -22,21 +22,21 @@ from har.reporting.tables.columns import class_text
 SHOWN = 20  # classes with examples: a page, not a scroll
 
 
-def sizes(manifest: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """image_id, label, width, height, area (pixels), aspect_ratio (width / height) of the drawn images."""
-    frame = manifest.loc[(manifest["part"] == "drawn") & manifest["label"].isin(classes)]
-    frame = frame[["image_id", "label", "width", "height"]].reset_index(drop=True)
-    return frame.assign(area=frame["width"] * frame["height"], aspect_ratio=frame["width"] / frame["height"])
+def by_class(manifest: pd.DataFrame, classes: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The drawn images of each class, in order of image_id, with area (pixels) and aspect_ratio (width / height)."""
+    frame = manifest[manifest["part"] == "drawn"].sort_values("image_id")
+    frame = frame.assign(area=frame["width"] * frame["height"], aspect_ratio=frame["width"] / frame["height"])
+    return {label: frame[frame["label"] == label] for label in classes}
 
 
 def size_table(manifest: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
     """Table 1: label, count, share, width, height, aspect_ratio (means; NaN without an image), a row for each class and
     one for "all"."""
-    frame = sizes(manifest, classes)
-    groups = {label: frame[frame["label"] == label] for label in classes} | {"all": frame}
+    groups = by_class(manifest, classes)
+    groups["all"] = pd.concat(groups.values())
     means = ["width", "height", "aspect_ratio"]
     return [
-        {"label": label, "count": len(group), "share": len(group) / len(frame), **group[means].mean()}
+        {"label": label, "count": len(group), "share": len(group) / len(groups["all"]), **group[means].mean()}
         for label, group in groups.items()
     ]
 
@@ -45,9 +45,7 @@ def size_tests(manifest: pd.DataFrame, classes: Sequence[str]) -> list[dict]:
     """The claim that no class differs in size (paper, §2.1), tested: measure, H, df, p, p_holm,
     epsilon_squared, n, note for width, height, area and aspect ratio. Kruskal-Wallis, p_holm over the four
     (Holm 1979)."""
-    frame = sizes(manifest, classes)
-    groups = [frame[frame["label"] == label] for label in classes]
-    measures = ("width", "height", "area", "aspect_ratio")
+    groups, measures = by_class(manifest, classes).values(), ("width", "height", "area", "aspect_ratio")
     return with_holm([{"measure": name, **kruskal_wallis([group[name] for group in groups])} for name in measures])
 
 
@@ -97,11 +95,12 @@ def choose_examples(
     manifest: pd.DataFrame, classes: Sequence[str], per_class: int = 4, seed: int = 0
 ) -> dict[str, list[int]]:
     """`per_class` image ids of each class, drawn at random (not picked); fewer where a class has fewer."""
-    frame, random = sizes(manifest, classes).sort_values("image_id"), np.random.default_rng(seed)
-    ids = {label: frame.loc[frame["label"] == label, "image_id"].to_numpy() for label in classes}
+    random = np.random.default_rng(seed)
     return {
-        label: sorted(random.choice(mine, size=min(per_class, len(mine)), replace=False).tolist())
-        for label, mine in ids.items()
+        label: sorted(
+            random.choice(group["image_id"].to_numpy(), size=min(per_class, len(group)), replace=False).tolist()
+        )
+        for label, group in by_class(manifest, classes).items()
     }
 
 
@@ -141,22 +140,21 @@ def figure_examples(
 
 def figure_sizes(manifest: pd.DataFrame, classes: Sequence[str], path: Path | str, title: str) -> None:
     """Figure 2: width against height, box plots of both, and the histogram of the aspect ratio, by class."""
-    frame = sizes(manifest, classes)
-    groups = [frame[frame["label"] == label] for label in classes]
-    with drawing(path, f"{len(frame)} images: {title}", 7.2, 6.4) as figure:
+    groups = by_class(manifest, classes)
+    with drawing(path, f"{sum(map(len, groups.values()))} images: {title}", 7.2, 6.4) as figure:
         axes = figure.subplots(2, 2)
-        _scatter(axes[0, 0], frame, groups, classes)
-        _aspect(axes[0, 1], frame, groups, classes)
+        _scatter(axes[0, 0], groups)
+        _aspect(axes[0, 1], groups)
         for axis, measure in zip(axes[1], ("width", "height"), strict=True):
-            _boxes(axis, groups, classes, measure)
+            _boxes(axis, groups, measure)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, markerscale=2, loc="outside lower center", ncols=min(3, len(classes)))
 
 
-def _scatter(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
+def _scatter(axis: Axes, groups: Mapping[str, pd.DataFrame]) -> None:
     # most photographs are 640 wide or 640 high and would hide each other: spread them by up to 6 pixels
     random = np.random.default_rng(0)
-    for place, (label, group) in enumerate(zip(classes, groups, strict=True)):
+    for place, (label, group) in enumerate(groups.items()):
         spread = random.uniform(-6, 6, (2, len(group)))
         axis.scatter(
             group["width"] + spread[0],
@@ -167,22 +165,23 @@ def _scatter(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classe
             color=CLASS_COLOURS[place % 6],
             marker=CLASS_MARKERS[place % 6],
             label=f"{class_name(label)} ({len(group)})",
-            rasterized=len(frame) > MANY,
+            rasterized=sum(map(len, groups.values())) > MANY,
         )
     axis.set(title="Size (points spread by up to 6 px)", xlabel="width (px)", ylabel="height (px)")
     axis.grid()
 
 
-def _aspect(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes: Sequence[str]) -> None:
-    low, high = frame["aspect_ratio"].min(), frame["aspect_ratio"].max()
+def _aspect(axis: Axes, groups: Mapping[str, pd.DataFrame]) -> None:
+    ratios = [group["aspect_ratio"] for group in groups.values()]
+    low, high = pd.concat(ratios).agg(["min", "max"])
     edges = np.arange(np.floor(low * 10) / 10, high + 0.1, 0.1) if high > low else np.array([low - 0.05, low + 0.05])
     axis.hist(
-        [group["aspect_ratio"] for group in groups],
+        ratios,
         bins=edges,
         stacked=True,
         linewidth=0.4,
         edgecolor=PAPER,
-        color=[CLASS_COLOURS[place % 6] for place in range(len(classes))],
+        color=[CLASS_COLOURS[place % 6] for place in range(len(groups))],
     )
     for ratio, name in ((3 / 4, "3:4"), (1, "1:1"), (4 / 3, "4:3")):
         if edges[0] <= ratio <= edges[-1]:
@@ -193,20 +192,20 @@ def _aspect(axis: Axes, frame: pd.DataFrame, groups: list[pd.DataFrame], classes
     axis.grid(axis="y")
 
 
-def _boxes(axis: Axes, groups: list[pd.DataFrame], classes: Sequence[str], measure: str) -> None:
+def _boxes(axis: Axes, groups: Mapping[str, pd.DataFrame], measure: str) -> None:
     boxes = axis.boxplot(
-        [group[measure] for group in groups],
+        [group[measure] for group in groups.values()],
         orientation="vertical",
         widths=0.55,
         patch_artist=True,
         showmeans=True,
-        tick_labels=[class_name(label).replace(" / ", "/\n") for label in classes],
+        tick_labels=[class_name(label).replace(" / ", "/\n") for label in groups],
         medianprops={"color": INK, "linewidth": 1.4},
         flierprops={"markersize": 3, "markeredgecolor": INK, "alpha": 0.5},
         meanprops={"marker": "D", "markersize": 4, "markerfacecolor": PAPER, "markeredgecolor": INK},
     )
     # names of many classes side by side would cover each other
-    axis.tick_params(axis="x", rotation=90 if len(classes) > 4 else 0)
+    axis.tick_params(axis="x", rotation=90 if len(groups) > 4 else 0)
     for place, box in enumerate(boxes["boxes"]):
         box.set(facecolor=CLASS_COLOURS[place % 6], alpha=0.6)
     axis.set(title=f"{measure.capitalize()} (line: median, diamond: mean)", ylabel=f"{measure} (px)")
