@@ -96,8 +96,10 @@ def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: s
     mine = [row for row in rows if row["task"] == task and row["rho"] is not None]
     found = pd.DataFrame(mine, columns=["model", "factor", "rho", "p_holm"])
     models = found["model"].unique()
-    table = found.pivot(index="model", columns="factor")
-    values, p = (table[name].reindex(models, columns=FACTORS).to_numpy(float) for name in ("rho", "p_holm"))
+    values, p = (
+        found.pivot(index="model", columns="factor", values=name).reindex(models, columns=FACTORS).to_numpy(float)
+        for name in ("rho", "p_holm")
+    )
     limit = max(0.1, np.ceil(10 * np.nanmax(np.abs(values), initial=0)) / 10)
     names = [factor.title.replace(" ", "\n", 1) for factor in FACTORS.values()]
     note = (
