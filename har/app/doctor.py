@@ -10,6 +10,7 @@ from har.app.predict import cores
 from har.config.models import Backbone
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
+from har.training.loop import pick_device
 
 TIMEOUT = 5.0  # seconds to wait for a server
 # Bytes, as measured of profile coco on a CPU, with base-sized encoders.
@@ -52,16 +53,11 @@ def examine(root: str | Path = ".", online: bool = True) -> list[Finding]:
 
 
 def _device(params: Params) -> Finding:
-    import torch
-
-    wanted = params.active.training.device
-    have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    best = next(name for name in ("cuda", "mps", "cpu") if have[name])
+    wanted, best = params.active.training.device, pick_device("auto")
     if wanted == "auto":
-        name = torch.cuda.get_device_name() if best == "cuda" else best
-        return Finding("device", f"{name} (training.device: auto)")
-    missing = "" if have[wanted] else f" is not there, this machine has {best}"
-    return Finding("device", f"{wanted} (training.device){missing}", blocks=not have[wanted])
+        return Finding("device", f"{best} (training.device: auto)")
+    missing = "" if wanted in (best, "cpu") else f" is not there, this machine has {best}"
+    return Finding("device", f"{wanted} (training.device){missing}", blocks=bool(missing))
 
 
 def _data(params: Params, root: Path, online: bool) -> Iterator[Finding]:

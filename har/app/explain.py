@@ -17,15 +17,14 @@ from har.studies.explain.legrad import legrad
 from har.studies.explain.overlay import overlay
 
 
-def explain_photographs(model: Classifier, photographs: Iterable[Photograph], folder: Path) -> int:
-    """Write <photograph>-<hash of its path>.<model>.<class>.png to `folder`; returns how many were written.
+def explain_photographs(model: Classifier, photographs: Iterable[Photograph], folder: Path) -> None:
+    """Write <photograph>-<hash of its path>.<model>.<class>.png to `folder`.
 
     Photographs that can't be read are left out. Raises HarError for a model without attention.
     """
     network = model.network
     if not hasattr(network.model, "set_attn_implementation"):
         raise HarError(f"{model.name} has no attention to show; choose a fine-tuned ViT, CLIP or SigLIP")
-    written = 0
     for photograph in photographs:
         try:
             image = model.upright(photograph)
@@ -39,8 +38,6 @@ def explain_photographs(model: Classifier, photographs: Iterable[Photograph], fo
             picture = overlay(np.asarray(image), values, network.preprocess.fit, network.preprocess.crop_pct)
             with replacing(folder / f"{stem}.{model.name}.{name}.png") as partial:
                 Image.fromarray(picture).save(partial)
-            written += 1
-    return written
 
 
 def _file_names(classes: Sequence[str]) -> list[str]:

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from contextlib import suppress
 from functools import partial
 
@@ -75,31 +73,18 @@ def test_only_safe_files_arrive_and_are_stored_once(hub, tmp_path):
     assert blob.samefile(tmp_path / "out" / "clip" / "model.safetensors")
 
 
-@pytest.mark.slow
-def test_the_users_cache_is_used(hub, tmp_path):
-    """Filled once, in the place that HF_HOME or HF_HUB_CACHE names, it serves later runs and HF_HUB_OFFLINE=1."""
-
-    def in_a_process(**environment):
-        code = (
-            "import sys; from har.core.errors import HarError; from har.models.hub import fetch_hub\n"
-            f"try: fetch_hub({REPO!r}, {REVISION!r}, {str(tmp_path / 'out/clip')!r}, max_bytes=10**8)\n"
-            "except HarError as error: sys.exit(str(error))"
-        )
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        kept |= {"HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_PROGRESS_BARS": "1"} | environment
-        return subprocess.run([sys.executable, "-c", code], env=kept, capture_output=True, text=True).stderr.strip()
-
-    assert in_a_process(HF_ENDPOINT=hub.url) == ""
-    assert list((tmp_path / "home" / "hub").glob("models--*"))
+def test_the_users_cache_is_used(hub, tmp_path, monkeypatch):
+    fetch(hub, tmp_path)
     asked = len(hub.requests)
-    assert in_a_process(HF_ENDPOINT=hub.url) == ""
+    fetch(hub, tmp_path)
     assert len(hub.requests) == asked
-    os.remove(tmp_path / "out" / "clip" / "config.json")
-    moved = {"HF_HOME": "/nowhere", "HF_HUB_CACHE": str(tmp_path / "home" / "hub")}
-    assert in_a_process(HF_ENDPOINT=NOWHERE, HF_HUB_OFFLINE="1", **moved) == ""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    fetch(NOWHERE, tmp_path)
     assert contents(tmp_path / "out" / "clip") == FILES
-    missing = in_a_process(HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "other"))
-    assert missing == f"{REPO}@{REVISION}: not in the cache, and HF_HUB_OFFLINE forbids to fetch it"
+    with pytest.raises(HarError, match=f"^{REPO}@{REVISION}: not in the cache, and HF_HUB_OFFLINE forbids"):
+        HarError, match=f"^{REPO}@{REVISION}: not in the cache, and HF_HUB_OFFLINE forbids to fetch it$"
+    ):
+        fetch(hub, tmp_path / "other")
 
 
 def test_a_cache_that_another_client_filled_serves_without_network(hub, tmp_path, monkeypatch):
@@ -261,9 +246,6 @@ def test_a_local_folder_passes_the_same_door(tmp_path):
     assert contents(tmp_path / "out") == FILES
     with pytest.raises(HarError, match="more than the 9 allowed"):
         fetch_folder(folder, tmp_path / "bad", max_bytes=9)
-    (folder / "model.safetensors").write_bytes(MODEL[:-8])
-    with pytest.raises(HarError, match="no whole safetensors file"):
-        fetch_folder(folder, tmp_path / "bad", max_bytes=10**8)
     (folder / "model.safetensors").unlink()
     with pytest.raises(HarError, match=r"model\.safetensors is missing"):
         fetch_folder(folder, tmp_path / "bad", max_bytes=10**8)
@@ -274,24 +256,9 @@ def test_a_local_folder_passes_the_same_door(tmp_path):
     assert not (tmp_path / "bad").exists()
 
 
-def test_a_malformed_safetensors_header_is_refused(tmp_path):
-    def header(tensors, body=b"\0" * 8):
-        text = json.dumps(tensors).encode()
-        return len(text).to_bytes(8, "little") + text + body
-
-    path, good = tmp_path / "model.safetensors", {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
-    path.write_bytes(header({"a": good, "__metadata__": {"format": "pt"}}))
-    check_safetensors(path)
-    for data in (
-        b"",
-        b"PK\x03\x04 a pickle in a zip archive",
-        (1 << 62).to_bytes(8, "little") + b"{}",
-        header({"a": {**good, "shape": [3]}}),
-        header({"a": {**good, "dtype": "PICKLE"}}),
-        header({"a": {**good, "data_offsets": [8, 16]}}),
-        header({"a": good}, b"\0" * 9),
-        header({"a": good}, b"\0" * 7),
-    ):
-        path.write_bytes(data)
-        with pytest.raises(HarError, match="safetensors file"):
-            check_safetensors(path)
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 a pickle in a zip archive", MODEL[:-1], MODEL + b"\0"])
+def test_what_is_no_whole_safetensors_file_is_refused(tmp_path, data):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(HarError, match=f"{path} is no whole safetensors file"):
+        check_safetensors(path)
