@@ -82,8 +82,6 @@ def test_the_users_cache_is_used(hub, tmp_path, monkeypatch):
     fetch(NOWHERE, tmp_path)
     assert contents(tmp_path / "out" / "clip") == FILES
     with pytest.raises(HarError, match=f"^{REPO}@{REVISION}: not in the cache, and HF_HUB_OFFLINE forbids"):
-        HarError, match=f"^{REPO}@{REVISION}: not in the cache, and HF_HUB_OFFLINE forbids to fetch it$"
-    ):
         fetch(hub, tmp_path / "other")
 
 
