@@ -20,11 +20,10 @@ HAR = (sys.executable, "-m", "har.app.cli")
 ROOT = Path(__file__).resolve().parents[2]
 # Names that programs take for something else, few images of some.
 NAMES = {"nan": 12, "rule": 10, "坐着": 9, "站立": 8, "None": 8, "a, b|c": 7, '$x$ "q"': 6, "🚶": 5, "1": 4, "all": 3}
-SHAPES = {"Disc": 30, "SmallSquare": 26, "Triangle": 22, "Cross": 20, "Ring": 18, "Bar graph": 15, "Übung 7": 12}
 
 
 def draw(kind: int, seed: int) -> Image.Image:
-    """One of seven simple shapes, anywhere, in any colour."""
+    """One of six simple shapes or else a line, anywhere, in any colour."""
     rng = np.random.default_rng(seed)
     width, height = (int(v) for v in rng.integers(36, 80, 2))
     image = Image.new("RGB", (width, height), tuple(int(v) for v in rng.integers(130, 256, 3)))
@@ -51,27 +50,14 @@ def draw(kind: int, seed: int) -> Image.Image:
     return image
 
 
-def shapes(root: Path, names: dict[str, int] = SHAPES) -> Path:
+def shapes(root: Path) -> Path:
     """Unbalanced classes, four formats, names with blanks and other letters, at two depths."""
-    for kind, (name, count) in enumerate(names.items()):
+    for kind, (name, count) in enumerate(NAMES.items()):
         for i in range(count):
             folder = root / name / ("more" if i % 3 == 0 else "")
             folder.mkdir(parents=True, exist_ok=True)
             suffix = ("jpg", "png", "webp", "bmp")[i % 4]
             draw(kind, 1000 * kind + i).save(folder / f"a {i}, {name[0].lower()}.{suffix}")
-    return root
-
-
-def clips(root: Path) -> Path:
-    """Frames as of UCF-101: three classes, nine groups of a clip each, five frames that hardly differ."""
-    for kind, name in enumerate(("Disc", "Cross", "BarGraph")):
-        (root / name).mkdir(parents=True)
-        for group in range(1, 10):
-            still = draw((0, 3, 5)[kind], 100 * kind + group)
-            for frame in range(5):
-                image = still.copy()
-                image.putpixel((frame, 0), (255, 0, 0))
-                image.save(root / name / f"v_{name}_g{group:02d}_c01_f{frame}.png")
     return root
 
 
@@ -88,21 +74,19 @@ def convnext(folder: Path) -> Path:
     return folder
 
 
-def shell(folder: Path, *command: str, warned: list[str] | None = None) -> str:
+def shell(folder: Path, *command: str) -> subprocess.CompletedProcess:
     variables = os.environ | {"OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1", "TQDM_DISABLE": "1", "HAR_WARM": "0"}
     variables |= {"PYTHONPATH": "", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    if warned is not None:
-        warned.append(done.stderr)
-    return done.stdout
+    return done
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def project(tmp_path_factory) -> Path:
     """The repository's tracked files as a repository of their own, what no profile changes marked as done."""
     folder = tmp_path_factory.mktemp("project")
-    for name in shell(ROOT, "git", "ls-files").splitlines():
+    for name in shell(ROOT, "git", "ls-files").stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith(("tests/", "reports/sample/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
@@ -112,11 +96,11 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
-def small(project: Path, name: str, images: Path, backbone: Path, folds: int) -> None:
+def small(project: Path, name: str, images: str, backbone: Path) -> None:
     """The profile that `har new-profile` writes, made small by parameters."""
     path, yaml = project / "params.yaml", YAML()
     shutil.copy(ROOT / "params.yaml", path)
-    shell(project, sys.executable, "-m", "har.app.cli", "new-profile", name, str(images))
+    shell(project, sys.executable, "-m", "har.app.cli", "new-profile", name, images)
     data = yaml.load(path.read_text())
     mine = {"source": "folder", "architecture": "folder", "folder": str(backbone)}
     changes = {
@@ -128,7 +112,7 @@ def small(project: Path, name: str, images: Path, backbone: Path, folds: int) ->
         "report": {"resamples": 200},
         "probe": {"folds": 3},
         "split": {"train": 0.6, "validation": 0.2, "test": 0.2},
-        "cross_validation": {"models": ["probe_mine", "metadata", "multimodal"], "folds": folds, "repeats": 1}
+        "cross_validation": {"models": ["probe_mine", "metadata", "multimodal"], "folds": 3, "repeats": 1}
         | {"runs": 1},
         "learning_curve": {"models": ["probe_mine", "cnn_base"], "sizes": [20, 40], "folds": 2},
         "ablation": {"folds": 2},
@@ -168,72 +152,28 @@ for stage in order:
 """
 
 
-def reproduce(project: Path) -> tuple[list[str], str]:
-    """The stages that were run, and what they wrote to standard error."""
-    warned: list[str] = []
+@pytest.mark.slow
+def test_unbalanced_classes_of_any_name_run_through_the_whole_pipeline(project, tmp_path):
+    photos = str(shapes(tmp_path / "photos"))
+    small(project, "names", photos, convnext(tmp_path / "convnext"))
     shell(project, sys.executable, "-m", "stages.lib.run", "check")
-    told = shell(project, sys.executable, "-c", RUN, warned=warned)
-    return [line.split(" ", 1)[1] for line in told.splitlines() if line.startswith("stage ")], warned[0]
-
-
-def straddling(split: pd.DataFrame) -> pd.Series:
-    return split.groupby("group")["split"].nunique() > 1
-
-
-@pytest.mark.slow
-def test_seven_unbalanced_classes_run_through_the_whole_pipeline(project, tmp_path):
-    small(project, "shapes", shapes(tmp_path / "photos"), convnext(tmp_path / "convnext"), folds=3)
-    stages = reproduce(project)[0]
-    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "significance", "page"} <= set(stages)
-    data, reports = project / "data/shapes", project / "reports/shapes"
-    keys = sorted(SHAPES)
-
-    manifest = pd.read_csv(data / "manifest.csv", keep_default_na=False)
-    assert manifest.label.value_counts().to_dict() == SHAPES
-    assert manifest.url.str.startswith("own:").all()
-    assert {Path(name).suffix for name in manifest.file_name} == {".jpg", ".png", ".webp", ".bmp"}
-    split = pd.read_csv(data / "split.csv")
-    assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
-
-    sizes = pd.read_csv(reports / "eda/table1.csv")
-    assert sorted(sizes.label) == sorted([*keys, "all"])
-    assert sorted(pd.read_csv(reports / "significance/per_class.csv")["class"].unique()) == keys
-    table = pd.read_csv(reports / "tables/table7.csv").set_index("model")
-    assert {"cnn_base", "fnn_base", "mine", "multimodal", "probe_mine", "zero_shot", "metadata", "majority"} <= set(
-        table.index
-    )
-    assert "zero_shot_mine" not in table.index  # ConvNeXt has no text
-    assert not [column for column in table.columns if "paper" in column]
-    assert set(pd.read_csv(reports / "cross_validation/cross_validation.csv").model) == {
-        "probe_mine", "metadata", "multimodal", "majority",
-    }  # fmt: skip
-    page = (reports / "README.md").read_text()
-    for said in ("7 classes", "Probe on mine", "shapes"):
-        assert said in page
-    for wrong in ("29 test images decide little", "aper: ", "V-COCO", "walking"):
-        assert wrong not in page
-    for link in [part.split(")")[0] for part in page.split("](")[1:]]:
-        assert link.startswith("#") or (reports / link).exists()
-    from transformers import AutoModelForImageClassification
-
-    saved = AutoModelForImageClassification.from_pretrained(data / "models/activity-mine")
-    assert (saved.config.model_type, list(saved.config.id2label.values())) == ("convnext", keys)
-
-
-@pytest.mark.slow
-def test_classes_of_any_name_run_through_the_whole_pipeline(project, tmp_path):
-    small(project, "names", shapes(tmp_path / "photos", NAMES), convnext(tmp_path / "convnext"), folds=3)
-    warned = reproduce(project)[1]
-    assert "Traceback" not in warned
-    assert warned.count("missing from") == 0
-    assert warned.count("no font here has all characters") <= 1  # a process; once is enough
+    done = shell(project, sys.executable, "-c", RUN)
+    stages = {line.split(" ", 1)[1] for line in done.stdout.splitlines() if line.startswith("stage ")}
+    assert {"annotations", "embed@mine", "train@activity-mine", "augment", "significance", "page"} <= stages
+    assert "Traceback" not in done.stderr
+    assert "missing from" not in done.stderr
+    assert done.stderr.count("no font here has all characters") <= 1  # a process; once is enough
     data, reports = project / "data/names", project / "reports/names"
 
     def column(file: Path, name: str) -> set[str]:
         return set(pd.read_csv(file, dtype=str, na_filter=False)[name])
 
-    assert column(data / "manifest.csv", "label") == column(data / "split.csv", "label") == set(NAMES)
+    manifest = pd.read_csv(data / "manifest.csv", keep_default_na=False, dtype={"label": str})
+    assert manifest.label.value_counts().to_dict() == NAMES
+    assert manifest.url.str.startswith("own:").all()
+    assert {Path(name).suffix for name in manifest.file_name} == {".jpg", ".png", ".webp", ".bmp"}
     split = pd.read_csv(data / "split.csv", dtype=str, na_filter=False)
+    assert set(split.label) == set(NAMES)
     assert (pd.crosstab(split.label, split.split) > 0).all(axis=None)
     for file in (data / "predictions").glob("*.parquet"):
         told = pd.read_parquet(file)
@@ -241,34 +181,28 @@ def test_classes_of_any_name_run_through_the_whole_pipeline(project, tmp_path):
         assert {column[2:] for column in told if column.startswith("p_")} == set(NAMES)
     assert column(reports / "significance/per_class.csv", "class") == set(NAMES)
     assert column(reports / "eda/table1.csv", "label") == set(NAMES)
+    table = pd.read_csv(reports / "tables/table7.csv").set_index("model")
+    models = {"cnn_base", "fnn_base", "mine", "multimodal", "probe_mine", "zero_shot", "metadata", "majority"}
+    assert models <= set(table.index)
+    assert "zero_shot_mine" not in table.index  # ConvNeXt has no text
+    assert not [column for column in table.columns if "paper" in column]
+    compared = {"probe_mine", "metadata", "multimodal", "majority"}
+    assert column(reports / "cross_validation/cross_validation.csv", "model") == compared
+    page = (reports / "README.md").read_text()
+    for said in ("10 classes", "Probe on mine", "names"):
+        assert said in page
+    for wrong in ("29 test images decide little", "aper: ", "V-COCO", "walking"):
+        assert wrong not in page
+    for link in [part.split(")")[0] for part in page.split("](")[1:]]:
+        assert link.startswith("#") or (reports / link).exists()
     shown = (reports / "page/data/images.js").read_text().split('["images"] = ')[1].strip().rstrip(";")
     assert set(json.loads(shown)["classNames"]) == set(NAMES)
-    photos = [str(tmp_path / "photos")]
-    out = shell(project, *HAR, "predict", *photos, "--model", "activity-cnn_base", "--csv")
+
+    out = shell(project, *HAR, "predict", photos, "--model", "activity-cnn_base", "--csv").stdout
     told = pd.read_csv(io.StringIO(out), dtype=str, na_filter=False)
     assert set(told.columns) == {"path", "model", "predicted", "error", *(f"p_{name}" for name in NAMES)}
     assert set(told.predicted) <= set(NAMES)
-    shell(project, *HAR, "predict", *photos, "--model", "activity-mine")
+    shell(project, *HAR, "predict", photos, "--model", "activity-mine")
     shell(project, *HAR, "export", "activity-mine", str(tmp_path / "kept"))
-    assert set(json.loads((tmp_path / "kept/config.json").read_text())["id2label"].values()) == set(NAMES)
-
-
-@pytest.mark.slow
-def test_frames_of_a_clip_never_straddle_in_the_whole_pipeline(project, tmp_path):
-    small(project, "frames", clips(tmp_path / "frames"), convnext(tmp_path / "convnext"), folds=3)
-    reproduce(project)
-    data, reports = project / "data/frames", project / "reports/frames"
-    split = pd.read_csv(data / "split.csv", keep_default_na=False)
-    assert split.group.nunique() == 27
-    assert split.groupby("group").size().eq(5).all()
-    assert not straddling(split).any()
-    assert (pd.crosstab(split.split, split.label) > 0).all(axis=None)
-    group = split.set_index("image_id").group
-    for file in (data / "cross_validation").glob("*.parquet"):
-        folds = pd.read_parquet(file)
-        assert not (folds.groupby(folds.image_id.map(group))["fold"].nunique() > 1).any()
-    assert "v_Disc_g01" in set(split.group)
-    assert "no group straddles a split" in (reports / "README.md").read_text()
-    for file in [*(data / "predictions").glob("*.parquet"), *(data / "baselines").glob("*.parquet")]:
-        told = pd.read_parquet(file)
-        assert (told.group == told.image_id.map(group)).all()
+    kept = json.loads((tmp_path / "kept/config.json").read_text())
+    assert (kept["model_type"], set(kept["id2label"].values())) == ("convnext", set(NAMES))
