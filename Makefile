@@ -17,7 +17,7 @@ repro: $(VENV)/.installed
 
 # the profile of generated clips with few models: some minutes on two cores
 clips: $(VENV)/.installed
-	@dvc exp run -S profile=clips -S 'run.encoders=[clip]' -S 'run.policies=[]' -S '~run.train' \
+	@dvc exp run -S profile=clips -S 'run.encoders=[clip]' -S '~run.train' \
 	  -S '+run.train.activity-cnn_base={task: activity, model: cnn_base, input: store}' \
 	  -S '+run.train.activity-clip={task: activity, model: clip, input: embeddings/clip}'
 	@echo "Done. Open reports/clips/index.html in a browser; git checkout . && dvc checkout goes back."

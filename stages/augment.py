@@ -21,7 +21,7 @@ def augment(context: Context, *, keep: Path) -> None:
     images = experiment.images(base, Store(context.data / "store"), split.image_id, None)
     recipes = {
         name: Recipe(base.model_copy(update={"augmentation": profile.policies[name]}), images)
-        for name in context.params.run.policies
+        for name in profile.policies
         if name not in context.already
     }
     options = {"training": profile.training, "strength": profile.augmentation, "keep": keep}
