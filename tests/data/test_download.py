@@ -40,12 +40,6 @@ def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-def test_a_good_file_arrives(site, tmp_path):
-    download(f"{site.url}/file.bin", tmp_path / "a/b", sha256=SHA256, size=len(BODY), max_bytes=MOST)
-    assert (tmp_path / "a/b").read_bytes() == BODY
-    assert files(tmp_path) == ["a/b"]
-
-
 def test_a_busy_server_is_asked_again_after_what_it_asks_for_within_a_bound(site, tmp_path, waits):
     in_20 = email.utils.formatdate(time.time() + 20, usegmt=True)
     asked = [status(429, Retry_After="7"), status(503, Retry_After="3600"), status(503, Retry_After=in_20), status(408)]

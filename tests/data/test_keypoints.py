@@ -81,7 +81,3 @@ def test_the_covered_share_is_that_of_pixels(mine, others):
     share = covered_share(np.array(mine), np.array(others))
     assert share == pytest.approx(grid[y : y + h, x : x + w].mean())
     assert 0 <= share <= 1
-
-
-def test_a_box_without_area_has_no_share():
-    assert covered_share(np.array([0, 0, 0, 5]), np.array([[0, 0, 5, 5]])) is None

@@ -119,20 +119,6 @@ def test_a_wide_image_is_cropped_for_clip_and_squashed_for_vit(store):
     assert from_hub_config(PROCESSORS["old deit"], "").crop_pct == 0.8
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"size": {"height": 32, "width": 48}},
-        {"size": None},
-        {"size": {"longest_edge": 32}},
-        {"size": 24, "do_center_crop": True, "crop_size": 32},
-    ],
-)
-def test_a_size_this_project_cannot_serve_is_named(change):
-    with pytest.raises(HarError, match=r"folder/preprocessor_config\.json: (size|crop_size)"):
-        from_hub_config(COMMON | PROCESSORS["deit"] | change, "folder/preprocessor_config.json")
-
-
 @given(st.lists(st.integers(0, 255), min_size=3, max_size=3))
 def test_normalise_is_the_textbook_formula(values):
     import torch
