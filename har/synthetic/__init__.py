@@ -10,12 +10,12 @@ Equal arguments give equal scenes, pixels, captions and annotations, in any orde
 
 from har.synthetic.annotations import coco_annotations
 from har.synthetic.captions import captions, vocabulary
-from har.synthetic.labels import ACTIVITIES, ANIMALS, FACTORS, INDOOR, LIGHTING, OBJECTS, PEOPLE_BUCKETS, PLACES
+from har.synthetic.labels import ACTIVITIES, FACTORS, PLACES
 from har.synthetic.render import render
 from har.synthetic.sample import sample_scene
 from har.synthetic.scene import Scene, activity, factors
 
 __all__ = [
-    "ACTIVITIES", "ANIMALS", "FACTORS", "INDOOR", "LIGHTING", "OBJECTS", "PEOPLE_BUCKETS", "PLACES", "Scene",
-    "activity", "captions", "coco_annotations", "factors", "render", "sample_scene", "vocabulary",
+    "ACTIVITIES", "FACTORS", "PLACES", "Scene", "activity", "captions", "coco_annotations", "factors", "render",
+    "sample_scene", "vocabulary",
 ]  # fmt: skip

@@ -63,24 +63,20 @@ def _keypoints(scene: Scene, index: int, codes: np.ndarray) -> list[int]:
     return out
 
 
-def _people(scene: Scene, codes: np.ndarray, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+def _annotations(scene: Scene, codes: np.ndarray, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the people, which have keypoints, then of the things that stand about or that they carry."""
     out = []
     for index in range(len(scene.people)):
         if region := regions.get(PERSON_CODE + index):
             points = _keypoints(scene, index, codes)
             labelled = sum(v > 0 for v in points[2::3])
             out.append({"category_id": PERSON_ID, **region, "keypoints": points, "num_keypoints": labelled})
-    return out
-
-
-def _objects(scene: Scene, regions: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     owned = [(PROP_CODE + k, prop.kind) for k, prop in enumerate(scene.props)]
     owned += [((PACK_CODE if kind == "backpack" else HELD_CODE) + i, kind) for i, kind in carried(scene)]
-    return [
-        {"category_id": OBJECTS[kind], **regions[number]}
-        for number, kind in owned
-        if kind in OBJECTS and number in regions
-    ]
+    for number, kind in owned:
+        if kind in OBJECTS and number in regions:
+            out.append({"category_id": OBJECTS[kind], **regions[number]})
+    return out
 
 
 def _records(image_id: int, seed: int, hard: float) -> dict[str, Any] | None:
@@ -100,8 +96,7 @@ def _records(image_id: int, seed: int, hard: float) -> dict[str, Any] | None:
         "license": scene.licence, "coco_url": f"world:{seed}/{image_id}", "flickr_url": "",
         "date_captured": f"{str(taken).replace('T', ' ')}:00",
     }  # fmt: skip
-    people, objects = _people(scene, codes, regions), _objects(scene, regions)
-    return {"image": image, "captions": captions(scene), "people": people, "objects": objects}
+    return {"image": image, "captions": captions(scene), "annotations": _annotations(scene, codes, regions)}
 
 
 def _header(seed: int, what: str) -> dict[str, Any]:
@@ -149,7 +144,7 @@ def coco_annotations(
             file["images"].append(record["image"])
         for text in record["captions"]:
             files["captions"]["annotations"].append({"id": next(text_ids), "image_id": image_id, "caption": text})
-        for annotation in record["people"] + record["objects"]:
+        for annotation in record["annotations"]:
             full = {"id": next(thing_ids), "image_id": image_id, **annotation}
             if "keypoints" in full:
                 files["person_keypoints"]["annotations"].append(full)

@@ -47,14 +47,13 @@ def draw_clips(root: str | Path, seed: int, groups: int, clips: int, jobs: int =
             mine.append(image_id)
         if all(len(some) == groups for some in scenes.values()):
             break
-    wanted = [
-        (Path(root) / doing / f"v_{doing}_g{group:02d}_c{clip:02d}.avi", image_id, clip)
+    work = [
+        delayed(_draw)(Path(root) / doing / f"v_{doing}_g{group:02d}_c{clip:02d}.avi", seed, image_id, clip)
         for doing, ids in scenes.items()
         for group, image_id in enumerate(ids, 1)
         for clip in range(1, clips + 1)
     ]
-    work = (delayed(_draw)(path, seed, image_id, clip) for path, image_id, clip in wanted)
-    return list(tqdm(forked(jobs, work), total=len(wanted), desc="draw", unit="clip"))
+    return list(tqdm(forked(jobs, work), total=len(work), desc="draw", unit="clip"))
 
 
 def _draw(path: Path, seed: int, image_id: int, clip: int) -> Path:

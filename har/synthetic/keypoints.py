@@ -28,8 +28,7 @@ def own_parts(keypoint: str) -> tuple[int, ...]:
     if keypoint in FACE:
         return (HEAD_PART,)
     side, joint = keypoint.split("_")
-    shift = RIGHT if side == "right" else 0
-    return tuple(part if part == TORSO else part + shift for part in _OWN[joint])
+    return tuple(part + RIGHT * (side == "right" and part != TORSO) for part in _OWN[joint])
 
 
 def joints(scene: Scene, person: Person) -> dict[str, Joint]:

@@ -108,20 +108,18 @@ def walking(dice: Dice, running: bool, at_phase: float | None = None) -> Pose:
     lifts off."""
     # Phases near mid-stride look like standing; they are kept, but rare.
     phase = dice.normal(0, 0.62) + (pi if dice.chance(0.5) else 0.0)
-    if dice.chance(0.15):
-        phase = dice.between(0, 2 * pi)
+    phase = dice.between(0, 2 * pi) if dice.chance(0.15) else phase
     phase = phase if at_phase is None else at_phase
     reach = dice.between(34, 48) if running else dice.between(24, 37)
     flex = dice.between(80, 112) if running else dice.between(34, 58)
 
-    def leg(at: float) -> tuple[Limb, float]:
+    def leg(at: float) -> Limb:
         swing = reach * cos(at) + (6 if running else 3)
         knee = (14 if running else 5) + flex * max(0.0, -sin(at - 0.75)) ** 1.3
         spread = dice.between(0, 3)
-        return ((swing, spread), (swing - knee, spread)), swing - knee
+        return (swing, spread), (swing - knee, spread)
 
-    left, left_shank = leg(phase)
-    right, right_shank = leg(phase + pi)
+    left, right = leg(phase), leg(phase + pi)
     name = "swing" if running and dice.chance(0.85) else dice.weighted(_WALKING_ARMS)
     elbow = dice.between(70, 100) if running else dice.between(12, 38)
     pump = reach * dice.between(0.75, 1.15)
@@ -133,7 +131,7 @@ def walking(dice: Dice, running: bool, at_phase: float | None = None) -> Pose:
     return Pose(
         legs=(left, right), arms=tuple(arms), lean=dice.between(8, 20) if running else dice.between(1, 9),
         tilt=dice.normal(0, 1.5), twist=dice.normal(0, 3) - 9 * cos(phase), head=_gaze(dice),
-        toes=(left_shank + dice.between(70, 95), right_shank + dice.between(60, 95)),
+        toes=(left[1][0] + dice.between(70, 95), right[1][0] + dice.between(60, 95)),
         lift=dice.between(0, 0.1) if running else 0.0, holds=_HELD.get(name, ""),
     )  # fmt: skip
 
@@ -169,11 +167,9 @@ def sitting(dice: Dice, seat: float) -> Pose:
             legs = (legs[1], legs[0])
         if name == "side":
             name = "lap"
-    shank_left, shank_right = legs[0][1][0], legs[1][1][0]
     return Pose(
         legs=legs, arms=_arms(dice, name), lean=lean, tilt=dice.normal(0, 3), twist=dice.normal(0, 5),
-        head=_gaze(dice), toes=(max(60, shank_left + 80), max(60, shank_right + 80)), seat=seat,
-        holds=_HELD.get(name, ""),
+        head=_gaze(dice), toes=tuple(max(60, shank[0] + 80) for _, shank in legs), seat=seat, holds=_HELD.get(name, ""),
     )  # fmt: skip
 
 

@@ -16,19 +16,15 @@ _BAND = 16  # rows painted at once: what comes of each step then stays in the ca
 def _tile(kind: str) -> np.ndarray:
     """Seamless noise in about [-1, 1], float32 [256, 256]."""
     rng = np.random.default_rng([20, {"cloud": 0, "ground": 1, "grain": 2}[kind]])
-    octaves = {"cloud": (2, 4, 8, 16), "ground": (8, 32, 64, 128), "grain": (256,)}[kind]
     total = np.zeros((_TILE, _TILE), dtype=np.float32)
-    for octave in octaves:
-        cells = (rng.random((octave, octave)) * 2 - 1).astype(np.float32)
-        cells = np.pad(cells, ((0, 1), (0, 1)), mode="wrap")
+    for octave in {"cloud": (2, 4, 8, 16), "ground": (8, 32, 64, 128), "grain": (256,)}[kind]:
+        cells = np.pad((rng.random((octave, octave)) * 2 - 1).astype(np.float32), ((0, 1), (0, 1)), mode="wrap")
         at = np.arange(_TILE) * octave / _TILE
         low = at.astype(int)
         t = (at - low).astype(np.float32)
         t = t * t * (3 - 2 * t)
         rows = cells[low] * (1 - t)[:, None] + cells[low + 1] * t[:, None]
-        smooth = rows[:, low] * (1 - t) + rows[:, low + 1] * t
-        weight = octave**-0.5 if kind == "cloud" else 0.55
-        total += smooth * weight
+        total += (rows[:, low] * (1 - t) + rows[:, low + 1] * t) * (octave**-0.5 if kind == "cloud" else 0.55)
     return total / np.abs(total).max()
 
 
@@ -136,8 +132,7 @@ def grain(image: Image.Image, scene: Scene) -> np.ndarray:
     pixels = np.array(image)
     height, width = pixels.shape[:2]
     amplitude = 9 * min(1.0, height / 480) * (1.6 if scene.lighting == "night" else 1.0)
-    noise = _grain_plane(width, height, int(amplitude))
-    shifted = np.roll(noise, scene.detail % height, axis=0)
+    shifted = np.roll(_grain_plane(width, height, int(amplitude)), scene.detail % height, axis=0)
     flat = pixels.reshape(height, width * 3)
     for row in range(0, height, _BAND):
         band = slice(row, row + _BAND)

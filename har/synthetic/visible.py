@@ -15,8 +15,6 @@ from har.synthetic.keypoints import HELD_CODE, PACK_CODE, PERSON_CODE, Joint, jo
 from har.synthetic.pose import SHANK, THIGH
 from har.synthetic.scene import Person, Scene
 
-Body = dict[str, Joint]
-
 _SIDES = ("left", "right")
 _SMALLEST = 0.1  # a leg's length, in heights of the picture
 # Walking shows from here on: degrees between the legs and of the more bent knee, and how far one ankle lies above the
@@ -65,7 +63,7 @@ def _shows(scene: Scene, index: int, codes: np.ndarray | None) -> bool:
     return all(knees + ankles) and (steps if person.activity == "walking_running" else bent <= _STRAIGHT)
 
 
-def _stance(person: Person, body: Body) -> tuple[float, float, float]:
+def _stance(person: Person, body: dict[str, Joint]) -> tuple[float, float, float]:
     """In the picture: degrees between the legs and of the more bent knee, how far one ankle lies above the other."""
 
     def direction(start: str, end: str, side: str) -> float:

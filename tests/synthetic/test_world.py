@@ -56,16 +56,6 @@ def test_a_small_rendering_shows_the_same_picture():
         assert np.corrcoef(sums.ravel(), small.ravel())[0, 1] > 0.93
 
 
-def test_sizes_and_shapes_spread_as_in_coco():
-    widths = np.array([s.width for s in many()])
-    heights = np.array([s.height for s in many()])
-    assert 540 < widths.mean() < 600
-    assert 450 < heights.mean() < 510
-    assert np.maximum(widths, heights).max() == 640
-    assert 0.12 < (heights > widths).mean() < 0.32
-    assert ((widths / heights > 0.95) & (widths / heights < 1.05)).mean() < 0.08
-
-
 def test_activities_are_balanced_in_every_place_and_some_scenes_have_nobody():
     seen = Counter((s.place, activity(s)) for s in many())
     for name in ACTIVITIES:
@@ -76,15 +66,9 @@ def test_activities_are_balanced_in_every_place_and_some_scenes_have_nobody():
     assert 0.06 < np.mean([not s.people for s in many()]) < 0.12
 
 
-def test_people_have_a_wide_range_of_sizes():
-    files = coco_annotations(SEED, range(40))["person_keypoints"]
-    tall = dict.fromkeys((one["image_id"] for one in files["annotations"]), 0.0)
-    for one in files["annotations"]:
-        tall[one["image_id"]] = max(tall[one["image_id"]], one["bbox"][3] / many()[one["image_id"]].height)
-    low, median, high = np.quantile(list(tall.values()), [0.05, 0.5, 0.95])
-    assert low < 0.4
-    assert 0.45 < median < 0.68
-    assert high > 0.8
+def test_the_world_is_the_one_that_the_weights_in_git_were_trained_on():
+    told = [(captions(scene), captions(scene, False), factors(scene), activity(scene)) for scene in many()[:200]]
+    assert hashlib.sha256(repr(told).encode()).hexdigest()[:16] == "5900dbc3132f8e47"
 
 
 def test_factors_are_labels_within_their_ranges():
