@@ -162,13 +162,6 @@ class TestExplanation:
         assert whole["probability"].tolist() == pytest.approx([own.mean()] * len(whole), rel=1e-4)
         assert whole["error"].tolist() == pytest.approx([own.sem()] * len(whole), rel=1e-3)
 
-    def test_again_gives_the_same_bytes(self, trained, store, explained, tmp_path):
-        again = explain(trained["vit"], store.folder, choose(IMAGES, SETTINGS), RECORDS, SETTINGS)
-        for name, one in (("first", explained["activity", "vit"]), ("again", again)):
-            write(one, tmp_path / name)
-        for path in (tmp_path / "first").iterdir():
-            assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
-
     def test_without_curves_they_are_empty(self, trained, store):
         few = SETTINGS.model_copy(update={"curves": 0, "extended": 0})
         one = explain(trained["vit"], store.folder, choose(IMAGES, few), RECORDS, few)
