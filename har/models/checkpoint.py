@@ -45,10 +45,7 @@ def load_own(folder: Path, config: Model, classes: Sequence[str]) -> tuple[nn.Mo
         weights = load_file(path)
         # the width of an MLP's input is that of its standardisation
         width = weights["0.mean"].numel() if not config.sees_images else 0
-        try:
-            check_shapes(lambda: build(config, classes, features=width)[0], weights)
-        except ValueError as error:
-            raise ValueError(f"its weights do not fit its configuration: {error}") from None
+        check_shapes(lambda: build(config, classes, features=width)[0], weights)
         model, preprocess = build(config, classes, features=width)
         model.load_state_dict(weights)
         check_finite(model)

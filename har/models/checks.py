@@ -76,7 +76,7 @@ def check_shapes(build: Callable[[], nn.Module], weights: Mapping[str, torch.Ten
             told = [
                 "nothing" if t is None else f"{t.dtype} {list(t.shape)}".removeprefix("torch.") for t in (have, want)
             ]
-            raise ValueError(f"{name:.80} is {told[0]}, expected {told[1]}")
+            raise ValueError(f"its weights do not fit its configuration: {name:.80} is {told[0]}, expected {told[1]}")
 
 
 def check_answers(scores: torch.Tensor, shape: tuple[int, int]) -> None:

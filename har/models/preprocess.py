@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from har.core.errors import HarError
-from har.core.readers import is_number, is_whole, read_json
+from har.core.readers import is_number, is_whole
 from har.data.store import Store, square
-from har.models.hub_files import model_type
+from har.models.hub_files import check_json, model_type
 
 if TYPE_CHECKING:
     import torch  # a process that only decodes does not pay for it
@@ -61,17 +61,12 @@ LARGE = 384  # ConvNeXt's processor squashes from this size on, and crops below
 def hub_config(folder: str | Path) -> dict:
     """A checkpoint folder's preprocessor_config.json, or the image part of its processor_config.json; HarError
     without either."""
-    folder = Path(folder)
-    path = folder / "preprocessor_config.json"
-    whole = folder / "processor_config.json"
+    path, whole = Path(folder) / "preprocessor_config.json", Path(folder) / "processor_config.json"
     if path.exists() or not whole.exists():
-        config = read_json(path, "a preprocessor config")
-    else:
-        path, config = whole, read_json(whole, "a preprocessor config").get("image_processor")
+        return check_json(path)
+    config = check_json(whole).get("image_processor")
     if not isinstance(config, dict):
-        raise HarError(f"{path}: not a preprocessor config: image_processor is missing or no object")
-    if code := [key for key in ("auto_map", "custom_pipelines") if config.get(key)]:
-        raise HarError(f"{path}: has {code[0]}: it wants to run code from the repository")
+        raise HarError(f"{whole}: not a preprocessor config: image_processor is missing or no object")
     return config
 
 

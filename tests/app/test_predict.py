@@ -171,15 +171,6 @@ def test_the_short_side_is_that_of_the_training_images(project, tmp_path):
         stored_short_side(tmp_path / "models/one")
 
 
-def test_files_of_explanations_are_apart_whatever_the_classes():
-    from har.app.explain import _file_names
-
-    names = _file_names(["坐着", "站立", "a b", "a_b", "A b", "a/b", "..", "x" * 300, "nan"])
-    assert len({name.casefold() for name in names}) == len(names)
-    assert all("/" not in name and "." not in name and len(name) < 70 for name in names)
-    assert (names[0], names[1], names[-1]) == ("坐着", "站立", "nan")
-
-
 def test_a_clip_is_the_mean_of_its_frames(project, tmp_path):
     clip = write_clip(tmp_path / "a clip.MP4", codec="libx264", size=(96, 64))
     frames = []
