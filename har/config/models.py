@@ -102,13 +102,9 @@ class Cnn(Fit):
     min_epochs: NonNegativeInt
 
     @model_validator(mode="after")
-    def _some_epoch_can_be_kept(self):
+    def _fits(self):
         if self.min_epochs > self.epochs:
             raise ValueError(f"min_epochs is {self.min_epochs}, more than the {self.epochs} of epochs")
-        return self
-
-    @model_validator(mode="after")
-    def _size_survives_pooling(self):
         if self.input_size < 2 ** len(self.channels):
             raise ValueError(f"input_size {self.input_size} is too small for {len(self.channels)} max-pools")
         return self

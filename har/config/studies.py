@@ -1,6 +1,5 @@
 """The blocks of params.yaml that describe the studies."""
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -111,11 +110,11 @@ class Audit(Block):
 
 
 def _ascending(bins: dict[str, float | None]) -> dict[str, float | None]:
-    bounds = list(bins.values())
-    if len(bounds) < 2 or bounds[-1] is not None or None in bounds[:-1]:
+    *bounds, last = bins.values() or [None]
+    if not bounds or None in bounds or last is not None:
         raise ValueError("expected two bins or more, each with its upper bound, and none for the last")
-    if any(not math.isfinite(bound) or bound < 0 for bound in bounds[:-1]) or sorted(set(bounds[:-1])) != bounds[:-1]:
-        raise ValueError(f"bounds are {', '.join(f'{b:g}' for b in bounds[:-1])}, expected numbers from 0 on that rise")
+    if sorted(set(bounds)) != bounds or bounds[0] < 0:
+        raise ValueError(f"bounds are {', '.join(f'{b:g}' for b in bounds)}, expected numbers from 0 on that rise")
     return bins
 
 
@@ -189,16 +188,10 @@ class NoiseTerms(Block):
     """One way to learn the noise: the weights of its objective, and what it is learnt on."""
 
     patterns: Literal["class", "shared"]
-    margin: NonNegativeFloat
+    margin: PositiveFloat  # without it nothing pulls the noise away from 0
     gain: NonNegativeFloat
     size: NonNegativeFloat
     masked: bool
-
-    @model_validator(mode="after")
-    def _learns_something(self):
-        if not self.margin:
-            raise ValueError("margin is 0, expected more: without it nothing pulls the noise away from 0")
-        return self
 
 
 class LabelNoise(Block):
@@ -217,15 +210,13 @@ class Noise(Block):
     batch_size: Annotated[int, Field(ge=2)]
     step: Fraction
     checks: PositiveInt
-    variants: dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], NoiseTerms]
+    variants: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]*$")], NoiseTerms], Field(min_length=1)]
     erasing: Annotated[list[PositiveFloat], Field(min_length=1)]
     labels: LabelNoise
     seed: Seed
 
     @model_validator(mode="after")
-    def _has_variants(self):
-        if not self.variants:
-            raise ValueError("variants is empty, expected at least one")
+    def _fits(self):
         if taken := {"nothing", "erasing"} & set(self.variants):
             raise ValueError(f"variants.{min(taken)}: this name is taken by what the noise is compared with")
         if self.checks > self.epochs:

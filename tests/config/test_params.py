@@ -57,7 +57,7 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("rows.ensemble_views.members", ["clip", "clop"], "rows.ensemble_views.members names 'clop', expected one of"),
         ("rows.ensemble_views.members", ["clip"], "rows.ensemble_views.members: list should have at least 2 items"),
         ("rows.ensemble_views.kind", "mean", "rows.ensemble_views: input tag 'mean' found"),
-        ("noise.variants.class_noise.margin", 0.0, "variants.class_noise: margin is 0"),
+        ("noise.variants.class_noise.margin", 0.0, "class_noise.margin: input should be greater than 0"),
         ("noise.checks", 99, "noise: checks is 99, more than the"),
         ("run.noise", "multimodal", "run.noise names 'multimodal'"),
         ("masking.shares", [0.7], "masking.shares"),
