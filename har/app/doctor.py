@@ -1,15 +1,17 @@
 """Can this machine run the active profile, and what will that cost? Looks at everything, changes nothing."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from har.app.predict import cores
+import joblib
+from huggingface_hub import constants
+
 from har.config.models import Backbone
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
+from har.models.hub import endpoint
 from har.training.loop import pick_device
 
 TIMEOUT = 5.0  # seconds to wait for a server
@@ -95,7 +97,7 @@ def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Find
     one, title = params.active.backbones[name], f"backbone {name}"
     if one.shape == "pretrain":
         return Finding(title, "the project's own miniature"), 0
-    cached = _hub_cache() / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
+    cached = Path(constants.HF_HUB_CACHE) / f"models--{one.id.replace('/', '--')}" / "snapshots" / one.revision
     places = [root / "data" / params.profile / "backbones" / name, *([cached] if one.source == "hub" else [])]
     here = next((place for place in places if (place / "config.json").exists()), None)
     if one.local:
@@ -110,19 +112,12 @@ def _backbone(params: Params, root: Path, name: str, online: bool) -> tuple[Find
 
 def _address(backbone: Backbone) -> str:
     """Of the configuration of a checkpoint on the hub."""
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     if backbone.source != "open_clip":
-        return f"{hub}/{backbone.id}/resolve/{backbone.revision}/config.json"
+        return f"{endpoint()}/{backbone.id}/resolve/{backbone.revision}/config.json"
     from har.models import open_clip  # costs seconds: only where it is used
 
     repo, commit = open_clip.repository(backbone)
-    return f"{hub}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
-
-
-def _hub_cache() -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE)
+    return f"{endpoint()}/{repo}/resolve/{commit or 'main'}/open_clip_config.json"
 
 
 def _asked(name: str, url: str, online: bool, here: bool) -> tuple[Finding, int]:
@@ -169,7 +164,8 @@ def _cost(params: Params, root: Path, checkpoints: dict[str, float]) -> Iterator
     models = [profile.models[run.model] for run in params.run.train.values()]
     tuned = TUNED * sum(model.fine_tuned and model.backbone in large for model in models)
     jobs = 1 if profile.training.backend == "sequential" else profile.training.jobs
-    cache = next(place for place in (_hub_cache(), *_hub_cache().parents) if place.exists())
+    cache = Path(constants.HF_HUB_CACHE)
+    cache = next(place for place in (cache, *cache.parents) if place.exists())
     linked = cache.stat().st_dev == root.stat().st_dev  # then a checkpoint lies on the disk once
     disk = REST + 2 * foreign + (1 if linked else 2) * fetched + tuned
     # unfinished runs keep weights and the optimiser's two moments, finished ones their weights
@@ -182,7 +178,7 @@ def _cost(params: Params, root: Path, checkpoints: dict[str, float]) -> Iterator
         text = f"{jobs} processes (training.jobs) side by side take up to {_gb(wanted)}"
         yield Finding("memory", f"{_gb(memory)} available, {text}", note=memory < wanted)
     if not large:
-        used = min(cores(), profile.training.jobs)
+        used = min(joblib.cpu_count(), profile.training.jobs)
         text = (
             f"about {SAMPLE_MINUTES * SAMPLE_CORES / used:.0f} minutes (measured: {SAMPLE_MINUTES} on {SAMPLE_CORES} "
             f"cores with the committed sample; scaled to {used} runs side by side)"

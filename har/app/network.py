@@ -203,9 +203,7 @@ def stored_short_side(folder: str | Path) -> int | None:
     index = folder.resolve().parent.parent / "store" / "index.csv"
     if not index.exists():
         if folder.resolve().parent.name in KINDS:  # a guess would give slightly other numbers and not say so
-            raise HarError(
-                f"{index}: missing; it tells how the training images were decoded: dvc pull images"
-            ) from None
+            raise HarError(f"{index}: missing; it tells how the training images were decoded: dvc pull images")
         return None
     sides = read_index(index)[["height", "width"]]
     if sides.empty:

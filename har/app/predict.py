@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import joblib
 import numpy as np
 import torch
 from PIL import Image
@@ -107,7 +108,7 @@ class Classifier:
         alone = threading.Lock() if self.device != "cpu" else nullcontext()
         queue = iter(paths)
         batches = iter(lambda: list(islice(queue, batch_size)), [])
-        workers = workers or cores()
+        workers = workers or joblib.cpu_count()
         with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
             jobs = (pool.submit(self._batch, batch, alone, by_frame) for batch in batches)
             pending = deque(islice(jobs, 2 * workers))
@@ -145,11 +146,6 @@ class Classifier:
     def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
         told = dict(zip(self.classes, map(float, shares), strict=True))
         return Prediction(name, self.name, self.classes[int(shares.argmax())], told)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

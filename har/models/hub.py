@@ -143,11 +143,12 @@ def _in_one_line(repo_id: str, label: str) -> Iterator[None]:
         from huggingface_hub.errors import LocalEntryNotFoundError
 
         cause = (isinstance(error, LocalEntryNotFoundError) and error.__cause__) or error
-        reason = REASONS.get(type(cause).__name__) or f"cannot be fetched from {_endpoint()} ({one_line(cause, 300)})"
+        reason = REASONS.get(type(cause).__name__) or f"cannot be fetched from {endpoint()} ({one_line(cause, 300)})"
         raise HarError(f"{label}: {reason}") from None
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """The hub's address."""
     return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
 
 
@@ -162,9 +163,8 @@ def _snapshot(repo_id: str, revision: str | None, names: list[str], most: int) -
 
     constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_TELEMETRY = True
     huggingface_hub.set_client_factory(_client)
-    endpoint = _endpoint()
-    trusted = endpoint == HUB or os.environ.get("HAR_TOKEN_TO_ENDPOINT") == "1"
-    options = {"endpoint": endpoint, "token": None if trusted else False, "tqdm_class": _bounded(most)}
+    trusted = endpoint() == HUB or os.environ.get("HAR_TOKEN_TO_ENDPOINT") == "1"
+    options = {"endpoint": endpoint(), "token": None if trusted else False, "tqdm_class": _bounded(most)}
     for resets in count(1):
         try:
             return Path(huggingface_hub.snapshot_download(repo_id, revision=revision, allow_patterns=names, **options))
