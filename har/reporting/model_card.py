@@ -25,21 +25,16 @@ def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str 
     passed on, beside the mean of all. commit: what made it; empty leaves the line out, so that the same results give
     the same card.
     """
-    report, rule, source = profile.report, profile.curate, SOURCES[profile.data.source]
+    report, source, name = profile.report, SOURCES[profile.data.source], getattr(one.settings, "backbone", None)
     predictions = of_clips(predictions, report.clips)
-    own = summarise(
-        predictions[predictions.seed == one.metrics["kept_seed"]],
-        resamples=report.resamples,
-        seed=report.seed,
-        level=report.confidence,
-    )
-    classes, name = classes_of(predictions), getattr(one.settings, "backbone", None)
+    kept = predictions[predictions.seed == one.metrics["kept_seed"]]
+    own = summarise(kept, resamples=report.resamples, seed=report.seed, level=report.confidence)
     backbone, world = profile.backbones[name] if name else None, f"profile {one.profile}: {source.title}"
     text = render(
         "model_card.md.jinja",
         one=one,
         profile=profile,
-        classes=classes,
+        classes=classes_of(predictions),
         backbone=backbone,
         pool=getattr(one.settings, "pool", ""),
         world=world,
@@ -48,12 +43,7 @@ def card(one: Trained, profile: Profile, predictions: pd.DataFrame, commit: str 
         own=own,
         splits=SPLIT_NAMES,
         interval=interval,
-        level=report.confidence,
-        runs=one.metrics[next(iter(own))]["runs"] if own else 0,
-        rule=rule,
         source=source,
-        unit=profile.data.unit,
-        images=0 if profile.data.own else sum(rule.classes[name].count for name in classes),
         commit=commit,
         settings=_yaml({one.profile: _settings(one, profile, name)}),
     )
