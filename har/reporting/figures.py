@@ -24,7 +24,6 @@ def confusion_matrices(
     split: str,
     path: Path | str,
     title: str,
-    columns: int = 4,
     unit: str = "images",
 ) -> None:
     """One matrix for each named predictions frame: how many of `unit` (mean over runs) in the cells, the share of the
@@ -32,7 +31,7 @@ def confusion_matrices(
     shown = {name: frame for name, frame in predictions.items() if in_split(frame, split).any()}
     if not shown:
         raise HarError(f"confusion matrices: no predictions in split {split!r}")
-    columns = min(columns, len(shown))
+    columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
     classes = len(classes_of(next(iter(shown.values()))))
     side = max(2.1, min(0.5 * classes, 9.0))  # inches of a panel; many classes fit by colour alone

@@ -93,11 +93,6 @@ def printed_score(value: float) -> str:
     return f"{value:.4f}".removeprefix("0")
 
 
-def significant(value: float | None) -> float | None:
-    """Six significant digits; what is only rounding becomes 0."""
-    return None if value is None else 0.0 if abs(value) < 1e-15 else float(f"{value:.6g}")
-
-
 # --- the table ---------------------------------------------------------------------------------------------
 
 
@@ -126,12 +121,15 @@ class Column:
         return NONE if _missing(values[0]) else self.format(*values)
 
     def plain(self, value: object) -> object:
-        """`value` as in the CSV: None for what is missing, six significant digits, a p-value never 0."""
-        if _missing(value):
-            return None
-        if not isinstance(value, float):
-            return value
-        return float(f"{max(value, LEAST_P):.6g}") if self.format is p_value else significant(float(value))
+        """`value` as in the CSV: None for what is missing, six significant digits, 0 for what is only rounding, but a
+        p-value never 0."""
+        if _missing(value) or not isinstance(value, float):
+            return None if _missing(value) else value
+        if self.format is p_value:
+            value = max(value, LEAST_P)
+        elif abs(value) < 1e-15:
+            value = 0.0
+        return float(f"{value:.6g}")
 
 
 def _missing(value: object) -> bool:

@@ -24,7 +24,6 @@ from har.reporting.contents import sections_in
 from har.reporting.page import charts, gallery, scripts
 from har.reporting.page.build import build
 from har.reporting.page.html import prose, safe_address
-from har.reporting.page.licences import licence, photo_page
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.thumbnails import write_photographs
 
@@ -194,10 +193,10 @@ class TestMarkup:
 
 
 def test_licences_are_cocos_and_only_flickr_names_an_author():
-    assert licence(1) == ("CC BY-NC-SA 2.0", "https://creativecommons.org/licenses/by-nc-sa/2.0/")
-    assert licence(0) == ("Licence not told", "")
-    assert licence(99) == ("Licence 99, not one of COCO's", "")
-    assert photo_page("http://evil.org/static.flickr.com/1/2_3.jpg") == ""
+    assert gallery.licence(1) == ("CC BY-NC-SA 2.0", "https://creativecommons.org/licenses/by-nc-sa/2.0/")
+    assert gallery.licence(0) == ("Licence not told", "")
+    assert gallery.licence(99) == ("Licence 99, not one of COCO's", "")
+    assert gallery.photo_page("http://evil.org/static.flickr.com/1/2_3.jpg") == ""
 
 
 class TestPhotographs:

@@ -28,13 +28,9 @@ def render(template: str, **values: object) -> Markup:
     return Markup(_templates().get_template(template).render(values))
 
 
-def slug(text: str) -> str:
-    """An id for a heading: 'Table 2. The baselines' gives 'table-2-the-baselines'."""
-    return "-".join(re.findall(r"[a-z0-9]+", text.lower()))
-
-
 def table_id(title: str) -> str:
-    return f"table-{slug(title).removeprefix('table-')}"  # no section is called so
+    """'Table 2. The baselines' gives 'table-2-the-baselines'; no section is called so."""
+    return f"table-{'-'.join(re.findall(r'[a-z0-9]+', title.lower())).removeprefix('table-')}"
 
 
 def safe_address(address: str) -> bool:

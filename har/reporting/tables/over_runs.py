@@ -112,26 +112,25 @@ def over_runs_table(of: Evidence) -> Table:
         "Tukey: how many pairs differ, and the least p, adjusted for all pairs. Levene, Shapiro–Wilk: equal spread and "
         "normal residuals, which the one-way ANOVA and Tukey's test assume; few runs seldom disprove them.",
     ]
+
+    def printed(statistic: float, p: str, name: str) -> str:
+        return f"{name} = {statistic}, {equals('p', p)}"
+
+    def statistic(value: float, name: str) -> str:
+        return f"{value:.0f} {name}" if name.startswith("pairs") else f"{name} = {number(value)}"
+
     columns = [
         Column("test", "Test"),
         Column("task", "Task"),
         SPLIT,
         Column("compares", "Compares"),
-        Column(("statistic", "statistic_name"), "Statistic", _statistic_text),
+        Column(("statistic", "statistic_name"), "Statistic", statistic),
         Column("df", "df", lambda df: df or NONE),
         Column("p", "p", p_value),
         Column("p_corrected", "p (GG)", p_value),
         Column(("effect", "effect_name"), "Effect", lambda value, name: f"{name} = {number(value)}"),
-        *([Column(("paper_statistic", "paper_p", "statistic_name"), "Paper", _printed_text)] if of.papers else []),
+        *([Column(("paper_statistic", "paper_p", "statistic_name"), "Paper", printed)] if of.papers else []),
         Column("note"),
     ]
     title = "Tests over runs: those of the paper, and those that fit the design"
     return Table("tests", title, of.header, rows, columns, [*fixed, *notes, *told])
-
-
-def _printed_text(statistic: float, p: str, name: str) -> str:
-    return f"{name} = {statistic}, {equals('p', p)}"
-
-
-def _statistic_text(value: float, name: str) -> str:
-    return f"{value:.0f} {name}" if name.startswith("pairs") else f"{name} = {number(value)}"

@@ -157,7 +157,11 @@ def build_tables(
     if ("activity", "majority") in predictions:
         policies["majority"] = predictions["activity", "majority"]
     rows_of["policy"] = {name: summarised(frame, ("validation",)) for name, frame in policies.items()}
-    found, collapsed = {}, {key: _collapsed(frame) for key, frame in predictions.items() if not is_blind(key[1])}
+    found, collapsed = {}, {}
+    for key, frame in predictions.items():
+        if not is_blind(key[1]):
+            held_out = frame[in_split(frame, HELD_OUT)]
+            collapsed[key] = collapsed_runs(held_out if len(held_out) else frame)
     for plan in PLANS:
         summaries = rows_of[plan.of]
         if any(split in summaries.get(key, {}) for key in plan.keys for split in plan.splits):
@@ -195,12 +199,6 @@ def _seen_note(seen: Mapping[str, int]) -> str:
             "activity"
         )
     return f"Pre-training saw unequal things: {'; '.join(said)}." if said else ""
-
-
-def _collapsed(predictions: pd.DataFrame) -> dict[int, str]:
-    """The collapsed runs on the held-out images."""
-    held_out = predictions[in_split(predictions, HELD_OUT)]
-    return collapsed_runs(held_out if len(held_out) else predictions)
 
 
 def _collapse_note(runs: Mapping[str, Mapping[int, str]], rows: Sequence[Mapping]) -> str:
@@ -251,8 +249,7 @@ def score_table(
         level: of the intervals.
         parameters: how many each model has, for a column of them.
     """
-    by = "policy" if plan.of == "policy" else "model"
-    rows = []
+    by, rows = "policy" if plan.of == "policy" else "model", []
     for split in plan.splits:
         present = [key for key in _keys(plan, summaries) if split in summaries.get(key, {})]
         if plan.ranked:
@@ -262,14 +259,20 @@ def score_table(
             if papers:
                 row |= _printed(plan.name, key if split == plan.splits[0] else "", row["accuracy"])
             rows.append(row)
-    naming = _policy_or_reference if by == "policy" else model_name
+
+    def naming(key: str) -> str:
+        return policy_name(key) if by == "policy" and not is_reference(key) else model_name(key)
+
+    def with_sd(mean: float, sd: float | None) -> str:
+        return number(mean) + ("" if sd is None else f" ± {number(sd)}")
+
     columns = [
         Column(by, by.capitalize(), naming),
         *([Column("parameters", "Parameters", count)] if parameters is not None else []),
         SPLIT,
         N,
         RUNS,
-        Column(("accuracy", "accuracy_sd"), "Accuracy", _with_sd),
+        Column(("accuracy", "accuracy_sd"), "Accuracy", with_sd),
         Column(("ci_low", "ci_high"), f"{level:.0%} interval", interval),
         Column((HEADLINE, "balanced_low", "balanced_high"), "Balanced accuracy", estimate),
         Column("precision", "Precision", number),
@@ -322,14 +325,6 @@ def _printed(table: str, key: str, ours: float) -> dict:
     gap = None if score.accuracy is None else round(ours - score.accuracy, 6)
     shown = {"paper": text and text + where, "difference": gap}
     return {f"paper_{metric}": value for metric, value in zip(PRINTED, values, strict=True)} | shown
-
-
-def _with_sd(mean: float, sd: float | None) -> str:
-    return number(mean) + ("" if sd is None else f" ± {number(sd)}")
-
-
-def _policy_or_reference(key: str) -> str:
-    return model_name(key) if is_reference(key) else policy_name(key)
 
 
 def differences(predictions: Predictions, report: Report) -> list[dict]:

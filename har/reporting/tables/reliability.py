@@ -50,6 +50,11 @@ def calibration_table(of: Evidence) -> Table:
         "that its fit did not see, drawn towards 1 the more the fewer they are; mean (least to largest run). Above 1 "
         "the model was overconfident. Scaled: after it; accuracy stays as it is.",
     ]
+
+    def temperature(mean: float, low: float, high: float, runs: int) -> str:
+        """1.56 (0.76 to 3.86)"""
+        return number(mean, 2) + (f" ({number(low, 2)} to {number(high, 2)})" if runs > 1 else "")
+
     columns = [
         *FIRST,
         Column("bins", "Bins"),
@@ -57,16 +62,11 @@ def calibration_table(of: Evidence) -> Table:
         Column("ece_of_calibrated", "ECE if calibrated", number),
         Column("nll", "NLL", number),
         Column("validation_n"),
-        Column((*triple("temperature"), "runs"), "Temperature", _temperature_text),
+        Column((*triple("temperature"), "runs"), "Temperature", temperature),
         Column("scaled_ece", "ECE, scaled", number),
         Column("scaled_nll", "NLL, scaled", number),
     ]
     return Table("calibration", "Calibration", of.header, rows, columns, [*fixed, *notes])
-
-
-def _temperature_text(mean: float, low: float, high: float, runs: int) -> str:
-    """1.56 (0.76 to 3.86)"""
-    return number(mean, 2) if runs == 1 else f"{number(mean, 2)} ({number(low, 2)} to {number(high, 2)})"
 
 
 def reliability_figure(predictions: Mapping[Key, pd.DataFrame], path: Path | str, title: str, report: Report) -> None:
