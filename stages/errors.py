@@ -19,6 +19,7 @@ from stages.lib.results import trained
 def errors(context: Context) -> None:
     profile, data, out = context.profile, context.data, context.reports / "errors"
     chosen, level, runs = profile.errors, profile.report.confidence, context.params.run.train.values()
+    unit = {"unit": profile.data.unit}
     manifest = read_manifest(data / "manifest.csv")
     evidence = read_evidence(data / "evidence.csv")
     folder = data / "annotations"
@@ -27,12 +28,12 @@ def errors(context: Context) -> None:
     write_parquet(data / "errors.parquet", outcomes)
 
     tests, pairs = trends(outcomes), overlaps(misses(outcomes))
-    tables = [rate_table(outcomes, factor, getattr(chosen.bins, factor), context.header, level) for factor in FACTORS]
-    tables += [
-        trend_table(tests, outcomes, context.header, level),
-        count_table(outcomes, context.header),
-        missed_table(outcomes, manifest, evidence, context.header, chosen.listed),
-        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], context.header),
+    tables = [
+        *(rate_table(outcomes, name, getattr(chosen.bins, name), context.header, level, **unit) for name in FACTORS),
+        trend_table(tests, outcomes, context.header, level, **unit),
+        count_table(outcomes, context.header, **unit),
+        missed_table(outcomes, manifest, evidence, context.header, chosen.listed, **unit),
+        overlap_table(pairs, outcomes, [(run.task, run.model) for run in runs], context.header, **unit),
     ]
     write_tables({table.name: table for table in tables}, out)
 
@@ -41,7 +42,7 @@ def errors(context: Context) -> None:
     for task in outcomes["task"].unique():
         models = [run.model for run in runs if run.task == task]
         title, path = context.titled(f"Failures, {task}"), out / f"figure5_{task}.svg"
-        work.append(delayed(figure_failures)(outcomes, task, models, store.image, path, title, chosen.examples))
+        work.append(delayed(figure_failures)(outcomes, task, models, store.image, path, title, chosen.examples, **unit))
     task = outcomes["task"].iloc[0]
     title = context.titled(f"What goes with errors, {task}")
     work.append(delayed(figure_trends)(tests, task, out / f"factors_{task}.svg", title, 1 - level))

@@ -56,12 +56,12 @@ def miss_counts(missed: Mapping[str, pd.DataFrame]) -> list[dict]:
     return rows
 
 
-def count_table(outcomes: pd.DataFrame, header: str) -> Table:
+def count_table(outcomes: pd.DataFrame, header: str, unit: str = "images") -> Table:
     """How many images are missed by 0, 1, ... models, for every task."""
     missed = misses(outcomes)
     rows = miss_counts(missed)
     notes = [
-        f"{ENSEMBLE} {' '.join(f'{task.capitalize()}: {images_text(outcomes, task)}.' for task in missed)} "
+        f"{ENSEMBLE} {' '.join(f'{task.capitalize()}: {images_text(outcomes, task, unit)}.' for task in missed)} "
         f"{BLIND_NOTE}",
         "If independent: images to expect if each model missed as many as it does, whatever the others do. Models that "
         "favour the same classes share errors for that reason too.",
@@ -104,14 +104,19 @@ def missed_by_all(outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.D
 
 
 def missed_table(
-    outcomes: pd.DataFrame, manifest: pd.DataFrame, evidence: pd.DataFrame, header: str, listed: int
+    outcomes: pd.DataFrame,
+    manifest: pd.DataFrame,
+    evidence: pd.DataFrame,
+    header: str,
+    listed: int,
+    unit: str = "images",
 ) -> Table:
     """`missed_by_all`: all in the CSV, for people at most `listed` of the first task."""
     rows, lines, notes = missed_by_all(outcomes, manifest, evidence), [], []
     for place, (task, wrong) in enumerate(misses(outcomes).items()):
         every, right = int(wrong.all(axis=1).sum()), int((~wrong.any(axis=1)).sum())
         notes.append(
-            f"Task {task}, {images_text(outcomes, task)}: every model that sees the picture ({wrong.shape[1]} of "
+            f"Task {task}, {images_text(outcomes, task, unit)}: every model that sees the picture ({wrong.shape[1]} of "
             f"them) misses {every:,}, every one gets {right:,} right."
         )
         if not place:
@@ -187,14 +192,18 @@ def overlaps(missed: Mapping[str, pd.DataFrame]) -> list[dict]:
 
 
 def overlap_table(
-    rows: Sequence[Mapping], outcomes: pd.DataFrame, trained: Collection[tuple[str, str]], header: str
+    rows: Sequence[Mapping],
+    outcomes: pd.DataFrame,
+    trained: Collection[tuple[str, str]],
+    header: str,
+    unit: str = "images",
 ) -> Table:
     """`overlaps`: all in the CSV; for people the first task's pairs of `trained` models ((task, model))."""
     task = outcomes["task"].iloc[0]
     shown = [row for row in rows if row["task"] == task and all((task, row[k]) in trained for k in "ab")]
     notes = [
-        f"Task {task}, {images_text(outcomes, task)}, pairs of trained models; error_overlap.csv has every task and "
-        f"every model that sees the picture. {ENSEMBLE}",
+        f"Task {task}, {images_text(outcomes, task, unit)}, pairs of trained models; error_overlap.csv has every task "
+        f"and every model that sees the picture. {ENSEMBLE}",
         "Shares of images. If independent: the share to expect if each missed as many, whatever the other does. "
         "Jaccard: of the images that either misses, the share that both miss. κ: Cohen's, 1 if they miss the same "
         "images, 0 if they agree as often as independent models do; models that favour the same classes share "

@@ -155,14 +155,17 @@ def trends(outcomes: pd.DataFrame) -> list[dict]:
 # --- tables ------------------------------------------------------------------------------------------------
 
 
-def images_text(outcomes: pd.DataFrame, task: str) -> str:
-    """Which images a table is about: 29 test and 1,000 extended images."""
+def images_text(outcomes: pd.DataFrame, task: str, unit: str) -> str:
+    """What a table is about: 29 test and 1,000 extended images. unit: what predictions are of
+    (har.config.data.Data.unit)."""
     splits = outcomes[outcomes["task"] == task].drop_duplicates("image_id")["split"]
     parts = [f"{n:,} {split}" for split in SPLITS if (n := int((splits == split).sum()))]
-    return " and ".join(parts) + (" image" if len(splits) == 1 else " images")
+    return " and ".join(parts) + f" {unit[:-1] if len(splits) == 1 else unit}"
 
 
-def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, level: float = 0.95) -> Table:
+def rate_table(
+    outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, level: float = 0.95, unit: str = "images"
+) -> Table:
     """Error rates in the bins of `factor`: every task in the CSV, the first one for people."""
     rows = rates(outcomes, factor, bins, level)
     task = outcomes["task"].iloc[0]
@@ -174,7 +177,8 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     notes = [
         f"{what.title}: {what.what}.",
         f"Error rate, mean over runs [{level:.0%} interval over images], task {task}, "
-        f"{images_text(outcomes, task)} together. A bin holds what lies above its lower bound and up to its upper one.",
+        f"{images_text(outcomes, task, unit)} together. A bin holds what lies above its lower bound and up to its "
+        "upper one.",
         "The majority class shows what the mix of classes in a bin alone does."
         if any(row["model"] == "majority" for row in first)
         else "",
@@ -197,13 +201,15 @@ def rate_table(outcomes: pd.DataFrame, factor: str, bins: Bins, header: str, lev
     return Table(f"by_{factor}", title, header, rows, columns, notes, pivoted(first, ["model"], "bin"))
 
 
-def trend_table(rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95) -> Table:
+def trend_table(
+    rows: Sequence[Mapping], outcomes: pd.DataFrame, header: str, level: float = 0.95, unit: str = "images"
+) -> Table:
     """`trends`: every task in the CSV, the first one for people."""
     task = outcomes["task"].iloc[0]
     first = [row for row in rows if row["task"] == task]
     notes = [
-        f"Task {task}, {images_text(outcomes, task)} together. Correlation within classes of a model's errors (share "
-        "of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where "
+        f"Task {task}, {images_text(outcomes, task, unit)} together. Correlation within classes of a model's errors "
+        "(share of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where "
         f"it is larger. Bold: Holm's p < {1 - level:.2g} in the family of all models and factors of the task.",
         "Test: generalised Cochran-Mantel-Haenszel (Mantel 1963) with the classes as strata, so that neither the "
         "classes' own mix nor a class that a model favours counts as an effect of the factor; it sees trends only. "

@@ -38,6 +38,7 @@ def figure_failures(
     path: Path | str,
     title: str,
     examples: int,
+    unit: str = "images",
 ) -> None:
     """Figure 5: a row of `failure_cases` for each model, uncropped. `load(image_id)` gives uint8 [H, W, 3]."""
     cases = {model: failure_cases(outcomes, task, model, examples) for model in models}
@@ -58,7 +59,7 @@ def figure_failures(
         top = total - 1.0
         for model, found in cases.items():
             write(0, top, model_name(model), weight="bold")
-            counts = _wrong_in_most(outcomes, task, model)
+            counts = f"{_wrong_in_most(outcomes, task, model)} {unit}"
             figure.text((width - gap) / width, top / total, counts, va="top", ha="right")
             top -= header
             if not len(found):
@@ -82,11 +83,11 @@ def figure_failures(
 
 
 def _wrong_in_most(outcomes: pd.DataFrame, task: str, model: str) -> str:
-    """9 of 29 test, 310 of 1,000 extended images; nothing else is drawn."""
+    """9 of 29 test, 310 of 1,000 extended; nothing else is drawn."""
     mine = outcomes[(outcomes["task"] == task) & (outcomes["model"] == model)]
     wrong = failed(mine).groupby(mine["split"])
     parts = [f"{wrong.sum()[split]:,} of {wrong.size()[split]:,} {split}" for split in SPLITS if split in wrong.groups]
-    return ", ".join(parts) + " images"
+    return ", ".join(parts)
 
 
 def figure_trends(rows: Sequence[Mapping], task: str, path: Path | str, title: str, alpha: float = 0.05) -> None:
