@@ -109,12 +109,17 @@ class TestOutcomes:
             outcome_frame({("activity", "vit"): simulate(1, 1).assign(split="train")}, FACTS)
 
 
+def test_tables_of_clips_count_clips():
+    assert agreement.count_table(OUTCOMES, "header", "clips").notes[0].count(" extended clips.") == 2
+
+
 class TestBins:
     @given(st.lists(st.floats(0, 5), min_size=1, max_size=6, unique=True), st.lists(st.floats(0, 9) | st.just(np.nan)))
     def test_they_partition_what_is_annotated(self, bounds, values):
         bins = {f"b{k}": bound for k, bound in enumerate(sorted(bounds))} | {"rest": None}
-        expected = pd.cut(pd.Series(values, dtype=float), [-np.inf, *sorted(bounds), np.inf]).cat.codes
-        assert factors.binned(values, bins).tolist() == expected.where(expected >= 0, len(bins)).tolist()
+        edges = [-np.inf, *sorted(bounds), np.inf]
+        expected = pd.cut(pd.Series(values, dtype=float), edges, labels=False).fillna(len(bins))
+        assert factors.binned(values, bins).tolist() == expected.tolist()
 
     @pytest.mark.parametrize(
         ("factor", "bins", "texts"),

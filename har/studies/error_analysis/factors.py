@@ -209,8 +209,8 @@ def trend_table(
     first = [row for row in rows if row["task"] == task]
     notes = [
         f"Task {task}, {images_text(outcomes, task, unit)} together. Correlation within classes of a model's errors "
-        "(share of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors where "
-        f"it is larger. Bold: Holm's p < {1 - level:.2g} in the family of all models and factors of the task.",
+        "(share of its runs wrong on an image) with the rank of what the image is like: above 0 there are more errors "
+        f"where it is larger. Bold: Holm's p < {1 - level:.2g} in the family of all models and factors of the task.",
         "Test: generalised Cochran-Mantel-Haenszel (Mantel 1963) with the classes as strata, so that neither the "
         "classes' own mix nor a class that a model favours counts as an effect of the factor; it sees trends only. "
         "What goes along with a factor (people and overlap, say) is not taken out.",
