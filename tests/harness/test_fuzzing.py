@@ -40,7 +40,6 @@ def hide(folder):
 @pytest.mark.parametrize(
     ("error", "read"),
     [
-        (AssertionError, lambda folder: refuse("two\nlines")),
         (AssertionError, lambda folder: refuse("long " * 400)),
         (KeyError, lambda folder: {}["a"]),
         (Escape, lambda folder: (folder.parent / "outside").write_bytes(b"x")),

@@ -84,7 +84,7 @@ def largest_gap(scores, alpha: float) -> Result:
 
 
 def seeds_table(of: tables.Evidence) -> Table:
-    rows = [{"model": model, "seeds": len(one.seeds)} for (_, model), one in of.scored["test"].items()]
+    rows = [{"model": model, "seeds": len(one.cells.seeds)} for (_, model), one in of.scored["test"].items()]
     return Table("seeds", "Seeds of each model", of.header, rows, [Column("model", "Model"), Column("seeds", "Seeds")])
 
 
