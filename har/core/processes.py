@@ -25,6 +25,8 @@ def end_with_starter() -> None:
     workers pass over Ctrl-C, which this process answers for them."""
     if not warm.forked:  # then the kernel sees to it
         above = starter()
+        if os.getsid(above.pid) != os.getsid(0):  # it has gone already, and another one has taken its place
+            os.kill(os.getpid(), signal.SIGKILL)
         _end_without(lambda: is_alive(above))
     os.register_at_fork(before=lambda: _forking.__setitem__(0, os.getpid()), after_in_child=_in_worker)
 

@@ -19,7 +19,7 @@ BATCH_SIZES = {
 
 
 def guard() -> None:
-    """To be called once, by a stage that DVC has started; does nothing for one started by hand."""
+    """To be called once in a process, by a stage that DVC has started; does nothing for one started by hand."""
     if "DVC_STAGE" not in os.environ:
         return
     sys.excepthook = tell

@@ -98,6 +98,18 @@ def test_nothing_of_a_stage_outlives_who_asked_for_it(warm, signal, code):
     assert eventually(lambda: len(warm.processes()) == before)
 
 
+def test_nothing_of_a_stage_outlives_its_dvc(warm):
+    before = len(warm.processes())
+    command = [sys.executable, "-c", f"from stages.lib.guard import guard; guard(); {ASK}", "stage", "wait", "0"]
+    warm.environment["DVC_STAGE"] = "train"
+    dvc = warm.start(f"import subprocess; subprocess.run({command!r})", stdout=subprocess.DEVNULL)
+    assert eventually((warm.folder / "waiting").exists)
+    assert len(warm.processes()) >= before + 5
+    dvc.kill()
+    dvc.wait()
+    assert eventually(lambda: len(warm.processes()) == before)
+
+
 def test_without_a_server_and_with_it_turned_off_a_stage_runs_alone(tmp_path):
     asking = Asking(tmp_path)
     asking.environment["HAR_WARM"] = "0"

@@ -65,6 +65,23 @@ def test_a_stage_ends_with_its_dvc_and_its_workers_with_it(tmp_path, victim, num
         assert said == "train@activity-clip: stopped. What is finished is kept: run `dvc repro` again\n"
 
 
+def test_a_stage_whose_dvc_has_gone_before_it_began_does_nothing(tmp_path):
+    (tmp_path / "stage.py").write_text("from stages.lib.guard import guard; guard(); open('begun', 'w').close()")
+    shell = ["/bin/sh", "-c", f"echo $$; while [ -e wait ]; do sleep 0.05; done; {sys.executable} stage.py; true"]
+    (tmp_path / "wait").touch()
+    environment = {**os.environ, "DVC_STAGE": "split", "PYTHONPATH": str(Path.cwd())}
+    dvc = subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess; subprocess.run({shell!r})"],
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    pid = int(dvc.stdout.readline())
+    dvc.kill()
+    dvc.wait()
+    (tmp_path / "wait").unlink()
+    assert gone([pid])
+    assert not (tmp_path / "begun").exists()
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [("MemoryError()", "out of memory; lower training.jobs or models.clip.batch_size"), ("ZeroDivisionError()", None)],
