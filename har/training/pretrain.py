@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from tqdm import tqdm
 
 from har import synthetic
 from har.config.models import Miniature, Scenes
 from har.core.errors import HarError
+from har.core.parallel import forked
 from har.models import miniature
 
 # Scenes are rendered a little larger and cropped at random while training.
@@ -62,8 +63,7 @@ def scenes(config: Scenes, size: int, cache: Path, jobs: int) -> tuple[np.ndarra
         shape = (config.count, size, size, 3)
         images = np.lib.format.open_memmap(partial / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         captions, marks = [], []
-        work = (delayed(_scene)(config.seed, config.first_id + i, size) for i in range(config.count))
-        done = Parallel(n_jobs=jobs, batch_size=64, return_as="generator")(work)
+        done = forked(jobs, (delayed(_scene)(config.seed, config.first_id + i, size) for i in range(config.count)))
         for i, (image, told, mark) in enumerate(tqdm(done, total=config.count, desc="scenes", unit="scene")):
             images[i] = image
             captions.append(told)

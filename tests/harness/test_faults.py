@@ -1,5 +1,7 @@
 """The fault harness itself: it fits the parameters, and sees what must not be. It runs the pipeline: `make faults`."""
 
+import subprocess
+
 import parameters
 from faults.project import REDUCED, lost, recover, snapshot
 
@@ -20,8 +22,12 @@ def test_what_is_missing_changed_or_half_written_is_found(tmp_path):
     (tmp_path / "data/a.csv").unlink()
     (tmp_path / "reports/c.md").write_text("changed")
     assert lost(tmp_path, truth) == {"data/a.csv": 1, "reports/c.md": 7}
+    (tmp_path / "dvc.lock").write_text("stages: {}")
+    for command in (["init", "-q"], ["add", "dvc.lock"], [*"-c user.name=t -c user.email=t@t commit -qm s".split()]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
     for name, text in {"dvc.lock": "stages: [", ".dvc/tmp/rwlock": "", ".git/index.lock": ""}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert recover(tmp_path) == ["dvc.lock", "rwlock", "index.lock"]
+    assert recover(tmp_path) == ["index.lock", "dvc.lock", "rwlock"]
+    assert (tmp_path / "dvc.lock").read_text() == "stages: {}"
     assert recover(tmp_path) == []

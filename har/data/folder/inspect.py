@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from PIL import Image
 from tqdm import tqdm
 
 from har.core.errors import HarError
 from har.core.files import file_sha256, write_bytes, write_csv, write_json
+from har.core.parallel import forked
 from har.core.readers import read_bytes, read_table
 from har.data.folder.find import Found, image_id, plain
 from har.data.manifest import OWN
@@ -51,7 +52,7 @@ def examine(found: Sequence[Found], jobs: int, unreadable: str, frames: int = 1)
     Returns:
         Images, COLUMNS and CLIP_COLUMNS where there are any, by image_id; unreadable files, name and reason, by name.
     """
-    looks = Parallel(n_jobs=jobs, return_as="generator")(delayed(_examine)(one, frames) for one in found)
+    looks = forked(jobs, (delayed(_examine)(one, frames) for one in found))
     rows, bad = [], []
     for one, row in zip(found, tqdm(looks, total=len(found), desc="look", unit="image"), strict=True):
         if isinstance(row, str):
@@ -138,7 +139,7 @@ def copy_files(
     if gone := [name for name in files.groups if name not in sources]:
         raise HarError(f"{plain(gone[0])}: gone {AGAIN}")
     work = (delayed(_copy)(rows.to_dict("records"), sources[name], folder, frames) for name, rows in files)
-    copied = Parallel(n_jobs=jobs, return_as="generator")(work)
+    copied = forked(jobs, work)
     found = {row["image_id"]: row for rows in tqdm(copied, total=len(files), desc="copy", unit="file") for row in rows}
     return [found[image_id] for image_id in images["image_id"]]
 

@@ -106,15 +106,17 @@ def log_of(folder: Path) -> Path:
 
 
 def recover(folder: Path) -> list[str]:
-    """Remove what a killed DVC leaves half written (docs/pipeline.md), as a user does; DVC does the rest."""
+    """Put right what a killed DVC leaves half written (docs/pipeline.md), as a user does; DVC does the rest."""
     dvc_lock, held, index = folder / "dvc.lock", folder / ".dvc/tmp/rwlock", folder / ".git/index.lock"
     broken = [
+        *([index] if index.exists() else []),
         *([dvc_lock] if not _whole(dvc_lock, YAML(typ="safe").load) else []),
         *([held] if not _whole(held, json.loads) else []),
-        *([index] if index.exists() else []),
     ]
     for file in broken:
         file.unlink()
+    if dvc_lock in broken:
+        subprocess.run(["git", "checkout", "--quiet", "dvc.lock"], cwd=folder, check=True)
     return [file.name for file in broken]
 
 
