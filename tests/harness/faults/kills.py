@@ -18,7 +18,7 @@ from faults.project import clone, log_of, lost, recover, snapshot, start
 VICTIMS = ("dvc", "stage", "worker", "server", "group")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGINT")
 GRACE = 15.0  # seconds in which all that was started must have ended
-PACE = 25  # moments that an undisturbed run would have, on average
+PACE = 45  # moments that an undisturbed run would have, on average
 
 
 def suffer(
