@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
-from joblib import Parallel
+from joblib import Parallel, effective_n_jobs
 
 
 def side_by_side(
@@ -41,7 +41,8 @@ def forked(jobs: int, work: Iterable) -> Iterator:
     that is safe (Linux), elsewhere by joblib's.
 
     joblib's own fork-based backend gives all results at the end, or none. Forked processes have the calls and
-    their arrays already; only which one, and its result, goes through a pipe."""
+    their arrays already; only which one, and its result, goes through a pipe. jobs: -1 for all cores."""
+    jobs = effective_n_jobs(jobs)
     if jobs == 1 or sys.platform != "linux":
         yield from Parallel(n_jobs=jobs, return_as="generator")(work)
         return

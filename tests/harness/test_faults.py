@@ -22,12 +22,17 @@ def test_what_is_missing_changed_or_half_written_is_found(tmp_path):
     (tmp_path / "data/a.csv").unlink()
     (tmp_path / "reports/c.md").write_text("changed")
     assert lost(tmp_path, truth) == {"data/a.csv": 1, "reports/c.md": 7}
-    (tmp_path / "dvc.lock").write_text("stages: {}")
-    for command in (["init", "-q"], ["add", "dvc.lock"], [*"-c user.name=t -c user.email=t@t commit -qm s".split()]):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True)
-    for name, text in {"dvc.lock": "stages: [", ".dvc/tmp/rwlock": "", ".git/index.lock": ""}.items():
+    committed = {"dvc.lock": "stages: {a: {}, b: {}}", "data/pretrained/log.csv": "x"}
+    for name, text in committed.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert recover(tmp_path) == ["index.lock", "dvc.lock", "rwlock"]
-    assert (tmp_path / "dvc.lock").read_text() == "stages: {}"
+    for command in ("init -q", "add dvc.lock data/pretrained", "-c user.name=t -c user.email=t@t commit -qm start"):
+        subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
+    assert recover(tmp_path) == []
+    for torn in ("stages: [", "stages: {a: {}}"):
+        for name, text in {"dvc.lock": torn, ".dvc/tmp/rwlock": "", ".git/index.lock": ""}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        assert recover(tmp_path) == ["index.lock", "rwlock", "dvc.lock"]
+        assert (tmp_path / "dvc.lock").read_text() == committed["dvc.lock"]
     assert recover(tmp_path) == []

@@ -106,25 +106,29 @@ def log_of(folder: Path) -> Path:
 
 
 def recover(folder: Path) -> list[str]:
-    """Put right what a killed DVC leaves half written (docs/pipeline.md), as a user does; DVC does the rest."""
+    """Put right what a killed DVC leaves half written, as a user does (docs/pipeline.md); DVC does the rest."""
     dvc_lock, held, index = folder / "dvc.lock", folder / ".dvc/tmp/rwlock", folder / ".git/index.lock"
-    broken = [
-        *([index] if index.exists() else []),
-        *([dvc_lock] if not _whole(dvc_lock, YAML(typ="safe").load) else []),
-        *([held] if not _whole(held, json.loads) else []),
-    ]
+    broken = [index] if index.exists() else []
+    if held.exists() and _read(held, json.loads) is None:
+        broken.append(held)
     for file in broken:
         file.unlink()
-    if dvc_lock in broken:
-        subprocess.run(["git", "checkout", "--quiet", "dvc.lock"], cwd=folder, check=True)
+    shown = subprocess.run(["git", "show", "HEAD:dvc.lock"], cwd=folder, capture_output=True, text=True, check=True)
+    load = YAML(typ="safe").load
+    found = (_read(dvc_lock, load) or {}).get("stages") or {}
+    if load(shown.stdout)["stages"].keys() - found.keys():  # it was cut short
+        subprocess.run(["git", "checkout", "--quiet", "dvc.lock", "data/pretrained"], cwd=folder, check=True)
+        broken.append(dvc_lock)
     return [file.name for file in broken]
 
 
-def _whole(file: Path, read) -> bool:
+def _read(file: Path, load) -> dict | None:
+    """What the file holds; None where it cannot be read."""
     try:
-        return not file.exists() or isinstance(read(file.read_text(encoding="utf-8")), dict)
-    except (ValueError, YAMLError):
-        return False
+        found = load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def snapshot(folder: Path) -> dict[str, tuple[str, int]]:
