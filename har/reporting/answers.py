@@ -142,7 +142,8 @@ def answers(section: str, reports: Path, unit: str = "images") -> list[str]:
 
 def _claims(frame: pd.DataFrame) -> str:
     shown = (frame.verdict != "not shown").sum()
-    told = [f"Of the protocol's {len(frame)} comparisons, by intervals for these alone, {shown} have an answer."]
+    have = "has" if shown == 1 else "have"
+    told = [f"Of the protocol's {len(frame)} comparisons, by intervals for these alone, {shown} {have} an answer."]
     told += [
         f"{one['question']} {one['verdict'].capitalize()}: {model_name(one['a'])} minus {model_name(one['b'])} is "
         f"{_interval(one, 'difference', sign=True)}."
