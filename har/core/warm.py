@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import json
 import os
+import resource
 import runpy
 import signal
 import socket
@@ -70,11 +71,12 @@ def run_here(arguments: list[str]) -> None:
 
 
 def address() -> bytes:
-    """A name in Linux's abstract namespace (no file to leave behind) for this user, interpreter, folder and
-    environment, so that no module meets others than it would have loaded itself."""
+    """A name in Linux's abstract namespace (no file to leave behind) for this user, interpreter, folder, environment
+    and limits, so that no module meets others than it would have loaded itself."""
     passing = ("DVC_", "_", "SHLVL", "PWD", "OLDPWD")
     environment = sorted(item for item in os.environ.items() if not item[0].startswith(passing))
-    what = json.dumps([os.getuid(), sys.executable, os.getcwd(), environment])
+    limits = [resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
+    what = json.dumps([os.getuid(), sys.executable, os.getcwd(), environment, limits])
     return b"\0har-" + hashlib.sha256(what.encode()).hexdigest()[:32].encode()
 
 

@@ -23,6 +23,7 @@ BASE = {
         ({"models": {"new": {"epochs": 1}}}, "models", BASE["models"] | {"new": {"epochs": 1}}),
         ({"tasks": {"activity": ["x", "y"]}}, "tasks", {"activity": ["x", "y"]}),
         ({"policies": {"flip": None}}, "policies", {"none": []}),
+        ({"policies": {"gone": None}}, "policies", BASE["policies"]),
         ({"report": {"seed": None}}, "report", {"seed": None}),  # a value may be empty
         ({}, "report", {"seed": 0}),
     ],

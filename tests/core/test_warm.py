@@ -35,7 +35,9 @@ class Asking:
     def __init__(self, folder):
         (folder / "stage.py").write_text(STAGE)
         self.folder = folder
-        self.environment = os.environ | {"GIVEN": "from here", "PYTHONPATH": os.getcwd()}
+        # the last as the package `stages` sets it
+        own = {"GIVEN": "from here", "PYTHONPATH": os.getcwd(), "OPENBLAS_NUM_THREADS": "1"}
+        self.environment = os.environ | own
         self.environment.pop("HAR_WARM", None)
 
     def start(self, code, *arguments, **options):

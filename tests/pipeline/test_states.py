@@ -22,7 +22,7 @@ TESTS = (
     "tests/app/test_doctor.py", "tests/data/test_folder.py", "tests/pipeline/test_graph.py",
     "tests/reporting/test_page.py::test_the_larger_size_is_the_larger", "tests/studies/test_ablation.py",
     "tests/studies/test_audit.py", "tests/studies/test_simulation.py",
-    "tests/studies/test_noise.py::test_a_mistake_in_params_is_named", "tests/models/test_models.py::TestFromScratch",
+    "tests/models/test_models.py::TestFromScratch",
 )  # fmt: skip
 
 pytestmark = pytest.mark.slow
