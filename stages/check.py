@@ -28,7 +28,8 @@ def check() -> None:
     check_fine_tuned(params)
     check_tuned(params)
     whole = resolved(params)
-    print(whole["protocol"])
+    if whole["protocol"]:
+        print(whole["protocol"])
     write_json(PARAMS, whole)
     tidy(params)
 

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from har.config.data import OWN
 from har.config.overrides import leaves
 from har.core.readers import read_json
 
@@ -46,12 +45,10 @@ def papers_images(whole: Mapping, fixed: Path = SETTINGS) -> bool:
 
 
 def state(whole: Mapping, fixed: Path = SETTINGS) -> str:
-    """In one sentence, whether the settings of data/params.json are those in `fixed`, and which are not; empty for a
-    user's own images."""
-    if whole["data"]["source"] in OWN:
-        return ""
+    """In one sentence, whether the settings of data/params.json are those in `fixed`, and which are not; empty for any
+    other profile than the one that `fixed` is of."""
     if whole["profile"] != PROFILE:
-        return f"docs/protocol.md is for profile {PROFILE}; this is another one."
+        return ""
     now, then = settings(whole), read_json(fixed, "the settings of docs/protocol.md")
     if differing := sorted(key for key in now.keys() | then.keys() if now.get(key) != then.get(key)):
         return f"Settings differ from docs/protocol.md in: {', '.join(differing)}."

@@ -58,7 +58,7 @@ def resolved(params: Params) -> dict:
 def header(params: Params, papers: bool) -> str:
     """Which images and models a run has, and that they are not COCO's where they are not."""
     data, backbones = params.active.data, {name: params.active.backbones[name].source for name in params.run.encoders}
-    averaged = f"clips, each the mean of {data.video.frames} frames"
+    averaged = f"clips, each the mean of {data.video.frames} frames and counted as one image"
     images = {
         "world": "drawn scenes",
         "clips": f"drawn {averaged}",
