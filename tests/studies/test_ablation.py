@@ -46,10 +46,6 @@ class TestSettings:
         ("changed", "said"),
         [
             ({"lora": of_clip(adpt="lora")}, "variants.lora.set: unknown key adpt; the nearest valid key is adapt"),
-            (
-                {"lora": of_clip(adapt="laura")},
-                "lora.set: adapt: input should be 'full', 'lora' or 'head', got 'laura'",
-            ),
             ({"lora": of_clip(kind="mlp")}, "ablation.variants.lora.set.kind: a model keeps"),
             ({"lora": {"model": "clap", "set": {}}}, "ablation.variants.lora.model names 'clap', expected one of"),
             ({"lora": of_clip(backbone="vti")}, "ablation.variants.lora.set.backbone names 'vti'"),
@@ -60,8 +56,6 @@ class TestSettings:
     def test_a_mistake_is_named_before_any_work(self, tmp_path, changed, said):
         variants = {"full": of_clip(), "lora": of_clip(adapt="lora")} | changed
         assert said in error(tmp_path, {"ablation.variants": variants, "ablation.reference": "full"})
-
-    def test_a_mistake_in_the_reference_is_named(self, tmp_path):
         assert "ablation: reference names 'fall'" in error(tmp_path, {"ablation.reference": "fall"})
 
     @pytest.mark.parametrize(
@@ -75,12 +69,9 @@ class TestSettings:
     def test_a_changed_model_leaves_out_what_says_nothing_beside_it(self, tmp_path, changes, left_out):
         variants = {"text": of_clip(head="text"), "random": of_clip(pretrained=False), "full": of_clip()}
         start = {"head": "probe", "pretrained": True, "view": "image", "adapt": "full"} | changes
-        file = parameters.write(
-            tmp_path,
-            {"ablation.variants": variants, "ablation.reference": "full"}
-            | {f"models.clip.{key}": value for key, value in start.items()},
-        )
-        kept, out = load_params(file).active.variants()
+        written = {f"models.clip.{key}": value for key, value in start.items()}
+        written |= {"ablation.variants": variants, "ablation.reference": "full"}
+        kept, out = load_params(parameters.write(tmp_path, written)).active.variants()
         assert list(kept) == [name for name in variants if name not in out]
         assert out.keys() == left_out.keys()
         assert all(out[name].startswith(said) for name, said in left_out.items())
@@ -101,24 +92,19 @@ class TestSettings:
             "weights drawn at random (not pre-trained weights)"
         )
         assert changes("clip", base, base, True) == "CLIP: as in the tables"
-        assert changes("clip", base, base, False) == "CLIP: as in params.yaml"
 
 
 class TestPredictions:
-    def test_each_variant_tells_all_images_by_fits_without_them(self, fitted):
-        frames, parameters = fitted
-        counts = frames["wide"].groupby(["split", "image_id"]).seed.nunique().groupby("split").unique()
-        assert counts.map(list).to_dict() == {"train": [1], "validation": [1], "test": [3], "extended": [3]}
-        assert parameters["full"] == parameters["still"] != parameters["wide"]
-
     def test_a_fit_is_the_training_on_the_other_folds(self, fitted, strength):
         split, x = images()
+        frames, parameters = fitted
+        assert parameters["full"] == parameters["still"] != parameters["wide"]
         dev = np.flatnonzero(in_split(split, OUT_OF_FOLD))
         fold = assign_folds(split.label[dev], None, 3, 4)
         y = pd.Index(CLASSES).get_indexer(split.label)
         rows = np.flatnonzero(in_split(split, HELD_OUT))
         outcome = train(MLP, CLASSES, Inputs(x, y, dev[fold != 1], dev[:1], rows), 4, strength=strength)
-        frame = fitted[0]["full"]
+        frame = frames["full"]
         told = frame[in_split(frame, HELD_OUT) & (frame.seed == 1)].filter(like="p_")
         np.testing.assert_array_equal(told.to_numpy(), outcome.probabilities)
 
@@ -141,7 +127,6 @@ class TestReport:
                 assert row["difference"] is None
             else:
                 assert row["difference"] == pytest.approx(mine - full, abs=1e-6)
-                assert row["difference_low"] <= row["difference"] <= row["difference_high"]
 
     def test_table_and_figure(self, rows, tmp_path):
         text = ablation_table(rows, "full", "made by", left_out={"text_head": "the same as full"}).markdown()
@@ -150,4 +135,4 @@ class TestReport:
         assert "Left out: text head (the same as full)." in text
         forest(rows, "full", tmp_path / "forest.svg", "Ablations")
         assert "above 0: better" in (tmp_path / "forest.svg").read_text()
-        forest([row for row in rows if row["variant"] == "full"], "full", tmp_path / "alone.svg", "One variant")
+        forest(rows[:1], "full", tmp_path / "alone.svg", "One variant")

@@ -5,12 +5,13 @@ import pandas as pd
 import parameters
 import pytest
 import torch
+from conftest import CLASSES
 
 from har.config.studies import Pair
+from har.core.files import write_json
 from har.studies import controls
 from har.training import embeddings
 
-CLASSES = ["walking", "sitting", "standing"]
 REPORT = parameters.profile().report.model_copy(update={"resamples": 200})
 
 
@@ -29,8 +30,8 @@ def embedded(folder, images, strength, seed=0):
     x = np.random.default_rng(seed).normal(size=(len(images), 8)) + strength * np.eye(3, 8)[place]
     np.save(folder / "image.npy", (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))
     np.save(folder / "texts.npy", np.eye(3, 8, dtype=np.float32))
-    (folder / "index.csv").write_text("image_id\n" + "".join(f"{i}\n" for i in images.image_id))
-    (folder / "about.json").write_text(f'{{"classes": {CLASSES}, "logit_scale": 10.0, "width": 8}}'.replace("'", '"'))
+    images[["image_id"]].to_csv(folder / "index.csv", index=False)
+    write_json(folder / "about.json", {"classes": CLASSES, "logit_scale": 10.0, "width": 8})
     return folder
 
 
@@ -43,9 +44,7 @@ def test_a_difference_is_found_where_there_is_one(tmp_path, images):
     pairs = [Pair(shown="all", encoders=["shown", "silent"]), Pair(shown="nothing", encoders=["shown", "alike"])]
     rows = controls.control_rows(pairs, scores, dict.fromkeys(scores, 1000), 0.95)
     kinds = [("out_of_fold", 120), ("held_out", 60)]
-    assert [(row["shown"], row["split"], row["n"]) for row in rows] == [
-        (shown, *kind) for shown in ("all", "nothing") for kind in kinds
-    ]
+    assert [(row["split"], row["n"]) for row in rows] == kinds * 2
     for row in rows:
         assert row["difference"] == pytest.approx(row["score_a"] - row["score_b"])
         assert (row["difference_low"] > 0.2) == (row["shown"] == "all")
