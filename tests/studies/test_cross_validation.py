@@ -7,29 +7,21 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CLASSES, one_by_one
+from conftest import CLASSES
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from test_learning_curve import ALONE, PROBE, STOPPED
 from test_models import FINETUNE, MLP
 
-from har.config.models import Probe
 from har.config.studies import CrossValidation
 from har.core.errors import HarError
 from har.studies.cross_validation.fit import MAJORITY, assign_folds, plan, resample
-from har.studies.cross_validation.report import (
-    corrected_t,
-    cross_validation_tables,
-    fold_scores,
-    variance_components,
-)
+from har.studies.cross_validation.report import corrected_t, cross_validation_tables, fold_scores, variance_components
 from har.training import probe, refit
 from har.training.refit import Fit, Recipe, fit_all
 
-ALONE = one_by_one()
 SETTINGS = CrossValidation(models=[], folds=3, repeats=2, runs=2, seed=5)
-PROBE = Probe(c=[0.01, 1.0], folds=2)
-STOPPED = MLP.model_copy(update={"patience": 2})
 
 
 def images(counts=(9, 9, 9)):
@@ -39,20 +31,18 @@ def images(counts=(9, 9, 9)):
     return pd.DataFrame({"image_id": np.arange(len(y)) + 100, "label": np.array(CLASSES)[y]}), x
 
 
-def resampled(strength, recipes, table, training=ALONE, **changes):
+def resampled(strength, recipes, table, **changes):
     changed = SETTINGS.model_copy(update=changes)
-    return resample(recipes, table, CLASSES, changed, partial(fit_all, training=training, strength=strength, name="x"))
+    return resample(recipes, table, CLASSES, changed, partial(fit_all, training=ALONE, strength=strength, name="x"))
 
 
-def frame_of(hits, folds=2, per_fold=4, runs=1):
-    """A frame with `hits[repeat][fold][run]` of `per_fold` images right."""
+def frame_of(hits):
+    """A frame with `hits[repeat][fold]` of four images right."""
     rows = []
-    for repeat, fold_hits in enumerate(hits):
-        for fold, run_hits in enumerate(fold_hits):
-            for run, right in enumerate(np.atleast_1d(run_hits)):
-                for image in range(per_fold):
-                    p = 0.9 if image < right else 0.1
-                    rows.append((repeat, fold, run + 10 * fold, fold * per_fold + image, "a", p, 1 - p))
+    for (repeat, fold), right in np.ndenumerate(hits):
+        for image in range(4):
+            p = 0.9 if image < right else 0.1
+            rows.append((repeat, fold, 10 * fold, 4 * fold + image, "a", p, 1 - p))
     return pd.DataFrame(rows, columns=["repeat", "fold", "seed", "image_id", "label", "p_a", "p_b"])
 
 
@@ -104,18 +94,6 @@ class TestFits:
         for rows, held_out in zip(seen, tested, strict=True):
             assert set(rows.astype(int)) == set(range(len(table))) - held_out
 
-    def test_neither_company_nor_jobs_change_a_byte_and_runs_differ(self, strength):
-        table, x = images()
-        alone = resampled(strength, {"mlp": Recipe(MLP, x)}, table, repeats=1, folds=2)["mlp"]
-        pool = one_by_one(jobs=2, backend="processes")
-        recipes = {"probe": Recipe(PROBE, x.astype(float)), "mlp": Recipe(MLP, x)}
-        beside = resampled(strength, recipes, table, pool, repeats=1, folds=2)
-        assert list(beside) == [MAJORITY, "probe", "mlp"]
-        pd.testing.assert_frame_equal(alone, beside["mlp"], check_exact=True)
-        assert fold_scores(alone).shape == (1, 2, 2)
-        first, second = (part.p_sitting.to_numpy() for _, part in alone[alone.fold == 0].groupby("seed"))
-        assert (first != second).all()
-
     def test_the_majority_is_that_of_the_training_folds(self, strength):
         table, _ = images((12, 6, 6))
         frame = resampled(strength, {}, table)[MAJORITY]
@@ -128,11 +106,6 @@ class TestFits:
         with pytest.raises(HarError, match="clip: a fit has no training image of class standing"):
             fit_all([fit], recipes, np.array([0, 1, 2]), CLASSES, training=ALONE, strength=strength, name="x")
 
-    def test_images_out_of_order_are_refused(self, strength):
-        table, x = images()
-        with pytest.raises(HarError, match="order of image_id"):
-            resampled(strength, {"p": Recipe(PROBE, x)}, table.iloc[::-1])
-
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30).filter(lambda s: np.ptp(s) > 1e-3), st.integers(2, 10))
 def test_without_overlap_it_is_the_t_test_and_overlap_only_widens(scores, folds):
@@ -143,12 +116,6 @@ def test_without_overlap_it_is_the_t_test_and_overlap_only_widens(scores, folds)
     assert corrected["se"] == pytest.approx(wider * plain["se"])
     assert corrected["ci_high"] - corrected["mean"] == pytest.approx(wider * (plain["ci_high"] - plain["mean"]))
     assert corrected["p"] >= plain["p"]
-
-
-def test_no_spread_is_defined():
-    constant = corrected_t(np.full(4, 0.1 + 0.2), 2)
-    assert (constant["ci_low"], constant["t"], constant["p"]) == (constant["mean"], None, None)
-    assert constant["note"]
 
 
 @pytest.mark.parametrize(

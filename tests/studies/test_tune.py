@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import parameters
 import pytest
-from conftest import CLASSES, one_by_one
+from conftest import CLASSES
 from parameters import error
 from test_learning_curve import images
 from test_models import MLP
@@ -13,30 +13,27 @@ from har.config.profile import load_params
 from har.config.studies import Tune
 from har.core.files import write_text
 from har.studies import tune
-from har.training import refit
 from har.training.refit import Recipe
+from har.training.run import TrainingResult
 from stages.check import check_tuned
 
 SETTINGS = Tune(folds=3, seed=4, runs=2, models={})
 
 
-def test_no_image_is_predicted_by_a_fit_that_saw_it(monkeypatch, strength):
+def test_each_run_predicts_each_image_by_a_fit_that_did_not_see_it():
     split, x = images()
-    fits = []
-    how = {"training": one_by_one(), "strength": strength, "name": "x"}
-    monkeypatch.setattr(refit, "STOPPING", 4)
+
+    def fit_all(fits, *_):
+        assert {fit.seed for fit in fits} == {4, 5}
+        for fit in fits:
+            parts = fit.train, fit.validation, fit.predict_rows
+            assert sorted(np.concatenate(parts)) == list(range(len(split)))
+            assert (len(fit.validation) > 0) == (fit.model == "b")
+        return [TrainingResult(np.stack([fit.predict_rows + fit.seed] * 3, axis=1)) for fit in fits]
+
     recipes = {"a": Recipe(MLP, x), "b": Recipe(MLP.model_copy(update={"patience": 1}), x)}
-    found = tune.out_of_fold(
-        recipes, split, CLASSES, SETTINGS, lambda plan, *rest: fits.extend(plan) or refit.fit_all(plan, *rest, **how)
-    )
-    assert {fit.seed for fit in fits} == {4, 5}
-    for fit in fits:
-        parts = (fit.train, fit.validation, fit.predict_rows)
-        assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts)) == len(split)
-        assert (len(fit.validation) > 0) == (fit.model == "b")
-    for probabilities in found.values():
-        assert probabilities.shape == (36, 2, 3)
-        np.testing.assert_allclose(probabilities.sum(-1), 1)
+    for found in tune.out_of_fold(recipes, split, CLASSES, SETTINGS, fit_all).values():
+        np.testing.assert_array_equal(found, np.add.outer(range(36), [[4] * 3, [5] * 3]))
 
 
 def test_the_lowest_log_loss_comes_first_with_standard_errors():
@@ -62,17 +59,13 @@ def test_the_lowest_log_loss_comes_first_with_standard_errors():
     assert "60 images of train and validation in 3 folds, each predicted by 2 runs" in text
 
 
-@pytest.mark.parametrize(
-    ("models", "said"),
-    [
-        ({"clip": {"head": ["probe", "text"]}, "vit": {"epochs": [1, 2, 3]}},
-         "models: expected as many values of each setting"),
+def test_a_mistake_is_named(tmp_path):
+    for models, said in (
+        ({"clip": {"head": ["probe", "text"]}, "vit": {"epochs": [1, 2, 3]}}, "expected as many values of each"),
         ({"clip": {"head": ["probe", "prob"]}}, "tune.models.clip: head: input should be"),
         ({"clap": {"epochs": [1, 2]}}, "tune.models names 'clap', expected one of"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_named(tmp_path, models, said):
-    assert said in error(tmp_path, {"tune.models": models})
+    ):
+        assert said in error(tmp_path, {"tune.models": models})
 
 
 def test_candidates_that_do_not_fit_the_rest_are_left_out(tmp_path):
