@@ -15,16 +15,7 @@ from torch.nn import functional as F
 
 from har.core.errors import HarError
 from har.models.classifier import classifier, head_of
-from har.studies.explain.legrad import (
-    CENTRE_WIDTH,
-    anatomy,
-    centre_map,
-    legrad,
-    min_max,
-    random_maps,
-    relevance,
-    rollout,
-)
+from har.studies.explain import legrad
 
 NAMES = ("clip", "clip patches", "siglip2", "siglip2 patches", "vit")
 
@@ -111,51 +102,51 @@ def by_finite_differences(model, image, step=1e-5):
 
 class TestLeGrad:
     def test_equals_finite_differences_of_the_block_scores(self, model, pixels):
-        found = relevance(model, pixels)
+        found = legrad.relevance(model, pixels)
         assert found.dtype == torch.float32
-        torch.testing.assert_close(legrad(model, pixels), min_max(found.sum(1)))
+        torch.testing.assert_close(legrad.legrad(model, pixels), legrad.min_max(found.sum(1)))
         expected = by_finite_differences(model, pixels[2])
         torch.testing.assert_close(found[2].flatten(2).double(), expected, rtol=1e-4, atol=1e-6)
 
     def test_prompts_are_further_classes_of_a_head_without_bias(self, model, pixels):
         texts = torch.nn.functional.normalize(torch.randn(2, head_of(model).in_features), dim=1)
-        found = relevance(model, pixels, texts)
-        torch.testing.assert_close(found[:, :, : len(CLASSES)], relevance(model, pixels))
+        found = legrad.relevance(model, pixels, texts)
+        torch.testing.assert_close(found[:, :, : len(CLASSES)], legrad.relevance(model, pixels))
         other = copy.deepcopy(model)
         head = head_of(other)
         with torch.no_grad():
             head.weight[:2], head.bias[:] = texts, 0
-        torch.testing.assert_close(found[:, :, len(CLASSES) :], relevance(other, pixels)[:, :, :2])
+        torch.testing.assert_close(found[:, :, len(CLASSES) :], legrad.relevance(other, pixels)[:, :, :2])
 
     def test_frozen_weights_any_mode_and_no_trace_left(self, model, pixels):
-        expected = legrad(model, pixels)
+        expected = legrad.legrad(model, pixels)
         frozen = copy.deepcopy(model).requires_grad_(False).train()
         implementation = frozen.config._attn_implementation
         with torch.inference_mode():
-            torch.testing.assert_close(legrad(frozen, pixels.clone()), expected)
+            torch.testing.assert_close(legrad.legrad(frozen, pixels.clone()), expected)
         assert frozen.training
         assert frozen.config._attn_implementation == implementation == "sdpa"
         assert not pixels.requires_grad
         assert all(p.grad is None for p in model.parameters())
 
     def test_a_head_that_pools_otherwise_stops_the_run(self, model, pixels, monkeypatch):
-        own = anatomy(model)
+        own = legrad.anatomy(model)
         wrong = own._replace(read=lambda tokens: own.read(tokens[:, 1:]))
         monkeypatch.setattr("har.studies.explain.legrad.anatomy", lambda model: wrong)
         with pytest.raises(HarError, match="not the model's own logits"):
-            legrad(model, pixels)
+            legrad.legrad(model, pixels)
 
     def test_another_architecture_is_told(self):
         from transformers import ResNetConfig, ResNetForImageClassification
 
         small = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic")
         with pytest.raises(HarError, match="cannot look into a resnet classifier"):
-            legrad(ResNetForImageClassification(small), torch.zeros(1, 3, 32, 32))
+            legrad.legrad(ResNetForImageClassification(small), torch.zeros(1, 3, 32, 32))
 
 
 class TestRollout:
     def test_equals_the_product_of_mixed_attentions(self, model, pixels):
-        found, other, prefix = rollout(model, pixels), eager(model), class_tokens(model)
+        found, other, prefix = legrad.rollout(model, pixels), eager(model), class_tokens(model)
         with torch.no_grad():
             out = other(pixel_values=pixels.double(), output_attentions=True, output_hidden_states=True)
         chain = torch.eye(16 + prefix, dtype=torch.double)
@@ -170,42 +161,28 @@ class TestRollout:
             rows = (shares @ chain)[:, 0]
         else:
             rows = chain[:, 0] if kind in ("vit", "clip_vision_model") else chain[:, prefix:].mean(1)
-        expected = min_max(rows[:, prefix:].reshape(4, 4, 4))
+        expected = legrad.min_max(rows[:, prefix:].reshape(4, 4, 4))
         np.testing.assert_allclose(found, expected.detach(), atol=1e-4)
 
-    def test_needs_no_gradient_and_leaves_none(self, model, pixels):
-        with torch.inference_mode():
-            assert not rollout(model, pixels).requires_grad
 
-
-class TestReferences:
+class TestRivals:
     @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=5, unique=True), st.integers(1, 8), st.integers(0, 9))
     def test_random_maps_depend_on_seed_and_image_alone(self, ids, side, seed):
-        maps = random_maps(ids, side, seed)
+        maps = legrad.random_maps(ids, side, seed)
         assert maps.shape == (len(ids), side, side)
         assert ((maps >= 0) & (maps < 1)).all()
-        np.testing.assert_array_equal(random_maps(ids[::-1], side, seed)[::-1], maps)
-        assert (random_maps(ids, side, seed + 1) != maps).any()
+        np.testing.assert_array_equal(legrad.random_maps(ids[::-1], side, seed)[::-1], maps)
+        assert (legrad.random_maps(ids, side, seed + 1) != maps).any()
 
-    def test_the_centre_map_is_the_gaussian_it_says(self):
-        at = (np.arange(5) + 0.5) / 5 - 0.5
-        expected = np.exp(-(at[:, None] ** 2 + at**2) / (2 * CENTRE_WIDTH**2))
-        np.testing.assert_allclose(centre_map(5), expected, rtol=1e-6)
+    def test_the_centre_map_falls_by_standard_deviations(self):
+        outer = np.exp(-((0.4 / legrad.CENTRE_WIDTH) ** 2) / 2)
+        found = legrad.centre_map(5)[[2, 2, 0, 0], [2, 4, 2, 0]]
+        np.testing.assert_allclose(found, [1, outer, outer, outer**2], rtol=1e-6)
 
 
-class TestMinMax:
-    @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4))
-    def test_lies_between_0_and_1_and_keeps_the_order(self, values):
-        raw = torch.tensor(values).view(1, 2, 2)
-        found = min_max(raw)
-        assert ((found >= 0) & (found <= 1)).all()
-        assert torch.isfinite(found).all()
-        assert found.max().item() in (0.0, 1.0)
-        order = raw.flatten().argsort(stable=True)
-        assert (found.flatten()[order].diff() >= 0).all()
-
-    @pytest.mark.parametrize("value", [0.0, 0.3, -7.0])
-    def test_a_constant_map_becomes_zero_also_with_rounding(self, value):
+def test_each_map_is_stretched_from_0_to_1_and_a_constant_one_becomes_zero_also_with_rounding():
+    assert legrad.min_max(torch.tensor([[-1.0, 0.0], [2.0, 3.0]])).tolist() == [[0, 0.25], [0.75, 1]]
+    for value in (0.0, 0.3, -7.0):
         flat = torch.full((2, 3, 3), value)
         flat[1, 0, 0] *= 1 + 1e-7
-        assert (min_max(flat) == 0).all()
+        assert (legrad.min_max(flat) == 0).all()

@@ -49,8 +49,8 @@ def test_confident_learning_leaves_out_the_wrong_labels():
 def test_remedies_help_where_labels_are_wrong_and_the_table_says_so():
     (x, y), (held, truth) = clouds(90, 0), clouds(150, 1)
     said = np.repeat(np.arange(90), 5), np.repeat(y, 5)
-    probe = Probe(c=[1.0], folds=3)
-    found = study(x, y, said, held, pd.Series(truth, range(150)), CONFIG, probe)
+    asked = x, y, said, held, pd.Series(truth, range(150)), CONFIG, Probe(c=[1.0], folds=3)
+    found = study(*asked)
     mean = found.groupby(["share", "method"])["right"].mean()
     assert mean[0.3, "soft"] > mean[0.3, "plain"] + 0.05
     assert mean[0.3, "confident"] > mean[0.3, "plain"]
@@ -59,4 +59,4 @@ def test_remedies_help_where_labels_are_wrong_and_the_table_says_so():
     row = shown.frame.set_index(["share", "method"]).loc[(0.3, "soft")]
     assert row["gain"] == pytest.approx(mean[0.3, "soft"] - mean[0.3, "plain"], abs=1e-6)
     assert "Soft labels by captions' votes: shows no effect at 0%, helps at 30%" in shown.notes[0]
-    pd.testing.assert_frame_equal(study(x, y, said, held, pd.Series(truth, range(150)), CONFIG, probe), found)
+    pd.testing.assert_frame_equal(study(*asked), found)

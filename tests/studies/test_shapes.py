@@ -83,16 +83,11 @@ class TestDrawn:
 
 def instances() -> Instances:
     """40 x 20 pixels: a person as a polygon, a crowd as run lengths, a bench as a box alone."""
-    crowd = np.zeros((20, 40), dtype=int)
-    crowd[10:, 30:] = 1
-    flat = crowd.ravel(order="F")
-    counts = np.diff(np.r_[0, np.flatnonzero(np.diff(flat)) + 1, flat.size]).tolist()
     person = {"bbox": [2, 2, 10, 10], "segmentation": [[2, 2, 12, 2, 12, 12, 2, 12]]}
-    return Instances(
-        40, 20, ["person", "person", "bench"],
-        [person, {"bbox": [30, 10, 10, 10], "segmentation": {"size": [20, 40], "counts": counts}},
-         {"bbox": [-3.0, 15.2, 10, 10], "segmentation": None}],
-    )  # fmt: skip
+    runs = [30 * 20 + 10] + [10] * 19  # the lower half of the last ten columns
+    crowd = {"bbox": [30, 10, 10, 10], "segmentation": {"size": [20, 40], "counts": runs}}
+    bench = {"bbox": [-3.0, 15.2, 10, 10], "segmentation": None}
+    return Instances(40, 20, ["person", "person", "bench"], [person, crowd, bench])
 
 
 class TestRegions:

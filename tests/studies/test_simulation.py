@@ -60,17 +60,6 @@ def test_runs_agree_as_the_shared_variance_says():
     assert phi[0, 2] == pytest.approx(2 / np.pi * np.arcsin(0.3), abs=0.02)
 
 
-def test_the_population_confusion_is_that_of_many_images():
-    population, rng = Population((0.4, 0.9), shares=(0.5, 0.3, 0.2)), np.random.default_rng(1)
-    hits = population.hits(rng, 200, 400, 1)[..., 0]
-    true, alike = population.labels(rng, 200, 400)
-    guess = np.where(hits[..., None], true[:, :, None], alike[:, :, None])
-    seen = np.einsum("nec,nemk->mck", true, guess) / hits[..., 0].size
-    np.testing.assert_allclose(seen, population.confusion(), atol=0.006)
-    np.testing.assert_allclose(population.confusion().sum((1, 2)), 1)
-    np.testing.assert_allclose(metrics_from_confusion(population.confusion())["accuracy"], population.accuracies)
-
-
 def test_mean_f1_is_the_projects_macro_f1():
     confusion = np.random.default_rng(2).integers(0, 4, (50, 5, 3, 3))
     confusion[0, 0] = 0
@@ -127,24 +116,11 @@ def test_corrected_t_without_a_correction_is_students():
 # --- the score interval ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("correct", [0, 1200, 2999])
-def test_the_score_interval_of_independent_answers_is_wilsons(correct):
-    """On so many images Student's quantile is nearly the normal one."""
-    share = correct / 3000
-    ends = score_interval(share, np.sqrt(share * (1 - share) / 3000), 3000)
-    assert ends == pytest.approx(wilson(correct, 3000), abs=2e-5)
-
-
-@given(st.floats(0, 1), st.floats(0, 0.5), st.integers(2, 2000))
-def test_the_score_interval_holds_its_estimate_and_stays_in_bounds(share, error, n):
-    low, high = score_interval(share, error, n)
-    assert 0 <= low <= share + 1e-9
-    assert share - 1e-9 <= high <= 1
-    wider = score_interval(share, error * 1.1 + 1e-3, n)
-    assert wider[0] <= low + 1e-9
-    assert high <= wider[1] + 1e-9
-    doubled = score_interval(1 - 2 * share, 2 * error, n, bounds=(-1.0, 1.0))  # of the mirrored share, on another scale
-    assert doubled == pytest.approx((1 - 2 * high, 1 - 2 * low), abs=2e-6)
+def test_the_score_interval_of_independent_answers_is_wilsons():
+    for correct in (0, 1200, 2999):  # of so many images that Student's quantile is nearly the normal one
+        share = correct / 3000
+        ends = score_interval(share, np.sqrt(share * (1 - share) / 3000), 3000)
+        assert ends == pytest.approx(wilson(correct, 3000), abs=2e-5)
 
 
 def test_the_score_interval_at_its_ends():
@@ -224,11 +200,10 @@ def test_the_stage_writes_tables_and_a_figure(tmp_path, monkeypatch):
     small = SimpleNamespace(experiments=20, resamples=20, seed=0)
     simulate.simulate(SimpleNamespace(params=SimpleNamespace(simulation=small)))
     written = {path.name: path.read_text() for path in Path("reports/simulation").iterdir()}
-    names = {f"{name}.{kind}" for name in ("coverage", "rejection", "families") for kind in ("csv", "md")}
-    assert set(written) == names | {"simulation.svg"}
-    for name, text in written.items():
-        assert "nan" not in text or name.endswith("svg")
-        assert "–" not in text or name.endswith("svg")
+    assert "simulation.svg" in written
+    for name in ("coverage", "rejection", "families"):
+        assert "nan" not in written[f"{name}.md"]
+        assert "–" not in written[f"{name}.md"]
     assert "5 at n = 29" in written["coverage.md"]
     assert re.search(r"accuracy, 5 runs: t over runs .* ± .* ↓", written["coverage.md"])
     again = simulation.coverage(20, 20, 0, sizes=(29,))
