@@ -51,17 +51,17 @@ def test_every_number_stands_in_the_table(tmp_path, section):
     told = answers(section, tmp_path)
     assert len(told) >= len(ANSWERS[section])
     cells = pd.concat([pd.DataFrame(TABLES[path]).select_dtypes("number").stack() for path, _ in ANSWERS[section]])
-    known = {f"{abs(value):.3f}" for value in cells} | {f"{cell:g}" for cell in (0.5,)}
+    known = {f"{abs(value):.3f}" for value in cells} | {"0.5"}
     assert set(re.findall(r"\d\.\d+", " ".join(told))) <= known
     assert "{" not in " ".join(told)
 
 
-@pytest.mark.parametrize("unit", ["images", "clips"])
-def test_sentences_name_the_unit(tmp_path, unit):
+def test_sentences_name_the_unit(tmp_path):
     (tmp_path / "errors").mkdir()
     pd.DataFrame(TABLES["errors/miss_counts.csv"]).to_csv(tmp_path / "errors/miss_counts.csv", index=False)
-    (told,) = answers("Where do they fail?", tmp_path, unit)
-    assert told.startswith(f"Of 93 {unit} 22 are missed by all 2 rows")
+    for unit in ("images", "clips"):
+        (told,) = answers("Where do they fail?", tmp_path, unit)
+        assert told.startswith(f"Of 93 {unit} 22 are missed by all 2 rows")
 
 
 def test_what_is_missing_is_not_told(tmp_path):
@@ -87,13 +87,10 @@ RANKED = pd.DataFrame(
              "ci_high", "paper_accuracy"],
 ).assign(runs=5)  # fmt: skip
 PAIRS = pd.DataFrame(
-    [
-        ("vit", "clip", -0.02, -0.05, 0.01),
-        ("clip", "cnn_base", 0.29, 0.25, 0.33),
-        ("ensemble_person", "clip", 0.13, 0.1, 0.16),
-    ],
+    [("vit", "clip", -0.02, -0.05, 0.01), ("clip", "cnn_base", 0.29, 0.25, 0.33),
+     ("ensemble_person", "clip", 0.13, 0.1, 0.16)],
     columns=["a", "b", "difference", "difference_low", "difference_high"],
-).assign(task="activity", split="held_out", verdict="", only_a=0, only_b=0)
+).assign(task="activity", split="held_out", verdict="", only_a=0, only_b=0)  # fmt: skip
 PER_CLASS = pd.DataFrame(
     [("clip", "sitting", 0.81, 0.77, 0.85), ("clip", "standing", 0.57, 0.52, 0.62)],
     columns=["model", "class", "recall", "recall_low", "recall_high"],
@@ -106,14 +103,6 @@ def folder(tmp_path):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         table.to_csv(tmp_path / path, index=False)
     return tmp_path
-
-
-def test_each_number_is_read_back_from_the_tables(folder):
-    cells = pd.concat([RANKED, PAIRS, PER_CLASS]).select_dtypes("number").stack()
-    known = {f"{abs(value):.{digits}f}" for value in cells for digits in (2, 3)} | {f"{1 / 3:.2f}"}
-    numbers = re.findall(r"\d\.\d+", " ".join(findings(folder, "activity", 3)))
-    assert len(numbers) == 20
-    assert set(numbers) <= known
 
 
 def test_they_name_the_leader_what_it_beats_and_what_it_does_not(folder):

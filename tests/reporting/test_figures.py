@@ -26,19 +26,17 @@ def summaries():
     return {name: summarise(simulate("posture", skill, skill), resamples=100) for name, skill in skills.items()}
 
 
-def confusion_of_two(path):
-    figures.confusion_matrices(
-        {"ViT": simulate("posture", 1), "": simulate("posture", 9, runs=1)}, "test", path, "Figure 3"
-    )
+def confusion(path):
+    both = {"ViT": simulate("posture", 1), "": simulate("posture", 9, runs=1)}
+    figures.confusion_matrices(both, "test", path, "Figure 3")
 
 
 def augmentation(path):
-    scores = dict.fromkeys(("none", "rotation", "mine"), summarise(simulate("posture", 1), resamples=100))
-    figures.augmentation_study(scores, path, "Augmentation")
+    figures.augmentation_study(dict.fromkeys(("none", "rotation", "mine"), summaries()["clip"]), path, "Augmentation")
 
 
 DRAW = {
-    "confusion": confusion_of_two,
+    "confusion": confusion,
     "curves": lambda path: figures.learning_curves(curves(), path, "CNN_base"),
     "one_run": lambda path: figures.learning_curves(curves(1).head(1), path, "one epoch of one run"),
     "accuracy": lambda path: figures.accuracy_overview(summaries(), path, "Accuracy", classes=2),

@@ -5,8 +5,6 @@ import re
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from har.reporting.table import (
     LEAST_P,
@@ -72,15 +70,9 @@ def test_programs_read_plain_numbers(tmp_path):
     assert (tmp_path / "one.html").read_text() == table().html()
 
 
-@given(st.floats(0, 1))
-def test_a_p_value_is_never_zero_and_has_six_digits(p):
-    written = Column("p", format=p_value).plain(p)
-    assert written > 0
-    assert written == pytest.approx(max(p, LEAST_P), rel=1e-5)
-
-
 def test_rounding_alone_is_zero_but_for_a_p_value():
     assert Column("x").plain(1e-17) == 0
+    assert Column("p", format=p_value).plain(3.1415926e-16) == 3.14159e-16
     assert Column("x").plain(0.12345678) == 0.123457
     assert Column("x").plain(float("nan")) is None
 
@@ -121,12 +113,8 @@ def test_what_others_wrote_stays_text(text):
 
 def test_columns_are_set_by_what_they_hold():
     rows = [{"image": "194", "label": "standing", "caption": "a man " * 20, "rho": 0.5}]
-    columns = [
-        Column("image", "Image", ImageId),
-        Column("label", "Label"),
-        Column("caption", "Captions"),
-        Column("rho", "ρ", lambda rho: Bold(number(rho))),
-    ]
+    columns = [Column("image", "Image", ImageId), Column("label", "Label"), Column("caption", "Captions"),
+               Column("rho", "ρ", lambda rho: Bold(number(rho)))]  # fmt: skip
     one = table(rows, columns)
     shown = one.html()
     assert '<th scope="row" class="slim"><a href="#images?image=194">194</a></th><td class="short">standing' in shown
@@ -153,12 +141,8 @@ def test_numbers_for_people(value, digits, sign, text):
 
 
 def test_figures_are_set_right_and_texts_left():
-    columns = {
-        "Model": ["a", "b"],
-        "n": ["1,000", "–"],
-        "Change": ["−0.1 [−0.2, 0.0]", "**+.5**"],
-        "Set": ["lr 0.1", "–"],
-    }
+    change = ["−0.1 [−0.2, 0.0]", "**+.5**"]
+    columns = {"Model": ["a", "b"], "n": ["1,000", "–"], "Change": change, "Set": ["lr 0.1", "–"]}
     header, rule, first, _ = markdown_table(pd.DataFrame(columns)).splitlines()
     assert [cell.strip().endswith("-:") for cell in rule.strip("| ").split("|")] == [False, True, True, False]
     assert len({len(line) for line in (header, rule, first)}) == 1

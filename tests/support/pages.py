@@ -9,6 +9,7 @@ from PIL import Image
 
 from har.config.report import Page
 from har.data.sources import SOURCES
+from har.evaluation.predictions import predictions_frame
 from har.reporting.page import build as pages
 from har.reporting.page.build import Source
 from har.reporting.style import drawing
@@ -16,40 +17,29 @@ from har.reporting.table import Column, Table, count, number, write_tables
 from har.reporting.tables.funnel import funnel_table
 
 TASKS = {"activity": ["walking_running", "sitting", "standing"], "posture": ["sitting", "standing"]}
+RUNS = {("activity", "clip"): 5, ("activity", "probe_clip"): 1, ("activity", "majority"): 1, ("posture", "clip"): 5}
 SETTINGS = Page(thumbnail=48, image=64, quality=70, jobs=1)
 EVIL = '</script><img src=x onerror="globalThis.broken = 1"> a man & a "dog" sit'
 FLICKR = "http://farm7.staticflickr.com/6116/6255196340_da26cf2c9e_z.jpg"
+HEADER, WIDE = "profile sample: generated", "abcdefghijkl"
+ROWS = [
+    {"model": "CLIP", "split": "test", "n": 29, "accuracy": 0.71, "paper": "≈ .76 (22/29)"},
+    {"model": "ViT", "split": "test", "n": 29, "accuracy": -0.4},
+    {"model": "CNN_base", "split": "extended", "n": 1000, "accuracy": 0.401, "paper": ".3862"},
+]
+COLUMNS = [
+    Column("model", "Model"), Column("split", "Split"), Column("n", "n", count),
+    Column("accuracy", "Accuracy", number), Column("paper", "Paper"),
+]  # fmt: skip
 TABLES = {
-    name: Table(
-        name,
-        title,
-        "profile sample: generated",
-        [
-            {"model": "CLIP", "split": "test", "n": 29, "accuracy": 0.71, "paper": "≈ .76 (22/29)"},
-            {"model": "ViT", "split": "test", "n": 29, "accuracy": -0.4},
-            {"model": "CNN_base", "split": "extended", "n": 1000, "accuracy": 0.401, "paper": ".3862"},
-        ],
-        [
-            Column("model", "Model"),
-            Column("split", "Split"),
-            Column("n", "n", count),
-            Column("accuracy", "Accuracy", number),
-            Column("paper", "Paper"),
-        ],
-        ["A note with <b>marks</b>."],
-    )
+    name: Table(name, title, HEADER, ROWS, COLUMNS, ["A note with <b>marks</b>."])
     for name, title in (("table7", "Table 7. Three activities"), ("summary", "All models"))
 }
 TABLES["differences"] = Table(  # long and wide
-    "differences",
-    "Differences",
-    "profile sample: generated",
-    [{"model": f"Probe on CLIP, views + person boxes {row}"} | dict.fromkeys("abcdefghijkl", 0.1) for row in range(40)],
-    [
-        Column("model", "Model"),
-        *(Column(name, f"{name} [low, high]", "{:.2f} [0.53, 0.84]".format) for name in "abcdefghijkl"),
-    ],
-)
+    "differences", "Differences", HEADER,
+    [{"model": f"Probe on CLIP, views + person boxes {row}"} | dict.fromkeys(WIDE, 0.1) for row in range(40)],
+    [Column("model", "Model"), *(Column(one, f"{one} [low, high]", "{:.2f} [0.53, 0.84]".format) for one in WIDE)],
+)  # fmt: skip
 
 
 def source(folder: Path, count: int = 24) -> Source:
@@ -76,22 +66,13 @@ def source(folder: Path, count: int = 24) -> Source:
     ]
     evidence = pd.DataFrame(captions, columns=["image_id", "caption_index", "caption", "mentions"])
     predictions = {}
-    for task, model, seeds in (
-        ("activity", "clip", 5),
-        ("activity", "probe_clip", 1),
-        ("activity", "majority", 1),
-        ("posture", "clip", 5),
-    ):
+    for (task, model), seeds in RUNS.items():
         classes = TASKS[task]
         asked = np.isin(label, classes) & (part != "train")
-        frames = []
-        for seed in range(seeds):
-            chances = random.dirichlet(np.ones(len(classes)), asked.sum())
-            frame = pd.DataFrame(
-                {"seed": seed, "image_id": ids[asked], "split": part[asked], "label": label[asked]}
-            ).join(pd.DataFrame(chances, columns=[f"p_{name}" for name in classes]))
-            frames.append(frame)
-        predictions[task, model] = pd.concat(frames, ignore_index=True)
+        images = ids[asked], label[asked], part[asked]
+        chances = random.dirichlet(np.ones(len(classes)), (seeds, asked.sum()))
+        runs = [predictions_frame(*images, one, classes, seed) for seed, one in enumerate(chances)]
+        predictions[task, model] = pd.concat(runs, ignore_index=True)
     explain = folder / "explain/activity-clip"
     explain.mkdir(parents=True, exist_ok=True)
     told = predictions["activity", "clip"].image_id.unique()
@@ -139,6 +120,13 @@ def reports(folder: Path) -> Path:
         with drawing(folder / f"figures/{name}.svg", name, 5, 2):
             pass
     return folder
+
+
+def read_script(path: Path):
+    """The value that a data script sets."""
+    text = path.read_text(encoding="ascii")
+    assert "<" not in text
+    return json.loads(text[text.index("] = ") + 4 : text.rindex(";")])
 
 
 def written(folder: Path, count: int, link_photographs=None) -> tuple[Source, Path]:
