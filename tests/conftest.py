@@ -114,11 +114,3 @@ def project(checkpoints, tmp_path_factory):
 def pytest_collection_finish():
     """The million objects of imported libraries are not searched for garbage at every collection."""
     gc.freeze()
-
-
-def pytest_collection_modifyitems(config, items):
-    """`pytest` alone leaves out what is marked slow; `-m slow` and `make test-all` run it."""
-    if not config.getoption("-m"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]

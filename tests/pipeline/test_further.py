@@ -3,20 +3,18 @@ the stages to the page. What params.yaml may name besides is a word in har/confi
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import parameters
-from conftest import one_by_one
+from contexts import changed, small
 from PIL import Image
 from pydantic import Field
 from torch import nn
 
 from har.config.load import Block
 from har.config.models import Fit, Model
-from har.config.training import TrainRun
 from har.core.files import write_json
 from har.data.sources import SOURCES, Source
 from har.evaluation.anova import Result
@@ -29,7 +27,7 @@ from har.studies.masking import regions, shapes
 from stages import annotations, curate, evaluate, images, masking, page, significance, split, train
 from stages.lib.results import trained
 
-TEXTS = {"walking_running": "a man walking", "sitting": "a man sitting", "standing": "a man standing"}
+TEXTS = ("a man walking", "a man sitting", "a man standing")
 EACH, PLACE = 24, [3, 3, 20, 20]  # images of a class; where the man is
 
 
@@ -52,11 +50,7 @@ def straight(config: Straight, classes, **_):
 def write_annotations(data, out: Path, jobs: int, cache: Path):
     about = {"width": 60, "height": 40, "license": 1, "coco_url": "http://x/a.jpg", "flickr_url": "http://x/b"}
     found = [{"id": i, "file_name": f"{i:012d}.png", **about} for i in range(1, 3 * EACH + 1)]
-    captions = [
-        {"id": 5 * image["id"] + k, "image_id": image["id"], "caption": list(TEXTS.values())[image["id"] % 3]}
-        for image in found
-        for k in range(5)
-    ]
+    captions = [{"id": n, "image_id": 1 + n // 5, "caption": TEXTS[(1 + n // 5) % 3]} for n in range(5 * len(found))]
     x, y, w, h = PLACE
     outline = [[x, y, x + w, y, x + w, y + h, x, y + h]]
     man = {"category_id": 1, "bbox": PLACE, "area": w * h, "iscrowd": 0, "segmentation": outline}
@@ -99,43 +93,19 @@ def registered(monkeypatch):
     monkeypatch.setitem(contents.SECTIONS, "Further", ("", ["significance/seeds.md", "masking/masking.md"]))
 
 
-def context_of(root: Path) -> SimpleNamespace:
+def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, capsys):
+    registered(monkeypatch)
     whole = parameters.profile()
     shared = {name: getattr(whole.models["cnn_base"], name) for name in Fit.model_fields}
     linear = Straight(kind="straight", input_size=16, fit="squash", **shared | {"epochs": 2})
-    classes = {name: one.model_copy(update={"count": EACH - 8}) for name, one in whole.curate.classes.items()}
-    profile = whole.model_copy(
-        update={
-            "data": whole.data.model_copy(update={"source": "colours"}),
-            "curate": whole.curate.model_copy(update={"classes": classes, "extended": 24}),
-            "store": whole.store.model_copy(update={"short_side": 32, "jobs": 1}),
-            "models": {"straight": linear, "further": linear},
-            "training": one_by_one(seeds=[0, 1]),
-            "report": whole.report.model_copy(update={"resamples": 50}),
-            "masking": whole.masking.model_copy(
-                update={"images": 6, "kinds": ["diagonal"], "fills": ["black", "white"]}
-                | {"relevance": whole.masking.relevance.model_copy(update={"models": []})}
-            ),
-            "policies": {},
-            "page": whole.page.model_copy(update={"jobs": 1}),
-        }
-    )
-    runs = {
-        f"activity-{name}": TrainRun.model_construct(task="activity", model=name, input="store")
-        for name in ("straight", "further")
-    }
-    run = SimpleNamespace(train=runs, encoders=[], generative=[], tasks=["activity"])
-    data = root / "data"
-    return SimpleNamespace(
-        profile=profile, params=SimpleNamespace(profile="sample", run=run), data=data, reports=data / "reports",
-        published=root / "reports", sources={}, already=[], protocol="", papers=False, header="profile test",
-        digest="", titled=str,
+    context = small(
+        tmp_path, {"straight": linear, "further": linear},
+        {
+            "data.source": "colours", "curate.extended": 24, "masking.images": 6, "masking.kinds": ["diagonal"],
+            "curate.classes": {name: changed(one, {"count": EACH - 8}) for name, one in whole.curate.classes.items()},
+            "masking.fills": ["black", "white"], "masking.relevance.models": [],
+        },
     )  # fmt: skip
-
-
-def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, capsys):
-    context = context_of(tmp_path)
-    registered(monkeypatch)
     for step in (annotations.annotations, curate.curate, images.images, split.split):
         step(context)
     assert "one colour each" in capsys.readouterr().out

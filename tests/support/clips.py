@@ -32,45 +32,33 @@ def place_of(image) -> int:
 
 
 def write_clip(
-    path: Path,
-    frames: int | Sequence[int] = 50,
-    codec: str = "",
-    size: tuple[int, int] = (64, 48),
-    pixels: str = "",
-    gop: int = 12,
-    audio: float = 0.0,
-    options: dict | None = None,
-    muxer: dict | None = None,
-) -> Path:
+    path: Path, frames: int | Sequence[int] = 50, codec: str = "", size: tuple[int, int] = (64, 48), pixels: str = "",
+    gop: int = 12, audio: float = 0.0, options: dict | None = None, muxer: dict | None = None,
+) -> Path:  # fmt: skip
     """A clip of `frames`, 25 a second, or one shown at each of these milliseconds.
 
     audio: seconds of silence beside them. pixels: FFmpeg's pixel format. options, muxer: of codec and container.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = codec or CODECS[path.suffix]
-    times = [40 * place for place in range(frames)] if isinstance(frames, int) else frames
+    times, base = (range(frames), Fraction(1, 25)) if isinstance(frames, int) else (frames, Fraction(1, 1000))
     with av.open(str(path), "w", options=muxer or {}) as out:
-        stream = sound = None
         if times:
             stream = out.add_stream(codec, rate=25, options=options or QUICK.get(codec, {}))
             stream.width, stream.height = size
             stream.pix_fmt = pixels or ("yuvj420p" if codec == "mjpeg" else "yuv420p")
-            stream.bit_rate, stream.codec_context.gop_size, stream.codec_context.thread_count = 4_000_000, gop, 1
-            if not isinstance(frames, int):
-                stream.codec_context.time_base = Fraction(1, 1000)
+            context = stream.codec_context
+            stream.bit_rate, context.gop_size, context.thread_count, context.time_base = 4_000_000, gop, 1, base
         if audio:
             sound = out.add_stream("pcm_s16le" if path.suffix in (".avi", ".mkv", ".mov") else "aac", rate=8000)
             sound.layout = "mono"
         for place, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(place, *size), format="rgb24")
-            frame.pts, frame.time_base = (
-                (place, Fraction(1, 25)) if isinstance(frames, int) else (time, Fraction(1, 1000))
-            )
+            frame.pts, frame.time_base = time, base
             out.mux(stream.encode(frame))
         if audio:
-            silence = av.AudioFrame.from_ndarray(
-                np.zeros((1, int(8000 * audio)), np.int16), format="s16", layout="mono"
-            )
+            zeros = np.zeros((1, int(8000 * audio)), np.int16)
+            silence = av.AudioFrame.from_ndarray(zeros, format="s16", layout="mono")
             silence.sample_rate, silence.pts = 8000, 0
             out.mux(sound.encode(silence))
             out.mux(sound.encode())

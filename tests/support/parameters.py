@@ -61,16 +61,13 @@ def text() -> str:
     return out.getvalue()
 
 
-def data(changes: Mapping[str, Any] | None = None, drop: tuple[str, ...] = ()) -> dict:
-    """The file's content with `changes` (dotted key to value) and without the keys in `drop`. A key that
-    another profile than sample sets is `profiles.coco.split.seed`."""
+def data(changes: Mapping[str, Any] | None = None) -> dict:
+    """The file's content with `changes` (dotted key to value). A key that another profile than sample sets is
+    `profiles.coco.split.seed`."""
     content = copy.deepcopy(_data())
     for key, value in (changes or {}).items():
         block, name = _place(content, key)
         block[name] = value
-    for key in drop:
-        block, name = _place(content, key)
-        del block[name]
     return content
 
 
@@ -87,16 +84,16 @@ def value(key: str) -> Any:
     return block[name]
 
 
-def write(folder: Path, changes: Mapping[str, Any] | None = None, drop: tuple[str, ...] = ()) -> Path:
-    """folder/params.yaml with `data(changes, drop)`, in JSON, which is YAML."""
+def write(folder: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """folder/params.yaml with `data(changes)`, in JSON, which is YAML."""
     file = folder / "params.yaml"
-    file.write_text(json.dumps(data(changes, drop), indent=1), encoding="utf-8")
+    file.write_text(json.dumps(data(changes), indent=1), encoding="utf-8")
     return file
 
 
-def error(folder: Path, changes: Mapping[str, Any] | None = None, drop: tuple[str, ...] = ()) -> str:
+def error(folder: Path, changes: Mapping[str, Any]) -> str:
     """The line with which load_params refuses that file."""
-    file = write(folder, changes, drop)
+    file = write(folder, changes)
     with pytest.raises(HarError) as told:
         load_params(file)
     assert "\n" not in str(told.value)

@@ -37,15 +37,10 @@ def make(root: Path, checkpoints: dict[str, Path]) -> Path:
     for name, folder in checkpoints.items():
         shutil.copytree(folder, data / "backbones" / name)
     images = store.Store(data / "store")
-    prompts = {
-        "walking_running": ["a person walking"],
-        "sitting": ["people sitting"],
-        "standing": ["a person standing"],
-    }
-    embed(
-        data / "backbones/clip", images, IMAGES, prompts, data / "embeddings/clip", parameters.profile().embed,
-        jobs=1, device="cpu",
-    )  # fmt: skip
+    words = {"walking_running": "walking", "sitting": "sitting", "standing": "standing"}
+    prompts = {name: [f"a person {word}"] for name, word in words.items()}
+    into = data / "embeddings/clip"
+    embed(data / "backbones/clip", images, IMAGES, prompts, into, profile.embed, jobs=1, device="cpu")
     for model in MODELS:
         _train(root, profile, f"activity-{model}", images)
     _train(root, profile, "posture-vit", images)
@@ -72,11 +67,9 @@ def _train(root: Path, profile, name: str, images) -> None:
     labels = [classes[i % len(classes)] for i in IMAGES]
     splits = ["validation" if i < 4 else "test" if i < 8 else "extended" for i in IMAGES]
     other = np.random.default_rng(0).dirichlet(np.ones(len(classes)), len(labels))
-    runs = [
-        predictions_frame(IMAGES, labels, splits, values, classes, seed)
-        for seed, values in ((0, other), (KEPT, shares))
-    ]
-    predictions = pd.concat(runs, ignore_index=True)
+    runs = {0: other, KEPT: shares}
+    frames = [predictions_frame(IMAGES, labels, splits, values, classes, seed) for seed, values in runs.items()]
+    predictions = pd.concat(frames, ignore_index=True)
     write_predictions(data / "predictions" / f"{name}.parquet", predictions)
     about = {"parameters": sum(p.numel() for p in network.parameters()), "kept_seed": KEPT, "epochs": 3.0}
     metrics = scalars(predictions, profile.report.model_copy(update={"resamples": 100}))

@@ -25,7 +25,6 @@ class Seen:
     headers: dict
     status: int = 0
     sent: int = 0
-    at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
