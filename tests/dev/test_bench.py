@@ -5,13 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import parameters
 import pytest
-from PIL import Image
 
 from har.core.errors import HarError
-from har.core.machine import without_marks
-from har.dev.bench import __main__, measure, scaling, work
+from har.dev.bench import __main__, measure, work
 from har.dev.bench.measure import Spent
 
 
@@ -36,39 +33,6 @@ def test_the_table_shows_medians_and_the_spread_of_ratios():
     assert shown.iloc[0].tolist() == [
         "Tune", "11 s", "Trainer", "55 s", "4.00 × [3.00, 5.00]", "1.5 GB / 1.0 GB",
     ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("said", "name"),
-    [
-        ("Intel(R) Xeon(R) Processor @ 2.80GHz", "intel-xeon-2-cores"),
-        ("AMD EPYC 7B13 64-Core Processor", "amd-epyc-7b13-64-core-2-cores"),
-    ],
-)
-def test_files_are_named_by_the_hardware(said, name, monkeypatch):
-    monkeypatch.setattr(measure, "processor", lambda: without_marks(said))
-    monkeypatch.setattr(measure.joblib, "cpu_count", lambda: 2)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert measure.file_name() == name
-
-
-def test_copies_are_the_scenes_again_under_ids_of_their_own():
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 9} for i in (7, 5)]
-    rows = [{"id": n, "image_id": i, "caption": str(i)} for n, i in enumerate((5, 7, 7))]
-    found = scaling.copies({"info": {}, "images": images, "annotations": rows}, 3)
-    assert [(one["id"], one["file_name"]) for one in found["images"]] == [
-        (1, "000000000001.jpg"), (2, "000000000002.jpg"), (3, "000000000003.jpg"),
-    ]  # fmt: skip
-    assert [(one["id"], one["image_id"], one["caption"]) for one in found["annotations"]] == [
-        (1, 1, "7"), (2, 1, "7"), (3, 2, "5"), (4, 3, "7"), (5, 3, "7"),
-    ]  # fmt: skip
-
-
-def test_scenes_are_labelled_by_what_their_people_do(tmp_path):
-    images = work.scenes(tmp_path / "images", 6, 1)
-    assert len(images) == 6
-    assert set(images.label) <= set(parameters.profile().tasks["activity"])
-    assert all(Image.open(file).format == "JPEG" for file in images.file)
 
 
 @pytest.mark.slow

@@ -52,15 +52,11 @@ FEW = {"balanced_n": 36, "balanced_sd": 0.0}  # the rarest class says how far ba
         ({}, {"ci_low": 0.1, "sd": 0.3}, []),  # not judged
         ({}, {"ci_low": None}, [("test ci_low", "vanished")]),
         ({"ci_low": None}, {}, [("test ci_low", "not committed")]),
+        ({}, dict.fromkeys(SPLIT), [(f"test {key}", "vanished") for key in SPLIT]),
     ],
 )
 def test_what_is_a_breach(before, now, told):
     assert breaches(metrics(**before), metrics(**now)) == told
-
-
-def test_a_split_that_vanished_is_told():
-    less = {"parameters": 1000, "kept_seed": 3, "epochs": 15.0}
-    assert {verdict for _, verdict in breaches(metrics(), less)} == {"vanished"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), "high", [1]])
@@ -73,12 +69,11 @@ def test_what_is_no_number_is_named(value):
 def checkout(tmp_path_factory):
     """A git repository with committed metrics of two folders, and since then a breach, a loss and a new file."""
     root = tmp_path_factory.mktemp("checkout")
-    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     for name in ("same/clip", "metrics/clip", "metrics/cnn", "metrics/gone", "broken/clip"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / f"{name}.json").write_text(json.dumps(metrics()))
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "metrics"]):
-        subprocess.run([*git, *command], cwd=root, check=True, capture_output=True)
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -qm metrics"):
+        subprocess.run(["git", *command.split()], cwd=root, check=True)
     (root / "metrics/cnn.json").write_text(json.dumps(metrics(accuracy=0.2, n=999)))
     (root / "metrics/gone.json").unlink()
     (root / "metrics/new.json").write_text(json.dumps(metrics()))
@@ -111,30 +106,26 @@ def test_breaches_exit_with_one_and_reach_the_summary(run, tmp_path, monkeypatch
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     code, out = run("same", "metrics")
     assert code == 1
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()]
-    for row in (
-        ["cnn", "test accuracy", "0.700", "0.200", "-0.500", "0.038", "**lower**"],
-        ["cnn", "test n", "1000", "999", "-1", "0.000", "**lower**"],
-        ["clip", "test f1", "0.680", "0.680", "+0.000", "0.057", "ok"],
-        ["gone", "(file)", "–", "–", "–", "0.000", "**vanished**"],
-        ["new", "(file)", "–", "–", "–", "0.000", "**not committed**"],
-    ):
-        assert row in rows
+    rows = {" ".join(line.replace("|", "").split()) for line in out.splitlines()}
+    assert rows >= {
+        "cnn test accuracy 0.700 0.200 -0.500 0.038 **lower**",
+        "cnn test n 1000 999 -1 0.000 **lower**",
+        "clip test f1 0.680 0.680 +0.000 0.057 ok",
+        "gone (file) – – – 0.000 **vanished**",
+        "new (file) – – – 0.000 **not committed**",
+    }
     assert (tmp_path / "summary.md").read_text().startswith("before\n## Metrics against HEAD: 4 of ")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
+def test_trouble_is_one_line(run):
+    for arguments, told in (
         (["nowhere"], "HEAD holds no metrics in nowhere"),
         (["same", "--against", "no-such-tag"], "git ls-tree: fatal"),
         (["broken"], "broken/clip.json: cannot be read as JSON"),
-    ],
-)
-def test_trouble_is_one_line(run, arguments, told):
-    message, _ = run(*arguments)
-    assert message.startswith(f"gate: {told}")
-    assert "\n" not in message
+    ):
+        message, _ = run(*arguments)
+        assert message.startswith(f"gate: {told}")
+        assert "\n" not in message
 
 
 def test_a_reader_that_has_seen_enough_meets_no_traceback(checkout):

@@ -17,15 +17,13 @@ def told(report: dict) -> tuple[int, list[str]]:
         for one in packages
         for flaw in one.get("vulns", ())
     ]
-    found = bool(lines)
+    code = 1 if lines else 2 if skipped or not packages else 0
     if skipped:
-        names = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
-        lines.append(
-            f"audit: not done for {len(skipped)} of {len(packages)} packages ({names}): no advisories to be had"
-        )
-    if not found and not skipped:
+        some = f"{len(skipped)} of {len(packages)} packages ({', '.join(skipped[:3] + ['...'] * (len(skipped) > 3))})"
+        lines.append(f"audit: not done for {some}: no advisories to be had")
+    if code == 0:
         lines.append(f"audit: none of {len(packages)} packages has a known vulnerability")
-    return 1 if found else 2 if skipped or not packages else 0, lines
+    return code, lines
 
 
 if __name__ == "__main__":

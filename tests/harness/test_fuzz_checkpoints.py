@@ -67,24 +67,15 @@ def weights_of(tensors):
         found = dict(tensors)
         for _ in range(draw.randint(1, 3)):
             name = draw.choice(sorted(found))
-            tensor, number = found[name], draw.choice([float("nan"), float("inf"), 1e38, -1e38, 0.0, 1e-45])
-            floating = tensor.is_floating_point()
-            change = draw.choice(["value", "all", "shape", "transpose", "type", "name", "empty"])
-            if change == "value" and tensor.numel() and floating:
-                found[name] = tensor.clone()
-                found[name].view(-1)[draw.randrange(tensor.numel())] = number
-            elif change == "all":
-                found[name] = torch.full_like(tensor, number if floating else 1)
-            elif change == "shape":
-                found[name] = tensor.reshape(-1)[: draw.randint(0, tensor.numel())].clone()
-            elif change == "transpose" and tensor.ndim:
-                found[name] = tensor.transpose(0, -1).contiguous()
-            elif change == "type":
-                found[name] = tensor.to(draw.choice(types))
-            elif change == "name":
-                found[f"{name}.more"] = found.pop(name)
-            else:
-                found[name] = torch.zeros(0)
+            tensor = found.pop(name)
+            number = draw.choice([float("nan"), float("inf"), 1e38, -1e38, 0.0, 1e-45])
+            number = number if tensor.is_floating_point() else 1
+            one, at = tensor.flatten().clone(), draw.randint(0, tensor.numel())
+            one[at : at + 1] = number
+            found[name + draw.choice(["", "", "", "", ".more"])] = draw.choice([
+                one.view_as(tensor), torch.full_like(tensor, number), one[:at].clone(), tensor.to(draw.choice(types)),
+                tensor.transpose(0, -1).contiguous() if tensor.ndim else tensor, torch.zeros(0),
+            ])  # fmt: skip
         return save(found)
 
     return changed
