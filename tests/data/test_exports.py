@@ -1,6 +1,5 @@
 """Files in COCO's format as annotation tools write them: what is harmless is read, the rest refused in one line."""
 
-import copy
 import json
 
 import pytest
@@ -10,27 +9,17 @@ from har.data.coco.annotations import read_records, safe_file_name
 from har.data.coco.instances import read_instances
 from har.data.coco.keypoints import read_visibility
 
-POINTS = [1, 1, 2] * 17
-
 
 def base(count: int = 3) -> dict[str, dict]:
     """Captions, instances and keypoints of images with a person each, without `info` and `licenses`."""
-    images = [{"id": i, "file_name": f"{i:012d}.jpg", "width": 40, "height": 30} for i in range(1, count + 1)]
-    thing = {"category_id": 1, "bbox": [4, 5, 10, 20], "area": 200}
-    things = [{"id": i, "image_id": i, **thing} for i in range(1, count + 1)]
-    return {
-        "captions": {
-            "images": images,
-            "annotations": [{"id": i, "image_id": i, "caption": "a man sits"} for i in range(1, count + 1)],
-        },
-        "instances": {
-            "images": copy.deepcopy(images), "categories": [{"id": 1, "name": "person"}], "annotations": things,
-        },
-        "keypoints": {
-            "images": copy.deepcopy(images), "categories": [{"id": 1, "name": "person"}],
-            "annotations": [{**one, "keypoints": POINTS} for one in things],
-        },
-    }  # fmt: skip
+    ids = range(1, count + 1)
+    images = [{"id": i, "file_name": f"{i:012d}.jpg", "width": 40, "height": 30} for i in ids]
+    captions = [{"id": i, "image_id": i, "caption": "a man sits"} for i in ids]
+    person = {"category_id": 1, "bbox": [4, 5, 10, 20], "area": 200, "keypoints": [1, 1, 2] * 17}
+    people = [{"id": i, "image_id": i, **person} for i in ids]
+    instances = {"images": images, "categories": [{"id": 1, "name": "person"}], "annotations": people}
+    files = {"captions": {"images": images, "annotations": captions}, "instances": instances, "keypoints": instances}
+    return json.loads(json.dumps(files))  # so that no two share a row
 
 
 @pytest.fixture
@@ -141,17 +130,8 @@ def test_an_outline_that_encloses_nothing_leaves_the_box(read, outline):
     assert read(files)[1][1].region(["person"]).sum() == 200
 
 
-@pytest.mark.parametrize(
-    ("key", "change", "said"),
-    [
-        ("images", lambda row: row.update(width=None), r"images\[0\]: width None is not .*\(30 of 30 rows of images"),
-        ("annotations", lambda row: row.update(bbox="4 5 10 20"), r"bbox '4 5 10 20' is not .*30 of 30 rows of annota"),
-        ("categories", lambda row: row.update(name="human"), r"no category is called person; there are human"),
-        ("categories", lambda row: row.update(name=None), "name is missing or not text"),
-    ],
-)
-def test_what_is_refused_takes_one_line_with_count(read, key, change, said):
-    with pytest.raises(HarError, match=said) as told:
-        read(every(base(30), key, change))
+def test_many_refused_rows_take_one_line_with_their_count(read):
+    with pytest.raises(HarError, match=r"images\[0\]: width None is not .*\(30 of 30 rows of images") as told:
+        read(every(base(30), "images", lambda row: row.update(width=None)))
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 500

@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from servers import Site, other, reset, serving, stall, status, truncate
+from servers import Site, other, serving, status, truncate
 
 from har.core.errors import HarError
 from har.data import download
@@ -53,31 +53,15 @@ def names(folder):
 
 
 def test_images_survive_every_fault_and_arrive_with_provenance_in_order_of_rows(site, tmp_path):
-    length = min(map(len, BODIES.values()))
-    faults = [
-        status(503),
-        status(429, Retry_After="0"),
-        truncate(length // 2),
-        reset(length // 2),
-        stall(length // 2, 0.5),
-        other(b"<!DOCTYPE html><html>Slow down</html>"),
-        other(jpeg(1, 41, 30)),
-        other(BODIES[ROWS[0][1]][: length // 2]),
-        other(b""),
-    ]
+    page = other(b"<!DOCTYPE html><html>Slow down</html>")
+    half = other(BODIES[ROWS[0][1]][:500])
+    faults = [status(503), truncate(500), page, other(jpeg(1, 41, 30)), half, other(b"")]
     for fault, (_, name, _, _) in zip(faults, ROWS, strict=False):
         site.faults[at(name)] = [fault]
     found = fetch(site.url + "/", tmp_path)
-    assert found == [
-        {
-            "image_id": i,
-            "file_name": name,
-            "bytes": len(BODIES[name]),
-            "sha256": hashlib.sha256(BODIES[name]).hexdigest(),
-            "url": f"{site.url}{at(name)}",
-        }
-        for i, name, _, _ in ROWS
-    ]
+    for row, (i, name, _, _) in zip(found, ROWS, strict=True):
+        about = {"bytes": len(BODIES[name]), "sha256": hashlib.sha256(BODIES[name]).hexdigest()}
+        assert row == {"image_id": i, "file_name": name, "url": f"{site.url}{at(name)}", **about}
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == BODIES
 
 
@@ -191,12 +175,6 @@ def test_only_the_named_members_are_unpacked_and_the_zip_is_kept(zips, tmp_path,
     assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == MEMBERS
 
 
-def test_another_zip_than_the_pinned_one_is_refused(zips, tmp_path):
-    with pytest.raises(HarError, match=r"annotations_trainval2017\.zip: has sha256 .* expected 0000"):
-        fetch_zip(zips, tmp_path, sha256="0" * 64)
-    assert names(tmp_path) == []
-
-
 def lying_outside(more: int) -> bytes:
     """The end of the archive tells where its directory begins; members lie as far before it as that is wrong."""
     at = ARCHIVE.rindex(b"PK\5\6") + 16
@@ -211,6 +189,7 @@ CRC = zlib.crc32(MEMBERS["captions.json"]).to_bytes(4, "little")
 @pytest.mark.parametrize(
     ("body", "options", "message"),
     [
+        (ARCHIVE, {"sha256": "0" * 64}, "has sha256 .* expected 0000"),
         (ARCHIVE, {"members": ["none.json"]}, r"the archive holds none\.json 0 times"),
         (b"<html>gone</html>", {}, "is not a zip archive"),
         (ARCHIVE.replace(LENGTH.to_bytes(4, "little"), b"\0\0\0\x70"), {}, r"captions\.json unpacks to more than the"),

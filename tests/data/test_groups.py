@@ -26,14 +26,10 @@ SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
 def frames(classes: int, clips: int, largest: int, seed: int) -> pd.DataFrame:
     """A manifest of `classes` with `clips` groups each, of 1 to `largest` images."""
     rng = np.random.default_rng(seed)
-    rows = [
-        (f"c{label}", f"c{label}/g{clip}")
-        for label in range(classes)
-        for clip in range(clips)
-        for _ in range(rng.integers(1, largest + 1))
-    ]
-    frame = pd.DataFrame(rows, columns=["label", "group"]).assign(part="drawn")
-    return frame.assign(image_id=rng.permutation(10 * len(frame))[: len(frame)])
+    groups = [f"c{label}/g{clip}" for label in range(classes) for clip in range(clips)]
+    frame = pd.DataFrame({"group": np.repeat(groups, rng.integers(1, largest + 1, len(groups))), "part": "drawn"})
+    ids = rng.permutation(10 * len(frame))[: len(frame)]
+    return frame.assign(label=frame["group"].str.split("/").str[0], image_id=ids)
 
 
 def straddles(of: np.ndarray, groups: np.ndarray) -> bool:
@@ -103,9 +99,8 @@ def test_frames_of_all_clips_of_a_group_belong_together(name):
 
 
 def test_a_given_split_that_parts_a_group_is_told_by_group_and_files():
-    images = frames(2, 10, 1, 1).assign(split="train")
+    images = frames(2, 10, 1, 1).assign(split="train", url="own:%C3%BC/1.jpg")
     images = pd.concat([images, images.assign(image_id=images.image_id + 1000, split="test")], ignore_index=True)
-    images["url"] = [f"own:%C3%BC/{i}.jpg" for i in images.image_id]
     with pytest.raises(HarError, match=r"group c0/g\d are in more than one split: ü/\d+\.jpg in .*19 more groups"):
         split(images, **SHARES, mode="stratified", seed=1)
 
@@ -127,11 +122,11 @@ def test_given_splits_are_kept_and_validation_is_drawn_from_train():
     images.loc[images.group.str.endswith("g2"), ["split", "part"]] = "extended"
     found = split(images, **SHARES, mode="stratified", seed=1)
     assert not straddles(found.split.to_numpy(), group_codes(found))
-    both = found.merge(images[["image_id", "split"]], on="image_id", suffixes=("", "_given"))
-    assert (both.split[both.split_given != "train"] == both.split_given[both.split_given != "train"]).all()
-    assert set(both.split[both.split_given == "train"]) == {"train", "validation"}
-    images["group"] = ""
-    alone = split(images, **SHARES, mode="stratified", seed=1)
+    given = images.set_index("image_id").split[found.image_id].to_numpy()
+    assert set(zip(given, found.split, strict=True)) == {
+        ("train", "train"), ("train", "validation"), ("test", "test"), ("extended", "extended")
+    }  # fmt: skip
+    alone = split(images.assign(group=""), **SHARES, mode="stratified", seed=1)
     assert set(alone.split) == {"train", "validation", "test", "extended"}
     assert "group" not in alone.columns
     with pytest.raises(HarError, match="no image came with split test"):
@@ -160,25 +155,18 @@ def test_a_probe_that_recognises_clips_is_not_rewarded():
     assert probe.fit(x, y, 2, config, groups).c == 0.0001
 
 
-def told(groups: int, size: int, seed: int) -> pd.DataFrame:
-    """Predictions of one run that is right or wrong for whole groups."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame({"seed": 0, "image_id": np.arange(groups * size), "split": "test", "label": "a"})
-    frame["group"] = [f"g{i // size}" for i in range(len(frame))]
-    frame["p_a"] = np.repeat(rng.integers(0, 2, groups), size) * 0.8 + 0.1
-    return frame.assign(p_b=1 - frame.p_a)
-
-
 def test_intervals_draw_groups():
     """Frames that are right or wrong together tell no more than their clips do."""
-    frame = told(20, 10, 3)
-    clips = frame[frame.image_id % 10 == 0]
-    wide, one = (summarise(f, ("test",))["test"]["accuracy"] for f in (frame, clips))
-    alone = summarise(frame.drop(columns="group"), ("test",))["test"]["accuracy"]
-    assert wide["mean"] == pytest.approx(one["mean"])
-    length = {name: s["ci_high"] - s["ci_low"] for name, s in {"wide": wide, "clips": one, "alone": alone}.items()}
-    assert length["wide"] == pytest.approx(length["clips"], rel=0.1)
-    assert length["alone"] < 0.5 * length["wide"]
+    ids, right = np.arange(200), np.random.default_rng(3).integers(0, 2, 20).repeat(10)
+    shares = np.column_stack([0.1 + 0.8 * right, 0.9 - 0.8 * right])
+    frame = predictions_frame(ids, ["a"] * 200, ["test"] * 200, shares, ["a", "b"])
+    frame, lengths = frame.assign(group=(ids // 10).astype(str)), []
+    for one in (frame, frame[::10], frame.drop(columns="group")):
+        found = summarise(one, ("test",))["test"]["accuracy"]
+        assert found["mean"] == pytest.approx(right.mean())
+        lengths.append(found["ci_high"] - found["ci_low"])
+    assert lengths[0] == pytest.approx(lengths[1], rel=0.1)
+    assert lengths[2] < 0.5 * lengths[0]
 
 
 def test_the_clip_of_a_frame_goes_with_its_group_from_manifest_to_predictions(tmp_path):

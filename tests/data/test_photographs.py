@@ -32,9 +32,15 @@ def pixels(path, short_side=40) -> np.ndarray:
     return np.asarray(read(path, short_side)).astype(int)
 
 
-def saved(image, path, **options):
+def written(image, path, **options):
     image.save(path, **options)
     return path
+
+
+def encoded(image, kind: str) -> bytes:
+    data = io.BytesIO()
+    image.save(data, kind)
+    return data.getvalue()
 
 
 @given(st.integers(8, 120), st.integers(8, 120), st.integers(8, 40))
@@ -45,20 +51,13 @@ def test_the_short_side_is_exact_and_the_aspect_ratio_kept(width, height, short)
 
 
 def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same(tmp_path):
-    path = tmp_path / "large.jpg"
-    Image.fromarray(picture(1, 640, 480)).save(path, quality=95)
+    path = written(Image.fromarray(picture(1, 640, 480)), tmp_path / "large.jpg", quality=95)
     with Image.open(path) as image:
         whole = np.asarray(image.resize((64, 48), Image.Resampling.BICUBIC)).astype(int)
     assert np.abs(pixels(path, 48) - whole).max() <= 8
 
 
-def encoded(image, format: str) -> bytes:
-    data = io.BytesIO()
-    image.save(data, format)
-    return data.getvalue()
-
-
-JPEG, PNG = (encoded(Image.fromarray(picture(3, 60, 50)), format) for format in ("JPEG", "PNG"))
+JPEG, PNG = (encoded(Image.fromarray(picture(3, 60, 50)), kind) for kind in ("JPEG", "PNG"))
 UNREADABLE = {
     "empty.jpg": (b"", "not a readable image"),
     "page.jpg": (b"<html>503 Slow Down</html>", "not a readable image"),
@@ -80,11 +79,6 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path, name):
     with pytest.raises(HarError, match=f"{name}: {reason}") as told:
         read(tmp_path / name, 32)
     assert "\n" not in str(told.value)
-
-
-def written(image, folder, name, mode, **options):
-    kind = {"tif": "TIFF", "pgm": "PPM", "jpg": "JPEG"}.get(name.split(".")[-1])
-    return saved(image if mode is None else image.convert(mode), folder / name, format=kind, **options)
 
 
 def sixteen(image) -> Image.Image:
@@ -147,7 +141,7 @@ def doors(path, short_side, folder) -> dict:
     found = {}
     page = Page(thumbnail=short_side, image=short_side, quality=95, jobs=1)
     for name, read_it in {
-        "store": lambda: store_of(path, short_side, folder),
+        "store": lambda: stored(path, short_side, folder / "store"),
         "predict": lambda: np.asarray(Photograph(str(path), path).read(short_side)),
         "look": lambda: examine([Found(7, path, path.name, "a")], 1, "stop")[0],
         "page": lambda: write_photographs([(7, path)], 1, folder / "page", page),
@@ -159,17 +153,16 @@ def doors(path, short_side, folder) -> dict:
     return found
 
 
-def store_of(path, short_side, folder) -> np.ndarray:
-    build({7: path}, folder / "store", short_side)
-    return Store(folder / "store").image(7)
+def stored(path, short_side, folder, **options) -> np.ndarray:
+    build({7: path}, folder, short_side, **options)
+    return Store(folder).image(7)
 
 
 @pytest.mark.parametrize("name", MODES)
 def test_every_mode_is_read_alike_by_store_predict_and_page(image, tmp_path, name):
     make, file, seen = MODES[name]
     options = {"transparency": 0} if file.startswith("b.") else {"lossless": True} if file.endswith("webp") else {}
-    path = written(make(image), tmp_path, file, None, **options)
-    found = doors(path, HEIGHT, tmp_path)
+    found = doors(written(make(image), tmp_path / file, **options), HEIGHT, tmp_path)
     np.testing.assert_array_equal(found["store"], found["predict"])
     expected = np.asarray(seen(image).convert("RGB")).astype(int)
     worst = 40 if file.endswith("avif") else 2  # a lossy format, whose colours run over the edge
@@ -184,8 +177,7 @@ def test_every_mode_is_read_alike_by_store_predict_and_page(image, tmp_path, nam
 @pytest.mark.parametrize("name", REFUSED)
 def test_grey_levels_without_a_range_are_refused_alike_everywhere(image, tmp_path, name):
     file, make = REFUSED[name]
-    path = written(make(image), tmp_path, file, None)
-    told = doors(path, HEIGHT, tmp_path)
+    told = doors(written(make(image), tmp_path / file), HEIGHT, tmp_path)
     assert len(set(told.values())) == 1
     assert re.fullmatch(rf".*{file}: .* have no agreed range, save it as 8 or 16 bits", told["look"])
 
@@ -193,24 +185,24 @@ def test_grey_levels_without_a_range_are_refused_alike_everywhere(image, tmp_pat
 def test_the_mean_of_a_grey_ramp_of_16_bits_is_the_middle(tmp_path):
     ramp = Image.fromarray(np.tile(np.linspace(0, 65535, 64).astype(np.uint16), (64, 1)))
     for file, options in {"a.png": {}, "a.tif": {}, "a.pgm": {}, "zero.tif": {"tiffinfo": {262: 0}}}.items():
-        path = written(ramp, tmp_path, file, None, **options)
-        levels = store_of(path, 64, tmp_path)
+        levels = pixels(written(ramp, tmp_path / file, **options), 64)
         assert levels.mean() == pytest.approx(127.5, abs=1)
         assert (levels[0, 0, 0], levels[0, -1, 0]) == ((255, 0) if options else (0, 255))
-    clear = np.asarray(Image.open(tmp_path / "a.png"))[0, 0]
-    path = written(ramp, tmp_path, "clear.png", None)
-    with Image.open(path) as image:
-        image.load()
-        image.save(tmp_path / "b.png", transparency=int(clear))
-    assert store_of(tmp_path / "b.png", 64, tmp_path)[0, 0].tolist() == [255] * 3
+    with Image.open(tmp_path / "a.png") as image:
+        clear = int(np.asarray(image)[0, 0])
+        written(image, tmp_path / "b.png", transparency=clear)
+    assert pixels(tmp_path / "b.png", 64)[0, 0].tolist() == [255] * 3
+
+
+def lying(tag: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[photographs.ORIENTATION] = tag
+    return exif
 
 
 @pytest.mark.parametrize(("tag", "file"), [(4, "a.jpg"), (5, "a.jpg"), *((6, f"a.{kind}") for kind in TURNED)])
 def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path, tag, file):
-    exif = Image.Exif()
-    exif[photographs.ORIENTATION] = tag
-    path = written(image, tmp_path, file, None, exif=exif)
-    found = doors(path, 40, tmp_path)
+    found = doors(written(image, tmp_path / file, exif=lying(tag)), 40, tmp_path)
     np.testing.assert_array_equal(found["store"], found["predict"])
     wide = tag < 5
     assert found["store"].shape == ((40, 60, 3) if wide else (60, 40, 3))
@@ -220,33 +212,27 @@ def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path,
 
 
 def test_photographs_of_coco_are_left_as_stored(image, tmp_path):
-    exif = Image.Exif()
-    exif[photographs.ORIENTATION] = 6
-    path = written(image, tmp_path, "a.jpg", None, exif=exif)
-    build({7: path}, tmp_path / "store", 40, turn=False)
-    assert Store(tmp_path / "store").image(7).shape == (40, 60, 3)
+    path = written(image, tmp_path / "a.jpg", exif=lying(6))
+    assert stored(path, 40, tmp_path / "store", turn=False).shape == (40, 60, 3)
 
 
 def test_every_orientation_comes_out_upright(image, tmp_path):
-    upright = pixels(saved(image, tmp_path / "upright.png"))
-    for tag in range(1, 9):
-        exif = Image.Exif()
-        exif[photographs.ORIENTATION] = tag
-        turn = photographs.UPRIGHT.get(tag)
-        inverse = {
-            Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270,
-            Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90,
-        }
-        stored = image if turn is None else image.transpose(inverse.get(turn, turn))
-        path = saved(stored, tmp_path / f"{tag}.png", exif=exif)
+    way = Image.Transpose
+    stored_as = {  # CIPA DC-008, 4.6.5
+        2: way.FLIP_LEFT_RIGHT, 3: way.ROTATE_180, 4: way.FLIP_TOP_BOTTOM, 5: way.TRANSPOSE, 6: way.ROTATE_90,
+        7: way.TRANSVERSE, 8: way.ROTATE_270,
+    }  # fmt: skip
+    upright = pixels(written(image, tmp_path / "upright.png"))
+    for tag, turn in stored_as.items():
+        path = written(image.transpose(turn), tmp_path / f"{tag}.png", exif=lying(tag))
         assert np.abs(pixels(path) - upright).max() <= 2, tag  # resized before it is turned
         assert read(path).size == (WIDTH, HEIGHT)
 
 
 def test_of_an_animation_the_first_frame_counts(image, tmp_path):
-    first, still = tmp_path / "a.gif", tmp_path / "b.gif"
-    image.save(first, save_all=True, append_images=[image.transpose(Image.Transpose.ROTATE_180)])
-    np.testing.assert_array_equal(pixels(first), pixels(saved(image, still)))
+    more = {"save_all": True, "append_images": [image.transpose(Image.Transpose.ROTATE_180)]}
+    first, still = written(image, tmp_path / "a.gif", **more), written(image, tmp_path / "b.gif")
+    np.testing.assert_array_equal(pixels(first), pixels(still))
 
 
 # --- finding -----------------------------------------------------------------------------------------------
@@ -254,7 +240,7 @@ def test_of_an_animation_the_first_frame_counts(image, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("b.jpg", "a.PNG", "deep/er/c.jpeg", ".hidden.jpg", "notes.txt", ".cache/d.jpg"):
+    for name in ("b.jpg", "a.PNG", "deep/er/c.jpeg", "odd[1].jpg", ".hidden.jpg", "notes.txt", ".cache/d.jpg"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "empty").mkdir()
@@ -265,16 +251,18 @@ def names(found, folder):
     return [os.path.relpath(photograph.name, folder) for photograph in found if photograph.error is None]
 
 
-def test_a_folder_is_searched_through_in_order(folder):
-    assert names(find([folder]), folder) == ["a.PNG", "b.jpg", "deep/er/c.jpeg"]
-
-
-def test_patterns_and_files_are_taken_as_they_are(folder):
-    assert names(find([folder / "*.jpg"]), folder) == ["b.jpg"]
-    assert names(find([folder / "**/*.jp*g"]), folder) == ["b.jpg", "deep/er/c.jpeg"]
-    assert names(find([folder / "notes.txt"]), folder) == ["notes.txt"]  # named: its bytes decide, not its suffix
-    (folder / "odd[1].jpg").touch()
-    assert names(find([folder / "odd[1].jpg"]), folder) == ["odd[1].jpg"]
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("", ["a.PNG", "b.jpg", "deep/er/c.jpeg", "odd[1].jpg"]),
+        ("b*.jpg", ["b.jpg"]),
+        ("**/*.jp*g", ["b.jpg", "deep/er/c.jpeg", "odd[1].jpg"]),
+        ("notes.txt", ["notes.txt"]),  # named: its bytes decide, not its suffix
+        ("odd[1].jpg", ["odd[1].jpg"]),
+    ],
+)
+def test_folders_are_searched_through_in_order_patterns_and_files_taken_as_they_are(folder, asked, expected):
+    assert names(find([folder / asked]), folder) == expected
 
 
 def test_what_leads_nowhere_says_so(folder):
@@ -285,9 +273,7 @@ def test_what_leads_nowhere_says_so(folder):
 def test_standard_input_holds_paths_or_an_image(folder, image):
     lines = f"{folder / 'b.jpg'}\r\n\n{folder / 'deep'}\n".encode()
     assert names(find(["-"], io.BytesIO(lines)), folder) == ["b.jpg", "deep/er/c.jpeg"]
-    for format in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"):
-        data = io.BytesIO()
-        image.save(data, format)
-        (photograph,) = find(["-"], io.BytesIO(data.getvalue()))
-        assert photograph.read().size == image.size, format
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"):
+        (photograph,) = find(["-"], io.BytesIO(encoded(image, kind)))
+        assert photograph.read().size == image.size, kind
     assert list(find(["-"], io.BytesIO(b""))) == []

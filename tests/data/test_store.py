@@ -1,10 +1,11 @@
 """The image store keeps exactly what Pillow decodes, or says in one line which file it could not."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import torch
 from PIL import Image
 
 from har.core.errors import HarError
@@ -46,17 +47,12 @@ def test_pixels_that_do_not_fit_their_index_are_told(tmp_path, photos):
     index.iloc[:-1].to_csv(tmp_path / "index.csv", index=False)
     with pytest.raises(HarError, match="index"):
         store.Store(tmp_path)
-    index.drop(columns="height").to_csv(tmp_path / "index.csv", index=False)
-    with pytest.raises(HarError, match=r"index\.csv: column 'height' is missing"):
+    (tmp_path / "pixels.bin").unlink()
+    with pytest.raises(HarError, match="not an image store"):
         store.Store(tmp_path)
 
 
-def test_what_is_no_store_or_not_in_it_is_told(tmp_path, store):
-    with pytest.raises(HarError, match=r"index\.csv: no such file"):
-        type(store)(tmp_path)
-    (tmp_path / "index.csv").write_text("image_id,offset,height,width\n")
-    with pytest.raises(HarError, match="not an image store"):
-        type(store)(tmp_path)
+def test_an_image_that_is_not_in_the_store_is_told(store):
     with pytest.raises(HarError, match="image 404 is not in the store"):
         store.square([404], 16, "squash")
 
@@ -96,9 +92,6 @@ PROCESSORS = {
 
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_preprocessing_equals_the_hubs_own_processor(tmp_path, store, name):
-    import json
-
-    import torch
     from transformers import AutoImageProcessor
 
     config = COMMON | PROCESSORS[name]
@@ -119,10 +112,7 @@ def test_a_wide_image_is_cropped_for_clip_and_squashed_for_vit(store):
     assert from_hub_config(PROCESSORS["old deit"], "").crop_pct == 0.8
 
 
-@given(st.lists(st.integers(0, 255), min_size=3, max_size=3))
-def test_normalise_is_the_textbook_formula(values):
-    import torch
-
-    one = torch.tensor(values, dtype=torch.uint8).view(1, 3, 1, 1)
-    got = Preprocess(1, mean=tuple(CLIP_MEAN), std=tuple(CLIP_STD)).normalise(one).flatten().numpy()
-    np.testing.assert_allclose(got, (np.array(values) / 255 - CLIP_MEAN) / CLIP_STD, atol=1e-5)
+def test_normalise_is_the_textbook_formula():
+    levels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, 256)
+    found = Preprocess(1, mean=tuple(CLIP_MEAN), std=tuple(CLIP_STD)).normalise(levels)[0, :, 0].T.numpy()
+    np.testing.assert_allclose(found, (np.arange(256)[:, None] / 255 - CLIP_MEAN) / CLIP_STD, atol=1e-5)

@@ -32,9 +32,6 @@ def actions(people=PEOPLE):
             "image_id": [image for image, _, _ in people],
             "ann_id": [person for _, person, _ in people],
             "label": [int(verb in verbs) for _, _, verbs in people],
-            "role_name": ["agent", "obj"],
-            "role_object_id": [0] * 2 * len(people),
-            "include": [[], []],
         }
         for verb in VERBS
     ]
