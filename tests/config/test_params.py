@@ -1,9 +1,9 @@
 """params.yaml: what is not understood stops the run with one line that names the key."""
 
 import os
+import re
 import subprocess
 import sys
-from pathlib import Path
 
 import parameters
 import pytest
@@ -29,15 +29,12 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("pretrain.scenes.sed", 2017, "unknown key pretrain.scenes.sed; the nearest valid key is pretrain.scenes.seed"),
         ("tasks.posture", ["sitting"], "tasks.posture: expected two classes or more, got 1"),
         ("profle", "sample", "unknown key profle; the nearest valid key is profile"),
-        ("profile2", "sample", "unknown key profile2; the nearest valid key is profile"),
         ("models.cnn_base.label_smooth", 0.0, "models.cnn_base.label_smoothing"),
         ("models.cnn_base.fit", "stretch", "models.cnn_base.fit: input should be 'crop' or 'squash', got 'stretch'"),
-        ("curate.min_captions", "two", "curate.min_captions: input should be a valid integer"),
         ("curate.min_captions", 2.0, "curate.min_captions: input should be a valid integer"),
         ("models.cnn_gen.min_epochs", 9999, "models.cnn_gen: min_epochs is 9999, more than the"),
         ("split.train", 0.95, "split: train, validation and test sum to"),
         ("models.vit.backbone", "vti", "models.vit.backbone names 'vti', expected one of"),
-        ("policies.vertical_flip", ["upside_down"], "policies.vertical_flip"),
         ("run.encoders", ["clip", "siglip2"], "run.train.activity-vit needs backbone vit"),
         ("run.train.activity-clip.input", "store", "activity-clip.input names 'store', expected"),
         ("explain.models", ["activity-feature"], "explain.models names 'activity-feature', expected"),
@@ -45,22 +42,16 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("backbones.vit.source", "open_clip", "backbones.vit: source open_clip needs the key model"),
         ("backbones.vit", {"source": "open_clip", "model": "ViT-B-32"}, "backbones.vit: pretrained is empty"),
         ("backbones.vit", {"source": "open_clip", "model": "hf-hub:a/b", "pretrained": "x"}, "is of no use with model"),
-        ("backbones.vit", {"source": "hub"}, "source hub needs the key id"),
         ("split.seed", 2**32, "split.seed: input should be less than 4294967296"),
         ("curate.classes.sitting.count", None, "curate.classes.sitting: expected a count, and keywords"),
         ("curate.classes.sitting.keywords", [], "curate.classes.sitting: expected a count, and keywords"),
-        ("rows.probe_clip_views.views", ["whole"], "rows.probe_clip_views.views.0: input should be 'image', 'flip'"),
         ("rows.probe_clip_views.views", ["image", "image"], "rows.probe_clip_views.views: an entry is repeated"),
         ("rows.probe_clip_views.views", ["person"], "rows.probe_clip_views: a row that needs person boxes"),
         ("rows.probe_clip_views.backbone", "clap", "rows.probe_clip_views.backbone names 'clap', expected one of"),
         ("rows.probe_clip_views.backbone", "vit", "expected a name that starts with probe_vit_"),
         ("rows.ensemble_views.members", ["clip", "clop"], "rows.ensemble_views.members names 'clop', expected one of"),
-        ("rows.ensemble_views.members", ["clip"], "rows.ensemble_views.members: list should have at least 2 items"),
-        ("rows.ensemble_views.kind", "mean", "rows.ensemble_views: input tag 'mean' found"),
-        ("noise.variants.class_noise.margin", 0.0, "class_noise.margin: input should be greater than 0"),
         ("noise.checks", 99, "noise: checks is 99, more than the"),
         ("run.noise", "multimodal", "run.noise names 'multimodal'"),
-        ("masking.shares", [0.7], "masking.shares"),
         ("masking.cues.flying", ["sports ball"], "masking.cues names 'flying'"),
     ],
 )
@@ -73,24 +64,17 @@ ROWS = {
     "probe_clip_person": {"kind": "probe", "backbone": "clip", "views": ["person"]},
     "ensemble_both": {"kind": "ensemble", "members": ["probe_vit_flip", "clip"]},
     "ensemble_person": {"kind": "ensemble", "members": ["probe_clip_person", "zero_shot"]},
-}  # fmt: skip
+}
 
 
-def test_only_views_that_rows_see_are_embedded(tmp_path):
-    found = resolved(load_params(parameters.write(tmp_path, {"rows": ROWS, "cross_validation.models": ["metadata"]})))
-    assert found["views"] == {"vit": ["image", "flip"], "clip": ["image", "person"], "siglip2": ["image"]}
-    assert {"zero_shot", "zero_shot_siglip2", "probe_vit", *ROWS} <= set(found["rows"])
-
-
-def test_rows_that_a_run_cannot_have_are_left_out_with_the_reason(tmp_path):
-    changed = parameters.write(tmp_path, {"rows": ROWS, "cross_validation.models": ["metadata"]})
-    rows = load_params(changed).active.rows
+def test_views_that_rows_see_are_embedded_and_rows_that_a_run_cannot_have_left_out_with_the_reason(tmp_path):
+    params = load_params(parameters.write(tmp_path, {"rows": ROWS, "cross_validation.models": ["metadata"]}))
+    told, rows = resolved(params), params.active.rows
+    assert told["views"] == {"vit": ["image", "flip"], "clip": ["image", "person"], "siglip2": ["image"]}
+    assert {"zero_shot", "zero_shot_siglip2", "probe_vit", *ROWS} <= set(told["rows"])
     assert list(kept(rows, ["vit", "clip"], own=False)[0]) == list(ROWS)
-    found, left_out = kept(rows, ["vit", "clip"], own=True)
-    assert (list(found), list(left_out)) == (
-        ["probe_vit_flip", "ensemble_both"],
-        ["probe_clip_person", "ensemble_person"],
-    )
+    found, left_out = map(list, kept(rows, ["vit", "clip"], own=True))
+    assert (found, left_out) == (["probe_vit_flip", "ensemble_both"], ["probe_clip_person", "ensemble_person"])
     assert kept(rows, ["clip"], own=False)[1] == {
         "probe_vit_flip": "run.encoders lacks vit", "ensemble_both": "so is its member probe_vit_flip"
     }  # fmt: skip
@@ -102,12 +86,10 @@ def test_rows_that_a_run_cannot_have_are_left_out_with_the_reason(tmp_path):
         ("profile: &a sample\ncopy: *a", "line 2: aliases (*name) are not used here"),
         ("profile: sample\nprofile: coco", "not valid YAML"),
         ("profile: !!python/object:os.system sample", "not valid YAML: could not determine a constructor for the tag"),
-        ("profile: 2024-13-45", "not valid YAML: month must be in 1..12"),
         ("profile: 2024-01-01", "profile: input was not a valid JSON value, got datetime.date(2024, 1, 1)"),
         (f"profile: {'9' * 5000}", "not valid YAML: Exceeds the limit"),
         (f"profile: {'[' * 3000}{']' * 3000}", "params.yaml: profile.0.0.0"),
         ("profile: sample\n? [1]\n: 2", "input should be a valid string, got (1,)"),
-        ("profile: sample\n1: 2", "1: input should be a valid string, got 1"),
     ],
 )  # fmt: skip
 def test_what_is_no_plain_yaml_is_refused(tmp_path, text, said):
@@ -130,29 +112,17 @@ def test_a_missing_or_huge_file_is_told_and_numbers_are_as_dvc_writes_them(tmp_p
 
 def test_the_check_stage_ends_with_one_line(tmp_path):
     parameters.write(tmp_path, {"profiles.sample.reprot": {}})
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.lib.run", "check"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-        capture_output=True,
-        text=True,
-    )
+    command, environment = [sys.executable, "-m", "stages.lib.run", "check"], os.environ | {"PYTHONPATH": os.getcwd()}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("check: params.yaml, profile sample: unknown key ")
-    assert done.stderr.endswith("report\n")
-    assert done.stderr.count("\n") == 1
+    assert re.fullmatch(r"check: params\.yaml, profile sample: unknown key .*report\n", done.stderr)
 
 
 def test_an_experiment_changes_one_line_of_params_yaml(tmp_path):
     """Its form is the one that -S writes, so that a comparison of two versions shows what was changed."""
     before = parameters.FILE.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(before, encoding="utf-8")
-    changes = {
-        "models.clip.learning_rate": 3.25e-5,
-        "profile": "clips",
-        "rows.probe_clip_views.backbone": "clap",
-        "profiles.coco.models.clip.epochs": 77,
-    }
+    changes = {"models.clip.learning_rate": 3.25e-5, "profile": "clips", "profiles.coco.models.clip.epochs": 77}
     parameters.override(tmp_path, changes)
     after = (tmp_path / "params.yaml").read_text(encoding="utf-8")
     changed = [new for old, new in zip(before.splitlines(), after.splitlines(), strict=True) if old != new]
