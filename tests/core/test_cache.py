@@ -1,4 +1,7 @@
-"""What is finished of an interrupted stage is not done again, and nothing is taken for what it is not."""
+"""What is finished of an interrupted stage is not done again, and nothing is taken for what it is not.
+
+That a damaged result is not: tests/harness/test_fuzz_files.py.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +12,7 @@ import pytest
 from joblib import delayed
 
 from har.core import cache
-from har.core.cache import RESULT, kept_calls
+from har.core.cache import kept_calls
 
 calls: list[float] = []
 x = np.arange(6.0).reshape(2, 3)
@@ -47,18 +50,6 @@ def test_what_is_finished_is_not_done_again(tmp_path):
     again = in_turn(work[:2], tmp_path)
     assert not calls
     pd.testing.assert_frame_equal(again[1], unit(x, 2), check_exact=True)
-
-
-@pytest.mark.parametrize(
-    "damage", [lambda whole: b"", lambda whole: whole[:-1], lambda whole: whole[:40] + b"?" + whole[41:]]
-)
-def test_a_damaged_result_is_computed_again(tmp_path, damage):
-    (whole,) = in_turn([delayed(unit)(x)], tmp_path)
-    (result,) = tmp_path.glob(f"*/{RESULT}")
-    result.write_bytes(damage(result.read_bytes()))
-    (again,) = in_turn([delayed(unit)(x)], tmp_path)
-    assert calls
-    pd.testing.assert_frame_equal(again, whole)
 
 
 def test_whatever_decides_the_result_decides_its_place(tmp_path, monkeypatch):
