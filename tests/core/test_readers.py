@@ -32,145 +32,124 @@ def refused(call, *said):
     return message
 
 
-class TestFiles:
-    def test_only_ordinary_files_are_read(self, tmp_path):
-        os.mkfifo(tmp_path / "pipe")
-        os.symlink("loop", tmp_path / "loop")
-        for path, said in [
-            (tmp_path, "not a file"), (tmp_path / "pipe", "not a file"), (Path("/dev/zero"), "not a file"),
-            (tmp_path / "loop", "cannot be read"), (tmp_path / "none", "no such file"),
-            (tmp_path / ("x" * 300), "cannot be read"), (f"{tmp_path}/a\0b", "cannot be read"),
-        ]:  # fmt: skip
-            refused(lambda path=path: read_bytes(path, "a list", 100), said, "expected a list")
-
-    def test_files_that_tell_no_length_are_refused(self):
-        if not Path("/proc/self/status").exists():
-            pytest.skip("no such file here")
-        refused(lambda: read_bytes("/proc/self/status", "a list", 10**6), "longer than it says")
-
-    def test_a_line_stays_one(self):
-        assert one_line("a\nb\x1b[31m c\r\u2028d") == "a b [31m c d"
-        assert one_line(ValueError()) == "ValueError"
-        assert len(one_line("x" * 1000)) == 200
+def test_only_ordinary_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("loop", tmp_path / "loop")
+    for path, said in [
+        (tmp_path, "not a file"), (tmp_path / "pipe", "not a file"), (Path("/dev/zero"), "not a file"),
+        (tmp_path / "loop", "cannot be read"), (tmp_path / "none", "no such file"),
+        (tmp_path / ("x" * 300), "cannot be read"), (f"{tmp_path}/a\0b", "cannot be read"),
+    ]:  # fmt: skip
+        refused(lambda path=path: read_bytes(path, "a list", 100), said, "expected a list")
 
 
-class TestJson:
-    @pytest.mark.parametrize(
-        ("content", "said"),
-        [
-            (b"", "cannot be read as JSON"),
-            (b"\xff\xfe\xff", "cannot be read as JSON"),
-            (b'{"\\ud800": 1}', "surrogates not allowed"),
-            (b"[]", "not a JSON object"),
-            (b'{"a": ' + b"[" * 100_000, "cannot be read as JSON"),
-            (b'{"a": ' + b"9" * 5000 + b"}", "4300 digits"),
-            (b" " * (5 * MB), "bytes, at most 4,194,304 allowed"),
-        ],
-    )
-    def test_what_is_refused(self, tmp_path, content, said):
-        (tmp_path / "a.json").write_bytes(content)
-        refused(lambda: read_json(tmp_path / "a.json", "settings"), str(tmp_path / "a.json"), said, "settings")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no such file here")
+def test_files_that_tell_no_length_are_refused():
+    refused(lambda: read_bytes("/proc/self/status", "a list", 10**6), "longer than it says")
 
 
-class TestTables:
-    @pytest.mark.parametrize(
-        ("content", "said"),
-        [
-            (b"", "cannot be read as CSV"),
-            (b"\xff", "cannot be read as CSV"),
-            (b'a,b\n"1', "cannot be read as CSV"),
-            (b"a,b\n1,2,3\n", "longer than the header"),
-            (b"a,b\n1,2\n1,2,3\n", "cannot be read as CSV"),
-            (b"a,a\n1,2\n", "column 'a' is duplicated"),
-            (b"a," * 2000 + b"a\n", "more than 1,000 columns"),
-        ],
-    )
-    @pytest.mark.parametrize("text", [True, False])
-    def test_what_is_refused(self, tmp_path, content, said, text):
-        (tmp_path / "a.csv").write_bytes(content)
-        refused(lambda: read_csv(tmp_path / "a.csv", "a list", text=text), "a.csv", said)
-
-    def test_text_stays_text(self, tmp_path):
-        (tmp_path / "a.csv").write_bytes("\ufeffa,b\n01,None\n,1e3\n".encode())
-        assert read_csv(tmp_path / "a.csv", "a list").to_dict("list") == {"a": ["01", ""], "b": ["None", "1e3"]}
+def test_a_line_stays_one():
+    assert one_line("a\nb\x1b[31m c\r\u2028d") == "a b [31m c d"
+    assert one_line(ValueError()) == "ValueError"
+    assert len(one_line("x" * 1000)) == 200
 
 
-class TestArrays:
-    def test_what_is_refused(self, tmp_path):
-        path = tmp_path / "a.npy"
-        refused(lambda: read_array(path, "numbers", (2,)), "no such file")
-        for array, said in [
-            (np.array([{"a": 1}], dtype=object), "not an array of numbers"), (np.zeros(3), "expected numbers [2]"),
-            (np.zeros((2, 1)), "expected numbers [2]"), (np.zeros(2, dtype="U3"), "expected numbers [2]"),
-            (np.array([1.0, np.nan]), "NaN or infinity"), (np.array([1.0, np.inf]), "NaN or infinity"),
-        ]:  # fmt: skip
-            np.save(path, array, allow_pickle=True)
-            refused(lambda: read_array(path, "numbers", (2,)), str(path), said)
-        np.savez(path.with_suffix(".npz"), np.zeros(2))
-        path.write_bytes(path.with_suffix(".npz").read_bytes())
-        refused(lambda: read_array(path, "numbers", (2,)), "NpzFile")
-
-
-COCO = {
-    "images": [{"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}],
-    "categories": [{"id": 1, "name": "person"}],
-    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]}],
+JSON = {
+    b"": "cannot be read as JSON",
+    b"\xff\xfe\xff": "cannot be read as JSON",
+    b'{"\\ud800": 1}': "surrogates not allowed",
+    b"[]": "not a JSON object",
+    b'{"a": ' + b"[" * 100_000: "cannot be read as JSON",
+    b'{"a": ' + b"9" * 5000 + b"}": "4300 digits",
+    b" " * (5 * MB): "bytes, at most 4,194,304 allowed",
+}
+NO_ROWS = [b"", b"[]", b"3", b"{}", b'{"a": {"a": []}}', b'{"a": 3}', b'{"a": [1]', b'{"a": [\xff]}', b'{"a": [1,]}']
+ROWS = dict.fromkeys(NO_ROWS, "expected that") | {b'{"a": [' + b"[" * 100_000: "deeper than 1,000"}
+CSV = {
+    b"": "cannot be read as CSV",
+    b"\xff": "cannot be read as CSV",
+    b'a,b\n"1': "cannot be read as CSV",
+    b"a,b\n1,2,3\n": "longer than the header",
+    b"a,b\n1,2\n1,2,3\n": "cannot be read as CSV",
+    b"a,a\n1,2\n": "column 'a' is duplicated",
+    b"a," * 2000 + b"a\n": "more than 1,000 columns",
 }
 
 
-class TestJsonRows:
-    @pytest.mark.parametrize(
-        ("content", "rows"),
-        [
-            ('{"b": {"a": [9]}, "a": [1, {"x": [2.5, "é", null]}, true]}', [1, {"x": [2.5, "é", None]}, True]),
-            ('\ufeff {"a": [1] }', [1]),
-            ('{"a": []}', []),
-        ],
-    )
-    def test_elements_come_one_by_one(self, tmp_path, content, rows):
-        (tmp_path / "a.json").write_text(content, encoding="utf-8")
-        assert list(read_json_rows(tmp_path / "a.json", "a", "rows")) == rows
-
-    @pytest.mark.parametrize(
-        "content",
-        [b"", b"[]", b"3", b"{}", b'{"a": {"a": []}}', b'{"a": 3}', b'{"a": [1]', b'{"a": [\xff]}', b'{"a": [1,]}'],
-    )
-    def test_what_is_no_such_list_is_refused(self, tmp_path, content):
-        (tmp_path / "a.json").write_bytes(content)
-        refused(lambda: list(read_json_rows(tmp_path / "a.json", "a", "rows")), "a.json: ", "expected rows")
-
-    @pytest.mark.parametrize("text", ["[" * 50_000, '\\"[' * 9_000, "\\\\" * 20_001, "é[{" * 7_001 + '"'])
-    def test_brackets_in_text_are_no_depth(self, tmp_path, text):
-        (tmp_path / "a.json").write_text(json.dumps({"x": text, "a": [{text: text}, 1]}))
-        assert list(read_json_rows(tmp_path / "a.json", "a", "rows")) == [{text: text}, 1]
-
-    def test_depth_is_refused_before_it_takes_memory(self, tmp_path):
-        (tmp_path / "a.json").write_text('{"a": [' + "[" * 100_000 + "]" * 100_000 + "]}")
-        refused(lambda: list(read_json_rows(tmp_path / "a.json", "a", "rows")), "a.json: ", "deeper than 1,000")
+@pytest.mark.parametrize(
+    ("read", "cases"),
+    [
+        (lambda path: read_json(path, "that"), JSON),
+        (lambda path: list(read_json_rows(path, "a", "that")), ROWS),
+        (lambda path: read_csv(path, "that"), CSV),
+        (lambda path: read_csv(path, "that", text=False), CSV),
+    ],
+    ids=["json", "rows of json", "csv", "csv of numbers"],
+)
+def test_what_is_no_such_file_is_refused(tmp_path, read, cases):
+    for content, said in cases.items():
+        (tmp_path / "a").write_bytes(content)
+        refused(lambda: read(tmp_path / "a"), f"{tmp_path}/a: ", said)
 
 
-class TestAnnotations:
-    """Beside what tests/data/test_curate.py and tests/studies/test_shapes.py hold them to."""
+def test_text_in_tables_stays_text(tmp_path):
+    (tmp_path / "a.csv").write_bytes("\ufeffa,b\n01,None\n,1e3\n".encode())
+    assert read_csv(tmp_path / "a.csv", "a list").to_dict("list") == {"a": ["01", ""], "b": ["None", "1e3"]}
 
-    @pytest.mark.parametrize(
-        ("change", "said"),
-        [
-            ({"segmentation": [[0, 0, 1e300, 0, 0, 9]]}, "polygon"),
-            ({"segmentation": [[0, 0, 2**63 - 1, 0, 0, 9]]}, "polygon"),
-            ({"segmentation": [[0, 0, 90_000, 0] * 10]}, "longer than 1,000,000 pixels"),
-            ({"segmentation": {"size": [30, 40], "counts": "T36b"}}, "run-length"),
-            ({"segmentation": {"size": [30, 40], "counts": "0" * 5 + "P" * 3}}, "run-length"),
-            ({"segmentation": {"size": [30, 40], "counts": "o" * 20 + "1"}}, "run-length"),
-            ({"segmentation": {"size": [30, 40], "counts": "é"}}, "run-length"),
-            ({"segmentation": {"size": [30, 40], "counts": [2**62]}}, "segmentation counts"),
-            ({"bbox": [0, 0, 1e300, 4]}, "bbox"),
-            ({"category_id": []}, "category_id [] is not a whole number"),
-        ],
-    )
-    def test_outlines_that_c_code_would_walk(self, tmp_path, change, said):
-        data = COCO | {"annotations": [COCO["annotations"][0] | change]}
-        (tmp_path / "i.json").write_text(json.dumps(data))
-        refused(lambda: read_instances(tmp_path / "i.json", [1]), "annotations[0]", said)
+
+def test_what_is_no_array_of_numbers_is_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    refused(lambda: read_array(path, "numbers", (2,)), "no such file")
+    for array, said in [
+        (np.array([{"a": 1}], dtype=object), "not an array of numbers"), (np.zeros(3), "expected numbers [2]"),
+        (np.zeros((2, 1)), "expected numbers [2]"), (np.zeros(2, dtype="U3"), "expected numbers [2]"),
+        (np.array([1.0, np.nan]), "NaN or infinity"), (np.array([1.0, np.inf]), "NaN or infinity"),
+    ]:  # fmt: skip
+        np.save(path, array, allow_pickle=True)
+        refused(lambda: read_array(path, "numbers", (2,)), str(path), said)
+    with open(path, "wb") as out:
+        np.savez(out, np.zeros(2))
+    refused(lambda: read_array(path, "numbers", (2,)), "NpzFile")
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ('{"b": {"a": [9]}, "a": [1, {"x": [2.5, "é", null]}, true]}', [1, {"x": [2.5, "é", None]}, True]),
+        ('\ufeff {"a": [1] }', [1]),
+        ('{"a": []}', []),
+    ],
+)
+def test_elements_of_json_come_one_by_one(tmp_path, content, rows):
+    (tmp_path / "a.json").write_text(content, encoding="utf-8")
+    assert list(read_json_rows(tmp_path / "a.json", "a", "rows")) == rows
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, '\\"[' * 9_000, "\\\\" * 20_001, "é[{" * 7_001 + '"'])
+def test_brackets_in_text_are_no_depth(tmp_path, text):
+    (tmp_path / "a.json").write_text(json.dumps({"x": text, "a": [{text: text}, 1]}))
+    assert list(read_json_rows(tmp_path / "a.json", "a", "rows")) == [{text: text}, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"segmentation": [[0, 0, 1e300, 0, 0, 9]]}, "polygon"),
+        ({"segmentation": [[0, 0, 2**63 - 1, 0, 0, 9]]}, "polygon"),
+        ({"segmentation": [[0, 0, 90_000, 0] * 10]}, "longer than 1,000,000 pixels"),
+        ({"segmentation": {"size": [30, 40], "counts": "o" * 20 + "1"}}, "run-length"),
+        ({"segmentation": {"size": [30, 40], "counts": [2**62]}}, "segmentation counts"),
+        ({"bbox": [0, 0, 1e300, 4]}, "bbox"),
+        ({"category_id": []}, "category_id [] is not a whole number"),
+    ],
+)
+def test_outlines_that_c_code_would_walk(tmp_path, change, said):
+    """Further codes: tests/harness/test_fuzz_files.py."""
+    image = {"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}
+    thing = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]} | change
+    content = {"images": [image], "categories": [{"id": 1, "name": "person"}], "annotations": [thing]}
+    (tmp_path / "i.json").write_text(json.dumps(content))
+    refused(lambda: read_instances(tmp_path / "i.json", [1]), "annotations[0]", said)
 
 
 @pytest.fixture
@@ -276,22 +255,20 @@ class TestCheckpoints:
         refused(lambda: from_folder(tmp_path), "preprocessor_config.json", said)
 
 
-class TestNames:
-    @pytest.mark.parametrize("form", [(), ("--csv",), ("--json",)])
-    def test_names_that_are_no_utf8_or_hold_line_breaks(self, project, tmp_path, form, capfdbinary):
-        names = [b"\xff\xfe.png", b"a\nb\x1b[31m.png"]
-        for name in names:
-            Image.fromarray(picture(1, 40, 30)).save(tmp_path / "x.png")
-            os.rename(tmp_path / "x.png", os.path.join(os.fsencode(tmp_path), name))
-        (tmp_path / "c\nd.png").write_bytes(b"")
-        command = ["--project", str(project), "predict", str(tmp_path), "--model", "activity-fnn_base", *form]
-        assert main(command) == 1  # one is no image
-        out, error = capfdbinary.readouterr()
-        assert error.count(b"\n") == 2
-        if form != ("--csv",):  # which quotes line breaks
-            assert out.count(b"\n") == 3
-            assert b"\x1b" not in out
-        if form == ("--json",):
-            assert {json.loads(line)["path"] for line in out.splitlines()} == {
-                os.fsdecode(os.path.join(os.fsencode(tmp_path), name)) for name in (*names, b"c\nd.png")
-            }
+@pytest.mark.parametrize("form", [(), ("--csv",), ("--json",)])
+def test_names_that_are_no_utf8_or_hold_line_breaks(project, tmp_path, form, capfdbinary):
+    folder = os.fsencode(tmp_path)
+    paths = [os.path.join(folder, name) for name in (b"\xff\xfe.png", b"a\nb\x1b[31m.png", b"c\nd.png")]
+    for path in paths[:2]:
+        Image.fromarray(picture(1, 40, 30)).save(tmp_path / "x.png")
+        os.rename(tmp_path / "x.png", path)
+    Path(os.fsdecode(paths[2])).write_bytes(b"")
+    command = ["--project", str(project), "predict", str(tmp_path), "--model", "activity-fnn_base", *form]
+    assert main(command) == 1  # one is no image
+    out, error = capfdbinary.readouterr()
+    assert error.count(b"\n") == 2
+    if form != ("--csv",):  # which quotes line breaks
+        assert out.count(b"\n") == 3
+        assert b"\x1b" not in out
+    if form == ("--json",):
+        assert {json.loads(line)["path"] for line in out.splitlines()} == set(map(os.fsdecode, paths))
