@@ -46,18 +46,11 @@ def written(folder, content):
 def test_people_get_their_activities(tmp_path):
     found = vcoco.read_people(written(tmp_path, actions()))
     assert list(found.itertuples(index=False, name=None)) == [
-        (11, 1, "walking_running", True),
-        (11, 2, "walking_running", True),
-        (12, 3, "sitting", True),
-        (12, 4, "standing", True),
-        (13, 5, "", True),  # looked at, and doing none of them
-        (14, 6, "sitting", True),
-        (14, 6, "standing", True),
-        (15, 7, "standing", True),
-        (16, 8, "sitting", True),
-        (16, 8, "walking_running", True),
-        (17, 9, "walking_running", True),
-    ]
+        (11, 1, "walking_running", True), (11, 2, "walking_running", True), (12, 3, "sitting", True),
+        (12, 4, "standing", True), (13, 5, "", True),  # looked at, and doing none of them
+        (14, 6, "sitting", True), (14, 6, "standing", True), (15, 7, "standing", True), (16, 8, "sitting", True),
+        (16, 8, "walking_running", True), (17, 9, "walking_running", True),
+    ]  # fmt: skip
 
 
 def changed(row, **cells):
