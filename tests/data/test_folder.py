@@ -31,7 +31,7 @@ NAMES = [
     ("a, b", 'say "x"', "it's", "a|b", "$x$", "<b>x</b>", "`*_x_*`", "a/b", "../x", "{question}", "a: b", "#c",
      "- d", "&e", "%s", "p_", "=1+1", "a+b", "a  b", "C:\\x"),
 ]  # fmt: skip
-UCF = r"(v_[^/]+?_g\d+)_c\d+"
+UCF = parameters.value("data.folder.groups")
 
 
 def save(path: Path, seed: int = 0, size=(40, 30), **options) -> Path:
@@ -85,16 +85,11 @@ class TestFolder:
         assert "Walk/%FF%0A1.jpg" in {one.name for one in find_in_folder(root, "").images}
 
     def test_groups_of_ucf_names(self, tmp_path):
-        for name in ("v_A_g01_c01_f1", "v_A_g01_c02/f7", "v_A_g02_c01_f1", "v_B_g01_c01", "x"):
+        """A group is the class and its g, in frames' names or in those of their folders."""
+        for name in ("v_A_g01_c01.avi/v_A_g01_c01.avi_07", "v_A_g01_c01_f1", "v_A_g01_c02/f7", "v_A_g02_c01", "x"):
             save(tmp_path / f"A/{name}.jpg")
         found = [one.group for one in find_in_folder(tmp_path, UCF).images]
-        assert found == ["v_A_g01", "v_A_g01", "v_A_g02", "v_B_g01", ""]
-
-    def test_groups_of_ucf_names_in_a_table(self, tmp_path):
-        names = [save(tmp_path / f"v_A_g01_c0{clip}/1.jpg").relative_to(tmp_path) for clip in (1, 2)]
-        (tmp_path / "t.csv").write_text("path,class\n" + "".join(f"{name},A\n" for name in names))
-        found = find_in_table(tmp_path / "t.csv", "", image="path", label="class", groups=UCF).images
-        assert [one.group for one in found] == ["v_A_g01", "v_A_g01"]
+        assert found == ["v_A_g01", "v_A_g01", "v_A_g01", "v_A_g02", ""]
 
     def test_mistakes_are_told(self, tmp_path):
         with pytest.raises(HarError, match="no such folder"):
@@ -116,6 +111,8 @@ class TestTable:
         found = find_in_table(file, "", **NAMED).images
         assert [(one.label, one.group, one.split) for one in found] == [("rest", "", "test"), ("go", "ann", "train")]
         assert {one.image_id for one in found} < {one.image_id for one in find_in_folder(root, "").images}
+        grouped = find_in_table(file, "", image="path", label="class", groups=r"^\w+").images
+        assert [one.group for one in grouped] == ["Sit", "Walk"]
 
     @pytest.mark.parametrize(
         ("lines", "said"),

@@ -1,10 +1,7 @@
 """Images of one group, as frames of a clip, are never on two sides of a split or fold."""
 
-import re
-
 import numpy as np
 import pandas as pd
-import parameters
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,15 +83,6 @@ def test_images_without_a_group_stand_alone():
     assert len(set(codes)) == 3
     assert group_codes(frame.assign(group="")) is None
     assert group_codes(frame[["image_id"]]) is None
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["Sit/v_Sit_Down_g08_c02_7.jpg", "v_Sit_Down_g08_c02/7.jpg", "v_Sit_Down_g08_c01.avi/v_Sit_Down_g08_c01.avi_07.jpg"],
-)
-def test_frames_of_all_clips_of_a_group_belong_together(name):
-    """UCF-101: a group is the class and its g, in frames' names or in those of their folders."""
-    assert re.search(parameters.value("data.folder.groups"), name)[1] == "v_Sit_Down_g08"
 
 
 def test_a_given_split_that_parts_a_group_is_told_by_group_and_files():

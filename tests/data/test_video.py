@@ -29,7 +29,7 @@ from har.data.sources import SOURCES
 from har.data.video.decode import is_clip, read_clip
 from har.data.video.lists import find_clips, lists_near
 
-UCF = r"(v_[^/]+?_g\d+)_c\d+"
+UCF = parameters.value("data.folder.groups")
 
 MIDDLES = [3, 9, 15, 21, 28, 34, 40, 46]  # of eight equal parts of fifty frames
 
