@@ -54,7 +54,6 @@ def test_a_checkpoint_is_not_blamed_for_want_of_memory(tmp_path):
 @pytest.mark.parametrize(
     ("stage", "parameter"),
     [
-        ("train@activity-clip", "models.clip.batch_size"),
         ("explain", "explain.batch_size"),
         ("embed@siglip2", "embed.batch_size"),
         ("ablate", "models.<name>.batch_size"),

@@ -89,26 +89,19 @@ def test_a_stage_has_arguments_environment_streams_and_exit_code_of_its_own(warm
     assert "changed False" in warm.ask("exit", "0")[1]
 
 
-@pytest.mark.parametrize(("signal", "code"), [("kill", -9), ("terminate", 143)])
-def test_nothing_of_a_stage_outlives_who_asked_for_it(warm, signal, code):
+GUARDED = [sys.executable, "-c", f"from stages.lib.guard import guard; guard(); {ASK}", "stage", "wait", "0"]
+DVC = f"import subprocess; subprocess.run({GUARDED!r})"
+
+
+@pytest.mark.parametrize(("who", "signal", "code"), [(ASK, "kill", -9), (ASK, "terminate", 143), (DVC, "kill", -9)])
+def test_nothing_of_a_stage_outlives_who_asked_for_it_or_its_dvc(warm, who, signal, code):
     before = len(warm.processes())
-    asking = warm.start(ASK, "stage", "wait", "0", stdout=subprocess.DEVNULL)
+    warm.environment["DVC_STAGE"] = "train"
+    asking = warm.start(who, "stage", "wait", "0", stdout=subprocess.DEVNULL)
     assert eventually((warm.folder / "waiting").exists)
-    assert len(warm.processes()) >= before + 4  # who asks, the stage, its two workers
+    assert len(warm.processes()) >= before + 4 + (who == DVC)  # who asks, the stage, its two workers
     getattr(asking, signal)()
     assert asking.wait() == code
-    assert eventually(lambda: len(warm.processes()) == before)
-
-
-def test_nothing_of_a_stage_outlives_its_dvc(warm):
-    before = len(warm.processes())
-    command = [sys.executable, "-c", f"from stages.lib.guard import guard; guard(); {ASK}", "stage", "wait", "0"]
-    warm.environment["DVC_STAGE"] = "train"
-    dvc = warm.start(f"import subprocess; subprocess.run({command!r})", stdout=subprocess.DEVNULL)
-    assert eventually((warm.folder / "waiting").exists)
-    assert len(warm.processes()) >= before + 5
-    dvc.kill()
-    dvc.wait()
     assert eventually(lambda: len(warm.processes()) == before)
 
 

@@ -236,25 +236,22 @@ class TestLeftOut:
         images, _ = examine(listing.images, 1, "stop")
         safe_file_name(images.file_name[0], where="as stages after this one refuse it")
 
-    def test_other_files_are_counted_by_suffix(self, tmp_path):
-        save(tmp_path / "A/1.jpg")
-        for name in ("1.heic", "2.HEIC", "3.heif", "4.mov", "notes", ".DS_Store", "5.svg"):
-            (tmp_path / "A" / name).write_bytes(b"x")
-        (note,) = find_in_folder(tmp_path, "").notes
-        assert note.startswith("left out: 2 .heic, 1 without suffix, 1 .heif, 1 .mov, 1 .svg; read are .apng, ")
-
-    def test_images_beside_hidden_and_links_are_counted(self, tmp_path):
+    def test_other_files_images_beside_hidden_and_links_are_counted(self, tmp_path):
         save(tmp_path / "elsewhere/1.jpg")
         root = tmp_path / "photos"
         for name in ("A/1.jpg", "A/._1.jpg", "beside.jpg"):
             save(root / name)
+        for name in ("1.heic", "2.HEIC", "3.heif", "4.mov", "notes", ".DS_Store", "5.svg"):
+            (root / "A" / name).write_bytes(b"x")
         (root / "B").symlink_to(tmp_path / "elsewhere")
         (root / "C").symlink_to(root / "A")
         (root / "A/out.jpg").symlink_to(tmp_path / "elsewhere/1.jpg")
         (root / "A/nowhere.jpg").symlink_to(root / "none.jpg")
         listing = find_in_folder(root, "")
         assert [one.name for one in listing.images] == ["A/1.jpg"]
-        assert sorted(listing.notes) == [
+        others, *notes = listing.notes
+        assert others.startswith("left out: 2 .heic, 1 without suffix, 1 .heif, 1 .mov, 1 .svg; read are .apng, ")
+        assert sorted(notes) == [
             "left out: 1 hidden, as A/._1.jpg",
             "left out: 1 in no folder of a class, as beside.jpg",
             "left out: 2 links that lead out of the folder or nowhere, as A/nowhere.jpg",
@@ -263,8 +260,9 @@ class TestLeftOut:
 
 
 class TestLook:
-    def test_sizes_formats_and_coco_files(self, root, tmp_path):
-        images, bad = examine(find_in_folder(root, "").images, 1, "stop")
+    def test_images_have_a_row_and_a_place_in_cocos_files_and_are_copied_byte_for_byte(self, root, tmp_path):
+        found = find_in_folder(root, "").images
+        images, bad = examine(found, 1, "stop")
         assert images.image_id.is_monotonic_increasing
         assert {Path(name).suffix for name in images.file_name} == {".jpg", ".png", ".webp", ".bmp"}
         assert set(zip(images.width, images.height, strict=True)) == {(40, 30)}
@@ -273,6 +271,10 @@ class TestLook:
         records = read_records(tmp_path / "annotations/captions.json", tmp_path / "annotations/instances.json")
         assert sorted(records) == images.image_id.tolist()
         assert all(not record.captions and not len(record.boxes) for record in records.values())
+        sources = {one.name: one.path for one in found}
+        for row in copy_files(images, sources, tmp_path / "out", 1):
+            copied = (tmp_path / "out" / row["file_name"]).read_bytes()
+            assert copied == sources[row["url"].removeprefix("own:")].read_bytes()
 
     def test_unreadable_files_stop_or_are_named_and_skipped(self, root):
         """What is no whole image, and what a later stage would refuse."""
@@ -290,17 +292,6 @@ class TestLook:
         assert set(skipped.name) == {f"Walk/{name}" for name in bad | pictures}
         assert not skipped.reason.str.contains(" at 0x").any()  # the same in each run
         assert len(images) == 4
-
-    def test_copies_are_the_users_bytes(self, tmp_path):
-        save(tmp_path / "photos/A/1.jpg")
-        save(tmp_path / "photos/A/2.jfif", 1, format="JPEG")
-        found = find_in_folder(tmp_path / "photos", "").images
-        images, _ = examine(found, 1, "stop")
-        provenance = copy_files(images, {one.name: one.path for one in found}, tmp_path / "out", 1)
-        for row in provenance:
-            name = row["url"].removeprefix("own:")
-            assert (tmp_path / "out" / row["file_name"]).read_bytes() == (tmp_path / "photos" / name).read_bytes()
-        assert [Path(row["file_name"]).suffix for row in provenance] == [".jpg", ".jpg"]
 
     def test_another_content_of_the_same_name_and_size_is_another_image(self, tmp_path):
         path = save(tmp_path / "photos/A/1.bmp", 1)
@@ -402,14 +393,13 @@ class TestProfile:
 
     def test_a_table_becomes_a_profile_whatever_its_classes_are_called(self, path, tmp_path):
         """From a table, as a folder's name holds no slash; read again as YAML and left alone by what DVC writes."""
-        from dvc.utils.hydra import apply_overrides
-
         names = [name for some in NAMES for name in some]
         rows = [(save(tmp_path / f"own/{i}.png", i).name, name, i) for i, name in enumerate(names)]
         pd.DataFrame(rows, columns=["image", "label", "group"]).to_csv(tmp_path / "own/t.csv", index=False)
         write_profile(path, "mine", str(tmp_path / "own/t.csv"), "coco")
         before = path.read_text()
-        apply_overrides(path, [f"profiles.mine.store.short_side={parameters.value('profiles.coco.store.short_side')}"])
+        same = parameters.value("profiles.coco.store.short_side")
+        parameters.override(path.parent, {"profiles.mine.store.short_side": same})
         assert path.read_text() == before
         active = load_params(path).active
         assert set(active.tasks["activity"]) == set(active.curate.classes) == set(names)
