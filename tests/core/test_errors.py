@@ -18,20 +18,17 @@ def no_memory_on_the_cpu() -> RuntimeError:
     return caught.value
 
 
-def no_memory_on_the_gpu() -> RuntimeError:
-    return torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nGPU 0 has a total ...")
-
-
 @pytest.mark.parametrize(
     ("error", "line"),
     [
         (no_memory_on_the_cpu, "out of memory; lower x"),
-        (no_memory_on_the_gpu, "out of memory on the GPU; lower x"),
+        (lambda: torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nGPU 0 has a total ..."),
+         "out of memory on the GPU; lower x"),
         (lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
          "out of memory on the GPU; lower x"),
         (lambda: RuntimeError("[enforce fail at alloc_cpu.cpp] data. DefaultCPUAllocator: not enough memory"),
          "out of memory; lower x"),
-        (lambda: MemoryError(), "out of memory; lower x"),
+        (MemoryError, "out of memory; lower x"),
         (lambda: OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), "out of memory; lower x"),
         (lambda: BrokenProcessPool("A process died"), "one of its processes was killed (out of memory? then lower x)"),
         (lambda: OSError(errno.ENOSPC, "No space left on device", "data/x"), "the disk is full: data/x"),

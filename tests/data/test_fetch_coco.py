@@ -44,8 +44,8 @@ def site():
         yield site
 
 
-def fetch(url, tmp_path, rows=ROWS, out="out"):
-    return fetch_images(rows, url, tmp_path / out, tmp_path / "cache")
+def fetch(url, tmp_path, rows=ROWS):
+    return fetch_images(rows, url, tmp_path / "out", tmp_path / "cache")
 
 
 def names(folder):

@@ -127,7 +127,6 @@ MODES = {
 TURNED = ("png", "webp", "tif", "avif")
 REFUSED = {
     "F": ("float.tif", lambda i: i.convert("F")),
-    "F pfm": ("float.pfm", lambda i: i.convert("F")),
     "I 32 bits": ("deep.tif", lambda i: Image.fromarray(np.asarray(i.convert("L")).astype(np.int32) * 70_000)),
     "I signed": ("signed.tif", lambda i: Image.fromarray(np.asarray(i.convert("L")).astype(np.int32))),
 }
