@@ -1,7 +1,4 @@
-"""What is finished of an interrupted stage is not done again, and nothing is taken for what it is not.
-
-That a damaged result is not: tests/harness/test_fuzz_files.py.
-"""
+"""What is finished of an interrupted stage is not done again (where it is damaged: tests/harness/test_fuzz_files.py)."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -31,15 +31,10 @@ def world(captions, persons=None):
     texts = [(i, text) for i, some in captions.items() for text in some]
     caps = [{"id": k, "image_id": i, "caption": text} for k, (i, text) in enumerate(texts)]
     spans = [(i, box) for i in captions for box in (persons or {}).get(i, [[0, 0, 50, 50]])]
-    boxes = [
-        {"id": k, "image_id": i, "category_id": 1, "bbox": box, "area": 1, "iscrowd": 0}
-        for k, (i, box) in enumerate(spans)
-    ]
+    boxes = [{"id": k, "image_id": i, "category_id": 1, "bbox": box, "iscrowd": 0} for k, (i, box) in enumerate(spans)]
     categories = [{"id": 1, "name": "person"}, {"id": 18, "name": "dog"}]
-    return (
-        {"images": images, "annotations": caps},
-        {"images": images, "annotations": boxes, "categories": categories},
-    )
+    instances = {"images": images, "annotations": boxes, "categories": categories}
+    return {"images": images, "annotations": caps}, instances
 
 
 @pytest.fixture
@@ -114,14 +109,9 @@ def test_the_funnel_counts_what_each_rule_keeps(run):
     captions = {**ENOUGH, 3: [*MOVE, *SIT], 4: MOVE, 5: MOVE[:1], 6: ["a table"], 13: SIT}
     funnel = run(captions, {4: []}).funnel
     assert funnel["rule"].tolist() == [
-        "images in the captions file",
-        "a caption names a person and an activity",
-        "at least 2 captions agree",
-        "exactly one activity",
-        "a person is annotated",
-        "drawn",
-        "extended",
-    ]
+        "images in the captions file", "a caption names a person and an activity", "at least 2 captions agree",
+        "exactly one activity", "a person is annotated", "drawn", "extended",
+    ]  # fmt: skip
     assert funnel["images"].tolist() == [9, 8, 7, 6, 5, 4, 1]
     assert funnel["images_moving"].tolist()[1:] == [5, 4, 3, 2, 2, 0]
     assert funnel["images_sitting"].tolist()[1:] == [4, 4, 3, 3, 2, 1]

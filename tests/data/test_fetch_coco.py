@@ -139,12 +139,11 @@ MEMBERS = {name: json.dumps({"of": name, "x": list(range(3000))}).encode() for n
 ZIP_PATH = "/annotations/annotations_trainval2017.zip"
 
 
-def archive(members=MEMBERS, folder="annotations/"):
+def archive():
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, body in members.items():
-            file.writestr(folder + name, body)
-        file.writestr(folder + "unwanted.json", b"x" * 5000)
+        for name, body in {**MEMBERS, "unwanted.json": b"x" * 5000}.items():
+            file.writestr(f"annotations/{name}", body)
     return stream.getvalue()
 
 

@@ -114,8 +114,6 @@ MODES = {
     "L": (lambda i: i.convert("L"), "a.png", lambda i: i.convert("L")),
     "LA": (lambda i: half_clear(i).convert("LA"), "a.png", lambda i: on_white(i.convert("L"))),
     "I;16": (sixteen, "a.png", lambda i: i.convert("L")),
-    "I;16 tiff": (sixteen, "a.tif", lambda i: i.convert("L")),
-    "I pgm": (sixteen, "a.pgm", lambda i: i.convert("L")),
     "P": (palette, "a.png", lambda i: palette(i).convert("RGB")),
     "P tRNS": (palette, "b.png", lambda i: on_white(palette(i).convert("RGB"))),
     "P gif": (palette, "b.gif", lambda i: on_white(palette(i).convert("RGB"))),

@@ -9,19 +9,12 @@ from har.core.errors import HarError
 from har.data.coco import vcoco
 
 VERBS = ("hold", "stand", "sit", "walk", "run", "look")
-# image, person, verbs; the last two rows are one person who holds two things
+# image, person, verbs; person 7 holds two things
 PEOPLE = [
-    (11, 1, {"walk", "stand"}),
-    (11, 2, {"run", "stand", "look"}),
-    (12, 3, {"sit", "hold"}),
-    (12, 4, {"stand"}),
-    (13, 5, {"look"}),
-    (14, 6, {"sit", "stand"}),
-    (15, 7, {"hold"}),
-    (15, 7, {"hold", "stand"}),
-    (16, 8, {"sit", "walk", "stand"}),
-    (17, 9, {"walk", "run"}),
-]
+    (11, 1, {"walk", "stand"}), (11, 2, {"run", "stand", "look"}), (12, 3, {"sit", "hold"}), (12, 4, {"stand"}),
+    (13, 5, {"look"}), (14, 6, {"sit", "stand"}), (15, 7, {"hold"}), (15, 7, {"hold", "stand"}),
+    (16, 8, {"sit", "walk", "stand"}), (17, 9, {"walk", "run"}),
+]  # fmt: skip
 
 
 def actions(people=PEOPLE):
