@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forking with threads is safe on Linux only")
@@ -51,14 +52,7 @@ class Asking:
 
     def processes(self):
         """Of this test, by the folder that they work in."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                if os.readlink(f"/proc/{pid}/cwd") == str(self.folder):
-                    found.append(int(pid))
-            except OSError:
-                continue
-        return found
+        return [one.pid for one in psutil.process_iter(["cwd"]) if one.info["cwd"] == str(self.folder)]
 
 
 def eventually(holds) -> bool:
