@@ -50,11 +50,7 @@ def test_a_checkpoint_is_not_blamed_for_want_of_memory(tmp_path):
 
 @pytest.mark.parametrize(
     ("stage", "parameter"),
-    [
-        ("explain", "explain.batch_size"),
-        ("embed@siglip2", "embed.batch_size"),
-        ("ablate", "models.<name>.batch_size"),
-    ],
+    [("explain", "explain.batch_size"), ("embed@siglip2", "embed.batch_size"), ("ablate", "models.<name>.batch_size")],
 )
 def test_a_stage_names_the_parameter_to_lower(stage, parameter, monkeypatch, capsys):
     """That a stage's own exceptions come here: tests/pipeline/test_guard.py."""
