@@ -135,8 +135,7 @@ def test_draws_and_extended_images_are_bounded_and_disjoint(run):
     manifest = run(MANY, extended=7).manifest
     assert manifest.groupby("part").size().to_dict() == {"drawn": 4, "extended": 7}
     assert manifest.query("part == 'drawn'").groupby("label").size().to_dict() == {"moving": 2, "sitting": 2}
-    assert manifest["image_id"].is_monotonic_increasing
-    assert manifest["image_id"].is_unique
+    assert manifest["image_id"].tolist() == sorted(set(manifest["image_id"]))
     assert len(run(MANY).manifest) == 40
     drawn, more, other = (
         set(run(captions, seed=seed, extended=0).manifest.image_id)

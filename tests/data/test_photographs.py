@@ -87,10 +87,8 @@ def sixteen(image) -> Image.Image:
 
 
 def half_clear(image) -> Image.Image:
-    alpha = np.zeros((image.height, image.width), np.uint8)
-    alpha[:, image.width // 2 :] = 255
     out = image.convert("RGBA")
-    out.putalpha(Image.fromarray(alpha))
+    out.paste((0, 0, 0, 0), (0, 0, image.width // 2, image.height))
     return out
 
 
@@ -123,7 +121,6 @@ MODES = {
     "CMYK": (lambda i: i.convert("CMYK"), "a.tif", lambda i: i.convert("CMYK").convert("RGB")),
     "LAB": (lambda i: i.convert("LAB"), "a.tif", lambda i: i.convert("LAB").convert("RGB")),
 }  # fmt: skip
-TURNED = ("png", "webp", "tif", "avif")
 REFUSED = {
     "F": ("float.tif", lambda i: i.convert("F")),
     "I 32 bits": ("deep.tif", lambda i: Image.fromarray(np.asarray(i.convert("L")).astype(np.int32) * 70_000)),
@@ -192,7 +189,9 @@ def lying(tag: int) -> Image.Exif:
     return exif
 
 
-@pytest.mark.parametrize(("tag", "file"), [(4, "a.jpg"), (5, "a.jpg"), *((6, f"a.{kind}") for kind in TURNED)])
+@pytest.mark.parametrize(
+    ("tag", "file"), [(4, "a.jpg"), (5, "a.jpg"), (6, "a.png"), (6, "a.webp"), (6, "a.tif"), (6, "a.avif")]
+)
 def test_turned_photographs_are_alike_in_store_page_and_predict(image, tmp_path, tag, file):
     found = doors(written(image, tmp_path / file, exif=lying(tag)), 40, tmp_path)
     np.testing.assert_array_equal(found["store"], found["predict"])
