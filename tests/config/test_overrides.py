@@ -1,6 +1,5 @@
 """A profile laid over the base values: what is merged, what is replaced, and under which key a mistake is told."""
 
-import parameters
 import pytest
 
 from har.config.overrides import alike, differing, merged
@@ -43,25 +42,3 @@ def test_an_entry_may_start_from_another():
     for like in ("c", "b", 7):
         with pytest.raises(HarError, match=r"p.yaml: b\.like names .*, expected one of a"):
             alike(block | {"b": {"like": like}}, "p.yaml")
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"profiles.coco.models.clip.epochs": "many"}, "yaml, profile coco: models.clip.epochs: input should be"),
-        ({"profiles.coco.models.clip.epoch": 3}, "unknown key models.clip.epoch; the nearest valid key is models.clip"),
-        ({"profiles.coco.models.cnn_base.input_size": 999}, "profile coco: models.cnn_base.input_size is 999, more"),
-        ({"policies.b.like": "none"}, "policies.b.like names 'none', expected one of"),  # no list of mappings
-        ({"profiles.coco.data.source": "csv"}, "profile coco: data: source csv needs the keys csv.file"),
-        ({"data.source": "folder", "data.folder.root": "photos"}, "is folder, but tables of sample speak of its own"),
-        ({"profiles.coco.tasks": {"posture": ["sitting", "standing"]}}, "profile coco: tasks lacks activity"),
-        ({"profiles.sample": None}, "profiles.sample: input should be a valid dictionary, got None"),
-        ({"profiles.Mine": {}}, "profiles.Mine: string should match pattern"),
-        ({"profile": "mien"}, "profile names 'mien', expected one of sample, coco"),
-        ({"models.b.like": "nobody"}, "models.b.like names 'nobody', expected one of"),
-        ({"pretrain.models.clip.like": "nobody"}, "pretrain.models.clip.like names 'nobody', expected one of vit"),
-        ({"run.train.posture-vit.task": "pose"}, "run.train.posture-vit.task names 'pose', expected one of"),
-    ],
-)  # fmt: skip
-def test_a_mistake_is_named(tmp_path, changes, said):
-    assert said in parameters.error(tmp_path, {"models.clip.epochs": 3} | changes)

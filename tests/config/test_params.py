@@ -53,10 +53,27 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("noise.checks", 99, "noise: checks is 99, more than the"),
         ("run.noise", "multimodal", "run.noise names 'multimodal'"),
         ("masking.cues.flying", ["sports ball"], "masking.cues names 'flying'"),
+        ("models.b.like", "nobody", "models.b.like names 'nobody', expected one of"),
+        ("policies.b.like", "none", "policies.b.like names 'none', expected one of"),  # no list of mappings
+        ("pretrain.models.clip.like", "nobody", "pretrain.models.clip.like names 'nobody', expected one of vit"),
+        ("run.train.posture-vit.task", "pose", "run.train.posture-vit.task names 'pose', expected one of"),
+        ("profile", "mien", "profile names 'mien', expected one of sample, coco"),
+        ("profiles.sample", None, "profiles.sample: input should be a valid dictionary, got None"),
+        ("profiles.Mine", {}, "profiles.Mine: string should match pattern"),
+        ("profiles.coco.data.source", "csv", "profile coco: data: source csv needs the keys csv.file"),
+        ("profiles.coco.tasks", {"posture": ["sitting", "standing"]}, "profile coco: tasks lacks activity"),
+        ("profiles.coco.models.clip.epochs", "many", "yaml, profile coco: models.clip.epochs: input should be"),
+        ("profiles.coco.models.clip.epoch", 3, "unknown key models.clip.epoch; the nearest valid key is models.clip"),
+        ("profiles.coco.models.cnn_base.input_size", 999, "profile coco: models.cnn_base.input_size is 999, more"),
     ],
 )
 def test_a_mistake_is_named(tmp_path, key, value, said):
     assert said in error(tmp_path, {key: value})
+
+
+def test_own_images_need_a_profile_of_another_name(tmp_path):
+    told = error(tmp_path, {"data.source": "folder", "data.folder.root": "photos"})
+    assert "data.source is folder, but tables of sample speak of its own images" in told
 
 
 ROWS = {
