@@ -85,7 +85,7 @@ CSV = {
     ],
     ids=["json", "rows of json", "csv", "csv of numbers"],
 )
-def test_what_is_no_such_file_is_refused(tmp_path, read, cases):
+def test_files_of_another_form_are_refused(tmp_path, read, cases):
     for content, said in cases.items():
         (tmp_path / "a").write_bytes(content)
         refused(lambda: read(tmp_path / "a"), f"{tmp_path}/a: ", said)

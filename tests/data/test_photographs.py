@@ -245,7 +245,7 @@ def names(found, folder):
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ("", ["a.PNG", "b.jpg", "deep/er/c.jpeg", "odd[1].jpg"]),
+        ("", ["a.PNG", "b.jpg", "odd[1].jpg", "deep/er/c.jpeg"]),
         ("b*.jpg", ["b.jpg"]),
         ("**/*.jp*g", ["b.jpg", "deep/er/c.jpeg", "odd[1].jpg"]),
         ("notes.txt", ["notes.txt"]),  # named: its bytes decide, not its suffix
