@@ -63,7 +63,7 @@ UNREADABLE = {
     "page.jpg": (b"<html>503 Slow Down</html>", "not a readable image"),
     "half.jpg": (JPEG[: len(JPEG) // 2], "not a readable image"),
     "half.png": (PNG[: len(PNG) // 2], "not a readable image"),
-    "eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a readable image"),  # Pillow would start a program
+    "eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a readable image: cannot identify"),  # Pillow would start a program
     "header.jpg": (JPEG[:20], "not a readable image"),
     "zeros.jpg": (b"\0" * 5000, "not a readable image"),
     "bomb.png": (encoded(Image.new("1", (8000, 8000)), "PNG"), "8000 x 8000 pixels, at most"),
