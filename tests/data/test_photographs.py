@@ -58,12 +58,13 @@ def test_a_jpeg_decoded_at_a_fraction_of_its_size_looks_the_same(tmp_path):
 
 
 JPEG, PNG = (encoded(Image.fromarray(picture(3, 60, 50)), kind) for kind in ("JPEG", "PNG"))
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"  # for which Pillow starts a program
 UNREADABLE = {
     "empty.jpg": (b"", "not a readable image"),
     "page.jpg": (b"<html>503 Slow Down</html>", "not a readable image"),
     "half.jpg": (JPEG[: len(JPEG) // 2], "not a readable image"),
     "half.png": (PNG[: len(PNG) // 2], "not a readable image"),
-    "eps.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a readable image: cannot identify"),  # Pillow would start a program
+    "eps.jpg": (EPS, "not a readable image: cannot identify"),
     "header.jpg": (JPEG[:20], "not a readable image"),
     "zeros.jpg": (b"\0" * 5000, "not a readable image"),
     "bomb.png": (encoded(Image.new("1", (8000, 8000)), "PNG"), "8000 x 8000 pixels, at most"),
