@@ -38,22 +38,9 @@ def shown() -> list[tuple[str, str, bool]]:
     return found
 
 
-def alternatives(words: list[str], comment: str) -> list[list[str]]:
-    """The overrides of a command, and those that its comment gives instead: `key=value` beside the same block,
-    or `or value`."""
-    sets = [[value for option, value in pairwise(words) if option == "-S"]]
-    if not sets[0]:
-        return []
-    block, key = sets[0][-1].split("=")[0].rpartition(".")[::2]
-    others = [f"{block}.{one}" for one in re.findall(r"\b(\w+=[\w.]+)", comment)]
-    others += [f"{block}.{key}={one}" for one in re.findall(r"^or (\w+)", comment)]
-    return [*sets, *([*sets[0][:-1], other] for other in others)]
-
-
 @pytest.mark.parametrize(("document", "command", "whole"), shown())
 def test_a_command_that_is_shown_can_be_run(tmp_path, capsys, document, command, whole):
     words = shlex.split(command.split("  #")[0])
-    comment = command.partition("#")[2].strip()
     program, *rest = words if words[0] != "-S" else ["dvc", "exp", "run", *words]
     rest = rest[: rest.index(">")] if ">" in rest else rest
     if program == "har":
@@ -71,7 +58,7 @@ def test_a_command_that_is_shown_can_be_run(tmp_path, capsys, document, command,
         known = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
         for target in getattr(options, "targets", None) or []:
             assert target.split("@")[0] in known or "/" in target, f"{document}: no stage {target}"
-        for overrides in alternatives(rest, comment):
+        if overrides := [value for option, value in pairwise(rest) if option == "-S"]:
             # as JSON, which DVC changes sooner than YAML
             file = parameters.write(tmp_path, SHIPPED).rename(tmp_path / "params.json")
             apply_overrides(file, overrides)

@@ -208,7 +208,7 @@ def embedded(folder):
     found.zero_shot(parts, ["a", "b"])
 
 
-# --- metrics and what an interrupted run kept ------------------------------------------------------------------------
+# --- metrics ---------------------------------------------------------------------------------------------------------
 
 SCORES = dict.fromkeys(("accuracy", "balanced_accuracy", "f1"), 0.5) | {"balanced_low": 0.4, "balanced_high": 0.6}
 METRICS = {
@@ -221,25 +221,6 @@ def gated(folder):
     before = {name: copy.deepcopy(METRICS) for name in now}
     gate.markdown(gate.compare(before, now), "HEAD")
     gate.compare(now, before)
-
-
-def made() -> pd.DataFrame:
-    return pd.DataFrame({"x": [1, 2], "y": ["a", "b"], "z": [(1, 2.5), None]})
-
-
-def finished(folder):
-    """What was kept comes back as it was, or is done again."""
-    assert kept._kept(folder, made, (), {}, False).equals(made())
-
-
-def result_file():
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        kept._kept(Path(folder), made, (), {}, False)
-        whole = (Path(folder) / kept.RESULT).read_bytes()
-    # what is damaged is not unpickled
-    return whole, lambda draw: next(case for case in iter(lambda: bytes_of(whole)(draw), None) if case != whole)
 
 
 # reader -> its files, and what reads them from a folder
@@ -266,7 +247,6 @@ READERS = {
     "Embeddings": (EMBEDDINGS, embedded),
     "Maps of explain": (MAPS, lambda folder: relevance.read_maps(folder, [1, 2, 3], ["a", "b", "c"])),
     "Metrics of the gate": ({"a.json": js(METRICS)}, gated),
-    "Kept results": ({kept.RESULT: result_file()}, finished),
 }  # fmt: skip
 
 
@@ -274,6 +254,22 @@ READERS = {
 def test_files(reader, tmp_path):
     files, read = READERS[reader]
     hold_files(reader, tmp_path, files, read)
+
+
+def test_kept_results(tmp_path):
+    """What was kept comes back as it was, or is done again."""
+
+    def made() -> pd.DataFrame:
+        return pd.DataFrame({"x": [1, 2], "y": ["a", "b"], "z": [(1, 2.5), None]})
+
+    def read(folder):
+        assert kept._kept(folder, made, (), {}, False).equals(made())
+
+    read(tmp_path)
+    whole = (tmp_path / kept.RESULT).read_bytes()
+    # what is damaged is not unpickled
+    damaged = lambda draw: next(case for case in iter(lambda: bytes_of(whole)(draw), None) if case != whole)  # noqa: E731
+    hold_files("Kept results", tmp_path, {kept.RESULT: (whole, damaged)}, read)
 
 
 def test_image_store(tmp_path):

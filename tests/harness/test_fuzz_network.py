@@ -59,16 +59,15 @@ def raw(status: bytes, lines, body: bytes) -> bytes:
     return status + b"\r\n" + head + b"\r\n" + body
 
 
-def answering(get):
-    """A route that answers with the bytes that `get` tells and closes."""
+def answering(get, otherwise=Handler.serve):
+    """A route that answers with the bytes that `get` tells and closes, or as `otherwise` where it tells none."""
 
     def route(handler: Handler, body: bytes):
-        data = get()
-        if data is None:
-            handler.serve(body)
-            return
-        handler.close_connection = True
-        handler.wfile.write(data)
+        if (data := get()) is None:
+            otherwise(handler, body)
+        else:
+            handler.close_connection = True
+            handler.wfile.write(data)
 
     return route
 
@@ -124,22 +123,9 @@ def test_a_hub(tmp_path, monkeypatch):
     now = {}
     site = model_hub(REPO, REVISION, FILES)
     places_of = [*site.routes, *site.files]
-    proper = dict(site.routes)
-
-    def choose(path):
-        def route(handler, body):
-            where, answer = now["case"]
-            if where == path:
-                handler.close_connection = True
-                handler.wfile.write(answer)
-            elif path in proper:
-                proper[path](handler, body)
-            else:
-                handler.serve(body)
-
-        return route
-
-    site.routes = {path: choose(path) for path in places_of}
+    for path in places_of:
+        get = lambda path=path: now["case"][1] if now["case"][0] == path else None  # noqa: E731
+        site.routes[path] = answering(get, site.routes.get(path, Handler.serve))
     listing = next(path for path in places_of if "/tree/" in path)
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
     lies = lambda draw: (listing, head + json_of(TREE)(draw))  # noqa: E731

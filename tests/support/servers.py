@@ -55,13 +55,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def do_HEAD(self):
-        self._answer()
-
     def do_GET(self):
-        self._answer()
-
-    def _answer(self):
         path = self.path.partition("?")[0]
         self.record = Seen(self.command, self.path, dict(self.headers))
         self.site.requests.append(self.record)
@@ -73,6 +67,8 @@ class Handler(BaseHTTPRequestHandler):
             self.serve(self.site.files[path])
         else:
             self.reply(404, b"no such file", **self.site.headers[path])
+
+    do_HEAD = do_GET
 
     def serve(self, body: bytes, *, only: int | None = None):
         """The file, or the part of it that Range asks for; only the first `only` bytes of that."""
@@ -112,40 +108,32 @@ def other(content: bytes) -> Callable:
     return lambda handler, body: handler.reply(200, content)
 
 
-def truncate(count: int) -> Callable:
-    """Promise what was asked for, send `count` bytes of it and close the connection."""
+def truncate(count: int, then: Callable = lambda handler: None) -> Callable:
+    """Promise what was asked for, send `count` bytes of it, and close the connection after what `then` does."""
 
     def fault(handler, body):
         handler.serve(body, only=count)
         handler.close_connection = True
+        handler.wfile.flush()
+        then(handler)
 
     return fault
 
 
 def reset(count: int) -> Callable:
     """Send `count` bytes, then reset the connection."""
-    cut = truncate(count)
 
-    def fault(handler, body):
-        cut(handler, body)
-        handler.wfile.flush()
+    def then(handler):
         time.sleep(0.05)  # let the bytes arrive: a reset discards what the receiver has not read
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         handler.connection.close()
 
-    return fault
+    return truncate(count, then)
 
 
 def stall(count: int, seconds: float) -> Callable:
     """Send `count` bytes, then nothing."""
-    cut = truncate(count)
-
-    def fault(handler, body):
-        cut(handler, body)
-        handler.wfile.flush()
-        time.sleep(seconds)
-
-    return fault
+    return truncate(count, lambda handler: time.sleep(seconds))
 
 
 def model_hub(repo_id: str, revision: str, files: dict[str, bytes], large: int = 10 * MB) -> Site:
