@@ -51,7 +51,6 @@ def test_however_unbalanced_each_class_is_in_each_split(counts):
     table = pd.crosstab(found["label"], found["split"])
     assert (table > 0).all(axis=None)
     for label, count in counts.items():
-        assert table.loc[label].sum() == count
         assert table.loc[label, "train"] >= 0.8 * count - 2  # one of each for the two others at worst
     large = table.loc[max(counts, key=counts.get)]
     if large.sum() > 20:
