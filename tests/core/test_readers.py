@@ -16,7 +16,6 @@ from har.app.cli.main import main
 from har.app.network import open_checkpoint, stored_short_side
 from har.core.errors import HarError
 from har.core.readers import MB, one_line, read_array, read_bytes, read_csv, read_json, read_json_rows
-from har.data.coco.instances import read_instances
 from har.models.encoder import Encoder
 from har.models.preprocess import from_folder
 
@@ -128,27 +127,6 @@ def test_elements_of_json_come_one_by_one(tmp_path, content, rows):
 def test_brackets_in_text_are_no_depth(tmp_path, text):
     (tmp_path / "a.json").write_text(json.dumps({"x": text, "a": [{text: text}, 1]}))
     assert list(read_json_rows(tmp_path / "a.json", "a", "rows")) == [{text: text}, 1]
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"segmentation": [[0, 0, 1e300, 0, 0, 9]]}, "polygon"),
-        ({"segmentation": [[0, 0, 2**63 - 1, 0, 0, 9]]}, "polygon"),
-        ({"segmentation": [[0, 0, 90_000, 0] * 10]}, "longer than 1,000,000 pixels"),
-        ({"segmentation": {"size": [30, 40], "counts": "o" * 20 + "1"}}, "run-length"),
-        ({"segmentation": {"size": [30, 40], "counts": [2**62]}}, "segmentation counts"),
-        ({"bbox": [0, 0, 1e300, 4]}, "bbox"),
-        ({"category_id": []}, "category_id [] is not a whole number"),
-    ],
-)
-def test_outlines_that_c_code_would_walk(tmp_path, change, said):
-    """Further codes: tests/harness/test_fuzz_files.py."""
-    image = {"id": 1, "file_name": "1.jpg", "width": 40, "height": 30}
-    thing = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]} | change
-    content = {"images": [image], "categories": [{"id": 1, "name": "person"}], "annotations": [thing]}
-    (tmp_path / "i.json").write_text(json.dumps(content))
-    refused(lambda: read_instances(tmp_path / "i.json", [1]), "annotations[0]", said)
 
 
 @pytest.fixture

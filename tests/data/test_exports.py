@@ -135,3 +135,23 @@ def test_many_refused_rows_take_one_line_with_their_count(read):
         read(every(base(30), "images", lambda row: row.update(width=None)))
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"segmentation": [[0, 0, 1e300, 0, 0, 9]]}, "polygon"),
+        ({"segmentation": [[0, 0, 2**63 - 1, 0, 0, 9]]}, "polygon"),
+        ({"segmentation": [[0, 0, 90_000, 0] * 10]}, "longer than 1,000,000 pixels"),
+        ({"segmentation": {"size": [30, 40], "counts": "o" * 20 + "1"}}, "run-length"),
+        ({"segmentation": {"size": [30, 40], "counts": [2**62]}}, "segmentation counts"),
+        ({"bbox": [0, 0, 1e300, 4]}, "bbox"),
+        ({"category_id": []}, r"category_id \[\] is not a whole number"),
+    ],
+)
+def test_outlines_that_c_code_would_walk_are_refused(read, change, said):
+    """Further run lengths: tests/harness/test_fuzz_files.py."""
+    files = base()
+    files["instances"]["annotations"][0] |= change
+    with pytest.raises(HarError, match=rf"instances\.json: annotations\[0\]: [^\n]*{said}[^\n]*$"):
+        read(files)
