@@ -15,7 +15,7 @@ from har.config.profile import load_params
 from har.config.types import check_labels
 from har.core.errors import HarError
 from har.data.coco.annotations import read_records, safe_file_name
-from har.data.folder.find import find_in_folder, find_in_table, image_id
+from har.data.folder.find import find_in_folder, find_in_table
 from har.data.folder.inspect import COLUMNS, copy_files, examine, read_images, write_annotations
 from har.data.folder.recognise import recognise
 from har.data.folder.select import choose
@@ -70,12 +70,12 @@ class TestFolder:
             ("Walk/deep/er/%C3%BC.PNG", "Walk"),
         ]  # fmt: skip
 
-    def test_an_id_depends_on_the_path_alone(self, root):
+    def test_further_images_move_no_id(self, root):
         before = {one.name: one.image_id for one in find_in_folder(root, "").images}
         save(root / "Aaa/new.jpg")
         after = {one.name: one.image_id for one in find_in_folder(root, "").images}
-        assert before.items() <= after.items()
-        assert all(0 <= i < 2**48 and image_id(name) == i for name, i in after.items())
+        assert before.items() < after.items()
+        assert max(after.values()) < 2**53  # whole in any program's floats
 
     def test_names_that_are_no_text_are_found_too(self, root):
         try:
@@ -291,18 +291,13 @@ class TestLook:
     def test_another_content_of_the_same_name_and_size_is_another_image(self, tmp_path):
         path = save(tmp_path / "photos/A/1.bmp", 1)
         found = find_in_folder(tmp_path / "photos", "").images
-        before, _ = examine(found, 1, "stop")
-        times, size = path.stat(), path.stat().st_size
+        images, _ = examine(found, 1, "stop")
+        before = path.stat()
         save(path, 2)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        assert path.stat().st_size == size
-        after, _ = examine(found, 1, "stop")
-        assert before.sha256[0] != after.sha256[0]
-        pd.testing.assert_frame_equal(before.drop(columns="sha256"), after.drop(columns="sha256"))
-        sources = {one.name: one.path for one in found}
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_size == before.st_size
         with pytest.raises(HarError, match=r"A/1\.bmp: changed since .*dvc repro -f annotations"):
-            copy_files(before, sources, tmp_path / "out", 1)
-        copy_files(after, sources, tmp_path / "out", 1)
+            copy_files(images, {one.name: one.path for one in found}, tmp_path / "out", 1)
 
     def test_an_image_that_is_gone_is_told_by_the_users_name(self, tmp_path):
         images = frame([("a", "", "")]).assign(name="Sit/%C3%BC%201.jpg")

@@ -120,7 +120,6 @@ MODES = {
     "RGB": (lambda i: i, "a.webp", lambda i: i),
     "RGBA": (half_clear, "a.png", on_white),
     "CMYK": (lambda i: i.convert("CMYK"), "a.tif", lambda i: i.convert("CMYK").convert("RGB")),
-    "LAB": (lambda i: i.convert("LAB"), "a.tif", lambda i: i.convert("LAB").convert("RGB")),
 }  # fmt: skip
 REFUSED = {
     "F": ("float.tif", lambda i: i.convert("F")),
