@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 from datetime import date
@@ -84,11 +83,14 @@ def test_without_a_model_it_takes_the_best_and_says_so(har, photo):
     assert photo in out.splitlines()[1]
 
 
-def test_a_clip_has_one_row_or_one_a_frame(har, tmp_path):
-    write_clip(tmp_path / "some/a.avi")
+def test_a_clip_has_one_row_or_one_a_frame_and_what_is_left_out_of_a_folder_is_counted(har, tmp_path):
+    write_clip(tmp_path / "a.avi")
+    for name in ("b.heic", "c.HEIC", "d.flv", ".e.heic"):
+        (tmp_path / name).touch()
     for options, count in (([], 1), (["--frames"], 8)):
-        out = har("predict", tmp_path / "some", "--csv", "--model", "activity-cnn_base", *options)[1]
+        _, out, err = har("predict", tmp_path, "--csv", "--model", "activity-cnn_base", *options)
         assert len(out.splitlines()) == 1 + count
+        assert err.startswith("har predict: left out: 2 .heic, 1 .flv; read are .apng, ")
 
 
 def test_nothing_to_do_is_exit_code_2(har, photo, tmp_path):
@@ -124,15 +126,6 @@ def test_explain_writes_an_overlay_for_each_class_where_a_model_has_attention(ha
     assert not (tmp_path / "none").exists()
 
 
-def test_files_of_a_folder_that_are_left_out_are_counted(har, photo, tmp_path):
-    shutil.copy(photo, tmp_path / "a.jfif")
-    for name in ("b.heic", "c.HEIC", "d.flv", ".e.heic"):
-        (tmp_path / name).touch()
-    _, out, err = har("predict", tmp_path, "--csv", "--model", "activity-fnn_base")
-    assert len(out.splitlines()) == 2
-    assert err.startswith("har predict: left out: 2 .heic, 1 .flv; read are .apng, ")
-
-
 def test_a_new_profile_takes_the_columns_that_are_named(tmp_path, capsys):
     (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
     rows = [f"{label}{part}.png,{label},{part}" for label in "ab" for part in ("train", "eval", "test")]
@@ -165,10 +158,10 @@ def test_models_lists_what_is_trained(har):
     assert har("models", "--profile", "coco")[0] == 2
 
 
-def test_without_gradio_one_line_says_what_to_install(project, monkeypatch, capsys):
+def test_without_gradio_one_line_says_what_to_install(har, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    assert main(["--project", str(project), "demo"]) == 2
-    assert capsys.readouterr().err == 'har demo: gradio is not installed: pip install "har-still[demo]"\n'
+    told = 'har demo: gradio is not installed: pip install "har-still[demo]"\n'
+    assert har("demo") == (2, "", told)
 
 
 def test_the_page_tells_the_probability_of_each_class(project, photo):
@@ -179,7 +172,9 @@ def test_the_page_tells_the_probability_of_each_class(project, photo):
     assert built.input_components[0].image_mode is None  # gradio would rewrite CMYK, 16 bits and transparency
 
 
-def test_nothing_is_loaded_and_no_link_leads_beside_it(tmp_path):
+def test_of_a_single_page_nothing_is_loaded_and_no_link_leads_beside_it(tmp_path):
+    with pytest.raises(HarError, match="is missing: `dvc repro page` writes it"):
+        write_single(tmp_path / "index.html", tmp_path / "out.html")
     _, page = pages.written(tmp_path / "w", 12)
     size = write_single(page, tmp_path / "out.html")
     html = (tmp_path / "out.html").read_text()
@@ -190,8 +185,3 @@ def test_nothing_is_loaded_and_no_link_leads_beside_it(tmp_path):
     assert all(link.startswith(("#", "https://")) for link in re.findall(r' href="([^"]*)"', html))
     assert "Balanced accuracy" in html
     assert f"made on {date.today()}" in html
-
-
-def test_without_a_page_it_says_what_writes_one(tmp_path):
-    with pytest.raises(HarError, match="is missing: `dvc repro page` writes it"):
-        write_single(tmp_path / "index.html", tmp_path / "out.html")
