@@ -26,12 +26,7 @@ FILES = {
     "merges.txt": b"a b\n",
     "model.safetensors": MODEL,
 }
-JUNK = {
-    "README.md": b"# card",
-    "pytorch_model.bin": b"pickle",
-    "modeling_evil.py": b"import os",
-    "training_args.json": b"{}",
-}
+JUNK = {"README.md": b"#", "pytorch_model.bin": b"pickle", "modeling_evil.py": b"import os", "training_args.json": b""}
 CDN = f"/cdn/{hashlib.sha256(MODEL).hexdigest()}"
 LISTING = f"/api/models/{REPO}/tree/{REVISION}"
 NOWHERE = "http://127.0.0.1:9"
@@ -169,9 +164,7 @@ def test_what_is_no_safe_model_is_refused(tmp_path):
         [
             (without, r"model\.safetensors is missing \(only pytorch_model\.bin, .*choose a revision"),
             ({"model.safetensors": MODEL}, "config.json is missing"),
-            ({**FILES, "config.json": b"{"}, "cannot be read as JSON"),
             ({**FILES, "config.json": json.dumps(code).encode()}, "config.json has auto_map"),
-            ({**FILES, "preprocessor_config.json": json.dumps(code).encode()}, "preprocessor_config.json has auto_map"),
         ]
     ):
         with serving(model_hub(REPO, REVISION, files)) as site, pytest.raises(HarError, match=told):
@@ -245,8 +238,6 @@ def test_a_local_folder_passes_the_same_door(tmp_path):
     with pytest.raises(HarError, match="more than the 9 allowed"):
         fetch_folder(folder, tmp_path / "bad", max_bytes=9)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(HarError, match=r"model\.safetensors is missing"):
-        fetch_folder(folder, tmp_path / "bad", max_bytes=10**8)
     fetch_folder(folder, tmp_path / "text", max_bytes=10**8, choose=partial(transformers_files, weights=False))
     assert len(contents(tmp_path / "text")) == 4
     with pytest.raises(HarError, match="no such folder"):

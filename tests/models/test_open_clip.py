@@ -144,8 +144,6 @@ def test_a_model_by_name_and_a_file(write, names, tmp_path, monkeypatch):
     agree(folder, made, texts=["A dog,  a PERSON & it's walking!", "run " * 40])
     with pytest.raises(HarError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
         provided("ViT-tiny", tmp_path / "clip", pretrained=file, sha256="0" * 64)
-    with pytest.raises(HarError, match=r"nowhere\.safetensors: no such file"):
-        provided("ViT-tiny", tmp_path / "clip", pretrained="nowhere.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -154,9 +152,9 @@ def test_a_model_by_name_and_a_file(write, names, tmp_path, monkeypatch):
         ("vit-b32", "openai", "open_clip has no model 'vit-b32', the nearest are ViT-B-32"),
         ("ViT-B-32", "laion2b_s34b", "no pretrained 'laion2b_s34b', the nearest of its tags are laion2b_s34b_b79k"),
         ("ViT-B-32", "openai", "another activation; take model ViT-B-32-quickgelu"),
-        ("hf-hub:owner/name@main", "", "commit of 40 hex digits"),
         ("hf-hub:../name@" + "0" * 40, "", "must be a name such as"),
         ("local-dir:nowhere", "", "nowhere: no such folder; expected a model's"),
+        ("ViT-B-32", "nowhere.safetensors", r"nowhere\.safetensors: no such file"),
     ],
 )
 def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
@@ -171,7 +169,6 @@ def test_a_wrong_name_ends_in_one_line(tmp_path, model, pretrained, told):
     [
         ("text_cfg", {"hf_model_name": "roberta-base"}, "its text tower is 'roberta-base'"),
         ("vision_cfg", {"timm_model_name": "hf-hub:owner/evil"}, "no name of timm's own"),
-        ("vision_cfg", {"layers": 10**6}, "at most 1,000 allowed"),
         ("vision_cfg", {"width": 2**14}, "describes [0-9,]+ numbers, the weights hold"),
         ("vision_cfg", {"image_size": 10**6, "pos_embed_type": "sin_cos_2d"}, "image_size is 1000000"),
         ("vision_cfg", {"image_size": [32, 64]}, "size mismatch|preprocessing"),
@@ -238,8 +235,6 @@ def test_a_repository(folder, tmp_path, monkeypatch, capsys):
         assert f"{REPO} is at {COMMIT}; add @{COMMIT}" in capsys.readouterr().out
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     provided(name, tmp_path / "clip")  # from the cache
-    with pytest.raises(HarError, match="has sha256"):
-        provided(f"hf-hub:{REPO}@{COMMIT}", tmp_path / "clip", sha256="0" * 64)
 
 
 def test_a_tag(folder, names, tmp_path, monkeypatch):
