@@ -39,24 +39,22 @@ pytestmark = pytest.mark.slow
 def project(folder: Path, launched: str) -> Path:
     """A project whose only model is a tiny LLaVA; five training images make a last batch of one."""
     data = folder / "data/sample"
-    block = parameters.value("generative.llava15")
-    block |= {"source": "folder", "folder": str(tiny("llava", folder / "llava")), "dtype": "float32"}
-    block |= {
-        "question": CONFIG.question,
-        "answers": dict(zip(CLASSES, ["walking", "sitting", "standing"], strict=True)),
-    }
-    block["lora"] |= {"seeds": [3], "rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 0.02, "launch": launched}
+    answers = dict(zip(CLASSES, ["walking", "sitting", "standing"], strict=True))
+    source = {"source": "folder", "folder": str(tiny("llava", folder / "llava")), "dtype": "float32"}
+    block = parameters.value("generative.llava15") | source | {"question": CONFIG.question, "answers": answers}
+    lora = {"seeds": [3], "rank": 4, "epochs": 3, "batch_size": 2, "learning_rate": 0.02, "launch": launched}
+    block["lora"] = block["lora"] | lora
     changes = {"run.generative": ["llava15"], "report.resamples": 100, "training.device": "cpu"}
     parameters.write(folder, changes | {"generative.llava15": block})
-    ids, splits = range(1, 10), ["train"] * 5 + ["validation"] * 2 + ["test"] * 2
-    rows = {name: "" if dtype == "str" else 1 for name, dtype in MANIFEST_COLUMNS.items()}
-    frame = pd.DataFrame([rows | {"image_id": i, "label": CLASSES[i % 3], "part": "drawn"} for i in ids])
-    frame = frame.assign(file_name=[f"{i}.png" for i in ids], width=40, height=30, split=splits)
     (data / "images").mkdir(parents=True)
-    for i in ids:
+    rows = {name: "" if dtype == "str" else 1 for name, dtype in MANIFEST_COLUMNS.items()}
+    rows |= {"part": "drawn", "width": 40, "height": 30}
+    frame = []
+    for i, split in enumerate(["train"] * 5 + ["validation"] * 2 + ["test"] * 2, start=1):
+        frame.append(rows | {"image_id": i, "label": CLASSES[i % 3], "file_name": f"{i}.png", "split": split})
         Image.fromarray(picture(i, 40, 30)).save(data / "images" / f"{i}.png")
-    write_manifest(frame.drop(columns="split"), data / "manifest.csv")
-    write_split(frame, data / "split.csv")
+    write_manifest(pd.DataFrame(frame).drop(columns="split"), data / "manifest.csv")
+    write_split(pd.DataFrame(frame), data / "split.csv")
     return folder
 
 

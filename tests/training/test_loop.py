@@ -10,11 +10,13 @@ import torch
 from conftest import CLASSES, one_by_one, picture
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 from test_models import CNN, DENSE, FINETUNE, MLP
 
 from har.core.errors import HarError
 from har.evaluation.predictions import collapsed_runs
-from har.models.build import build, logits
+from har.models.build import build
+from har.models.classifier import head_inputs
 from har.training import experiment, loop
 from har.training.loop import Inputs, train
 from har.training.refit import Recipe
@@ -28,13 +30,6 @@ def images(n: int = 20, size: int = 16, classes: int = 3) -> Inputs:
     x = np.stack([picture(i, size, size).transpose(2, 0, 1) // 2 + np.uint8(60 * y[i]) for i in range(n)])
     cut = n - n // 4
     return Inputs(x, y, np.arange(cut), np.arange(cut, n), np.arange(n))
-
-
-def features(n: int = 24, width: int = 6) -> Inputs:
-    y = np.arange(n) % 3
-    x = np.random.default_rng(0).normal(size=(n, width)).astype(np.float32)
-    x[np.arange(n), y] += 1
-    return Inputs(x, y, np.arange(n - 6), np.arange(n - 6, n), np.arange(n))
 
 
 def run(config, inputs, strength, seed=0, **options):
@@ -51,7 +46,7 @@ KINDS = {
     "cnn": (CNN, images()),
     "dense": (DENSE, images()),
     "cnn_gen": (AUGMENTED, images()),
-    "mlp": (MLP, features()),
+    "mlp": (MLP, replace(images(24), x=np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32))),
     "clip": (PROBE.model_copy(update={"augmentation": ["horizontal_flip"], "warmup": 0.1}), images(size=32)),
 }
 
@@ -85,10 +80,10 @@ class TestSelection:
 
     def test_labels_outside_train_and_validation_change_nothing(self, strength):
         inputs = images(24)
-        part = Inputs(inputs.x, inputs.y, inputs.train[:12], inputs.validation, inputs.predict_rows)
-        other = replace(part, y=np.where(np.arange(24) < 12, inputs.y, -1))
-        other.y[part.validation] = inputs.y[part.validation]
-        first, second = (run(AUGMENTED, each, strength) for each in (part, other))
+        unknown = inputs.y.copy()
+        unknown[inputs.train[12:]] = -1
+        part = replace(inputs, train=inputs.train[:12])
+        first, second = (run(AUGMENTED, replace(part, y=y), strength) for y in (inputs.y, unknown))
         assert first.probabilities.tobytes() == second.probabilities.tobytes()
 
 
@@ -113,10 +108,6 @@ def test_the_learning_rate_warms_up_and_then_falls_to_zero(steps, warmup):
 
 @pytest.mark.parametrize(("name", "classes"), [("clip", CLASSES), ("siglip2", CLASSES[1:]), ("vit", CLASSES)])
 def test_the_probed_head_is_scikit_learns_logistic_regression(checkpoints, name, classes):
-    from sklearn.linear_model import LogisticRegression
-
-    from har.models.classifier import head_inputs
-
     torch.manual_seed(0)
     model, preprocess = build(PROBE, classes, checkpoints[name])
     inputs = images(24, 32, len(classes))
@@ -139,11 +130,11 @@ def split_of(inputs: Inputs) -> pd.DataFrame:
 
 
 class TestExperiment:
-    def all_seeds(self, config, inputs, strength, checkpoint=None, backbone=None, **training):
+    def all_seeds(self, config, inputs, strength, checkpoint=None, backbone=None, split=None, **training):
         settings = one_by_one(**({"seeds": [0, 1, 2]} | training))
         return experiment.run(
-            Recipe(config, inputs.x, backbone), CLASSES, split_of(inputs), training=settings, strength=strength,
-            name="activity-test", checkpoint=checkpoint,
+            Recipe(config, inputs.x, backbone), CLASSES, split_of(inputs) if split is None else split,
+            training=settings, strength=strength, name="activity-test", checkpoint=checkpoint,
         )  # fmt: skip
 
     @pytest.mark.parametrize("backend", ["processes", pytest.param("loky", marks=pytest.mark.slow)])
@@ -171,8 +162,7 @@ class TestExperiment:
         model, preprocess = build(FINETUNE, CLASSES, tmp_path / "kept")  # classes fit: the head is loaded, not drawn
         told = predictions[predictions.seed == about["kept_seed"]]
         rows = torch.from_numpy(inputs.x[told.image_id.to_numpy() - 100])
-        with torch.inference_mode():
-            ours = torch.softmax(logits(model.eval(), preprocess.normalise(rows)), 1)
+        ours = torch.softmax(loop.predict(model, rows, preprocess.normalise), 1)
         np.testing.assert_allclose(told[[f"p_{name}" for name in CLASSES]], ours, atol=1e-5)
 
     def test_a_run_that_collapsed_is_named_in_the_log(self, strength, capsys):
@@ -183,21 +173,21 @@ class TestExperiment:
         for seed, label in found.items():
             assert f"activity-test seed {seed}: collapsed, it predicts {label} for every image" in log.out + log.err
 
-    @pytest.mark.parametrize("part", ["train", "validation"])
-    def test_a_class_missing_from_a_part_is_told(self, strength, part):
-        inputs = images(28)
-        split = split_of(inputs)
-        split.loc[(split.split == part) & (split.label == "sitting"), "label"] = "standing"
-        settings = one_by_one()
-        with pytest.raises(HarError, match=f"activity-cnn: no {part} image of class sitting"):
-            experiment.run(
-                Recipe(CNN, inputs.x), CLASSES, split, training=settings, strength=strength, name="activity-cnn"
-            )
+    def test_a_class_missing_from_a_part_is_told(self, strength):
+        split = split_of(images(28))
+        split.loc[(split.split == "validation") & (split.label == "sitting"), "label"] = "standing"
+        with pytest.raises(HarError, match="activity-test: no validation image of class sitting"):
+            self.all_seeds(CNN, images(28), strength, split=split)
 
     def test_an_error_in_a_process_of_its_own_is_still_one_line(self, strength):
         config = DENSE.model_copy(update={"learning_rate": 1e30, "epochs": 4})
         with pytest.raises(HarError, match=r"^seed \d: the loss is not finite in epoch \d; lower learning_rate"):
             self.all_seeds(config, images(28), strength, jobs=2, backend="processes")
+
+    def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(self, strength, checkpoints):
+        config = FINETUNE.model_copy(update={"learning_rate": 3e-8, "head_learning_rate": 0.001, "epochs": 2})
+        _, curves, _ = self.all_seeds(config, images(28, 32), strength, backbone=checkpoints["vit"], seeds=[0])
+        assert curves.learning_rate.tolist() == pytest.approx([1.5e-8, 0.0], rel=1e-3)
 
 
 def test_a_bad_start_is_no_divergence():
@@ -215,14 +205,3 @@ def test_a_bad_start_is_no_divergence():
         check(80.0, 900.0, 9)
     with pytest.raises(HarError, match=r"is 6 in epoch 3 \(guessing gives 1\.1.*lower learning_rate \(now 0\.001\)"):
         check(6.0, 1.1, 3)
-
-
-def test_curves_hold_the_rate_of_the_weights_and_not_of_a_new_head(strength, checkpoints):
-    rate, inputs = 3e-8, images(28, 32)
-    config = FINETUNE.model_copy(update={"learning_rate": rate, "head_learning_rate": 0.001, "epochs": 2})
-    settings = one_by_one()
-    _, curves, _ = experiment.run(
-        Recipe(config, inputs.x, checkpoints["vit"]), CLASSES, split_of(inputs), training=settings,
-        strength=strength, name="activity-vit",
-    )  # fmt: skip
-    assert curves.learning_rate.tolist() == pytest.approx([rate / 2, 0.0], rel=1e-3)
