@@ -83,7 +83,7 @@ def test_scores_of_a_run_equal_scikit_learn(task, n):
 
 
 @given(st.integers(1, 30), st.integers(1, 4), st.floats(0, 4), st.integers(0, 10**6))
-@example(18, 1, 2.0, 20956)  # all right but for the last bit of a sum
+@example(29, 3, 5.0, 7)  # all right but for the last bit of a sum
 def test_every_estimate_lies_in_its_interval(n, runs, skill, seed):
     frame = simulate(n, runs, skill, seed=seed)
     for estimate in estimates(cells(frame, "test"), 100, shares=dict.fromkeys(CLASSES, 1)).values():

@@ -60,6 +60,15 @@ def test_runs_agree_as_the_shared_variance_says():
     assert phi[0, 2] == pytest.approx(2 / np.pi * np.arcsin(0.3), abs=0.02)
 
 
+def test_the_population_confusion_is_that_of_many_images():
+    population, rng = Population((0.4, 0.9), shares=(0.5, 0.3, 0.2)), np.random.default_rng(1)
+    hits = population.hits(rng, 200, 400, 1)[..., 0]
+    true, alike = population.labels(rng, 200, 400)
+    guess = np.where(hits[..., None], true[:, :, None], alike[:, :, None])
+    seen = np.einsum("nec,nemk->mck", true, guess) / hits[..., 0].size
+    np.testing.assert_allclose(seen, population.confusion(), atol=0.006)
+
+
 def test_mean_f1_is_the_projects_macro_f1():
     confusion = np.random.default_rng(2).integers(0, 4, (50, 5, 3, 3))
     confusion[0, 0] = 0
