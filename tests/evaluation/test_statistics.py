@@ -185,9 +185,8 @@ class TestSimultaneous:
         assert (told.detectable > (told.high - told.low) / 2).all()
 
     def test_runs_that_differ_widen_intervals(self):
-        steady, other = (
-            simultaneous(models(np.random.default_rng(2), (0.6, 0.6), effect=e), [(0, 1)]) for e in (0, 0.1)
-        )
+        found = (models(np.random.default_rng(2), (0.6, 0.6), effect=effect) for effect in (0, 0.1))
+        steady, other = (simultaneous(both, [(0, 1)]) for both in found)
         assert (other.high - other.low) > 2 * (steady.high - steady.low)
 
     def test_equal_models_differ_by_nothing_and_a_single_image_tells_nothing(self):

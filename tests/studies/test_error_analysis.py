@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from predicted import TASKS, labelled
 from predicted import simulate as simulated
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.contingency_tables import StratifiedTable
 
 from har.config.studies import ErrorBins
 from har.core.errors import HarError
@@ -159,8 +161,6 @@ class TestRates:
 
 class TestTrend:
     def test_for_two_groups_and_one_run_it_is_mantel_and_haenszels(self):
-        from statsmodels.stats.contingency_tables import StratifiedTable
-
         random = np.random.default_rng(0)
         labels, group = random.integers(0, 3, 90), random.integers(0, 2, 90)
         wrong = (random.random(90) < 0.3 + 0.2 * group).astype(float)
@@ -206,8 +206,6 @@ masks = st.integers(1, 25).flatmap(lambda n: st.tuples(*[st.lists(st.booleans(),
 class TestAgreement:
     @given(masks)
     def test_overlap_is_within_bounds_and_kappa_scikit_learns(self, pair):
-        from sklearn.metrics import cohen_kappa_score
-
         a, b = map(np.array, pair)
         (found,) = agreement.overlaps({"activity": pd.DataFrame({"a": a, "b": b})})
         assert found["both"] == pytest.approx((a & b).mean())

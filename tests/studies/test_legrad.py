@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from har.core.errors import HarError
@@ -166,13 +164,11 @@ class TestRollout:
 
 
 class TestRivals:
-    @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=5, unique=True), st.integers(1, 8), st.integers(0, 9))
-    def test_random_maps_depend_on_seed_and_image_alone(self, ids, side, seed):
-        maps = legrad.random_maps(ids, side, seed)
-        assert maps.shape == (len(ids), side, side)
-        assert ((maps >= 0) & (maps < 1)).all()
-        np.testing.assert_array_equal(legrad.random_maps(ids[::-1], side, seed)[::-1], maps)
-        assert (legrad.random_maps(ids, side, seed + 1) != maps).any()
+    def test_random_maps_depend_on_seed_and_image_alone(self):
+        maps = legrad.random_maps([7, 10**9], 4, 0)
+        np.testing.assert_array_equal(legrad.random_maps([10**9], 4, 0), maps[1:])
+        for other in (maps[0], legrad.random_maps([10**9], 4, 1)):
+            assert (other != maps[1]).any()
 
     def test_the_centre_map_falls_by_standard_deviations(self):
         outer = np.exp(-((0.4 / legrad.CENTRE_WIDTH) ** 2) / 2)

@@ -6,9 +6,11 @@ import parameters
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
+from har.data.store import Store
 from har.models.preprocess import Preprocess
 from har.studies.masking.conditions import annotated_regions, masked, relevant_region
 from har.studies.masking.regions import seen
@@ -105,10 +107,6 @@ class TestRegions:
     @given(st.integers(8, 60), st.sampled_from(["squash", "crop"]), st.sampled_from([1.0, 0.875]))
     def test_a_region_is_seen_where_the_network_sees_it(self, size, fit, crop_pct):
         """Painted white and sent the way that photographs go, the region is found again."""
-        from PIL import Image
-
-        from har.data.store import Store
-
         region = np.zeros((40, 64), dtype=bool)
         region[8:30, 20:50] = True
         painted = np.repeat(region[..., None] * np.uint8(255), 3, axis=2)
