@@ -1,4 +1,5 @@
-"""Every command that README and docs show is one that can be run, as far as it can be told without running it."""
+"""Every command that README and docs show is one that can be run, as far as it can be told without running it; what
+else they show is there."""
 
 import contextlib
 import re
@@ -15,6 +16,8 @@ from dvc.utils.hydra import apply_overrides
 
 from har.app.cli.main import parser
 from har.config.profile import load_params
+from har.core.errors import HarError
+from har.dev.readme import MARKS, quoted
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "data/README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -81,3 +84,15 @@ def test_links_lead_somewhere(file):
     for link in re.findall(r"\]\(([^)#\s]+)", file.read_text(encoding="utf-8")):
         if "://" not in link and "reports/" not in link:
             assert (file.parent / link).exists(), f"{file.name}: {link}"
+
+
+def test_the_readme_has_a_place_for_the_results():
+    text = Path("README.md").read_text(encoding="utf-8")
+    assert quoted(quoted(text, "new table"), "other table") == quoted(text, "other table")
+    assert "new table" in quoted(text, "new table")
+
+
+@pytest.mark.parametrize("text", ["no marks", f"{MARKS[0]} {MARKS[0]} {MARKS[1]}"])
+def test_marks_are_needed(text):
+    with pytest.raises(HarError, match="expected one line"):
+        quoted(text, "table")

@@ -1,23 +1,30 @@
-"""A further source, architecture, mask shape, fill, statistical test and table, each registered here alone, go through
-the stages to the page. What params.yaml may name besides is a word in har/config."""
+"""Small runs go through the stages to the page: one of a further source, architecture, mask shape, fill, statistical
+test and table, each registered here alone (what params.yaml may name besides is a word in har/config), and one of
+clips."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 import parameters
-from contexts import changed, small
+import pytest
+from conftest import one_by_one
+from pages import read_script
 from PIL import Image
 from pydantic import Field
 from torch import nn
 
 from har.config.load import Block
 from har.config.models import Fit, Model
+from har.config.training import TrainRun
 from har.core.files import write_json
 from har.data.sources import SOURCES, Source
 from har.evaluation.anova import Result
+from har.evaluation.predictions import read_predictions
 from har.models.build import ARCHITECTURES
 from har.models.preprocess import Preprocess
 from har.reporting import contents, tables
@@ -25,10 +32,32 @@ from har.reporting.table import Column, Table
 from har.reporting.tables import over_runs
 from har.studies.masking import regions, shapes
 from stages import annotations, curate, evaluate, images, masking, page, significance, split, train
-from stages.lib.results import trained
 
 TEXTS = ("a man walking", "a man sitting", "a man standing")
 EACH, PLACE = 24, [3, 3, 20, 20]  # images of a class; where the man is
+
+
+def changed(block: Block, changes: Mapping) -> Block:
+    """A copy with `changes` (dotted key to value), which need not be what params.yaml may name."""
+    for key, value in changes.items():
+        name, _, rest = key.partition(".")
+        block = block.model_copy(update={name: changed(getattr(block, name), {rest: value}) if rest else value})
+    return block
+
+
+def small(root: Path, models: Mapping, changes: Mapping) -> SimpleNamespace:
+    """A run of `models` for activity on profile sample with `changes`, in `root`."""
+    fewer = {
+        "store.short_side": 32, "store.jobs": 1, "models": models, "training": one_by_one(seeds=[0, 1]),
+        "report.resamples": 100, "policies": {}, "page.jobs": 1,
+    }  # fmt: skip
+    runs = {f"activity-{name}": TrainRun(task="activity", model=name, input="store") for name in models}
+    run = SimpleNamespace(train=runs, encoders=[], generative=[], tasks=["activity"])
+    return SimpleNamespace(
+        profile=changed(parameters.profile(), fewer | changes), params=SimpleNamespace(profile="sample", run=run),
+        data=root / "data", reports=root / "data/reports", published=root / "reports", sources={}, already=[],
+        protocol="", papers=False, header="Drawn images", digest="", titled=str,
+    )  # fmt: skip
 
 
 class Straight(Fit):
@@ -115,7 +144,7 @@ def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, c
     evaluate.evaluate(context)
     masking.masking(context)
     labels = pd.read_csv(context.data / "manifest.csv").label.tolist()
-    significance.tables(context, trained(context), labels)
+    significance.tables(context, significance.trained(context), labels)
     page.page(context)
 
     found = json.loads((context.reports / "metrics/activity-straight.json").read_text())
@@ -126,3 +155,44 @@ def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, c
     shown = (context.published / "index.html").read_text()
     assert "Seeds of each model" in shown
     assert "diagonal" in shown.lower()
+
+
+@pytest.mark.slow
+def test_clips_go_through_the_stages_to_the_page(tmp_path):
+    """Drawn, encoded, decoded, split by groups, told of as clips."""
+    groups, each, frames = 3, 2, 3
+    profile = parameters.profile()
+    context = small(
+        tmp_path, {"cnn_base": profile.models["cnn_base"].model_copy(update={"input_size": 16, "epochs": 1})},
+        {
+            "data.source": "clips", "data.clips.groups": groups, "data.clips.each": each, "data.video.frames": frames,
+            "curate.classes": {name: changed(one, {"count": None, "keywords": []})
+                               for name, one in profile.curate.classes.items()},
+            "split.train": 0.4, "split.validation": 0.3, "split.test": 0.3,
+        },
+    )  # fmt: skip
+    for step in (annotations.annotations, curate.curate, images.images, split.split):
+        step(context)
+    assert len(list((context.data / "annotations/clips").glob("*/v_*_g0?_c0?.avi"))) == 3 * groups * each
+    parts = pd.read_csv(context.data / "split.csv")
+    assert len(parts) == 3 * groups * each * frames
+    assert (parts.groupby("group").split.nunique() == 1).all()
+    train.train(context, "activity", "cnn_base")
+    told = read_predictions(context.data / "predictions/activity-cnn_base.parquet")
+    assert (told[told.split == "test"].groupby("seed").size() == 3 * each * frames).all()
+    evaluate.evaluate(context)
+    found = json.loads((context.reports / "metrics/activity-cnn_base.json").read_text())
+    assert found["test"]["n"] == 3 * each
+    seconds = pd.read_csv(context.data / "manifest.csv").set_index("image_id").second
+    options = {"resamples": 100, "seed": 0, "level": 0.95}
+    every = significance.trained(context, frames=True)
+    significance.frames(every, seconds, "probability", context.reports / "significance", "x", "x", **options)
+    worth = pd.read_csv(context.reports / "significance/frames.csv")
+    assert worth.frames.tolist() == [1, 2, frames]
+    assert worth.score.iloc[-1] == found["test"]["balanced_accuracy"]
+    page.page(context)
+    shown = read_script(context.published / "page/data/images/0.js")
+    assert [len(one) for one in shown["frames"]] == [frames] * 3 * groups * each
+    text = (context.published / "index.html").read_text()
+    assert "What are several frames worth?" in text
+    assert f"{3 * groups * each} drawn clips" in text
