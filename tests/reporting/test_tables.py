@@ -146,15 +146,15 @@ def test_pairs_are_shown_once_with_both_splits(built):
     text = built["pairs"].text
     assert len(text) == 4 - 1  # the best against each other
     frame = built["pairs"].frame.query("task == 'activity'")
-    rows = {(row["a"], row["b"]): row for row in frame.query("split == 'test'").to_dict("records")}
-    held_out = frame.query("split == 'held_out'").reset_index(drop=True)
-    best = held_out.a[0]
-    for row in held_out[held_out.a == best].to_dict("records"):
-        turned = (row["a"], row["b"]) not in rows
-        other = rows[(row["b"], row["a"]) if turned else (row["a"], row["b"])]
-        counts = (other["only_b"], other["only_a"]) if turned else (other["only_a"], other["only_b"])
-        line = text[text["Pair"] == f"{model_name(best)} − {model_name(row['b'])}"].iloc[0]
-        assert line["Only first / second, test"] == f"{counts[0]} / {counts[1]}"
+    only = {}
+    for row in frame.query("split == 'test'").to_dict("records"):
+        only[row["a"], row["b"]] = f"{row['only_a']} / {row['only_b']}"
+        only[row["b"], row["a"]] = f"{row['only_b']} / {row['only_a']}"
+    held_out = frame.query("split == 'held_out'")
+    best = held_out["a"].iloc[0]
+    for row in held_out[held_out["a"] == best].to_dict("records"):
+        line = text.set_index("Pair").loc[f"{model_name(best)} − {model_name(row['b'])}"]
+        assert line["Only first / second, test"] == only[best, row["b"]]
         assert line["Verdict, held out"] == row["verdict"]
 
 
