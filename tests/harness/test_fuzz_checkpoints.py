@@ -69,11 +69,12 @@ def weights_of(tensors):
             name = draw.choice(sorted(found))
             tensor = found.pop(name)
             number = draw.choice([float("nan"), float("inf"), 1e38, -1e38, 0.0, 1e-45])
-            number = number if tensor.is_floating_point() else 1
+            # of the tensor's type, in which 1e38 may be infinite
+            number = torch.tensor(number if tensor.is_floating_point() else 1).to(tensor.dtype)
             one, at = tensor.flatten().clone(), draw.randint(0, tensor.numel())
             one[at : at + 1] = number
             found[name + draw.choice(["", "", "", "", ".more"])] = draw.choice([
-                one.view_as(tensor), torch.full_like(tensor, number), one[:at].clone(), tensor.to(draw.choice(types)),
+                one.view_as(tensor), number.expand_as(tensor).contiguous(), one[:at].clone(), tensor.to(draw.choice(types)),
                 tensor.transpose(0, -1).contiguous() if tensor.ndim else tensor, torch.zeros(0),
             ])  # fmt: skip
         return save(found)
