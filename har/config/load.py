@@ -52,8 +52,8 @@ def read_yaml(path: str | Path) -> dict:
             line = alias.start_mark.line + 1
             raise HarError(f"{path}, line {line}: aliases (*name) are not used here, write the value out")
         data = YAML(typ="safe").load(text.decode("utf-8"))
-    # ValueError: no UTF-8, no such date; TypeError: a list as key; RecursionError: thousands of levels
-    except (YAMLError, ValueError, TypeError, RecursionError) as error:
+    # ValueError: no UTF-8, no such date; TypeError: a list as key; KeyError: !!bool maybe; RecursionError: too deep
+    except (YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise HarError(f"{path}: not valid YAML: {one_line(error)}") from None
     if not isinstance(data, dict):
         raise HarError(f"{path}: expected a mapping of keys to values")

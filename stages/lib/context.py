@@ -59,9 +59,9 @@ def read_context(script: str, arguments: Sequence[str]) -> Context:
     whole = read_json(PARAMS, "the parameters of all stages")
     try:
         params, profile, others = partial(whole, keys(script, arguments, whole))
+        data = Path("data") / params.profile
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise HarError(f"{PARAMS}: broken ({one_line(error)}); `dvc repro -f check` writes it again") from None
-    data = Path("data") / params.profile
     return Context(params, profile, data, data / "reports", Path("reports") / params.profile, **others)
 
 

@@ -103,6 +103,7 @@ def test_views_that_rows_see_are_embedded_and_rows_that_a_run_cannot_have_left_o
         ("profile: &a sample\ncopy: *a", "line 2: aliases (*name) are not used here"),
         ("profile: sample\nprofile: coco", "not valid YAML"),
         ("profile: !!python/object:os.system sample", "not valid YAML: could not determine a constructor for the tag"),
+        ("profile: !!bool maybe", "not valid YAML"),
         ("profile: 2024-01-01", "profile: input was not a valid JSON value, got datetime.date(2024, 1, 1)"),
         (f"profile: {'9' * 5000}", "not valid YAML: Exceeds the limit"),
         (f"profile: {'[' * 3000}{']' * 3000}", "params.yaml: profile.0.0.0"),
