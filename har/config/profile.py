@@ -271,7 +271,8 @@ def parse(data: dict, where: str) -> Params:
     whole = alike({key: data[key] for key in WRITTEN if key in data and key != "profiles"}, where)
     run, skipped = whole.get("run"), []
     if isinstance(run, dict) and isinstance(run.get("train"), dict):
-        elsewhere = {task for one in filled.values() for task in one.tasks} - filled[names.profile].tasks.keys()
+        mine = filled[names.profile].tasks
+        elsewhere = [task for one in filled.values() for task in one.tasks if task not in mine]
         skipped = [key for key, one in run["train"].items() if isinstance(one, dict) and one.get("task") in elsewhere]
         run["train"] = {key: one for key, one in run["train"].items() if key not in skipped}
     return validate(Params, whole | {"profiles": filled, "overrides": names.profiles, "skipped": skipped}, where)

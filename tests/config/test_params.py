@@ -57,6 +57,7 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("policies.b.like", "none", "policies.b.like names 'none', expected one of"),  # no list of mappings
         ("pretrain.models.clip.like", "nobody", "pretrain.models.clip.like names 'nobody', expected one of vit"),
         ("run.train.posture-vit.task", "pose", "run.train.posture-vit.task names 'pose', expected one of"),
+        ("run.train.posture-vit.task", ["posture"], "run.train.posture-vit.task: input should be a valid string"),
         ("profile", "mien", "profile names 'mien', expected one of sample, coco"),
         ("profiles.sample", None, "profiles.sample: input should be a valid dictionary, got None"),
         ("profiles.Mine", {}, "profiles.Mine: string should match pattern"),
