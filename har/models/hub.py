@@ -143,7 +143,8 @@ def _in_one_line(repo_id: str, label: str) -> Iterator[None]:
         from huggingface_hub.errors import LocalEntryNotFoundError
 
         cause = (isinstance(error, LocalEntryNotFoundError) and error.__cause__) or error
-        reason = REASONS.get(type(cause).__name__) or f"cannot be fetched from {endpoint()} ({one_line(cause, 300)})"
+        name = type(cause).__name__
+        reason = REASONS.get(name) or f"cannot be fetched from {endpoint()} ({name}: {one_line(cause, 300)})"
         raise HarError(f"{label}: {reason}") from None
 
 

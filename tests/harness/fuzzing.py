@@ -222,8 +222,10 @@ def _watch(event: str, arguments: tuple) -> None:
     for place, above in CHANGES.get(event, ()):
         descriptor = -1 if above is None else arguments[above]
         beside = "" if descriptor == -1 else os.readlink(f"/proc/self/fd/{descriptor}")
-        paths.append(os.path.join(beside, os.fsdecode(arguments[place])))
-    wholes = [os.path.realpath(os.fsdecode(path)) for path in paths]
+        path = arguments[place]
+        paths.append(path if isinstance(path, int) else os.path.join(beside, os.fsdecode(path)))
+    # a descriptor in the place of a path (fchmod, ftruncate) was let through when its file was opened
+    wholes = [os.path.realpath(os.fsdecode(path)) for path in paths if not isinstance(path, int)]
     done = [f"{event} {path}" for path in wholes if path != os.devnull and not f"{path}/".startswith(f"{folder}/")]
     if event in NEVER or (event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "localhost", "::1")):
         done.append(f"{event} {arguments!r:.200}")
@@ -301,7 +303,7 @@ def hold(
         good: a case without a fault. It must be read, or all others would be refused for what they have in common.
         memory: bytes that a case may take beside what there is.
     """
-    read(good)
+    assert (said := attempt(folder, memory, lambda: read(good))[0]) is None, f"a valid input is refused: {said}"
     counts = {"reader": reader, "inputs": 0, "refused": 0, "failures": 0, "slowest": 0.0, "peak": 0, "bound": memory}
     first = time.process_time()
     try:

@@ -262,14 +262,15 @@ def test_kept_results(tmp_path):
     def made() -> pd.DataFrame:
         return pd.DataFrame({"x": [1, 2], "y": ["a", "b"], "z": [(1, 2.5), None]})
 
-    def read(folder):
-        assert kept._kept(folder, made, (), {}, False).equals(made())
+    def read(case):
+        (tmp_path / kept.RESULT).write_bytes(case)
+        assert kept._kept(tmp_path, made, (), {}, False).equals(made())
 
-    read(tmp_path)
+    read(b"")
     whole = (tmp_path / kept.RESULT).read_bytes()
-    # what is damaged is not unpickled
+    read(whole)  # not below: the guard holds that what is damaged is not unpickled
     damaged = lambda draw: next(case for case in iter(lambda: bytes_of(whole)(draw), None) if case != whole)  # noqa: E731
-    hold_files("Kept results", tmp_path, {kept.RESULT: (whole, damaged)}, read)
+    hold("Kept results", tmp_path, damaged, read, whole[:-1])
 
 
 def test_image_store(tmp_path):

@@ -1,6 +1,7 @@
 """The fuzz harness itself: what it must take for a failure."""
 
 import mmap
+import os
 import subprocess
 
 import pytest
@@ -51,7 +52,13 @@ def hide(folder):
     ],
 )
 def test_what_fails(room, error, read):
-    attempt(room, 32 * MB, lambda: (room / "inside").write_bytes(b"x"))
+    def allowed():
+        with open(room / "inside", "wb") as file:
+            file.write(b"xy")
+            file.truncate(1)
+            os.fchmod(file.fileno(), 0o600)
+
+    attempt(room, 32 * MB, allowed)
     with pytest.raises(error):
         attempt(room, 32 * MB, lambda: read(room))
     assert [path.name for path in room.parent.iterdir()] == ["room"]
@@ -64,3 +71,8 @@ def test_a_reader_that_fails_once_is_found(room):
 
     with pytest.raises(KeyError):
         hold("a reader", room, lambda draw: draw.randint(0, 2000), read, 0)
+
+
+def test_a_reader_that_refuses_what_is_valid_is_found(room):
+    with pytest.raises(AssertionError, match="a valid input is refused"):
+        hold("a reader", room, lambda draw: 1, lambda number: refuse("a.json: no JSON"), 0)
