@@ -50,7 +50,9 @@ def drawings(context: Context, every: dict) -> Iterator:
         yield delayed(confusion_matrices)(one, "test", out / "figure3_vit_posture.svg", title, **unit)
     for run, what in context.params.run.train.items():
         curves = read_csv(context.data / "models" / run / CURVES, "the curves of a training", text=False)
-        yield delayed(learning_curves)(curves, out / f"curves_{run}.svg", context.titled(run))
+        yield delayed(learning_curves)(
+            curves, out / f"curves_{run}.svg", context.titled(f"{model_name(what.model)}, {what.task}")
+        )
         # for `dvc plots show` and `dvc plots diff`
         losses = curves.groupby("epoch", as_index=False)[["train_loss", "validation_loss"]].mean()
         write_csv(context.data / "plots/losses" / f"{run}.csv", losses)

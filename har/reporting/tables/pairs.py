@@ -43,7 +43,7 @@ def compared(of: Evidence, task: str, split: str, pairs: Sequence[tuple[str, str
 
 def pairs_table(of: Evidence) -> Table:
     """Every pair of models on the same images. All in the CSV, a the better one, those of the leader first; for people
-    the best model of the first task, on the larger split, against each other one."""
+    the best model of the first task, on the larger split, against every other."""
     tasks, rows, lines, best = tasks_in(of.scored), [], [], ""
     for task in tasks:
         for split, found in of.scored.items():
@@ -79,7 +79,7 @@ def pairs_table(of: Evidence) -> Table:
         *map(Column, ("verdict", "detectable", "only_a", "only_b")),
         *(column for split in splits for column in _shown(split)),
     ]
-    return Table("pairs", "The best model against each other", of.header, rows, columns, notes,
+    return Table("pairs", "The best model against every other", of.header, rows, columns, notes,
                  pivoted(lines, ("a", "b"), "split"))  # fmt: skip
 
 

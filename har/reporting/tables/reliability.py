@@ -85,7 +85,8 @@ def reliability_figure(predictions: Mapping[Key, pd.DataFrame], path: Path | str
     shown = sorted(every, key=lambda model: -every[model][1])[:PANELS]
     columns = min(4, len(shown))
     rows = -(-len(shown) // columns)
-    with drawing(path, title, max(2.1 * columns + 0.5, 4.2), 2.4 * rows + 1.2) as figure:
+    with drawing(path, title, max(2.1 * columns + 0.5, 4.2), 2.6 * rows + 1.4) as figure:
+        figure.get_layout_engine().set(h_pad=0.1)  # inches: titles of three lines between the rows
         axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axis, model in zip(axes, shown, strict=False):
             one, score = every[model]
