@@ -53,7 +53,7 @@ def anova(scores: Scores) -> Result:
     groups, found = _repeated(scores)
     if len(groups) < 2:
         return found.noted("F is not defined: it needs two models with two runs or more.")
-    if all(np.ptp(runs) == 0 for runs in groups):
+    if all(np.ptp(runs) < ROUNDING for runs in groups):
         return found.noted("F is not defined: no model's runs differ, so the spread within models is 0.")
     f, p = map(float, scipy.stats.f_oneway(*groups))
     return found._replace(statistic=f, p=p, effect=_partial_eta_squared(f, *found.df))

@@ -105,18 +105,24 @@ def rows_of(axis: Axes, names: Sequence[str]) -> None:
     axis.grid(axis="x")
 
 
-def _dots(axis: Axes, names: Sequence[str], series: Sequence[tuple]) -> None:
-    """A row for each name, with a dot and the line of its interval for each score of `series`: label, colour, marker,
-    its filling, distance from the middle of the row, and the scores by name."""
-    for label, colour, marker, filling, offset, scores in series:
-        look = {"color": colour, "markerfacecolor": filling, "markersize": 6, "markeredgewidth": 1.4}
-        for place, name in enumerate(names):
-            if name in scores:
-                score, y = scores[name], place + offset
-                ends = [score["ci_low"], score["ci_high"]]
-                axis.plot(ends, [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
-                axis.plot(score["mean"], y, marker, label=label, **look)
-                label = None
+def _dots(
+    axis: Axes,
+    names: Sequence[str],
+    scores: Mapping[str, Mapping],
+    label: str,
+    marker: str = "o",
+    colour: str = INK,
+    filling: str = INK,
+    offset: float = 0,
+) -> None:
+    """In the row of each name that has a score its dot and the line of its interval, `offset` below the middle."""
+    for place, name in enumerate(names):
+        if name in scores:
+            score, y = scores[name], place + offset
+            axis.plot([score["ci_low"], score["ci_high"]], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+            look = {"color": colour, "markerfacecolor": filling, "markersize": 6, "markeredgewidth": 1.4}
+            axis.plot(score["mean"], y, marker, label=label, **look)
+            label = ""  # the legend has it once
     axis.set_xlim(0, 1)
 
 
@@ -131,10 +137,10 @@ def accuracy_overview(
     """Balanced accuracy with its interval over images for each model on the held-out images and on test alone, best
     first by the former.
 
-    `summaries` maps a model to `evaluate.summarise(...)`; `classes` gives the chance line. "majority" becomes
-    a line and a row.
+    `summaries` maps a model to what har.evaluation.summary.summarise tells of it; `classes` gives the chance line.
+    "majority" becomes a line and a row.
     """
-    looks = {HELD_OUT: (INK, "o", INK), "test": (GREY, "s", PAPER)}
+    looks = {HELD_OUT: ("o", INK, INK, -0.14), "test": ("s", GREY, PAPER, 0.14)}
     splits = [split for split in looks if any(split in summary for summary in summaries.values())]
     if not splits:
         raise HarError("accuracy overview: no model has a test or an extended split")
@@ -142,13 +148,12 @@ def accuracy_overview(
     # a model without the larger set goes last
     ranked = sorted(summaries, key=lambda name: -summaries[name].get(first, {}).get(HEADLINE, {}).get("mean", -1))
     with drawing(path, title, 7.2, 0.42 * len(ranked) + 1.8) as figure:
-        axis, series = figure.subplots(), []
-        for offset, split in zip((-0.14, 0.14), splits, strict=False):
+        axis = figure.subplots()
+        for split in splits:
             mine = {name: summary[split] for name, summary in summaries.items() if split in summary}
             sizes = " or ".join(f"{n:,}" for n in sorted({one["n"] for one in mine.values()}))
             scores = {name: one[HEADLINE] for name, one in mine.items()}
-            series.append((f"{split_name(split)}, {sizes} {unit}", *looks[split], offset, scores))
-        _dots(axis, ranked, series)
+            _dots(axis, ranked, scores, f"{split_name(split)}, {sizes} {unit}", *looks[split])
         axis.axvline(1 / classes, color=GREY, linestyle=":", label=f"chance, 1/{classes}")
         if first in summaries.get("majority", {}):
             majority = summaries["majority"][first][HEADLINE]["mean"]
@@ -169,7 +174,7 @@ def augmentation_study(
     """Validation accuracy of each policy with its interval over images, best first, beside the paper's Table
     3 (unless `papers` is off: another task).
 
-    `summaries` maps a policy to `evaluate.summarise(...)`; policy "none" becomes a line.
+    `summaries` maps a policy to what har.evaluation.summary.summarise tells of it; policy "none" becomes a line.
     """
     found = {name: summary["validation"] for name, summary in summaries.items() if "validation" in summary}
     if not found:
@@ -178,7 +183,7 @@ def augmentation_study(
     ranked = sorted(scores, key=lambda name: -scores[name]["mean"])
     with drawing(path, title, 7.2, 0.34 * len(ranked) + 1.8) as figure:
         axis, images = figure.subplots(), max(one["n"] for one in found.values())
-        _dots(axis, ranked, [(f"this project, {images} {unit}", INK, "o", INK, 0, scores)])
+        _dots(axis, ranked, scores, f"this project, {images} {unit}")
         printed = {place: paper.score("table3", name).accuracy for place, name in enumerate(ranked)} if papers else {}
         if printed := {place: accuracy for place, accuracy in printed.items() if accuracy is not None}:
             label, look = f"paper, {paper.TEST_IMAGES} images", {"markerfacecolor": PAPER, "markersize": 5.5}

@@ -140,8 +140,9 @@ def t_test(scores):
         {"a": [0.5], "b": [0.6], "c": [0.7]},
         {"a": [0.5] * 3, "b": [0.5] * 3, "c": [0.5] * 3},
         {"a": [0.5, 0.5], "b": [0.7, 0.7]},
+        {"a": [0.6, 0.1 + 0.2 + 0.3], "b": [0.7, 0.7]},
     ],
-    ids=["no model", "one model", "one seed", "equal", "no spread"],
+    ids=["no model", "one model", "one seed", "equal", "no spread", "rounding alone"],
 )
 def test_degenerate_tests_have_a_note(test, scores):
     result = test({name: pd.Series(runs, dtype=float) for name, runs in scores.items()})

@@ -28,7 +28,8 @@ TABLES = {
     "errors/miss_counts.csv": {"missed_by": [0, 2], "task": ["activity"] * 2, "models": [2, 2], "images": [71, 22]},
     "errors/factors.csv": {"model": ["vit", "clip"], "task": ["activity"] * 2, "factor": ["person_size"] * 2,
                            "rho": [-0.144, 0.023], "p_holm": [0.001, 1.0]},
-    "explain/differences.csv": {"model": ["vit", "vit"], "rival": ["rollout", "centre"], "auc_low": [0.051, -0.2]},
+    "explain/differences.csv": {"model": ["vit", "vit", "clip"], "rival": ["rollout", "centre", "rollout"],
+                                "auc_n": [287, 287, 29], "auc_low": [0.051, -0.2, 0.1]},
     "explain/scores.csv": {"model": ["vit"], "method": ["legrad"], "n": [287], "auc": [0.68], "auc_low": [0.654],
                            "auc_high": [0.705]},
     "masking/masking.csv": {"model": ["clip"], "accuracy_0": [0.741], "accuracy_50": [0.414]},
@@ -37,7 +38,7 @@ TABLES = {
     "noise/noise.csv": {"method": ["class_noise"], "masked_accuracy_change": [0.019], "masked_accuracy_low": [0.002],
                         "masked_accuracy_high": [0.036]},
     "audit/labels.csv": {"agree_share": [0.996], "agree_low": [0.991], "agree_high": [0.998]},
-    "audit/leakage.csv": {"check": ["file"], "status": ["done"], "across_splits": [0]},
+    "audit/leakage.csv": {"check": ["file", "pixels", "embedding"], "status": ["done"] * 3, "across_splits": [1, 2, 9]},
     "consistency/rows.csv": {"rows": [6], "largest_distance": [5e-07]},
     "consistency/paper_consistency.csv": {"verdict": ["consistent", "no matrix"]},
 }  # fmt: skip
@@ -54,6 +55,21 @@ def test_every_number_stands_in_the_table(tmp_path, section):
     known = {f"{abs(value):.3f}" for value in cells} | {"0.5"}
     assert set(re.findall(r"\d\.\d+", " ".join(told))) <= known
     assert "{" not in " ".join(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("audit/leakage.csv", "Pairs of equal or nearly equal images across splits: 2."),  # that of files too
+        (
+            "explain/differences.csv",  # on the split with the most images
+            "LeGrad finds people better than attention rollout for ViT; better than the middle of the image for none.",
+        ),
+    ],
+)
+def test_nothing_is_counted_twice(path, said):
+    tell = next(tell for every in ANSWERS.values() for one, tell in every if one == path)
+    assert tell(pd.DataFrame(TABLES[path])) == said
 
 
 def test_sentences_name_the_unit(tmp_path):

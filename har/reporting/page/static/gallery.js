@@ -50,9 +50,8 @@ har.gallery = (() => {
     return { ...found, traits: Object.entries(traits).map(([name, values]) => [name, values[at]]) };
   }
 
-  /* A model's answers, unpacked. Per image the class that most runs say (a tie goes to the larger mean probability), how
-     many runs say so, the mean probability of that class and of the label. Arrays over the model's own rows; `row` leads
-     to them from `count` images. */
+  /* A model's answers, unpacked. Per image the class of the largest mean probability over runs, that probability, and
+     that of the label. Arrays over the model's own rows; `row` leads to them from `count` images. */
   function opened(record, count) {
     const rows = unpack(record.rows, Uint32Array), row = new Int32Array(count).fill(-1);
     rows.forEach((i, r) => { row[i] = r; });
