@@ -9,6 +9,7 @@ from har.config.training import TrainRun
 from har.core.files import write_parquet
 from har.core.parallel import side_by_side
 from har.data.coco.instances import read_instances
+from har.data.groups import group_codes
 from har.data.split import read_split
 from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import combined
@@ -69,14 +70,16 @@ def frozen(context: Context, split: pd.DataFrame) -> list[Frozen]:
     masked images too, the nearest prompts, and the trained MLPs."""
     profile, data, classes = context.profile, context.data, context.profile.tasks["activity"]
     train = split[(split.split == "train") & split.label.isin(classes)]
-    y, found = pd.Index(classes).get_indexer(train.label), []
+    y, groups, found = pd.Index(classes).get_indexer(train.label), group_codes(train), []
     for encoder in context.params.run.encoders:
         folder = data / "embeddings" / encoder
         embedded, texts = embeddings.read(folder), None
         x = embedded.rows(train.image_id, "image", classes).astype(float)
-        readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe)}
+        readers = {f"{probe.PREFIX}{encoder}": probe.fit(x, y, len(classes), profile.probe, groups)}
         if profile.masking.train_masks:
-            masks = MaskedProbe(train.image_id.to_numpy(), y, data / "store", profile.masking, profile.probe)
+            ids = train.image_id.to_numpy()
+            alike = ids if groups is None else groups
+            masks = MaskedProbe(ids, y, alike, data / "store", profile.masking, profile.probe)
             readers[f"{probe.PREFIX}{encoder}_masked"] = masks
         if embedded.texts is not None:
             texts = embedded.text_rows(classes)

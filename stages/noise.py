@@ -66,7 +66,6 @@ def label_noise(context: Context, folder: Path, images: pd.DataFrame) -> pd.Data
     profile, classes, embedded = context.profile, context.profile.tasks["activity"], embeddings.read(folder)
     train, held = images[images.split == "train"], images[in_split(images, HELD_OUT)]
     x, others = (embedded.rows(part.image_id, "image", classes).astype(float) for part in (train, held))
-    index = pd.Index(classes)
     said = mentions(read_evidence(context.data / "evidence.csv"), train.image_id, classes)
-    truth = pd.Series(index.get_indexer(held.label), held.image_id)
-    return label_study(x, index.get_indexer(train.label), said, others, truth, profile.noise.labels, profile.probe)
+    config, clips = profile.noise.labels, profile.report.clips
+    return label_study(x, train, said, others, held, classes, config, profile.probe, clips)

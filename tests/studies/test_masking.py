@@ -162,7 +162,8 @@ def world(store, photos, checkpoints, tmp_path_factory):
     instances[5].names.append("bench")
     instances[5].shapes.append({"bbox": [0, 30, 40, 10]})
     texts = np.eye(3, 16, dtype=np.float32)
-    masked = MaskedProbe(images.image_id.to_numpy(), np.array([0, 1, 2, 1]), folder, MASKS, Probe(c=[1.0], folds=2))
+    ids, y = images.image_id.to_numpy(), np.array([0, 1, 2, 1])
+    masked = MaskedProbe(ids, y, ids, folder, MASKS, Probe(c=[1.0], folds=2))
     readers = {"zero_shot": ZeroShot(texts, 10.0), "multimodal": Head(root / "mlp", CLASSES, None)}
     readers["probe_clip_masked"] = masked
     return [Trained("cnn_base", root / "cnn"), Frozen(checkpoints["clip"], readers)], images, folder, instances

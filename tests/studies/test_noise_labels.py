@@ -6,12 +6,19 @@ import pytest
 from conftest import CLASSES
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from har.config.models import Probe
 from har.config.studies import LabelNoise
-from har.studies.noise.labels import confident, corrupted, mentions, study, table
+from har.data.groups import group_codes
+from har.studies.noise.labels import confident, corrupted, mentions, out_of_fold, study, table
 
 CONFIG = LabelNoise(shares=[0.3], draws=2, seed=0)
+
+
+def images(y: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"image_id": range(len(y)), "label": [CLASSES[k] for k in y]})
 
 
 def clouds(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,7 +56,7 @@ def test_confident_learning_leaves_out_the_wrong_labels():
 def test_remedies_help_where_labels_are_wrong_and_the_table_says_so():
     (x, y), (held, truth) = clouds(90, 0), clouds(150, 1)
     said = np.repeat(np.arange(90), 5), np.repeat(y, 5)
-    asked = x, y, said, held, pd.Series(truth, range(150)), CONFIG, Probe(c=[1.0], folds=3)
+    asked = x, images(y), said, held, images(truth), CLASSES, CONFIG, Probe(c=[1.0], folds=3), "probability"
     found = study(*asked)
     mean = found.groupby(["share", "method"])["right"].mean()
     assert mean[0.3, "soft"] > mean[0.3, "plain"] + 0.05
@@ -60,3 +67,25 @@ def test_remedies_help_where_labels_are_wrong_and_the_table_says_so():
     assert row["gain"] == pytest.approx(mean[0.3, "soft"] - mean[0.3, "plain"], abs=1e-6)
     assert "Soft labels by captions' votes: shows no effect at 0%, helps at 30%" in shown.notes[0]
     pd.testing.assert_frame_equal(study(*asked), found)
+
+
+@pytest.mark.parametrize("n", [3, 4, 12])
+def test_few_training_images_end_no_run(n):
+    x, y = clouds(n, 0)
+    asked = x, images(y), (np.arange(n), y), x, images(y), CLASSES, CONFIG, Probe(c=[0.1, 1.0], folds=5), "vote"
+    assert len(study(*asked)) == 2 * 3 * n
+
+
+def test_frames_are_told_by_clip_and_their_folds_and_intervals_are_of_groups():
+    x, y = clouds(90, 0)
+    frames = images(y).assign(clip=[f"c{i // 9}{k}" for i, k in enumerate(y)], group=[f"g{i // 18}" for i in range(90)])
+    model = make_pipeline(LogisticRegression())
+    whole = out_of_fold(model, x, y, 3, 5, group_codes(frames))
+    first = (frames.group == "g0").to_numpy()
+    np.testing.assert_allclose(whole[first], model.fit(x[~first], y[~first]).predict_proba(x[first]))
+    asked = x, frames, (np.arange(90), y), x, frames, CLASSES, CONFIG, Probe(c=[0.1, 1.0], folds=5), "probability"
+    found = study(*asked)
+    assert len(found) == 2 * 3 * 30
+    gains = table(found, "clip", 2, "header").frame, table(found.drop(columns="group"), "clip", 2, "header").frame
+    widths = [(one.accuracy_high - one.accuracy_low)[1] for one in gains]
+    assert widths[0] != widths[1]

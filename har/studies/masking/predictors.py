@@ -58,11 +58,13 @@ class MaskedProbe:
     """A probe that learns from each training image whole and under `masking.train_masks` masks drawn at random, so
     that it knows masks as the images that it is asked about have them.
 
-    image_ids, y: class indices; store: the folder with their pixels; config: as of any probe.
+    image_ids, y: class indices; groups: of images that are in one inner fold, at least the copies of an image; store:
+    the folder with their pixels; config: as of any probe.
     """
 
     image_ids: np.ndarray
     y: np.ndarray
+    groups: np.ndarray
     store: Path
     masking: Masking
     config: Probe
@@ -73,7 +75,7 @@ class MaskedProbe:
         whole = preprocess.load(Store(self.store), ids)
         masked = (at_random(whole, ids, masks, masks.seed, copy) for copy in range(times - 1))
         x = np.concatenate([embed(whole), *map(embed, masked)])
-        return fit(x, np.tile(self.y, times), classes, self.config, groups=np.tile(ids, times))
+        return fit(x, np.tile(self.y, times), classes, self.config, np.tile(self.groups, times))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     classes = np.array(classes_of(frame))
     chances = frame[[f"p_{name}" for name in classes]].to_numpy(float)
     truth = pd.Index(classes).get_indexer(frame["label"])
-    found = frame[["condition", "covered", "label"]].set_index(pd.Index(frame["image_id"]))
+    found = frame[["condition", "covered", "label"]].set_axis(by_image(frame))
     found["condition"] = found["condition"].astype("category")  # looked up hundreds of times
     found["guess"] = classes[chances.argmax(1)]
     found["accuracy"] = (chances.argmax(1) == truth).astype(float)
@@ -33,8 +33,13 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     found["true_class"] = chances[np.arange(len(frame)), truth]
     whole = found.loc[found["condition"] == NONE, "guess"]
     found["flips"] = (found["guess"] != whole.reindex(found.index)).astype(float)
-    groups = group_codes(frame)
-    return found if groups is None else found.set_index([pd.Index(groups, name="group"), found.index])
+    return found
+
+
+def by_image(frame: pd.DataFrame) -> pd.Index:
+    """The image_id of each row, or where images have a group, that and image_id."""
+    ids, groups = pd.Index(frame["image_id"]), group_codes(frame)
+    return ids if groups is None else pd.MultiIndex.from_arrays([groups, ids], names=["group", "image_id"])
 
 
 class Mean(NamedTuple):

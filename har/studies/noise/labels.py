@@ -11,16 +11,23 @@ rate, on its own, as those who wrote captions would err. The remedies:
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from har.config.models import Probe
 from har.config.studies import LabelNoise
+from har.data.groups import group_codes, inner_folds
+from har.evaluation.clips import of_clips
+from har.evaluation.predictions import predicted_classes
 from har.reporting.table import Column, Table, percent
 from har.reporting.tables.columns import N, figure_column, figures
-from har.studies.masking.scores import difference, mean_with_interval
+from har.studies.masking.scores import by_image, difference, mean_with_interval
 from har.training import probe
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 METHODS = {"plain": "Plain", "soft": "Soft labels by captions' votes", "confident": "Confident learning"}
 
@@ -59,60 +66,87 @@ def confident(chances: np.ndarray, y: np.ndarray) -> np.ndarray:
     return kept
 
 
+def out_of_fold(
+    model: "Pipeline", x: np.ndarray, y: np.ndarray, classes: int, folds: int, groups: np.ndarray | None
+) -> np.ndarray:
+    """Probabilities [n, classes] of each row by a fit on the other folds, of whole groups where there are any; as many
+    folds as the rarest class has rows, if these are fewer. A row that no fold tests keeps its label."""
+    from sklearn.model_selection import StratifiedKFold
+
+    folds = min(folds, int(np.unique(y, return_counts=True)[1].min()))
+    if groups is not None:
+        cut = inner_folds(y, groups, folds)
+    else:
+        cut = StratifiedKFold(folds).split(x, y) if folds > 1 else []
+    chances = np.eye(classes)[y]
+    for train, test in cut:
+        chances[test] = probe.Fitted(model.fit(x[train], y[train]), classes, None).probabilities(x[test])
+    return chances
+
+
 def study(
-    x: np.ndarray, y: np.ndarray, said: tuple[np.ndarray, np.ndarray], held: np.ndarray, truth: pd.Series,
-    config: LabelNoise, settings: Probe,
+    x: np.ndarray, train: pd.DataFrame, said: tuple[np.ndarray, np.ndarray], others: np.ndarray, held: pd.DataFrame,
+    classes: Sequence[str], config: LabelNoise, settings: Probe, clips: str,
 ) -> pd.DataFrame:  # fmt: skip
-    """What each method reaches on images that none learnt from: share, method, image_id, right (mean over draws).
+    """What each method reaches on images that none learnt from: share, method, image_id (and group where there are
+    any), right (mean over draws).
 
     Args:
-        x, y: embeddings [n, width] and class indices [n] of the training images.
+        x: embeddings [n, width] of the training images.
+        train: their image_id and label (and group where there are any).
         said: `mentions` of these.
-        held: embeddings of the other images.
-        truth: their class indices, by image_id.
+        others: embeddings of the other images.
+        held: their image_id and label (and group and clip where there are any).
+        classes: in the order of class indices.
         config: the shares of wrong labels, and how often they are drawn.
         settings: of the probe. Its strength is chosen on the wrong labels, and kept by the remedies.
+        clips: what is averaged of a clip's frames (har.evaluation.clips).
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    count, rows = int(max(y.max(), truth.max())) + 1, np.arange(len(y))
-    right = {}
+    y, groups, count = pd.Index(classes).get_indexer(train.label), group_codes(train), len(classes)
+    rows, names = np.arange(len(y)), [f"p_{name}" for name in classes]
+    held = held[[name for name in ("image_id", "label", "group", "clip") if name in held]].reset_index(drop=True)
+    parts = []
     with threadpool_limits(limits=1):
         for share in (0.0, *config.shares):
+            right = {method: [] for method in METHODS}
             for draw in range(config.draws):
                 random = np.random.default_rng([config.seed, draw])
                 given = corrupted(y, share, count, random)
                 votes = np.zeros((len(y), count))
                 votes[rows, given] = 1
                 np.add.at(votes, (said[0], corrupted(said[1], share, count, random)), 1)
-                plain = probe.fit(x, given, count, settings)
-                model = make_pipeline(StandardScaler(), LogisticRegression(C=plain.c or settings.c[0], max_iter=1000))
-                kept = confident(cross_val_predict(model, x, given, cv=settings.folds, method="predict_proba"), given)
-                row, label = np.nonzero(votes)
-                weights = (votes / votes.sum(1, keepdims=True))[row, label]
-                predicted = {
-                    "plain": plain.probabilities(held).argmax(1),
-                    "soft": model.fit(x[row], label, logisticregression__sample_weight=weights).predict(held),
-                    "confident": model.fit(x[kept], given[kept]).predict(held),
-                }
-                for method, guess in predicted.items():
-                    right.setdefault((share, method), []).append(guess == truth.to_numpy())
-    parts = [
-        pd.DataFrame({"share": share, "method": method, "image_id": truth.index, "right": np.mean(found, axis=0)})
-        for (share, method), found in right.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
+                plain = probe.fit(x, given, count, settings, groups)
+                told = dict.fromkeys(METHODS, plain.probabilities(others))
+                if plain.c is not None:  # of labels that are all of one class there is nothing to learn
+                    model = make_pipeline(StandardScaler(), LogisticRegression(C=plain.c, max_iter=1000))
+                    row, label = np.nonzero(votes)
+                    weights = (votes / votes.sum(1, keepdims=True))[row, label]
+                    kept = confident(out_of_fold(model, x, given, count, settings.folds, groups), given)
+                    model.fit(x[row], label, logisticregression__sample_weight=weights)
+                    told["soft"] = probe.Fitted(model, count, None).probabilities(others)
+                    model.fit(x[kept], given[kept])
+                    told["confident"] = probe.Fitted(model, count, None).probabilities(others)
+                for method, chances in told.items():
+                    units = of_clips(held.assign(**dict(zip(names, chances.T, strict=True))), clips)
+                    right[method].append(predicted_classes(units) == units["label"])
+            units = units.drop(columns=["label", *names])
+            parts += [
+                units.assign(share=share, method=method, right=np.mean(found, axis=0))
+                for method, found in right.items()
+            ]
+    return pd.concat(parts, ignore_index=True)[["share", "method", *units.columns, "right"]]
 
 
 def table(found: pd.DataFrame, encoder: str, draws: int, header: str, level: float = 0.95) -> Table:
     """Accuracy by share of wrong labels and method, and what each remedy gains, from `study`."""
     rows, said = [], []
     for share, part in found.groupby("share"):
-        right = {method: one.set_index("image_id")["right"] for method, one in part.groupby("method")}
+        right = {method: one["right"].set_axis(by_image(one)) for method, one in part.groupby("method")}
         for method in METHODS:
             row = {"share": share, "method": method, "n": len(right[method])}
             row |= figures("accuracy", *mean_with_interval(right[method], level=level))
