@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from har.core.errors import HarError
 from har.evaluation.anova import ROUNDING
-from har.evaluation.bootstrap import RESAMPLES, bootstrap_error, bootstrap_interval, score_interval, score_p
-from har.evaluation.metrics import Cells, cells
-from har.evaluation.summary import Estimate, estimates
+from har.evaluation.bootstrap import bootstrap_error, bootstrap_interval, score_interval, score_p
+from har.evaluation.metrics import Cells
+from har.evaluation.summary import Estimate
 
 
 def same_images(a: Cells, b: Cells, split: str) -> None:
@@ -24,31 +23,14 @@ def same_images(a: Cells, b: Cells, split: str) -> None:
         raise HarError(f"difference on {split}: image {a.image_ids[unlike][0]} has two labels")
 
 
-def difference(
-    a: pd.DataFrame,
-    b: pd.DataFrame,
-    split: str = "test",
-    metric: str = "accuracy",
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
-) -> dict:
-    """a minus b on the same images, mean over runs, with a `level` paired cluster-bootstrap interval over
-    images: difference, ci_low, ci_high, p, share_below_zero (of the resamples), n, runs_a, runs_b, note.
-
-    A resample draws images, each with all runs of both, so what makes an image hard cancels. HarError when
-    the two were not measured on the same images with the same labels and classes.
-    """
-    first, second = cells(a, split), cells(b, split)
-    same_images(first, second, split)
-    found = (estimates(one, resamples, seed)[metric] for one in (first, second))
-    return estimated_difference(*found, level)
-
-
 def estimated_difference(a: Estimate, b: Estimate, level: float = 0.95) -> dict:
-    """`difference` of two estimates. Paired if both come from the same images and bootstrap samples; if from
+    """a minus b, means over runs, with a `level` interval over images: difference, ci_low, ci_high, p, share_below_zero
+    (of the bootstrap samples), n, runs_a, runs_b, note.
+
+    Paired if both come from the same images and bootstrap samples, so that what makes an image hard cancels; if from
     other images and independently drawn samples, the interval is that of two independent means. p, of no difference,
-    belongs to the interval: below 1 - `level` where that leaves out 0."""
+    belongs to the interval: below 1 - `level` where that leaves out 0.
+    """
     values = a.resampled - b.resampled
     resampled = np.where(np.abs(values) < ROUNDING, 0.0, values)  # sums in another order are no difference
     estimate = a.mean - b.mean

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import parameters
 import pytest
-from pages import EVIL, FLICKR, SETTINGS, TASKS, read_script, reports, source, written
+from pages import EVIL, FLICKR, SETTINGS, TASKS, read_script, reports, source, unpacked, written
 from PIL import Image
 
 from har.core.errors import HarError
 from har.core.files import write_parquet
 from har.reporting.contents import sections_in
-from har.reporting.page import charts, gallery, scripts
+from har.reporting.page import charts, gallery
 from har.reporting.page.about import about
 from har.reporting.page.build import build
 from har.reporting.page.html import prose, safe_address
@@ -52,9 +52,9 @@ class TestPacking:
             seen = []
             for number, first in enumerate(range(0, 24, gallery.PART)):
                 record = read_script(data / f"answers/{number}.js")[model["key"]]
-                rows = scripts.unpacked(record["rows"], "u4") + first
+                rows = unpacked(record["rows"], "u4") + first
                 shape = len(model["seeds"]), len(rows), len(classes)
-                packed = scripts.unpacked(record["probabilities"], "u2").reshape(shape) / gallery.STEPS
+                packed = unpacked(record["probabilities"], "u2").reshape(shape) / gallery.STEPS
                 for s, seed in enumerate(model["seeds"]):
                     mine = frame[frame.seed == seed].set_index("image_id").loc[np.array(images["id"])[rows]]
                     assert packed[s] == pytest.approx(mine[[f"p_{name}" for name in classes]].to_numpy(), abs=2e-5)
@@ -67,7 +67,7 @@ class TestPacking:
         ids = np.array(read_script(data / "images.js")["id"])
         for (task, model), frame in given.predictions.items():
             record = read_script(data / f"models/{task}-{model}.js")
-            told = {name: scripts.unpacked(record[name], kind) for name, kind in gallery.KINDS.items()}
+            told = {name: unpacked(record[name], kind) for name, kind in gallery.KINDS.items()}
             names = [f"p_{name}" for name in TASKS[task]]
             runs, mean = frame[names].to_numpy().argmax(1), frame.groupby("image_id")[names].mean().to_numpy()
             best, label = mean.argmax(1), frame.groupby("image_id").label.first()
@@ -81,7 +81,7 @@ class TestPacking:
 
     def test_the_map_holds_each_image_on_one_scale(self, made):
         plane = read_script(made[1].parent / "page/data/images.js")["plane"]
-        points = scripts.unpacked(plane["points"], "u2").reshape(24, 2)
+        points = unpacked(plane["points"], "u2").reshape(24, 2)
         assert (plane["encoder"], points.min(), points.max()) == ("CLIP", 0, gallery.STEPS)
         with pytest.raises(HarError, match=r"index\.csv: image 5 of the manifest is missing"):
             gallery.plane(made[0].embeddings, [1000, 5])
@@ -132,7 +132,7 @@ class TestMaps:
     def test_grids_come_back(self, made):
         given, index = made
         record = read_script(index.parent / "page/maps/activity-clip.js")
-        grid = scripts.unpacked(record["values"], "u1").reshape(-1, 3, 4, 4)
+        grid = unpacked(record["values"], "u1").reshape(-1, 3, 4, 4)
         stored = np.load(given.explain / "activity-clip/maps.npy")
         assert abs(grid / 255 - stored).max() <= 0.5 / 255 + 1e-6
         assert (record["fit"], record["share"], record["side"]) == ("crop", 0.5, 4)
@@ -304,7 +304,7 @@ def test_neither_the_order_of_the_manifest_nor_another_run_changes_a_byte(made, 
 def test_a_part_of_which_a_model_says_nothing_is_empty(rows):
     frame = pd.DataFrame({"seed": [0, 0], "image_id": [1, 2], "p_a": 0.25, "p_b": 0.75})[:rows]
     one = gallery.answers("t", "m", frame, np.array([1, 2]), np.array([0, 1]), ["a", "b"])
-    assert len(scripts.unpacked(one.part(0)["probabilities"], "u2")) == 2 * rows
+    assert len(unpacked(one.part(0)["probabilities"], "u2")) == 2 * rows
     assert one.part(gallery.PART) == dict.fromkeys(["rows", "probabilities", "says", "sure", "truth"], "")
 
 

@@ -5,11 +5,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from pages import SETTINGS, TASKS, read_script, reports, source
+from pages import SETTINGS, TASKS, read_script, reports, source, unpacked
 from predicted import REPORT
 
 from har.reporting.page.build import build
-from har.reporting.page.scripts import unpacked
 from har.reporting.table import write_tables
 from har.reporting.tables import significance_tables
 from har.reporting.tables.paper_tables import build_tables

@@ -1,5 +1,6 @@
 """A page to test: made-up predictions, captions that try to break out, a few tables, and photographs of one colour."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -127,6 +128,11 @@ def read_script(path: Path):
     text = path.read_text(encoding="ascii")
     assert "<" not in text
     return json.loads(text[text.index("] = ") + 4 : text.rindex(";")])
+
+
+def unpacked(text: str, kind: str) -> np.ndarray:
+    """What `har.reporting.page.scripts.packed` packed, in one dimension."""
+    return np.frombuffer(base64.b64decode(text), dtype=f"<{kind}")
 
 
 def written(folder: Path, count: int, link_photographs=None) -> tuple[Source, Path]:

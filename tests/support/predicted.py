@@ -5,7 +5,9 @@ import pandas as pd
 
 from har.config.report import Report
 from har.evaluation.metrics import cells, metrics_from_confusion
+from har.evaluation.paired import estimated_difference
 from har.evaluation.predictions import predictions_frame
+from har.evaluation.summary import estimates
 
 TASKS = {"activity": ("walking_running", "sitting", "standing"), "posture": ("sitting", "standing")}
 SIZES = {"train": 30, "validation": 18, "test": 29, "extended": 90}
@@ -16,6 +18,13 @@ def seed_scores(predictions: pd.DataFrame, split: str = "test", metric: str = "a
     """One metric of each run on `split` (or HELD_OUT), indexed by seed."""
     one = cells(predictions, split)
     return pd.Series(metrics_from_confusion(one.confusions())[metric][0], index=one.seeds)
+
+
+def difference(
+    a: pd.DataFrame, b: pd.DataFrame, split: str = "test", metric: str = "accuracy", resamples: int = 100, level=0.95
+) -> dict:
+    """a minus b, predictions of the same images."""
+    return estimated_difference(*(estimates(cells(frame, split), resamples)[metric] for frame in (a, b)), level)
 
 
 def labelled(task: str, sizes: dict[str, int] = SIZES) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pandas as pd
 from har.core.errors import HarError
 from har.core.readers import read_array, read_parquet, read_table
 from har.data.split import SPLITS
+from har.evaluation.clips import unit_of
 from har.evaluation.ensemble import ensemble, is_blind
 from har.evaluation.predictions import classes_of
 from har.reporting.names import class_name, model_name
@@ -103,9 +104,9 @@ def of_clips(manifest: pd.DataFrame) -> pd.DataFrame:
     the ids of its frames in time; the manifest itself where images are no frames."""
     if "clip" not in manifest:
         return manifest
-    alone = manifest["clip"].where(manifest["clip"] != "", manifest["image_id"].astype(str))
-    frames = manifest.sort_values("second").groupby(alone)["image_id"].agg(list)
-    first = manifest.loc[manifest.groupby(alone)["image_id"].idxmin()]
+    unit = unit_of(manifest)
+    frames = manifest.sort_values("second").groupby(unit)["image_id"].agg(list)
+    first = manifest.loc[manifest.groupby(unit)["image_id"].idxmin()]
     return first.assign(frames=frames.to_numpy()).sort_values("image_id", ignore_index=True)
 
 

@@ -18,8 +18,3 @@ def write_script(path: Path, name: str, value: object) -> None:
 def packed(values: np.ndarray, kind: str) -> str:
     """`values` as base64 of numbers of `kind`: 'u1', 'u2' or 'u4', little-endian, in C order."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=f"<{kind}").tobytes()).decode("ascii")
-
-
-def unpacked(text: str, kind: str) -> np.ndarray:
-    """What `packed` packed, in one dimension."""
-    return np.frombuffer(base64.b64decode(text), dtype=f"<{kind}")

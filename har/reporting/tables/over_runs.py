@@ -64,7 +64,7 @@ def _rows(scores: Scores, alpha: float, papers: bool) -> list[dict]:
             printed = PRINTED.get(name) if papers else None
             row = {"test": name, "statistic_name": statistic.format(alpha), "effect_name": effect, **found._asdict()}
             row |= {"df": ", ".join(map(str, found.df))}
-            row |= {"paper_statistic": printed and printed.statistic, "paper_p": printed and printed.p_text}
+            row |= {"paper_statistic": printed and printed.statistic, "paper_p": printed and printed.p}
             rows.append(row)
     return rows
 

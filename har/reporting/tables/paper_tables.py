@@ -14,10 +14,10 @@ import pandas as pd
 from har.config.report import Report
 from har.evaluation.ensemble import is_blind, is_reference
 from har.evaluation.metrics import cells
-from har.evaluation.paired import difference
+from har.evaluation.paired import estimated_difference, same_images
 from har.evaluation.predictions import HELD_OUT, collapsed_runs, in_split
 from har.evaluation.scored import HEADLINE
-from har.evaluation.summary import summarise, tolerance
+from har.evaluation.summary import estimates, summarise, tolerance
 from har.reporting import paper
 from har.reporting.names import class_name, model_name, needs_boxes, policy_name, split_name
 from har.reporting.table import (
@@ -329,16 +329,17 @@ def _printed(table: str, key: str, ours: float) -> dict:
 
 def differences(predictions: Predictions, report: Report) -> list[dict]:
     """Each model minus CNN_base on the same images, largest first; empty if nothing can be compared."""
-    options, rows = (HEADLINE, report.resamples, report.seed, report.confidence), []
+    rows = []
     for split in SPLITS:
-        measured = {key: frame for key, frame in predictions.items() if in_split(frame, split).any()}
-        for of in dict.fromkeys(task for task, _ in measured if (task, BASELINE) in measured):
-            block = [
-                {"task": task, "model": model, "split": split}
-                | difference(frame, measured[task, BASELINE], split, *options)
-                for (task, model), frame in measured.items()
-                if task == of and model != BASELINE
-            ]
+        measured = {key: cells(frame, split) for key, frame in predictions.items() if in_split(frame, split).any()}
+        for task in [task for task, model in measured if model == BASELINE]:
+            mine = {model: one for (of, model), one in measured.items() if of == task}
+            scores = {model: estimates(one, report.resamples, report.seed)[HEADLINE] for model, one in mine.items()}
+            block = []
+            for model in [model for model in mine if model != BASELINE]:
+                same_images(mine[model], mine[BASELINE], split)
+                gap = estimated_difference(scores[model], scores[BASELINE], report.confidence)
+                block.append({"task": task, "model": model, "split": split} | gap)
             rows += sorted(block, key=lambda row: -row["difference"])
     return rows
 
