@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, JsonValue, RootModel, ValidationErro
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from har.core.errors import HarError
 from har.core.readers import one_line, read_bytes
 
 MAX_BYTES = 200_000  # a params file is a page of text
+MAX_DEPTH = 100  # of lists and mappings within each other
 
 
 class Block(BaseModel):
@@ -45,19 +47,30 @@ def read_yaml(path: str | Path) -> dict:
     Raises HarError for a missing file, a large one, aliases (`dvc exp run -S` breaks them), tags, duplicate keys,
     broken YAML, and values of other types than JSON has.
     """
-    text = read_bytes(path, "parameters in YAML", MAX_BYTES)
+    data = read_bytes(path, "parameters in YAML", MAX_BYTES)
     try:
-        events = YAML(typ="safe").parse(text.decode("utf-8"))
-        if alias := next((event for event in events if type(event).__name__ == "AliasEvent"), None):
-            line = alias.start_mark.line + 1
-            raise HarError(f"{path}, line {line}: aliases (*name) are not used here, write the value out")
-        data = YAML(typ="safe").load(text.decode("utf-8"))
-    # ValueError: no UTF-8, no such date; TypeError: a list as key; KeyError: !!bool maybe; RecursionError: too deep
-    except (YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
+        text = data.decode("utf-8")
+        _check_events(text, path)
+        values = YAML(typ="safe").load(text)
+    except (YAMLError, ValueError, TypeError) as error:  # no UTF-8, no such date; a list within a list as key
         raise HarError(f"{path}: not valid YAML: {one_line(error)}") from None
-    if not isinstance(data, dict):
+    if not isinstance(values, dict):
         raise HarError(f"{path}: expected a mapping of keys to values")
-    return validate(Plain, data, str(path)).root
+    return validate(Plain, values, str(path)).root
+
+
+def _check_events(text: str, path: str | Path) -> None:
+    """HarError for aliases, tags, and lists and mappings so deep that the loader would crash."""
+    depth = 0
+    for event in YAML(typ="safe").parse(text):
+        where = f"{path}, line {event.start_mark.line + 1}"
+        if isinstance(event, AliasEvent):
+            raise HarError(f"{where}: aliases (*name) are not used here, write the value out")
+        if getattr(event, "tag", None):
+            raise HarError(f"{where}: tags (!name) are not used here, write the value without")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise HarError(f"{where}: lists and mappings within each other, more than {MAX_DEPTH} deep")
 
 
 def nearest(key: str, known: Iterable[str]) -> str:

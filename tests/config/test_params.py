@@ -64,6 +64,7 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("profiles.coco.data.source", "csv", "profile coco: data: source csv needs the keys csv.file"),
         ("profiles.coco.tasks", {"posture": ["sitting", "standing"]}, "profile coco: tasks lacks activity"),
         ("profiles.coco.models.clip.epochs", "many", "yaml, profile coco: models.clip.epochs: input should be"),
+        ("profiles.coco.models.clpi", None, "profile coco: models.clpi: input should be a valid dictionary"),
         ("profiles.coco.models.clip.epoch", 3, "unknown key models.clip.epoch; the nearest valid key is models.clip"),
         ("profiles.coco.models.cnn_base.input_size", 999, "profile coco: models.cnn_base.input_size is 999, more"),
     ],
@@ -103,12 +104,14 @@ def test_views_that_rows_see_are_embedded_and_rows_that_a_run_cannot_have_left_o
     [
         ("profile: &a sample\ncopy: *a", "line 2: aliases (*name) are not used here"),
         ("profile: sample\nprofile: coco", "not valid YAML"),
-        ("profile: !!python/object:os.system sample", "not valid YAML: could not determine a constructor for the tag"),
-        ("profile: !!bool maybe", "not valid YAML"),
+        ("profile:\n- !!python/object:os.system sample", "line 2: tags (!name) are not used here"),
+        ("profile: !!str 5", "line 1: tags (!name) are not used here"),
         ("profile: 2024-01-01", "profile: input was not a valid JSON value, got datetime.date(2024, 1, 1)"),
         (f"profile: {'9' * 5000}", "not valid YAML: Exceeds the limit"),
-        (f"profile: {'[' * 3000}{']' * 3000}", "params.yaml: profile.0.0.0"),
+        ("profile: 2024-13-45", "not valid YAML: month must be in 1..12"),
+        (f"profile: {'[' * 90_000}{']' * 90_000}", "line 1: lists and mappings within each other, more than 100 deep"),
         ("profile: sample\n? [1]\n: 2", "input should be a valid string, got (1,)"),
+        ("profile: sample\n? [[1]]\n: 2", "not valid YAML: unhashable type"),
     ],
 )  # fmt: skip
 def test_what_is_no_plain_yaml_is_refused(tmp_path, text, said):
