@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import NamedTuple
 
@@ -72,12 +73,12 @@ def _data(params: Params, root: Path, online: bool) -> Iterator[Finding]:
         yield Finding("data", "the generated world, no network needed")
     else:
         try:
-            yield Finding("data", f"{_images(params):,} images of your own, no network needed")
+            yield Finding("data", f"{_images(params, root):,} images of your own, no network needed")
         except HarError as error:
             yield Finding("data", str(error), blocks=True)
 
 
-def _images(params: Params) -> int:
+def _images(params: Params, root: Path) -> int:
     """Images of the profile, the user's own, frames among them, counted where they lie; HarError where the run would
     refuse them."""
     from har.data.sources import listing
@@ -87,7 +88,8 @@ def _images(params: Params) -> int:
     if data.source == "clips":
         return len(curate.classes) * data.clips.groups * data.clips.each * data.video.frames
     if data.own:
-        return sum(data.video.frames if is_clip(one.path) else 1 for one in listing(data).images)
+        with chdir(root):  # from where paths in params.yaml start
+            return sum(data.video.frames if is_clip(one.path) else 1 for one in listing(data).images)
     return sum(one.count for one in curate.classes.values()) + curate.extended
 
 
@@ -154,7 +156,7 @@ def _reach(url: str) -> tuple[str, int]:
 def _cost(params: Params, root: Path, checkpoints: dict[str, float]) -> Iterator[Finding]:
     """Downloads, disk, memory and time of a run from nothing. What is here already is not subtracted. checkpoints: the
     bytes that it fetches of each encoder."""
-    profile, images, foreign = params.active, _images(params), 0
+    profile, images, foreign = params.active, _images(params, root), 0
     if profile.data.source == "server":
         foreign = images * PHOTOGRAPH + (profile.data.server.annotations_bytes or 0)
     fetched = sum(checkpoints.values())

@@ -124,21 +124,25 @@ def test_explain_writes_an_overlay_for_each_class_where_a_model_has_attention(ha
     assert photo in out  # predicted all the same
     assert "activity-cnn_base has no attention to show" in err
     assert not (tmp_path / "none").exists()
+    code, _, err = har("predict", photo, "--model", "activity-clip", "--explain", photo)
+    assert (code, err.splitlines()[-1]) == (2, f"har predict: {photo}: File exists")
 
 
-def test_a_new_profile_takes_the_columns_that_are_named(tmp_path, capsys):
+def test_a_new_profile_takes_the_columns_that_are_named_and_a_table_from_where_one_is(tmp_path, capsys, monkeypatch):
     (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
     rows = [f"{label}{part}.png,{label},{part}" for label in "ab" for part in ("train", "eval", "test")]
     for row in rows:
         (tmp_path / row.split(",")[0]).touch()
     (tmp_path / "t.csv").write_text("\n".join(["Img,label,Set", *rows]))
-    command = ["--project", str(tmp_path), "new-profile", "mine", str(tmp_path / "t.csv")]
+    monkeypatch.chdir(tmp_path.parent)
+    command = ["--project", tmp_path.name, "new-profile", "mine", f"{tmp_path.name}/t.csv"]
     assert main(command) == 2
     assert "no column for the image" in capsys.readouterr().err
     assert main([*command, "--image", "img", "--split", "set"]) == 0
     assert "splits as given: eval 2 (validation), test 2 (test), train 2 (train)" in capsys.readouterr().out
     table = load_params(tmp_path / "params.yaml").active.data.csv
     assert (table.image, table.label, table.group, table.split) == ("Img", "label", "", "Set")
+    assert table.file == str(tmp_path / "t.csv")
 
 
 def test_models_lists_what_is_trained(har):

@@ -82,14 +82,16 @@ def text_of(findings, name: str) -> str:
     return next(finding.text for finding in findings if finding.name == name)
 
 
-def test_own_images_are_counted_where_they_lie(tmp_path):
+def test_own_images_are_counted_where_they_lie_seen_from_the_project(tmp_path, monkeypatch):
     for name in ("sit", "stand"):
         (tmp_path / "mine" / name).mkdir(parents=True)
         for number in range(12):
             (tmp_path / "mine" / name / f"{number}.jpg").touch()
     root = tmp_path
     (root / "params.yaml").write_text(parameters.text(), encoding="utf-8")
-    write_profile(root / "params.yaml", "mine", str(tmp_path / "mine"))
+    monkeypatch.chdir(root)
+    write_profile(root / "params.yaml", "mine", "mine")
+    monkeypatch.chdir("/")
     findings = examine(root, online=False)
     assert blocking(findings) == []
     assert text_of(findings, "data") == "24 images of your own, no network needed"

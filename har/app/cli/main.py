@@ -37,7 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except (OSError, RuntimeError, MemoryError) as error:
-        if (line := machine_fault(error, "end other programs, or take --device cpu")) is None:
+        line = machine_fault(error, "end other programs, or take --device cpu")
+        if line is None and getattr(error, "filename", None):
+            line = f"{error.filename}: {error.strerror}"
+        if line is None:
             raise
         print(f"har {options.verb}: {line}", file=sys.stderr)
         return 2

@@ -181,8 +181,10 @@ def new_profile(options) -> int:
     from har.app.new_profile import write_profile
 
     file = Path(options.project) / "params.yaml"
-    columns = {key: getattr(options, key) for key in COLUMNS}
-    classes = write_profile(file, options.name, options.images, options.like, columns)
+    images, columns = options.images, {key: getattr(options, key) for key in COLUMNS}
+    if Path(options.project).resolve() != Path.cwd():  # where a run starts from
+        images = str(Path(images).expanduser().absolute())
+    classes = write_profile(file, options.name, images, options.like, columns)
     print(f"{file}: profile {options.name} with {len(classes)} classes: {', '.join(classes)}. Now: dvc repro")
     return 0
 
