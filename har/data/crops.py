@@ -35,9 +35,9 @@ def largest_persons(records: Mapping[int, ImageRecord], image_ids) -> pd.DataFra
             continue
         x, y, width, height = record.boxes[0]
         edges = np.array([x, y, x + width, y + height]) / np.array([record.width, record.height] * 2)
-        left, top, right, bottom = edges.clip(0, 1)
+        left, top, right, bottom = (round(float(edge), 6) for edge in edges.clip(0, 1))
         if right > left and bottom > top:
-            rows.append((image_id, *(round(float(edge), 6) for edge in (left, top, right, bottom))))
+            rows.append((image_id, left, top, right, bottom))
     return pd.DataFrame(rows, columns=["image_id", *EDGES])
 
 
@@ -81,31 +81,31 @@ def windows(crops: Sequence[tuple[float, int]]) -> list[tuple[float, float, floa
 
 
 class View(Store):
-    """A store of which each image is what `cut(image_id, pixels)` leaves of it."""
+    """A store of which each image is what `cut` leaves of it."""
 
-    def __init__(self, folder: str | Path, cut: Callable[[int, np.ndarray], np.ndarray]):
+    def __init__(self, folder: str | Path, cut: Callable[[np.ndarray], np.ndarray]):
         super().__init__(folder)
         self._cut = cut
 
     def image(self, image_id: int) -> np.ndarray:
-        return self._cut(image_id, super().image(image_id))
+        return self._cut(super().image(image_id))
 
 
-class PersonStore(View):
+class PersonStore(Store):
     """A store of which each image is its largest person, where its boxes have one, and the whole image otherwise."""
 
     def __init__(self, folder: str | Path, margin: float):
-        boxes = read_boxes(Path(folder) / BOXES)
-        boxes = dict(zip(boxes.image_id, boxes[EDGES].to_numpy(), strict=True))
+        super().__init__(folder)
+        boxes = read_boxes(self.folder / BOXES)
+        self._boxes, self._margin = dict(zip(boxes.image_id, boxes[EDGES].to_numpy(), strict=True)), margin
 
-        def person(image_id: int, whole: np.ndarray) -> np.ndarray:
-            if image_id not in boxes:
-                return whole
-            height, width = whole.shape[:2]
-            left, top, right, bottom = person_window(boxes[image_id], width, height, margin)
-            return whole[top:bottom, left:right]
-
-        super().__init__(folder, person)
+    def image(self, image_id: int) -> np.ndarray:
+        whole = super().image(image_id)
+        if image_id not in self._boxes:
+            return whole
+        height, width = whole.shape[:2]
+        left, top, right, bottom = person_window(self._boxes[image_id], width, height, self._margin)
+        return whole[top:bottom, left:right]
 
 
 def cuts(name: str, crops: Sequence[tuple[float, int]]) -> list[Callable[[np.ndarray], np.ndarray]]:
@@ -128,4 +128,4 @@ def view(store: Store, name: str, crops: Sequence[tuple[float, int]], margin: fl
     """The view `name` of a store: one store, or one for each window of `crops`. margin: around a person."""
     if name == "person":
         return [PersonStore(store.folder, margin)]
-    return [View(store.folder, lambda _, whole, cut=cut: cut(whole)) for cut in cuts(name, crops)]
+    return [View(store.folder, cut) for cut in cuts(name, crops)]

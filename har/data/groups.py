@@ -49,8 +49,7 @@ def split_groups(
     the split that lacks most images.
     Raises HarError where a split gets no group.
     """
-    names, codes = pd.factorize(np.asarray(labels), sort=True)
-    names, classes = codes, names
+    classes, names = pd.factorize(np.asarray(labels), sort=True)
     counts = np.zeros((int(groups.max()) + 1, len(names)))
     np.add.at(counts, (groups, classes), 1)
     order = np.random.default_rng(seed).permutation(len(counts))
@@ -97,26 +96,26 @@ def assign_folds(labels: Sequence[str], groups: np.ndarray | None, folds: int, s
     """The fold in which each image is tested, int [n], groups (None: each image stands alone) whole and labels as even
     as they allow.
 
-    Raises HarError where there are fewer groups than folds, or without groups fewer images of a class.
+    Raises HarError where there are fewer groups than folds, or fewer images of a class (with groups, of every class).
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     labels, out = np.asarray(labels), np.empty(len(labels), int)
+    names, counts = np.unique(labels, return_counts=True)
     if groups is None:
-        names, counts = np.unique(labels, return_counts=True)
         if counts.min() < folds:
             raise HarError(f"{folds} folds, but only {counts.min()} images of class {names[counts.argmin()]}")
-        for fold, (_, test) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)):
-            out[test] = fold
-        return out
-    if (count := len(np.unique(groups))) < folds:
-        raise HarError(f"{folds} folds, but only {count} groups of images")
-    drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
+        drawn = StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    else:
+        if (count := len(np.unique(groups))) < folds:
+            raise HarError(f"{folds} folds, but only {count} groups of images")
+        if counts.max() < folds:
+            raise HarError(f"{folds} folds, but no class has more than {counts.max()} images")
+        drawn = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(labels, labels, groups)
     for fold, (_, test) in enumerate(drawn):
         if not len(test):
             raise HarError(f"{folds} folds: the {count} groups of images are too uneven, one fold stays empty")
         out[test] = fold
-    require_whole(pd.DataFrame({"image_id": 0, "group": groups.astype(str), "split": out}), "folds")
     return out
 
 

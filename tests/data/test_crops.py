@@ -44,9 +44,15 @@ def test_the_margin_is_a_share_of_the_box():
 
 
 def test_the_largest_person_as_shares_cut_at_the_border(tmp_path):
-    boxes = {3: [[20, 10, 100, 50], [0, 0, 5, 5]], 4: [], 5: [[150, 60, 50.4, 41]], 6: [[10, 10, 0, 0]]}
+    boxes = {
+        3: [[20, 10, 100, 50], [0, 0, 5, 5]],
+        4: [],
+        5: [[150, 60, 50.4, 41]],
+        6: [[10, 10, 0, 0]],
+        7: [[10, 10, 1e-5, 50]],
+    }
     records = {i: SimpleNamespace(boxes=found, width=200, height=100) for i, found in boxes.items()}
-    found = largest_persons(records, [3, 4, 5, 6, 7])
+    found = largest_persons(records, [3, 4, 5, 6, 7, 8])
     assert found.image_id.tolist() == [3, 5]
     assert found[EDGES].to_numpy().tolist() == [[0.1, 0.1, 0.6, 0.6], [0.75, 0.6, 1.0, 1.0]]
     write_boxes(tmp_path / "boxes.csv", found)

@@ -98,6 +98,8 @@ def test_too_few_groups_for_all_splits_go_to_train_then_test():
     assert set(found[found.label == "c1"].split) == {"train", "test"}
     with pytest.raises(HarError, match="9 folds, but only 8 groups"):
         assign_folds(["a"] * 80, np.arange(80) % 8, 9, 0)
+    with pytest.raises(HarError, match="5 folds, but no class has more than 3 images"):
+        assign_folds(np.repeat(list("abcd"), 3), np.arange(12), 5, 0)
     with pytest.raises(HarError, match="leave none for"):
         split_groups(["a"] * 4, np.array([0, 0, 1, 1]), SHARES, stratified=False, seed=0)
 
