@@ -10,9 +10,11 @@ from stages.lib.context import Context
 
 
 def curate(context: Context) -> None:
-    rule, own = context.profile.curate, context.profile.data.own
-    classes = {label: c.model_dump() for label, c in rule.classes.items()}
-    found = own_images(context, classes) if own else captioned(context, classes)
+    own, annotations = context.profile.data.own, context.data / "annotations"
+    if own:
+        found = own_images(context)
+    else:
+        found = choose(annotations / "captions.json", annotations / "instances.json", context.profile.curate)
     write_manifest(found.manifest, context.data / "manifest.csv")
     write_csv(context.data / "evidence.csv", found.evidence)
     grouped = own and (found.manifest.group != "").any()
@@ -20,29 +22,13 @@ def curate(context: Context) -> None:
     print(found.funnel.to_string(index=False))
 
 
-def captioned(context: Context, classes: dict[str, dict]) -> Curation:
-    rule = context.profile.curate
-    return choose(
-        context.data / "annotations/captions.json",
-        context.data / "annotations/instances.json",
-        classes=classes,
-        person_words=rule.person_words,
-        min_captions=rule.min_captions,
-        precedence=rule.precedence,
-        require_person=rule.require_person,
-        extended=rule.extended,
-        seed=rule.seed,
-    )
-
-
-def own_images(context: Context, classes: dict[str, dict]) -> Curation:
+def own_images(context: Context) -> Curation:
     from har.data.folder.inspect import read_images
     from har.data.folder.select import choose
     from har.data.split import require_classes, split
 
     rule = context.profile.curate
-    images = read_images(context.data / "annotations")
-    found = choose(images, classes=classes, extended=rule.extended, seed=rule.seed)
+    found = choose(read_images(context.data / "annotations"), rule)
     # before photographs are copied
-    require_classes(split(found.manifest, **context.profile.split.model_dump()), list(classes), "curate.classes")
+    require_classes(split(found.manifest, **context.profile.split.model_dump()), list(rule.classes), "curate.classes")
     return found

@@ -7,7 +7,7 @@ prompts for each, and the task `activity` over all of them.
 
 import copy
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -85,7 +85,6 @@ def write_profile(
     images: str,
     like: str = "sample",
     columns: Mapping[str, str] | None = None,
-    tell: Callable[[str], None] = print,
 ) -> list[str]:
     """Add a profile to params.yaml and make it the active one.
 
@@ -95,10 +94,9 @@ def write_profile(
         images: a folder or a CSV file (har.data.folder.recognise).
         like: the profile that it starts from.
         columns: the table's by image, label, group and split, where they are not to be recognised.
-        tell: takes lines on what was left out and how splits were understood.
 
     Returns:
-        The classes.
+        The classes. What was left out, and how splits were understood, is printed.
 
     Raises:
         HarError: for a name that is taken, and what `recognise` refuses.
@@ -112,14 +110,14 @@ def write_profile(
         raise HarError(f"{path}: no profile {like}; expected one of {', '.join(params.profiles)}")
     source, listing = recognise(images, params.profiles[like].data.folder.groups, columns or {})
     for note in listing.notes:
-        tell(f"{images}: {note}")
+        print(f"{images}: {note}")
     found = pd.DataFrame([vars(one) for one in listing.images])
     part = found["split"].where(found["split"] == "extended", "drawn")
     try:
         parts = split(found.assign(part=part), **params.profiles[like].split.model_dump())
         require_classes(parts, sorted(set(found["label"])), "curate.classes")
     except HarError as error:  # no end here: classes may be put together by keywords
-        tell(f"not yet to be trained: {error}")
+        print(f"not yet to be trained: {error}")
     yaml = YAML()
     yaml.default_flow_style, yaml.width = False, 80  # as DVC writes the file
     data = yaml.load(path.read_text(encoding="utf-8"))

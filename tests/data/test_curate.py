@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from har.config.data import Curate
 from har.core.errors import HarError
 from har.data.coco.annotations import read_records
 from har.data.coco.curate import curate
@@ -17,7 +18,10 @@ CLASSES = {
     "moving": {"keywords": ["walks", "walking", "going for a run"], "count": 2},
     "sitting": {"keywords": ["sits", "sitting"], "count": 2},
 }
-PEOPLE = ["man", "woman", "people"]
+RULE = {
+    "classes": CLASSES, "person_words": ["man", "woman", "people"], "min_captions": 2, "precedence": [],
+    "require_person": True, "extended": 99, "seed": 1,
+}  # fmt: skip
 
 
 def world(captions, persons=None):
@@ -50,7 +54,7 @@ def run(tmp_path):
         paths = [tmp_path / "captions.json", tmp_path / "instances.json"]
         for path, file in zip(paths, files, strict=True):
             path.write_text(json.dumps(file))
-        return curate(*paths, **{"classes": CLASSES, "person_words": PEOPLE, "seed": 1, **options})
+        return curate(*paths, Curate(**RULE | options))
 
     return call
 

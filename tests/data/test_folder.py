@@ -11,6 +11,7 @@ from conftest import picture
 from PIL import Image
 
 from har.app.new_profile import words_of, write_profile
+from har.config.data import Curate
 from har.config.profile import load_params
 from har.config.types import check_labels
 from har.core.errors import HarError
@@ -58,8 +59,11 @@ def frame(rows) -> pd.DataFrame:
     return table.assign(image_id=ids, width=4, height=3, sha256="", **names)[list(COLUMNS)]
 
 
-def classes(**counts) -> dict:
-    return {label: {"count": count, "keywords": []} for label, count in counts.items()}
+def rule(extended: int = 0, keywords=None, **counts) -> Curate:
+    """Classes with the count of each, and the names that make up some of them."""
+    classes = {label: {"count": count, "keywords": (keywords or {}).get(label, [])} for label, count in counts.items()}
+    changes = {"classes": classes, "precedence": [], "extended": extended, "seed": 0}
+    return Curate.model_validate(parameters.value("curate") | changes)
 
 
 class TestFolder:
@@ -308,16 +312,16 @@ class TestLook:
 class TestChoose:
     def test_empty_counts_take_all_and_a_count_leaves_the_rest_to_extended(self):
         images = frame([("a", "", "")] * 5 + [("b", "", "")] * 3 + [("other", "", "")])
-        found = choose(images, classes=classes(a=None, b=None), extended=9, seed=0)
+        found = choose(images, rule(9, a=None, b=None))
         assert found.manifest.groupby("label").size().to_dict() == {"a": 5, "b": 3}
         assert set(found.manifest.part) == {"drawn"}
         assert found.funnel.images.tolist() == [9, 8, 8, 0]
-        found = choose(images, classes=classes(a=2, b=None), extended=2, seed=0)
+        found = choose(images, rule(2, a=2, b=None))
         assert found.funnel.images_a.tolist()[1:] == [5, 2, 2]
 
     def test_groups_are_drawn_in_turn_and_none_is_in_extended_too(self):
         rows = [("a", f"g{i % 6}", "") for i in range(60)] + [("b", f"h{i % 3}", "") for i in range(30)]
-        found = choose(frame(rows), classes=classes(a=4, b=3), extended=99, seed=0).manifest
+        found = choose(frame(rows), rule(99, a=4, b=3)).manifest
         drawn, extended = (found[found.part == part] for part in ("drawn", "extended"))
         assert drawn.groupby("label")["group"].nunique().to_dict() == {"a": 4, "b": 3}
         assert not set(drawn.group) & set(extended.group)
@@ -325,26 +329,26 @@ class TestChoose:
 
     def test_splits_that_images_came_with_decide_what_is_extended(self):
         rows = [("a", "", "train"), ("a", "", "test"), ("a", "", "extended"), ("b", "", "train"), ("b", "", "test")]
-        found = choose(frame(rows), classes=classes(a=None, b=1), extended=9, seed=0).manifest
+        found = choose(frame(rows), rule(9, a=None, b=1)).manifest
         assert (found.part == "extended").tolist() == (found.split == "extended").tolist()
         assert found.label.value_counts().to_dict() == {"a": 3, "b": 1}
 
     def test_several_names_make_up_a_class(self):
-        wanted = {"move": {"count": None, "keywords": ["Walk", "Run"]}, "b": {"count": None, "keywords": []}}
-        found = choose(frame([("Walk", "", ""), ("Run", "", ""), ("b", "", "")]), classes=wanted, extended=0, seed=0)
+        wanted = rule(keywords={"move": ["Walk", "Run"]}, move=None, b=None)
+        found = choose(frame([("Walk", "", ""), ("Run", "", ""), ("b", "", "")]), wanted)
         assert found.manifest.label.value_counts().to_dict() == {"move": 2, "b": 1}
 
     @pytest.mark.parametrize(
         ("wanted", "said"),
         [
-            (classes(a=None, c=None), "curate.classes.c: no image is labelled c; there are a, b"),
-            (classes(a=7, b=None), "too few images: a has 2 of 7"),
-            ({"x": {"count": None, "keywords": ["a"]}, "y": {"count": None, "keywords": ["a", "b"]}}, "two classes"),
+            (rule(a=None, c=None), "curate.classes.c: no image is labelled c; there are a, b"),
+            (rule(a=7, b=None), "too few images: a has 2 of 7"),
+            (rule(keywords={"x": ["a"], "y": ["a", "b"]}, x=None, y=None), "two classes"),
         ],
     )
     def test_mistakes_are_told(self, wanted, said):
         with pytest.raises(HarError, match=said):
-            choose(frame([("a", "", ""), ("a", "", ""), ("b", "", "")]), classes=wanted, extended=0, seed=0)
+            choose(frame([("a", "", ""), ("a", "", ""), ("b", "", "")]), wanted)
 
 
 class TestProfile:
@@ -353,10 +357,10 @@ class TestProfile:
         (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
         return tmp_path / "params.yaml"
 
-    def test_a_folder_becomes_a_short_profile_that_takes_nothing_from_the_others(self, path, root):
-        told = []
-        assert write_profile(path, "mine", str(root), tell=told.append) == ["Sit down", "Walk"]
-        assert told[-1].endswith("not yet to be trained: split.validation: 0.1 of 4 images leaves none")
+    def test_a_folder_becomes_a_short_profile_that_takes_nothing_from_the_others(self, path, root, capsys):
+        assert write_profile(path, "mine", str(root)) == ["Sit down", "Walk"]
+        told = capsys.readouterr().out
+        assert told.endswith("\nnot yet to be trained: split.validation: 0.1 of 4 images leaves none\n")
         text = path.read_text()
         assert len(text.splitlines()) - len(parameters.text().splitlines()) < 45
         params = load_params(path)
@@ -421,7 +425,7 @@ class TestProfile:
         names = [name for some in NAMES for name in some]
         images = frame([(name, "", "") for name in names for _ in range(3)])
         write_annotations(images, pd.DataFrame(columns=["name", "reason"]), tmp_path)
-        found = choose(read_images(tmp_path), classes=classes(**dict.fromkeys(names)), extended=0, seed=0)
+        found = choose(read_images(tmp_path), rule(**dict.fromkeys(names)))
         write_manifest(found.manifest, tmp_path / "manifest.csv")
         manifest = read_manifest(tmp_path / "manifest.csv")
         assert manifest.label.value_counts().to_dict() == dict.fromkeys(names, 3)

@@ -177,7 +177,7 @@ class TestUcf:
 
     def test_a_profile_is_written_and_its_manifest_is_as_the_lists_say(self, root, tmp_path):
         (tmp_path / "params.yaml").write_text(parameters.text(), encoding="utf-8")
-        write_profile(tmp_path / "params.yaml", "ucf", str(root), tell=print)
+        write_profile(tmp_path / "params.yaml", "ucf", str(root))
         params = load_params(tmp_path / "params.yaml")
         data = params.active.data
         assert (data.source, data.video.lists) == ("video", str(tmp_path / "ucfTrainTestlist"))
@@ -186,8 +186,7 @@ class TestUcf:
         assert any("train 12 (train)" in line for line in source.annotations(data, tmp_path / "a", 1, tmp_path))
         images = read_images(tmp_path / "a")
         assert len(images) == 20 * 4
-        classes = {name: one.model_dump() for name, one in params.active.curate.classes.items()}
-        write_manifest(choose(images, classes=classes, extended=9, seed=0).manifest, tmp_path / "manifest.csv")
+        write_manifest(choose(images, params.active.curate).manifest, tmp_path / "manifest.csv")
         manifest = read_manifest(tmp_path / "manifest.csv")
         assert sorted(manifest.groupby("clip")["second"].apply(list).tolist())[0] == [0.0, 0.04, 0.08, 0.12]
         assert set(manifest.group[manifest.split == "test"].str[-3:]) == {"g04", "g05"}

@@ -31,6 +31,7 @@ from PIL import Image
 from pycocotools.mask import encode
 
 from har.app.cli import verbs
+from har.config.data import Curate
 from har.config.profile import load_params
 from har.config.resolved import resolved
 from har.core import cache as kept
@@ -150,13 +151,14 @@ CLASSES = {
     "standing": {"count": 1, "keywords": ["stand", "standing"]},
     "walking": {"count": 1, "keywords": ["walk", "walking"]},
 }
+RULE = Curate(classes=CLASSES, person_words=["man", "men", "woman", "boy", "people", "girl"], min_captions=1,
+              precedence=[], require_person=True, extended=5, seed=1)  # fmt: skip
 
 
 def use(folder):
     """What stages annotations, curate and boxes do with captions and instances."""
     files = folder / "captions.json", folder / "instances.json"
-    found = curate(*files, classes=CLASSES, person_words=["man", "men", "woman", "boy", "people", "girl"],
-                   min_captions=1, extended=5, seed=1)  # fmt: skip
+    found = curate(*files, RULE)
     write_manifest(found.manifest, folder / "manifest.csv")
     assert len(read_manifest(folder / "manifest.csv")) == len(found.manifest)
     records = read_records(*files)

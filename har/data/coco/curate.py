@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from har.config.data import ActivityClass, Curate
 from har.core.errors import HarError
 from har.data.coco.annotations import IMAGE, ImageRecord, read_records
 from har.data.manifest import EVIDENCE_COLUMNS, MANIFEST_COLUMNS
@@ -47,44 +48,35 @@ def tokens(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def curate(
-    captions_json: str | Path,
-    instances_json: str | Path,
-    *,
-    classes: Mapping[str, Mapping],
-    person_words: Sequence[str],
-    min_captions: int = 2,
-    precedence: Sequence[str] = (),
-    require_person: bool = True,
-    extended: int | None = None,
-    seed: int,
-) -> Curation:
+def curate(captions_json: str | Path, instances_json: str | Path, settings: Curate) -> Curation:
     """Label images by their captions, then draw `count` of each class.
 
-    Args:
-        classes: label -> {'keywords': words or phrases ('sits down'), 'count': images to draw, None for all}.
-        person_words: words or phrases of which a caption must hold one to mention anything.
-        min_captions: captions that must mention a class before it counts for the image.
-        precedence: where several classes are mentioned, the first listed here wins; a tie without a listed class
-            drops the image. Empty: exactly one class must be mentioned.
-        require_person: drop images without any person annotation (a crowd counts).
-        extended: at most so many of the images that satisfy the rule and were not drawn (None: all).
-        seed: of both draws. An image's rank depends on the seed and its id alone: neither the order of
-            rows nor further images change who precedes whom.
+    Of the block `curate` of params.yaml, what the captions of an image are asked:
+
+    classes: their keywords are words or phrases ('sits down').
+    person_words: of these a caption must hold one to mention anything.
+    min_captions: captions that must mention a class before it counts for the image.
+    precedence: where several classes are mentioned, the first listed here wins; a tie without a listed class drops
+        the image. Empty: exactly one class must be mentioned.
+    require_person: drop images without any person annotation (a crowd counts).
+    extended: at most so many of the images that satisfy the rule and were not drawn.
+    seed: of both draws. An image's rank depends on the seed and its id alone: neither the order of rows nor further
+        images change who precedes whom.
 
     Raises HarError for keywords that are none or name two classes, for malformed annotation files (file and row) and
     where a class can't be filled (the shortfall of each).
     """
+    classes, precedence = settings.classes, settings.precedence
     _check_keywords(classes)
     records = read_records(captions_json, instances_json)
-    person = _phrase_pattern("person_words", person_words)
-    patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c["keywords"]) for k, c in classes.items()}
+    person = _phrase_pattern("person_words", settings.person_words)
+    patterns = {k: _phrase_pattern(f"classes.{k}.keywords", c.keywords) for k, c in classes.items()}
     rules = [
         "images in the captions file",
         "a caption names a person and an activity",
-        f"at least {min_captions} captions agree",
+        f"at least {settings.min_captions} captions agree",
         f"one activity (precedence: {', '.join(precedence)})" if precedence else "exactly one activity",
-        *(["a person is annotated"] if require_person else []),
+        *(["a person is annotated"] if settings.require_person else []),
     ]
 
     def mentions(record: ImageRecord) -> list[tuple[str, ...]]:
@@ -94,7 +86,7 @@ def curate(
         """The classes that hold for the image by each rule in turn, up to the last that keeps it."""
         yield ()
         captions = Counter(chain.from_iterable(mentions(record)))
-        for least in (1, min_captions):
+        for least in (1, settings.min_captions):
             labels = [name for name in classes if captions[name] >= least]
             if not labels:
                 return
@@ -104,7 +96,7 @@ def curate(
         if not labels:
             return
         yield labels
-        if require_person and len(record.boxes) + len(record.crowds):
+        if settings.require_person and len(record.boxes) + len(record.crowds):
             yield labels
 
     kept: dict[str, dict[int, Sequence[str]]] = {rule: {} for rule in rules}
@@ -112,9 +104,9 @@ def curate(
         for rule, labels in zip(rules, passed(record), strict=False):
             kept[rule][record.image_id] = labels
     chosen = {i: label for i, (label,) in kept[rules[-1]].items()}
-    drawn = _draw(chosen, {label: c["count"] for label, c in classes.items()}, seed)
+    drawn = _draw(chosen, {label: c.count for label, c in classes.items()}, settings.seed)
     left = [i for i in chosen if i not in drawn]
-    extra = set(left if extended is None else ranked(left, seed, "extended")[:extended])
+    extra = set(ranked(left, settings.seed, "extended")[: settings.extended])
     for part, ids in (("drawn", drawn), ("extended", extra)):
         kept[part] = {i: [chosen[i]] for i in ids}
 
@@ -132,12 +124,12 @@ def curate(
     )
 
 
-def _check_keywords(classes: Mapping[str, Mapping]) -> None:
+def _check_keywords(classes: Mapping[str, ActivityClass]) -> None:
     owners: dict[tuple[str, ...], str] = {}
     for label, entry in classes.items():
         if "+" in label:  # which joins the classes that a caption mentions
             raise HarError(f"classes.{label}: a class that captions are searched for may not hold '+'")
-        for keyword in entry["keywords"]:
+        for keyword in entry.keywords:
             owner = owners.setdefault(tuple(tokens(keyword)), label)
             if owner != label:
                 raise HarError(f"classes.{label}.keywords: {keyword!r} already names {owner}")
@@ -166,12 +158,12 @@ def ranked(ids: Iterable[int], seed: int, purpose: str) -> list[int]:
     return sorted(ids, key=lambda i: (hashlib.sha256(f"{seed}/{purpose}/{i}".encode()).digest(), i))
 
 
-def _draw(chosen: Mapping[int, str], counts: Mapping[str, int | None], seed: int) -> set[int]:
+def _draw(chosen: Mapping[int, str], counts: Mapping[str, int], seed: int) -> set[int]:
     drawn: set[int] = set()
     short = []
     for label, count in counts.items():
         ids = [i for i, other in chosen.items() if other == label]
-        if count is not None and len(ids) < count:
+        if len(ids) < count:
             short.append(f"{label} has {len(ids)} of {count} ({count - len(ids)} short)")
         drawn.update(ranked(ids, seed, label)[:count])
     if short:
