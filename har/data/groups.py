@@ -26,6 +26,12 @@ def group_codes(frame: pd.DataFrame) -> np.ndarray | None:
     return pd.factorize(keys, sort=True)[0]
 
 
+def by_image(frame: pd.DataFrame) -> pd.Index:
+    """The image_id of each row, or where images have a group, its number and image_id."""
+    ids, groups = pd.Index(frame["image_id"]), group_codes(frame)
+    return ids if groups is None else pd.MultiIndex.from_arrays([groups, ids], names=["group", "image_id"])
+
+
 def with_groups(predictions: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """`predictions` with the group of each image where `images` (image_id, and group where there are any) have
     some, what the bootstrap of har.evaluation.predictions draws, and with the clip of each where they have any."""

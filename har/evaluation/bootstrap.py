@@ -1,9 +1,12 @@
 """Intervals over images: a cluster bootstrap that draws images, each with all its runs (Field & Welsh 2007), or whole
 groups; within strata where there are any."""
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 RESAMPLES = 2000
 BLOCK = 1 << 21  # counts that are drawn, or multiplied, at a time
@@ -105,6 +108,32 @@ def bootstrap_interval(
     percentiles do not, on few images and near a bound (stage simulate)."""
     low, high = score_interval(estimate, bootstrap_error(values, n), n, bounds, level)
     return float(low), float(high)
+
+
+class Mean(NamedTuple):
+    """With its interval; None where no image has a value."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+def mean_with_interval(values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95) -> Mean:
+    """The mean of one number an image within `bounds`: `score_interval` with the standard error of a mean, of
+    a series by group (har.data.groups.by_image) that of a mean of clusters."""
+    values = pd.Series(values, dtype=float)
+    if values.empty:
+        return Mean(None, None, None)
+    groups = values.index.get_level_values("group") if "group" in values.index.names else None
+    values = values.to_numpy()
+    n, mean = len(values), float(values.mean())
+    units = n if groups is None else groups.nunique()
+    error = values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    if groups is not None and units > 1:
+        sums = pd.Series(values - mean).groupby(groups).sum().to_numpy()
+        error = np.sqrt(units / (units - 1) * np.square(sums).sum()) / n
+    low, high = score_interval(mean, error, units, bounds, level)
+    return Mean(mean, min(float(low), mean), max(float(high), mean))
 
 
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:

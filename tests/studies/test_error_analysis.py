@@ -15,6 +15,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 
 from har.config.studies import ErrorBins
 from har.core.errors import HarError
+from har.evaluation.bootstrap import mean_with_interval
 from har.evaluation.metrics import cells
 from har.evaluation.predictions import predictions_frame
 from har.reporting.table import markdown_table
@@ -151,12 +152,24 @@ class TestRates:
             assert 0 <= row["error_low"] <= row["error"] <= row["error_high"] <= 1
 
     def test_more_runs_of_the_same_narrow_nothing_and_one_image_tells_nothing(self):
-        once = np.array([0, 1, 1, 0, 0, 0.0] * 10)
+        once = pd.Series([0, 1, 1, 0, 0, 0.0] * 10)
         one, many = factors.error_rate(once, 1), factors.error_rate(once, 5)
         assert one[0] == many[0]
         assert many[2] - many[1] == pytest.approx(one[2] - one[1], rel=0.05)
-        assert factors.error_rate(np.array([]), 5) == (None, None, None)
-        assert factors.error_rate(np.array([1.0]), 5) == (1, 0, 1)
+        assert factors.error_rate(once[:0], 5) == factors.error_rate(once[:0], 1) == (None, None, None)
+        assert factors.error_rate(once[1:2], 5) == (1, 0, 1)
+
+    def test_intervals_are_of_groups_where_images_have_any(self):
+        grouped = {
+            key: one.assign(group="g" + (one["image_id"] % 6).astype(str))
+            for key, one in PREDICTIONS.items()
+            if key[1] != "majority"
+        }
+        outcomes = outcome_frame(grouped, FACTS.assign(person_size=0.1))
+        row = factors.rates(outcomes, "person_size", BINS)[0]
+        mine = outcomes[(outcomes["task"] == row["task"]) & (outcomes["model"] == row["model"])]
+        expected = mean_with_interval(mine.groupby("group")["error"].mean())
+        assert (row["error_low"], row["error_high"]) == pytest.approx(expected[1:])
 
 
 class TestTrend:

@@ -134,7 +134,7 @@ class TestExplanation:
         texts = np.eye(3, head_of(finetuned(trained["clip"])).in_features, dtype=np.float32)
         one = explain(trained["clip"], store.folder, choose(IMAGES, SETTINGS), RECORDS, SETTINGS, texts=texts)
         assert one.candidates[["head", "blocks"]].values.tolist() == [["own", 2], ["own", 1], ["text", 2], ["text", 1]]
-        best = one.candidates.loc[one.candidates["auc"].idxmax()]
+        best = one.candidates.iloc[one.candidates["auc"].argmax()]
         assert (one.about["head"], one.about["blocks"]) == (best["head"], best["blocks"])
         person = np.zeros((1, 4, 4), bool)
         person[0, :, :2] = True  # image 3, the only one to choose on
@@ -227,6 +227,14 @@ class TestTables:
         gap = tables["differences"].frame.set_index("rival").loc["centre"]
         assert gap["auc"] == pytest.approx((auc["legrad"] - auc["centre"]).mean(), abs=1e-6)
         assert (gap["deletion"], gap["auc_n"], gap["deletion_n"]) == (0, 39, 40)
+
+    def test_intervals_draw_groups_where_images_have_any(self):
+        one = scored(0.8, 0.7)
+        one.scores["auc"] += one.scores["image_id"] // 10 / 10
+        grouped = replace(one, scores=one.scores.assign(group="g" + (one.scores["image_id"] // 10).astype(str)))
+        narrow, wide = (measured({("activity", "clip"): each}, REPORT)[0] for each in (one, grouped))
+        assert narrow["auc"] == pytest.approx(wide["auc"])
+        assert wide["auc_high"] - wide["auc_low"] > 1.5 * (narrow["auc_high"] - narrow["auc_low"])
 
     def test_nothing_explained_gives_tables_without_rows(self):
         for table in build_tables({}, "header", REPORT).values():

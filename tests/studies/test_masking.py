@@ -16,6 +16,7 @@ from har.config.models import Probe
 from har.core.errors import HarError
 from har.data.coco.instances import Instances
 from har.data.crops import BOXES, EDGES, write_boxes
+from har.evaluation.bootstrap import mean_with_interval
 from har.models.build import build, logits
 from har.models.checkpoint import load_kept
 from har.studies.masking import scores
@@ -251,8 +252,8 @@ def test_intervals_of_groups_are_those_of_means_of_clusters():
     groups = np.repeat(np.arange(20), 5)
     values = rng.random(20)[groups] * 0.5 + rng.random(100) * 0.1
     index = pd.MultiIndex.from_arrays([groups, range(100)], names=["group", "image_id"])
-    grouped = scores.mean_with_interval(pd.Series(values, index))
-    of_means = scores.mean_with_interval(values.reshape(20, 5).mean(1))
+    grouped = mean_with_interval(pd.Series(values, index))
+    of_means = mean_with_interval(values.reshape(20, 5).mean(1))
     assert grouped == pytest.approx(of_means)
-    alone = scores.mean_with_interval(values)
+    alone = mean_with_interval(values)
     assert alone.high - alone.low < grouped.high - grouped.low

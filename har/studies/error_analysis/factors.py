@@ -7,8 +7,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from har.data.groups import by_image
 from har.evaluation.anova import with_holm
-from har.evaluation.bootstrap import score_interval, wilson
+from har.evaluation.bootstrap import Mean, mean_with_interval, wilson
 from har.reporting.names import model_name
 from har.reporting.table import NONE, Bold, Column, Linked, Table, estimate, number, p_value, pivoted
 from har.reporting.tables.columns import MODEL, equals, figures, triple
@@ -66,18 +67,12 @@ def image_bins(factors: pd.DataFrame, bins: Mapping[str, Bins]) -> list[dict]:
 # --- rates -------------------------------------------------------------------------------------------------
 
 
-def error_rate(errors: np.ndarray, runs: int, level: float = 0.95) -> tuple[float | None, float | None, float | None]:
-    """Mean of `errors` [n] (share of `runs` wrong on each image) and its `level` interval over images: Wilson's
-    at the effective sample size that the spread of the images gives, plain Wilson for a single run. None
-    without an image."""
-    n = len(errors)
-    if not n:
-        return None, None, None
-    mean = float(np.mean(errors))
-    if runs == 1:
-        return mean, *wilson(round(float(np.sum(errors))), n, level)
-    spread = float(np.std(errors, ddof=1)) / math.sqrt(n) if n > 1 else 0.0
-    return mean, *map(float, score_interval(mean, spread, n, level=level))
+def error_rate(errors: pd.Series, runs: int, level: float = 0.95) -> Mean:
+    """Mean of `errors` (share of `runs` wrong on each image, by har.data.groups.by_image) and its `level` interval over
+    images or groups: plain Wilson for a single run on images that stand alone."""
+    if runs == 1 and len(errors) and errors.index.nlevels == 1:
+        return Mean(float(errors.mean()), *wilson(round(float(errors.sum())), len(errors), level))
+    return mean_with_interval(errors, level=level)
 
 
 def rates(outcomes: pd.DataFrame, factor: str, bins: Bins, level: float = 0.95) -> list[dict]:
@@ -88,7 +83,7 @@ def rates(outcomes: pd.DataFrame, factor: str, bins: Bins, level: float = 0.95) 
     for (task, model), part in outcomes.groupby(["task", "model"], sort=False):
         places, runs = binned(part[factor].to_numpy(), bins), int(part["runs"].iloc[0])
         for place, name in enumerate([*bins, UNKNOWN]):
-            errors = part["error"].to_numpy()[places == place]
+            errors = part["error"].set_axis(by_image(part))[places == place]
             row = {"task": task, "model": model, "bin": name, "n": len(errors), "runs": runs}
             row |= {"above": bounds[place], "up_to": bounds[place + 1]}
             rows.append(row | figures("error", *error_rate(errors, runs, level)))

@@ -3,7 +3,8 @@ from.
 
 One row for each task, model and image of test and extended: task, model, split, image_id, label, runs, error (share
 of the runs that are wrong), predicted (class of the largest mean probability over runs: the ensemble's), p_predicted,
-p_true (mean probabilities of that class and of the true one), then the image's FACTORS.
+p_true (mean probabilities of that class and of the true one), then the image's FACTORS, and its group where there are
+any.
 """
 
 from collections.abc import Mapping
@@ -106,5 +107,8 @@ def outcome_frame(predictions: Mapping[tuple[str, str], pd.DataFrame], factors: 
         if bad.any():
             row = frame[bad].iloc[0]
             raise HarError(f"errors: {row.task}: image {row.image_id} {what}")
+    grouped = [one[["image_id", "group"]] for one in predictions.values() if "group" in one]
+    if grouped:
+        factors = factors.merge(pd.concat(grouped).drop_duplicates("image_id"), on="image_id", how="left")
     frame = frame.merge(factors, on="image_id", how="left", validate="many_to_one", sort=False)
     return frame.round(dict.fromkeys(["error", "p_predicted", "p_true", *FACTORS], DIGITS))

@@ -14,6 +14,7 @@ from har.config.studies import Explain
 from har.core.errors import HarError
 from har.core.files import replacing, write_csv, write_json
 from har.data.coco.annotations import ImageRecord
+from har.data.groups import by_image
 from har.data.store import Store
 from har.evaluation.clips import unit_of
 from har.models.classifier import finetuned
@@ -34,13 +35,14 @@ SCORES = ("auc", *KINDS)
 class Explanation:
     """What one model's maps are and do.
 
-    images: image_id, split, label, measured and curves (whether it counts in scores, and has curves), prediction,
-    probability (of the prediction), in the order of maps. probabilities: float64 [n, classes]. maps: LeGrad, float16
-    [n, classes, side, side], each from 0 to 1. scores: a row for each measured image of TOLD and method: image_id,
-    split, method, then SCORES, empty where there are none. curves: mean probability of the prediction, and its standard
-    error over images, by split, method, kind and share of patches. candidates: the patch AUC on each measured image of
-    CHOSEN_ON by each head and number of last blocks that the maps could come from: head, blocks, auc. about: classes,
-    side, fit, crop_pct, method, and the chosen head and blocks.
+    images: image_id, split, label, group (where there are any), measured and curves (whether it counts in scores, and
+    has curves), prediction, probability (of the prediction), in the order of maps. probabilities: float64 [n, classes].
+    maps: LeGrad, float16 [n, classes, side, side], each from 0 to 1. scores: a row for each measured image of TOLD and
+    method: image_id, split, group, method, then SCORES, empty where there are none. curves: mean probability of the
+    prediction, and its standard error over images, by split, method, kind and share of patches. candidates: the patch
+    AUC on each measured image of CHOSEN_ON by each head and number of last blocks that the maps could come from: head,
+    blocks, auc, in rows as of har.data.groups.by_image. about: classes, side, fit, crop_pct, method, and the chosen
+    head and blocks.
     """
 
     images: pd.DataFrame
@@ -53,17 +55,18 @@ class Explanation:
 
 
 def choose(split: pd.DataFrame, settings: Explain) -> pd.DataFrame:
-    """The images to explain (image_id, label, split, measured, curves): all that were drawn and at most
-    `settings.extended` extended ones, drawn at random. measured: all, but of a clip one frame; curves: the at most
-    `settings.curves` of these in its split that get deletion and insertion curves. The draw depends on ids and seed
-    alone, and a larger number keeps the images of a smaller one."""
+    """The images to explain (image_id, label, split, measured, curves, and group where there are any): all that were
+    drawn and at most `settings.extended` extended ones, drawn at random. measured: all, but of a clip one frame;
+    curves: the at most `settings.curves` of these in its split that get deletion and insertion curves. The draw depends
+    on ids and seed alone, and a larger number keeps the images of a smaller one."""
     split = split.sort_values("image_id", ignore_index=True)
     split = split.iloc[np.argsort(np.random.default_rng(settings.seed).permutation(len(split)))]
     split = split.assign(measured=~unit_of(split).duplicated())
     split = split[(split["split"] != "extended") | (split.groupby("split").cumcount() < settings.extended)]
     place = split.groupby("split")["measured"].cumsum()
     split = split.assign(curves=split["split"].isin(TOLD) & split["measured"] & (place <= settings.curves))
-    return split.sort_values("image_id", ignore_index=True)[["image_id", "label", "split", "measured", "curves"]]
+    kept = [name for name in ("image_id", "label", "split", "group", "measured", "curves") if name in split]
+    return split.sort_values("image_id", ignore_index=True)[kept]
 
 
 def explain(
@@ -129,7 +132,7 @@ def explain(
         person.append(person_cover(seen, side) >= PERSON)
     person = np.array(person)
     dev = np.flatnonzero(told["split"].isin(CHOSEN_ON) & told["measured"])
-    candidates = _candidates(heads, guess, person, dev)
+    candidates = _candidates(heads, guess, person, dev, by_image(told.iloc[dev]))
     head, blocks = candidates.groupby(["head", "blocks"], sort=False)["auc"].mean().fillna(0).idxmax()
     maps = min_max(torch.from_numpy(heads[head][:, -blocks:].sum(1))).numpy()  # [n, classes, side, side]
     rivals = {
@@ -150,7 +153,8 @@ def explain(
 
     scored = told["split"].isin(TOLD) & told["measured"]
     aucs = {method: patch_auc(maps, person)[scored] for method, maps in rivals.items()}
-    frames = [told.loc[scored, ["image_id", "split"]].assign(method=method, auc=auc) for method, auc in aucs.items()]
+    keys = told.loc[scored, [name for name in ("image_id", "split", "group") if name in told]]
+    frames = [keys.assign(method=method, auc=auc) for method, auc in aucs.items()]
     scores = pd.concat(frames, ignore_index=True).assign(**dict.fromkeys(KINDS, np.nan))
     curves = []
     for split, method, kind in product(TOLD, METHODS, KINDS):
@@ -170,17 +174,17 @@ def explain(
 
 
 def _candidates(
-    heads: Mapping[str, np.ndarray], guess: np.ndarray, person: np.ndarray, dev: np.ndarray
+    heads: Mapping[str, np.ndarray], guess: np.ndarray, person: np.ndarray, dev: np.ndarray, index: pd.Index
 ) -> pd.DataFrame:
-    """head, blocks and auc on each of the images `dev`; heads: of each, what blocks add to the maps (`relevance`). All
-    blocks, as LeGrad's paper takes, come first and win a tie."""
+    """head, blocks and auc on each of the images `dev`, in rows by `index`; heads: of each, what blocks add to the maps
+    (`relevance`). All blocks, as LeGrad's paper takes, come first and win a tie."""
     parts = []
     for head, found in heads.items():
         predicted = found[dev, :, guess[dev]]  # [n, blocks, side, side]
         for blocks in range(predicted.shape[1], 0, -1):
             auc = patch_auc(predicted[:, -blocks:].sum(1), person[dev])
-            parts.append(pd.DataFrame({"head": head, "blocks": blocks, "auc": auc}))
-    return pd.concat(parts, ignore_index=True)
+            parts.append(pd.DataFrame({"head": head, "blocks": blocks, "auc": auc}, index))
+    return pd.concat(parts)
 
 
 def write(explanation: Explanation, folder: Path) -> None:

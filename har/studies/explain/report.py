@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from har.config.report import Report
+from har.data.groups import by_image
 from har.evaluation.bootstrap import resample_counts
 from har.evaluation.paired import estimated_difference
 from har.evaluation.summary import Estimate
@@ -23,12 +24,16 @@ Key = tuple[str, str]  # task and model
 
 
 def estimate(values: pd.Series, report: Report) -> Estimate | None:
-    """The mean over images of what was measured on each, with its bootstrap; None where no image has it."""
-    found = values.dropna().to_numpy(float)
-    if not len(found):
+    """The mean over images of what was measured on each (by har.data.groups.by_image), with the bootstrap of these or
+    of their groups; None where no image has it."""
+    found = values.dropna().astype(float)
+    if found.empty:
         return None
-    counts = resample_counts(len(found), report.resamples, report.seed)
-    return Estimate(str(values.name), len(found), np.array([found.mean()]), counts @ found / len(found))
+    units = found.groupby(level=0)
+    sums, sizes = units.sum().to_numpy(), units.size().to_numpy()
+    counts = resample_counts(len(sums), report.resamples, report.seed)
+    resampled = counts @ sums / (counts @ sizes)
+    return Estimate(str(values.name), len(found), np.array([found.mean()]), resampled, len(sums))
 
 
 def _mean(values: pd.Series, report: Report) -> dict:
@@ -53,7 +58,7 @@ def _parts(explanations: Mapping[Key, Explanation]):
         for split in reversed(TOLD):
             frame = one.scores[one.scores["split"] == split]
             if len(frame):
-                yield {"task": task, "model": model, "split": split}, frame
+                yield {"task": task, "model": model, "split": split}, frame.set_axis(by_image(frame))
 
 
 def measured(explanations: Mapping[Key, Explanation], report: Report) -> list[dict]:
@@ -78,7 +83,7 @@ def compared(explanations: Mapping[Key, Explanation], report: Report) -> list[di
         for rival in RIVALS:
             row = about | {"rival": rival}
             for score in SCORES:
-                both = frame.pivot(index="image_id", columns="method", values=score)[["legrad", rival]].dropna()
+                both = frame.set_index("method", append=True)[score].unstack()[["legrad", rival]].dropna()
                 pair = [estimate(both[method], report) for method in both]
                 gap = estimated_difference(*pair, report.confidence) if len(both) else {}
                 row |= figures(score, *(gap.get(key) for key in ("difference", "ci_low", "ci_high")))

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from har.config.studies import Masking
+from har.evaluation.bootstrap import mean_with_interval
 from har.evaluation.predictions import classes_of
 from har.reporting.figures import rows_of
 from har.reporting.names import model_name
 from har.reporting.style import CLASS_MARKERS, GREY, INK, SERIES, drawing
 from har.studies.masking.conditions import BOX, CROP, NONE, filled_name
 from har.studies.masking.report import ranked
-from har.studies.masking.scores import by_share, mean_with_interval, of_condition, per_image
+from har.studies.masking.scores import by_share, of_condition, per_image
 
 
 def draw(predictions: Mapping[str, pd.DataFrame], config: Masking, out: Path, profile: str, level: float) -> None:

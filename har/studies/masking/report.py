@@ -7,21 +7,14 @@ import numpy as np
 import pandas as pd
 
 from har.config.studies import Masking
+from har.evaluation.bootstrap import mean_with_interval
 from har.evaluation.predictions import classes_of
 from har.reporting.names import model_name
 from har.reporting.table import NONE as DASH
 from har.reporting.table import Column, Table, number, percent, signed_estimate
 from har.reporting.tables.columns import MODEL, N, class_text, figure_column, figures, triple
 from har.studies.masking.conditions import BOX, CROP, ELSEWHERE, NONE, drawn_name, filled_name
-from har.studies.masking.scores import (
-    area_under_curve,
-    by_share,
-    corrected,
-    difference,
-    mean_with_interval,
-    of_condition,
-    per_image,
-)
+from har.studies.masking.scores import area_under_curve, by_share, corrected, difference, of_condition, per_image
 
 FLIPS = "Flips: share of images whose predicted class changes from that with nothing hidden."
 MASKED = "_masked"  # ends the name of a probe that learnt from masked images

@@ -6,14 +6,13 @@ group and image_id, and groups are what varies.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from har.core.errors import HarError
-from har.data.groups import group_codes
-from har.evaluation.bootstrap import score_interval
+from har.data.groups import by_image
+from har.evaluation.bootstrap import Mean, mean_with_interval
 from har.evaluation.predictions import classes_of
 from har.studies.masking.conditions import NONE, drawn_name
 
@@ -34,38 +33,6 @@ def per_image(frame: pd.DataFrame) -> pd.DataFrame:
     whole = found.loc[found["condition"] == NONE, "guess"]
     found["flips"] = (found["guess"] != whole.reindex(found.index)).astype(float)
     return found
-
-
-def by_image(frame: pd.DataFrame) -> pd.Index:
-    """The image_id of each row, or where images have a group, that and image_id."""
-    ids, groups = pd.Index(frame["image_id"]), group_codes(frame)
-    return ids if groups is None else pd.MultiIndex.from_arrays([groups, ids], names=["group", "image_id"])
-
-
-class Mean(NamedTuple):
-    """With its interval; None where no image has a value."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-
-
-def mean_with_interval(values: Sequence[float], bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95) -> Mean:
-    """The mean of one number an image within `bounds`: score interval (har.evaluation.bootstrap) with the standard
-    error of a mean, of a series by group that of a mean of clusters."""
-    values = pd.Series(values, dtype=float)
-    if values.empty:
-        return Mean(None, None, None)
-    groups = values.index.get_level_values("group") if "group" in values.index.names else None
-    values = values.to_numpy()
-    n, mean = len(values), float(values.mean())
-    units = n if groups is None else groups.nunique()
-    error = values.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
-    if groups is not None and units > 1:
-        sums = pd.Series(values - mean).groupby(groups).sum().to_numpy()
-        error = np.sqrt(units / (units - 1) * np.square(sums).sum()) / n
-    low, high = score_interval(mean, error, units, bounds, level)
-    return Mean(mean, min(float(low), mean), max(float(high), mean))
 
 
 def of_condition(images: pd.DataFrame, condition: str, measure: str = "accuracy") -> pd.Series:

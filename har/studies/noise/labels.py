@@ -18,12 +18,13 @@ import pandas as pd
 
 from har.config.models import Probe
 from har.config.studies import LabelNoise
-from har.data.groups import group_codes, inner_folds
+from har.data.groups import by_image, group_codes, inner_folds
+from har.evaluation.bootstrap import mean_with_interval
 from har.evaluation.clips import of_clips
 from har.evaluation.predictions import predicted_classes
 from har.reporting.table import Column, Table, percent
 from har.reporting.tables.columns import N, figure_column, figures
-from har.studies.masking.scores import by_image, difference, mean_with_interval
+from har.studies.masking.scores import difference
 from har.training import probe
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from har.config.report import Report
-from har.evaluation.bootstrap import bootstrap_interval, resample_counts
+from har.evaluation.bootstrap import bootstrap_interval, mean_with_interval, resample_counts
 from har.reporting.names import class_name, model_name
 from har.reporting.style import CLASS_MARKERS, GREY, INK, SERIES, drawing
 from har.reporting.table import NONE as BLANK
 from har.reporting.table import Column, Table, number, signed_estimate
 from har.reporting.tables.columns import figure_column, figures, triple
 from har.studies.masking.conditions import NONE, drawn_name
-from har.studies.masking.scores import by_share, difference, mean_with_interval, of_condition, per_image
+from har.studies.masking.scores import by_share, difference, of_condition, per_image
 from har.studies.noise.learn import ANY, ERASING, NOTHING
 from har.studies.noise.select import Study
 
