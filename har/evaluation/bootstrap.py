@@ -75,8 +75,8 @@ def score_interval(
     shrinkage = stats.t.ppf((1 + level) / 2, n - 1) ** 2 * inverse
     centre = (share + shrinkage / 2) / (1 + shrinkage)
     half = np.sqrt(shrinkage * variance + shrinkage**2 / 4) / (1 + shrinkage)
-    ends = (low + width * np.clip(centre + side, 0, 1) for side in (-half, half))
-    return np.minimum(next(ends), estimate), np.maximum(next(ends), estimate)  # on the estimate: but for rounding
+    lower, upper = (low + width * np.clip(centre + side, 0, 1) for side in (-half, half))
+    return np.minimum(lower, estimate), np.maximum(upper, estimate)  # beside the estimate by rounding alone
 
 
 def _inverse_size(variance: np.ndarray, error: np.ndarray, n: float) -> np.ndarray:

@@ -75,28 +75,31 @@ def estimates(
     """METRICS, LOSSES and TOP5, and with the population's class `shares` "weighted_accuracy" (mean_recall). Two
     configurations on the same images draw the same samples: means over classes samples within classes, all others one
     of images."""
-    n, groups = len(one.truth), None if one.groups is None else one.units()
+    everything = np.ones(len(one.truth), bool)
     values = metrics_from_confusion(one.confusions(resamples, seed)) | one.means(resamples, seed)
-    found = {name: Estimate(name, n, each[0], each[1:].mean(1), groups) for name, each in values.items()}
+    found = {name: _estimate(name, one, everything, each) for name, each in values.items()}
     recalls, images = one.recalls(resamples, seed)
-    occurring, parts, noises = np.flatnonzero(images[0, 0]), [], []
+    classes = {place: one.truth == place for place in np.flatnonzero(images[0, 0])}  # those that occur
+    parts = tuple(_estimate("recall", one, mine, recalls[:, :, place]) for place, mine in classes.items())
     runs, hits = one.probabilities.shape[1], one.guess == one.truth[:, None]
-    unsteady = hits.var(1, ddof=1) / runs if runs > 1 else np.zeros(n)
-    for place in occurring:
-        mine, each = one.truth == place, recalls[:, :, place]
-        of = None if one.groups is None else one.units(mine)
-        noises.append(unsteady[mine].mean() / mine.sum())
-        parts.append(Estimate("recall", int(mine.sum()), each[0], each[1:].mean(1), of))
-    equal = np.ones(len(one.classes))
-    named = {"balanced_accuracy": equal}
+    unsteady = hits.var(1, ddof=1) / runs if runs > 1 else np.zeros(len(hits))
+    noises = [unsteady[mine].mean() / mine.sum() for mine in classes.values()]
+    weights = {"balanced_accuracy": np.ones(len(one.classes))}
     if shares is not None:
-        named["weighted_accuracy"] = np.array([shares[name] for name in one.classes])
-    for name, weights in named.items():
-        each, own = mean_recall(recalls, images, weights), weights[occurring]
+        weights["weighted_accuracy"] = np.array([shares[name] for name in one.classes])
+    for name, every in weights.items():
+        own = every[list(classes)]
         own = tuple(own / own.sum()) if own.sum() else (0.0,) * len(own)
         noise = float(np.square(own) @ noises)
-        found[name] = Estimate(name, n, each[0], each[1:].mean(1), groups, tuple(parts), own, noise)
+        mean = _estimate(name, one, everything, mean_recall(recalls, images, every))
+        found[name] = mean._replace(parts=parts, weights=own, noise=noise)
     return found
+
+
+def _estimate(metric: str, one: Cells, rows: np.ndarray, values: np.ndarray) -> Estimate:
+    """Of `values` [1 + B, S], of the images `rows` (bool [n]) and of each bootstrap sample."""
+    groups = None if one.groups is None else one.units(rows)
+    return Estimate(metric, int(rows.sum()), values[0], values[1:].mean(1), groups)
 
 
 def summarise(

@@ -264,7 +264,7 @@ def sections_in(root: Path, papers: bool = True, unit: str = "images") -> list[S
     found = []
     for title, (intro, listed) in SECTIONS.items():
         parts = [part for entry in listed for part in _present(root, entry)]
-        figures, tables = ([part for part in parts if bool(part.caption) == of] for of in (True, False))
+        figures, tables = [part for part in parts if part.caption], [part for part in parts if not part.caption]
         intro = OTHER_IMAGES if title == PAPERS and not papers else intro
         found.append(Section(title, intro, answers(title, root, unit), figures, tables))
     named = {part.path for section in found for part in section.figures}

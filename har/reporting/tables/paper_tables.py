@@ -4,6 +4,7 @@ Everything derives from predictions. A figure that does not exist is an empty ce
 footnote; never NaN.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -150,25 +151,23 @@ def build_tables(
     def summarised(frame: pd.DataFrame, splits: Sequence[str]) -> dict:
         return summarise(frame, splits, report.resamples, report.seed, report.confidence)
 
-    rows_of: dict[str, dict] = {"activity": {}, "posture": {}, "policy": {}}
+    summaries, collapsed = defaultdict(dict), defaultdict(dict)
     for (task, model), frame in predictions.items():
-        rows_of.setdefault(task, {})[model] = summarised(frame, SPLITS)
+        summaries[task][model] = summarised(frame, SPLITS)
+        if not is_blind(model):
+            held_out = frame[in_split(frame, HELD_OUT)]
+            collapsed[task][model] = collapsed_runs(held_out if len(held_out) else frame)
     policies = dict(augment)
     if ("activity", "majority") in predictions:
         policies["majority"] = predictions["activity", "majority"]
-    rows_of["policy"] = {name: summarised(frame, ("validation",)) for name, frame in policies.items()}
-    found, collapsed = {}, {}
-    for key, frame in predictions.items():
-        if not is_blind(key[1]):
-            held_out = frame[in_split(frame, HELD_OUT)]
-            collapsed[key] = collapsed_runs(held_out if len(held_out) else frame)
+    summaries["policy"] = {name: summarised(frame, ("validation",)) for name, frame in policies.items()}
+    found = {}
     for plan in PLANS:
-        summaries = rows_of[plan.of]
-        if any(split in summaries.get(key, {}) for key in plan.keys for split in plan.splits):
+        mine = summaries[plan.of]
+        if any(split in mine.get(key, {}) for key in plan.keys for split in plan.splits):
             counts = parameters if plan.name == "table2" else None
-            table = score_table(plan, len(classes), header, summaries, papers, report.confidence, counts)
-            shown = {model: runs for (task, model), runs in collapsed.items() if task == plan.of}
-            found[plan.name] = replace(table, notes=[*table.notes, _collapse_note(shown, table.rows)])
+            table = score_table(plan, len(classes), header, mine, papers, report.confidence, counts)
+            found[plan.name] = replace(table, notes=[*table.notes, _collapse_note(collapsed[plan.of], table.rows)])
     if gaps := differences(predictions, report):
         found["differences"] = differences_table(gaps, header, report.confidence)
     if "table7" in found:
@@ -180,7 +179,7 @@ def build_tables(
             f"Held-out {unit}: {class_mix(one)}.",
             OUT_OF_FOLD.format(unit) if out_of_fold else "",
             BOXES if any(needs_boxes(row["model"]) for row in rows) else "",
-            found["table7"].notes[-1],
+            _collapse_note(collapsed["activity"], rows),
             _seen_note(seen or {}),
             _processor_note(processor, rows) if processor else "",
             protocol,

@@ -190,6 +190,22 @@ har.gallery = (() => {
     byId("map-legend").replaceChildren(...images.classNames.map((name, k) => el("span", {}, el("i", { class: `dot c${k % 6}`, "aria-hidden": "true" }), name)));
   }
 
+  /* What can be asked of the predictions of one model, of two, or of all; value and text. */
+  function verdicts(model, other) {
+    if (other) {
+      return [["first", `Only ${model.name} right`], ["second", `Only ${other.name} right`], ["both", "Both right"],
+        ["neither", "Both wrong"], ["differ", "They predict different classes"]];
+    }
+    if (model) return [["right", "Right"], ["wrong", "Wrong"], ["mixed", "Runs disagree"]];
+    return [["right", "Every model right"], ["mixed", "Some models right"], ["wrong", "No model right"]];
+  }
+
+  function sorts(model, other) {
+    if (!model) return [["hard", "Fewest models right first"], ["easy", "Most models right first"], ["split", "Models that disagree most first"]];
+    return [["worst", "Largest loss first"], ["confident", "Most confident first"], ["unsure", "Least confident first"],
+      ...(model.runs > 1 ? [["runs", "Runs that disagree first"]] : []), ...(other ? [["gap", "Models that disagree most first"]] : [])];
+  }
+
   function options() {
     const { images, models } = data, model = models.get(filters.model), other = models.get(filters.other), task = filters.task;
     const present = new Set(images.split), splits = images.splits.filter((_, k) => present.has(k));
@@ -205,16 +221,10 @@ har.gallery = (() => {
     choose("other", model
       ? [["", "No other model"], ...[...models.values()].filter((m) => m.task === model.task && m !== model).map((m) => [m.key, m.name])]
       : [["", "Choose a model first"]], !model);
-    choose("verdict", other
-      ? [["", "Right or wrong"], ["first", `Only ${model.name} right`], ["second", `Only ${other.name} right`], ["both", "Both right"], ["neither", "Both wrong"], ["differ", "They predict different classes"]] : model
-      ? [["", "Right or wrong"], ["right", "Right"], ["wrong", "Wrong"], ["mixed", "Runs disagree"]]
-      : [["", "Right or wrong"], ["right", "Every model right"], ["mixed", "Some models right"], ["wrong", "No model right"]]);
+    choose("verdict", [["", "Right or wrong"], ...verdicts(model, other)]);
     choose("says", [["", model ? "Any class" : "Choose a model first"],
       ...(model ? model.classes.map((k) => [images.classes[k], title(images.classNames[k])]) : [])], !model);
-    choose("sort", [["", "Image id"], ...(model
-      ? [["worst", "Largest loss first"], ["confident", "Most confident first"], ["unsure", "Least confident first"],
-        ...(model.runs > 1 ? [["runs", "Runs that disagree first"]] : []), ...(other ? [["gap", "Models that disagree most first"]] : [])]
-      : [["hard", "Fewest models right first"], ["easy", "Most models right first"], ["split", "Models that disagree most first"]])]);
+    choose("sort", [["", "Image id"], ...sorts(model, other)]);
     for (const name of FILTERS) {
       const field = form.elements[name];
       if (!field) continue; // set by a table or by the map
@@ -231,21 +241,21 @@ har.gallery = (() => {
     const task = all.task in images.tasks ? all.task : "";
     const model = (!task || models.get(all.model)?.task === task) && models.get(all.model);
     const other = model && all.other !== all.model && models.get(all.other)?.task === model.task && models.get(all.other);
-    const verdicts = other ? ["first", "second", "both", "neither", "differ"] : ["right", "wrong", "mixed"];
-    const sorts = model ? ["confident", "unsure", "worst", ...(model.runs > 1 ? ["runs"] : []), ...(other ? ["gap"] : [])] : ["hard", "easy", "split"];
+    const known = (name, values) => (values.includes(all[name]) ? all[name] : "");
+    const offered = (name, choices) => known(name, choices.map(([value]) => value));
     return {
-      ...Object.fromEntries(images.factors.map(({ name, keys }) => [name, keys.includes(all[name]) ? all[name] : ""])),
+      ...Object.fromEntries(images.factors.map(({ name, keys }) => [name, known(name, keys)])),
       q: all.q.slice(0, 200),
       task,
-      split: [...images.splits, "held_out"].includes(all.split) ? all.split : "",
-      label: images.classes.includes(all.label) ? all.label : "",
+      split: known("split", [...images.splits, "held_out"]),
+      label: known("label", images.classes),
       model: model ? all.model : "",
       other: other ? all.other : "",
-      verdict: verdicts.includes(all.verdict) ? all.verdict : "",
-      othersays: other && images.classes.includes(all.othersays) ? all.othersays : "",
+      verdict: offered("verdict", verdicts(model, other)),
+      says: model ? known("says", images.classes) : "",
+      othersays: other ? known("othersays", images.classes) : "",
       box: images.plane && boxOf(all.box) ? all.box : "",
-      says: model && images.classes.includes(all.says) ? all.says : "",
-      sort: sorts.includes(all.sort) ? all.sort : "",
+      sort: offered("sort", sorts(model, other)),
     };
   }
 
