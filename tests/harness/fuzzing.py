@@ -214,24 +214,32 @@ def _watch(event: str, arguments: tuple) -> None:
     if not _guarded:
         return
     folder, escapes = _guarded[-1]
-    paths: list[Any] = []
-    if event == "open":
-        path, _, flags = arguments
-        if isinstance(path, str | bytes) and (flags & WRITES or os.fsdecode(path).startswith("/etc/passwd")):
-            paths = [path]
-    for place, above in CHANGES.get(event, ()):
-        descriptor = -1 if above is None else arguments[above]
-        beside = "" if descriptor == -1 else os.readlink(f"/proc/self/fd/{descriptor}")
-        path = arguments[place]
-        paths.append(path if isinstance(path, int) else os.path.join(beside, os.fsdecode(path)))
-    # a descriptor in the place of a path (fchmod, ftruncate) was let through when its file was opened
-    wholes = [os.path.realpath(os.fsdecode(path)) for path in paths if not isinstance(path, int)]
-    done = [f"{event} {path}" for path in wholes if path != os.devnull and not f"{path}/".startswith(f"{folder}/")]
-    if event in NEVER or (event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "localhost", "::1")):
-        done.append(f"{event} {arguments!r:.200}")
+    try:
+        done = _beyond(folder, event, arguments)
+    except Exception as error:  # which a reader might take for a damaged file
+        done = [f"the guard itself failed at {event} {arguments!r:.200}: {error!r}"]
     if done:
         escapes += done
         raise Escape(done[0])
+
+
+def _beyond(folder: str, event: str, arguments: tuple) -> list[str]:
+    """What an event of sys.addaudithook does that none may do."""
+    paths: list[Any] = []
+    if event == "open":
+        path, _, flags = arguments
+        if not isinstance(path, int) and (flags & WRITES or os.fsdecode(path).startswith("/etc/passwd")):
+            paths = [path]
+    for place, above in CHANGES.get(event, ()):
+        descriptor, path = -1 if above is None else arguments[above], arguments[place]
+        beside = "" if descriptor == -1 else os.readlink(f"/proc/self/fd/{descriptor}")
+        if not isinstance(path, int):  # a descriptor (fchmod, ftruncate) was let through when its file was opened
+            paths.append(os.path.join(beside, os.fsdecode(path)))
+    wholes = map(os.path.realpath, map(os.fsdecode, paths))
+    done = [f"{event} {path}" for path in wholes if path != os.devnull and not f"{path}/".startswith(f"{folder}/")]
+    if event in NEVER or (event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "localhost", "::1")):
+        done.append(f"{event} {arguments!r:.200}")
+    return done
 
 
 sys.addaudithook(_watch)

@@ -1,9 +1,15 @@
 """The fuzz harness itself: what it must take for a failure."""
 
+import io
 import mmap
 import os
+import pickle
+import socket
 import subprocess
+import sys
+import time
 
+import fuzzing
 import pytest
 from fuzzing import MB, Escape, attempt, hold
 
@@ -38,20 +44,37 @@ def hide(folder):
         return
 
 
+def fails_inside(folder):
+    """The guard, on a path that is none; the reader takes it for a damaged file."""
+    try:
+        sys.audit("os.rmdir", None, -1)
+    except Exception:
+        raise HarError("damaged") from None
+
+
 @pytest.mark.parametrize(
     ("error", "read"),
     [
         (AssertionError, lambda folder: refuse("long " * 400)),
+        (AssertionError, lambda folder: refuse("")),
         (KeyError, lambda folder: {}["a"]),
         (Escape, lambda folder: (folder.parent / "outside").write_bytes(b"x")),
         (Escape, lambda folder: (folder / "../outside").write_bytes(b"x")),
+        (Escape, lambda folder: io.FileIO(folder.parent / "outside", "w")),
+        (Escape, lambda folder: open("/etc/passwd")),
         (Escape, lambda folder: (folder / "inside").rename(folder.parent / "outside")),
         (AssertionError, hide),
         (Escape, lambda folder: subprocess.run(["true"], check=True)),
+        (Escape, lambda folder: pickle.loads(pickle.dumps(os.getcwd))),
+        (Escape, lambda folder: socket.create_connection(("192.0.2.1", 80), 1)),
+        (Escape, lambda folder: time.sleep(5)),
+        (Escape, fails_inside),
         (AssertionError, lambda folder: held(64 * MB)),
     ],
 )
-def test_what_fails(room, error, read):
+def test_what_fails(room, error, read, monkeypatch):
+    monkeypatch.setattr(fuzzing, "HANG", 1)
+
     def allowed():
         with open(room / "inside", "wb") as file:
             file.write(b"xy")
