@@ -50,8 +50,7 @@ class Prediction:
 class Classifier:
     """A trained model with its reading of photographs.
 
-    short_side: pixels to which a photograph is decoded first, None for its full size. workers: threads that each
-    decode and classify whole batches.
+    short_side: pixels to which a photograph is decoded first, None for its full size.
     """
 
     def __init__(self, name: str, network: Network, short_side: int | None, device: str = "cpu"):

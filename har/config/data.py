@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import NonNegativeInt, PositiveInt, model_validator
 
 from har.config.load import Block
-from har.config.types import Fraction, Hex64, Probability, Seed, Side, Words, _known
+from har.config.types import Fraction, Hex64, Probability, Seed, Side, Words, check_known
 
 OWN = ("folder", "csv", "video")  # sources of the user's own images
 
@@ -115,7 +115,7 @@ class Curate(Block):
 
     @model_validator(mode="after")
     def _precedence_names_classes(self):
-        _known("precedence", self.precedence, self.classes)
+        check_known("precedence", self.precedence, self.classes)
         return self
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from har.config.load import Block
-from har.config.types import Distinct, Fraction, Hex64, Op, Share, Side, Widths, Words
+from har.config.types import Distinct, Folds, Fraction, Hex64, Op, Share, Side, Widths, Words
 
 
 class Backbone(Block):
@@ -168,7 +168,7 @@ class Probe(Block):
     """The logistic regression on frozen embeddings, and the one on what needs no pixels."""
 
     c: Annotated[list[PositiveFloat], Field(min_length=1)]
-    folds: Annotated[int, Field(ge=2)]
+    folds: Folds
 
 
 class Lora(Block):
@@ -240,7 +240,7 @@ class Miniature(Block):
     samples: Annotated[list[PositiveInt], Field(min_length=1)]
     batch_size: PositiveInt
     learning_rate: PositiveFloat
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: NonNegativeFloat
     warmup: Share
 
 

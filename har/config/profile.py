@@ -26,7 +26,7 @@ from har.config.studies import (
     Tune,
 )
 from har.config.training import Augmentation, Run, Training
-from har.config.types import Op, _known, check_labels
+from har.config.types import Name, Op, check_known, check_labels
 from har.core.errors import HarError
 
 
@@ -43,13 +43,13 @@ class Profile(Block):
     augmentation: Augmentation
     policies: dict[str, list[Op]]
     probe: Probe
-    rows: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Row]
+    rows: dict[Name, Row]
     tune: Tune
     cross_validation: CrossValidation
     learning_curve: LearningCurve
     controls: Controls
     ablation: Ablation
-    generative: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Generative]
+    generative: dict[Name, Generative]
     audit: Audit
     errors: Errors
     explain: Explain
@@ -73,29 +73,33 @@ class Profile(Block):
         for task, labels in self.tasks.items():
             if len(labels) < 2:
                 raise ValueError(f"tasks.{task}: expected two classes or more, got {len(labels)}")
-            _known(f"tasks.{task}", labels, classes)
-        _known("embed.prompts lacks a class: curate.classes", classes, self.embed.prompts)
-        _known("masking.cues", self.masking.cues, classes)
+            check_known(f"tasks.{task}", labels, classes)
+        check_known("embed.prompts lacks a class: curate.classes", classes, self.embed.prompts)
+        check_known("masking.cues", self.masking.cues, classes)
         for name, talker in self.generative.items():
-            _known(f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers)
+            check_known(
+                f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers
+            )
         standard, probes = of_encoders(backbones), {f"probe_{name}" for name in backbones}
         check_rows(self.rows, backbones, {**standard, **models, "metadata": None})
-        _known("cross_validation.models", self.cross_validation.models, {*models, *standard, *self.rows, "metadata"})
-        _known("learning_curve.models", self.learning_curve.models, {*models, *probes, "metadata"})
-        _known("audit.encoder", [self.audit.encoder], backbones)
-        _known("controls.encoder", [self.controls.encoder], backbones)
-        _known("masking.relevance.models", self.masking.relevance.models, models)
+        check_known(
+            "cross_validation.models", self.cross_validation.models, {*models, *standard, *self.rows, "metadata"}
+        )
+        check_known("learning_curve.models", self.learning_curve.models, {*models, *probes, "metadata"})
+        check_known("audit.encoder", [self.audit.encoder], backbones)
+        check_known("controls.encoder", [self.controls.encoder], backbones)
+        check_known("masking.relevance.models", self.masking.relevance.models, models)
         for name, model in models.items():
             if name.startswith(KINDS):
                 raise ValueError(f"models.{name}: names that start with {', '.join(KINDS)} are those of rows")
-            _known(f"models.{name}.backbone", [model.encoder], ["", *backbones])
+            check_known(f"models.{name}.backbone", [model.encoder], ["", *backbones])
             if reason := self._without_texts(model):
                 raise ValueError(f"models.{name}.head is {model.head}, but {reason}")
             size, side = getattr(model, "input_size", 0), self.store.short_side
             if size > side:
                 raise ValueError(f"models.{name}.input_size is {size}, more than the {side} pixels of store.short_side")
         for name, model in self.variants()[0].items():
-            _known(f"ablation.variants.{name}.set.backbone", [model.encoder], ["", *backbones])
+            check_known(f"ablation.variants.{name}.set.backbone", [model.encoder], ["", *backbones])
         for name in self.tune.models:
             self.candidates(name)
         return self
@@ -113,7 +117,7 @@ class Profile(Block):
         # the reference first: others are compared with it
         for name in sorted(settings.variants, key=lambda name: name != settings.reference):
             one, where = settings.variants[name], f"ablation.variants.{name}"
-            _known(f"{where}.model", [one.model], self.models)
+            check_known(f"{where}.model", [one.model], self.models)
             same = settings.variants[settings.reference].model == one.model
             model, reason = self._changed(one.model, one.set, f"{where}.set")
             if reason and name == settings.reference:
@@ -129,7 +133,7 @@ class Profile(Block):
     def candidates(self, name: str) -> dict[str, Model]:
         """The candidates of `tune.models` for model `name` by what they set, those left out that fit no model beside
         what else is said. ValueError, naming the key, for what is wrong by itself."""
-        _known("tune.models", [name], self.models)
+        check_known("tune.models", [name], self.models)
         found = {}
         for values in self.tune.candidates(name):
             model, reason = self._changed(name, values, f"tune.models.{name}")
@@ -191,13 +195,13 @@ class Params(Block):
     @model_validator(mode="after")
     def _run_names_what_exists(self):
         active = self.active
-        _known("run.encoders", self.run.encoders, active.backbones)
-        _known("run.generative", self.run.generative, active.generative)
-        _known("run.tune", self.run.tune, active.tune.models)
+        check_known("run.encoders", self.run.encoders, active.backbones)
+        check_known("run.generative", self.run.generative, active.generative)
+        check_known("run.tune", self.run.tune, active.tune.models)
         for key, run in self.run.train.items():
             where = f"run.train.{key}"
-            _known(f"{where}.task", [run.task], active.tasks)
-            _known(f"{where}.model", [run.model], active.models)
+            check_known(f"{where}.task", [run.task], active.tasks)
+            check_known(f"{where}.model", [run.model], active.models)
             if key != f"{run.task}-{run.model}":
                 raise ValueError(f"{where} must be called {run.task}-{run.model}, after its task and model")
             model = active.models[run.model]
@@ -205,7 +209,7 @@ class Params(Block):
             fitting = [f"embeddings/{model.encoder}"] if model.encoder else ["store"]
             if model.fine_tuned and not model.of_texts:
                 fitting.append(f"backbones/{model.encoder}")
-            _known(f"{where}.input", [run.input], fitting)
+            check_known(f"{where}.input", [run.input], fitting)
         left_out = self.rows[1]
         for study in ("cross_validation", "learning_curve"):
             for name in getattr(active, study).models:
@@ -215,14 +219,14 @@ class Params(Block):
             if encoder and encoder not in self.run.encoders:
                 raise ValueError(f"{user} needs backbone {encoder}, which run.encoders does not list")
         fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].fine_tuned]
-        _known("explain.models", active.explain.models, fine_tuned)
+        check_known("explain.models", active.explain.models, fine_tuned)
         trained = [run.model for run in self.run.train.values() if run.task == "activity"]
-        _known("run.noise", [self.run.noise], [name for name in trained if active.models[name].sees_images])
+        check_known("run.noise", [self.run.noise], [name for name in trained if active.models[name].sees_images])
         for pair in active.controls.pairs:
-            _known(f"controls.pairs: {pair.shown}: encoders", pair.encoders, self.pretrain.models)
+            check_known(f"controls.pairs: {pair.shown}: encoders", pair.encoders, self.pretrain.models)
         for name, backbone in active.backbones.items():
             if backbone.shape == "pretrain":
-                _known(f"backbones.{name}.source pretrain", [name], self.pretrain.models)
+                check_known(f"backbones.{name}.source pretrain", [name], self.pretrain.models)
         return self
 
     def _encoders_of(self) -> Iterator[tuple[str, str]]:
@@ -247,7 +251,7 @@ class Profiles(Block):
 
     @model_validator(mode="after")
     def _active_is_there(self):
-        _known("profile", [self.profile], self.profiles)
+        check_known("profile", [self.profile], self.profiles)
         return self
 
 

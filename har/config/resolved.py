@@ -18,9 +18,8 @@ def resolved(params: Params) -> dict:
     `seen`, the scenes that each miniature saw in pre-training; `already`, the policies under which `run` trains
     CNN_base anyhow; `views`, what of an image each encoder sees.
     `rows` holds those of this run, also the ones that every encoder has. `papers`: whether the images are the paper's,
-    so that its figures compare; `header`: what was used, for tables;
-    `digest`: the hash of the settings; `protocol`: in words, whether the settings are
-    those of docs/protocol.md.
+    so that its figures compare; `header`: what was used, for tables; `digest`: the hash of the settings;
+    `protocol`: in words, whether the settings are those of docs/protocol.md.
     """
     profile, run, rows = params.active, params.run, params.rows[0]
     own = profile.models["cnn_base"].augmentation

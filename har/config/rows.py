@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from har.config.load import Block
-from har.config.types import Distinct, View, _known
+from har.config.types import Distinct, View, check_known
 
 
 class ProbeRow(Block):
@@ -66,9 +66,9 @@ def check_rows(rows: Mapping[str, Row], backbones: Collection[str], others: Coll
         start = f"{row.kind}_"
         if row.kind == "ensemble":
             members = [*others, *(key for key, one in rows.items() if one.kind != "ensemble")]
-            _known(f"rows.{name}.members", row.members, members)
+            check_known(f"rows.{name}.members", row.members, members)
         else:
-            _known(f"rows.{name}.backbone", [row.backbone], backbones)
+            check_known(f"rows.{name}.backbone", [row.backbone], backbones)
             start += f"{row.backbone}_"
         if not name.startswith(start) or name == start:
             raise ValueError(f"rows.{name}: expected a name that starts with {start}, of which tables make the title")

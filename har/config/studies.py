@@ -13,9 +13,7 @@ from pydantic import (
 )
 
 from har.config.load import Block
-from har.config.types import Distinct, Fraction, Hex64, MaskKind, Seed, Words, _known
-
-Folds = Annotated[int, Field(ge=2)]
+from har.config.types import Distinct, Folds, Fraction, Hex64, MaskKind, Name, Seed, Words, check_known
 
 
 class CrossValidation(Block):
@@ -85,11 +83,11 @@ class Ablation(Block):
     folds: Folds
     seed: Seed
     reference: str
-    variants: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Variant]
+    variants: dict[Name, Variant]
 
     @model_validator(mode="after")
     def _fits(self):
-        _known("reference", [self.reference], self.variants)
+        check_known("reference", [self.reference], self.variants)
         return self
 
 

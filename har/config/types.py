@@ -13,6 +13,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what every generator of random n
 # Exported models bring such numbers from elsewhere: a network must not take more than a machine has.
 Side = Annotated[int, Field(ge=1, le=1024)]  # pixels
 Widths = Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]  # of what the user adds
+Folds = Annotated[int, Field(ge=2)]
 Words = Annotated[list[str], Field(min_length=1)]
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Op = Literal[
@@ -53,7 +55,7 @@ def _distinct(values: list) -> list:
 Distinct = AfterValidator(_distinct)
 
 
-def _known(key: str, names: Iterable[str], valid: Collection[str]) -> None:
+def check_known(key: str, names: Iterable[str], valid: Collection[str]) -> None:
     """ValueError where `key` holds a name that is none of `valid`."""
     if unknown := [name for name in names if name not in valid]:
         raise ValueError(f"{key} names {unknown[0]!r}, expected one of {', '.join(valid)}")

@@ -31,9 +31,7 @@ def read_index(path: str | Path) -> pd.DataFrame:
     return index
 
 
-def build(
-    images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1, turn: bool = True
-) -> pd.DataFrame:
+def build(images: Mapping[int, Path], folder: str | Path, short_side: int, jobs: int = 1, turn: bool = True) -> None:
     """Decode photographs into a store.
 
     Args:
@@ -42,9 +40,6 @@ def build(
         short_side: pixels to which the short side of each is scaled.
         jobs: processes that decode.
         turn: upright as EXIF says (har.data.photographs.read); False for COCO's.
-
-    Returns:
-        The index: image_id, offset (bytes), height, width (pixels).
 
     Raises:
         HarError: naming the first file that cannot be decoded.
@@ -64,9 +59,7 @@ def build(
             rows.append((image_id, offset, *array.shape[:2]))
             offset += array.nbytes
         (folder / "index.csv").unlink(missing_ok=True)
-    index = pd.DataFrame(rows, columns=["image_id", "offset", "height", "width"])
-    write_csv(folder / "index.csv", index)
-    return index
+    write_csv(folder / "index.csv", pd.DataFrame(rows, columns=["image_id", "offset", "height", "width"]))
 
 
 def _decoded(file: Path, short_side: int, turn: bool) -> np.ndarray:

@@ -92,7 +92,7 @@ def _models(options) -> Iterator:
 
     from har.app.predict import load
 
-    # every photograph is bounded and told in one line (har.data.store); these would come on top
+    # every photograph is bounded and told in one line (har.data.photographs); these would come on top
     warnings.filterwarnings("ignore", module="PIL")
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     for name in options.model or [""]:

@@ -1,1 +1,1 @@
-"""The data door: fetching COCO, reading its annotations and curating a labelled subset from captions."""
+"""COCO: its files fetched, its annotations read, and a labelled subset drawn by its captions."""

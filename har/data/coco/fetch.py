@@ -135,7 +135,7 @@ def fetch_annotations(
 
     def unpack() -> None:
         for name in members:
-            _unpack(cached, name, Path(dest_dir) / name, MAX_MEMBER_BYTES)
+            _unpack(cached, name, Path(dest_dir) / name)
 
     if cached.is_file() and (sha256 is None or file_sha256(cached) == sha256.lower()):
         try:
@@ -163,7 +163,7 @@ def _check_zip(path: Path) -> None:
         raise HarError("is not a zip archive")
 
 
-def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> None:
+def _unpack(path: Path, name: str, dest: Path) -> None:
     """Unpack the one member whose base name is `name`; zipfile compares its length and CRC."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -174,8 +174,8 @@ def _unpack(path: Path, name: str, dest: Path, max_bytes: int) -> None:
                 raise HarError(f"{name} is packed by another method than deflate")
             if not 0 <= infos[0].header_offset < path.stat().st_size:  # zipfile would go there
                 raise HarError(f"{name} is said to lie outside the archive")
-            if infos[0].file_size > max_bytes:  # zipfile gives no more than that
-                raise HarError(f"{name} unpacks to more than the {max_bytes} bytes allowed")
+            if infos[0].file_size > MAX_MEMBER_BYTES:  # zipfile gives no more than that
+                raise HarError(f"{name} unpacks to more than the {MAX_MEMBER_BYTES} bytes allowed")
             with archive.open(infos[0]) as source, replacing(dest) as temporary, open(temporary, "wb") as target:
                 shutil.copyfileobj(source, target)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as e:
