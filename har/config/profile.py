@@ -59,8 +59,8 @@ class Profile(Block):
     page: Page
 
     @model_validator(mode="after")
-    def _blocks_fit_together(self):
-        classes, models, backbones = self.curate.classes, self.models, self.backbones
+    def _labels_are_classes(self):
+        classes = self.curate.classes
         try:
             check_labels(classes)
         except ValueError as error:
@@ -77,32 +77,39 @@ class Profile(Block):
         check_known("embed.prompts lacks a class: curate.classes", classes, self.embed.prompts)
         check_known("masking.cues", self.masking.cues, classes)
         for name, talker in self.generative.items():
-            check_known(
-                f"generative.{name}.answers lacks a class: tasks.activity", self.tasks["activity"], talker.answers
-            )
-        standard, probes = of_encoders(backbones), {f"probe_{name}" for name in backbones}
+            key = f"generative.{name}.answers lacks a class: tasks.activity"
+            check_known(key, self.tasks["activity"], talker.answers)
+        return self
+
+    @model_validator(mode="after")
+    def _models_have_what_they_need(self):
+        models, backbones = self.models, self.backbones
+        standard, probes = of_encoders(backbones), [f"probe_{name}" for name in backbones]
         check_rows(self.rows, backbones, {**standard, **models, "metadata": None})
-        check_known(
-            "cross_validation.models", self.cross_validation.models, {*models, *standard, *self.rows, "metadata"}
-        )
-        check_known("learning_curve.models", self.learning_curve.models, {*models, *probes, "metadata"})
+        rows = [*standard, *self.rows, "metadata"]
+        check_known("cross_validation.models", self.cross_validation.models, [*models, *rows])
+        check_known("learning_curve.models", self.learning_curve.models, [*models, *probes, "metadata"])
         check_known("audit.encoder", [self.audit.encoder], backbones)
         check_known("controls.encoder", [self.controls.encoder], backbones)
         check_known("masking.relevance.models", self.masking.relevance.models, models)
         for name, model in models.items():
             if name.startswith(KINDS):
                 raise ValueError(f"models.{name}: names that start with {', '.join(KINDS)} are those of rows")
-            check_known(f"models.{name}.backbone", [model.encoder], ["", *backbones])
+            self._check_backbone(f"models.{name}", model)
             if reason := self._without_texts(model):
                 raise ValueError(f"models.{name}.head is {model.head}, but {reason}")
             size, side = getattr(model, "input_size", 0), self.store.short_side
             if size > side:
                 raise ValueError(f"models.{name}.input_size is {size}, more than the {side} pixels of store.short_side")
         for name, model in self.variants()[0].items():
-            check_known(f"ablation.variants.{name}.set.backbone", [model.encoder], ["", *backbones])
+            self._check_backbone(f"ablation.variants.{name}.set", model)
         for name in self.tune.models:
             self.candidates(name)
         return self
+
+    def _check_backbone(self, key: str, model: Model) -> None:
+        if hasattr(model, "backbone"):
+            check_known(f"{key}.backbone", [model.backbone], self.backbones)
 
     def _without_texts(self, model: Model) -> str:
         """Why the model's head cannot start from the texts of its backbone; empty where it can, or does not."""
