@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -11,11 +10,9 @@ from multiprocessing import get_context
 from joblib import Parallel, effective_n_jobs
 
 
-def side_by_side(
-    training, tasks: int, modules: Sequence[str] = (), batch_size: int | str = "auto"
-) -> Callable[[Iterable], Iterator]:
+def side_by_side(training, tasks: int, modules: Sequence[str] = ()) -> Callable[[Iterable], Iterator]:
     """A pool for `tasks` calls, made by joblib's `delayed`, as `training` asks for it; results come one after the
-    other, in the order of the calls. batch_size: as in joblib.Parallel.
+    other, in the order of the calls.
 
     training: anything with `backend`, `jobs` and, for Ray, `ray`, as the block `training` of params.yaml.
     modules: what the calls import. Backend "processes" imports these once and forks, where that is safe (Linux):
@@ -33,7 +30,8 @@ def side_by_side(
         for name in modules:
             importlib.import_module(name)
         return partial(forked, jobs)
-    return Parallel(n_jobs=jobs, backend="loky", return_as="generator", batch_size=batch_size)
+    # short and long calls stand in one queue, and a batch sized by the short ones would be too long
+    return Parallel(n_jobs=jobs, backend="loky", return_as="generator", batch_size=1)
 
 
 def forked(jobs: int, work: Iterable) -> Iterator:
@@ -48,13 +46,7 @@ def forked(jobs: int, work: Iterable) -> Iterator:
         return
     calls = list(work)
     with ProcessPoolExecutor(jobs, get_context("fork"), initializer=_inherit, initargs=(calls,)) as pool:
-        waiting = deque(pool.submit(_inherited, place) for place in range(len(calls)))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        yield from pool.map(_inherited, range(len(calls)))
 
 
 _calls: list = []  # of the pool that a forked process works for

@@ -34,7 +34,9 @@ def end_with_starter() -> None:
 def starter() -> psutil.Process:
     """The parent, or its parent where that is a shell for one command (some shells become their command)."""
     parent = psutil.Process(os.getppid())
-    return parent.parent() or parent if parent.name() in SHELLS and "-c" in parent.cmdline() else parent
+    if parent.name() in SHELLS and "-c" in parent.cmdline():
+        return parent.parent() or parent
+    return parent
 
 
 def is_alive(process: psutil.Process) -> bool:

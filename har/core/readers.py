@@ -32,24 +32,24 @@ def one_line(error: BaseException | str, most: int = 200) -> str:
     return " ".join(text.split())[:most] or type(error).__name__
 
 
-def read_bytes(path: str | Path, expected: str, most: int, name: str = "") -> bytes:
-    """The bytes of the ordinary file `path`, at most so many. expected: what it should be; name: what to call it.
+def read_bytes(path: str | Path, expected: str, most: int) -> bytes:
+    """The bytes of the ordinary file `path`, at most so many. expected: what it should be.
 
     Raises HarError where there is no such file, and for a folder, device or pipe, which could go on for ever.
     """
-    name = name or str(path)
-    size = ordinary_size(Path(path), expected, most, name)
-    with reading(name, expected), open(path, "rb") as stream:
+    size = ordinary_size(path, expected, most)
+    with reading(path, expected), open(path, "rb") as stream:
         data = stream.read(size + 1)
     if len(data) > size:
-        raise HarError(f"{name}: longer than it says, somebody writes to it; expected {expected}")
+        raise HarError(f"{path}: longer than it says, somebody writes to it; expected {expected}")
     return data
 
 
-def ordinary_size(path: Path, expected: str, most: int, name: str) -> int:
-    """The bytes of the ordinary file `path`; HarError as `read_bytes` raises it."""
+def ordinary_size(path: str | Path, expected: str, most: int, name: str | Path = "") -> int:
+    """The bytes of the ordinary file `path`; HarError as `read_bytes` raises it, for `name` where that is given."""
+    name = name or path
     with reading(name, expected):
-        about = path.stat()
+        about = Path(path).stat()
     if not stat.S_ISREG(about.st_mode):
         raise HarError(f"{name}: not a file; expected {expected}")
     if about.st_size > most:
@@ -58,7 +58,8 @@ def ordinary_size(path: Path, expected: str, most: int, name: str) -> int:
 
 
 @contextmanager
-def reading(name: str, expected: str) -> Iterator[None]:
+def reading(name: str | Path, expected: str) -> Iterator[None]:
+    """HarError for whatever the system refuses about the file `name` in the block."""
     try:
         yield
     except FileNotFoundError:
@@ -68,14 +69,13 @@ def reading(name: str, expected: str) -> Iterator[None]:
         raise HarError(f"{name}: cannot be read ({reason}); expected {expected}") from None
 
 
-def read_json(path: str | Path, expected: str, kind: type = dict, most: int = SETTINGS, name: str = "") -> Any:
+def read_json(path: str | Path, expected: str, kind: type = dict, most: int = SETTINGS) -> Any:
     """The JSON file `path`, of at most so many bytes, as a dict (or list, as `kind` says).
 
     Numbers are those of Python's json: NaN, infinity and whole numbers of any size are the caller's to refuse.
     Raises HarError for what is no JSON of that kind.
     """
-    name = name or str(path)
-    return parse_json(read_bytes(path, expected, most, name), name, expected, kind)
+    return parse_json(read_bytes(path, expected, most), str(path), expected, kind)
 
 
 def parse_json(data: bytes, name: str, expected: str, kind: type = dict) -> Any:
@@ -101,7 +101,7 @@ def read_json_rows(path: str | Path, key: str, expected: str) -> Iterator[Any]:
     """
     import ijson
 
-    ordinary_size(Path(path), expected, ANNOTATIONS, str(path))
+    ordinary_size(path, expected, ANNOTATIONS)
 
     def chunks(stream: BinaryIO) -> Iterator[bytes]:
         """Small, so that no depth is missed: what ijson takes grows with its square."""
@@ -119,7 +119,7 @@ def read_json_rows(path: str | Path, key: str, expected: str) -> Iterator[Any]:
             yield data
 
     def items(prefix: str) -> Iterator[Any]:
-        with reading(str(path), expected), open(path, "rb") as stream:
+        with reading(path, expected), open(path, "rb") as stream:
             try:
                 yield from ijson.items(ijson.from_iter(chunks(stream)), prefix, use_float=True)
             except (ijson.JSONError, ValueError, OverflowError) as error:
@@ -188,7 +188,7 @@ def read_parquet(path: str | Path, expected: str, columns: Sequence[str] | None 
     def refuse(what: str) -> None:
         raise HarError(f"{path}: {what}; expected {expected}")
 
-    ordinary_size(Path(path), expected, TABLE, str(path))
+    ordinary_size(path, expected, TABLE)
     try:
         about = parquet.read_metadata(path)
         schema = about.schema.to_arrow_schema()

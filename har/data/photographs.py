@@ -53,7 +53,7 @@ def opened(source: str | Path | BinaryIO, name: str | Path) -> Iterator[Image.Im
     or 200 million bytes, or is over 40 times as long as wide.
     """
     if isinstance(source, str | Path):
-        ordinary_size(Path(source), "an image", MAX_BYTES, str(name))
+        ordinary_size(source, "an image", MAX_BYTES, name)
     try:
         with Image.open(source, formats=FORMATS) as image:
             check_size(*image.size, name)

@@ -21,17 +21,17 @@ def load_kept(folder: str | Path, classes: Sequence[str]) -> tuple[nn.Module, Pr
     Raises HarError where the folder holds no such model or one of other classes.
     """
     folder = Path(folder)
-    own = own_settings(folder)
-    if own is None:
+    if own := own_settings(folder):
+        config, known = own
+        model, preprocess = load_own(folder, config, known)
+    else:
         from har.models.classifier import finetuned
 
-        model = finetuned(folder)
+        model, preprocess = finetuned(folder), from_folder(folder)
         known = labels_of(model, folder)
-    else:
-        config, known = own
     if known != list(classes):
         raise HarError(f"{folder}: a model of {listed(known)}, expected {', '.join(classes)}")
-    return (model, from_folder(folder)) if own is None else load_own(folder, config, classes)
+    return model, preprocess
 
 
 def load_own(folder: Path, config: Model, classes: Sequence[str]) -> tuple[nn.Module, Preprocess | None]:

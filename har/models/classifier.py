@@ -155,18 +155,17 @@ def block_depths(names: Sequence[str]) -> dict[str, int]:
     """
     found = {name: BLOCK.search(name) for name in names}
     two_levels = any(match and match[2] for match in found.values())
-    blocks: list[str] = []
-    depths, late = {}, set()
+    blocks: dict[str, int] = {}
+    depths, late = {}, []
     for name, match in found.items():
-        block = name[: match.end()] if match and (match[2] or not two_levels) else None
-        if block is not None and block not in blocks:
-            blocks.append(block)
-        if block is not None:
-            depths[name] = blocks.index(block) + 1
-        elif match or not blocks or "embeddings" in name:
-            depths[name] = len(blocks) if match else 0
+        if match and (match[2] or not two_levels):
+            depths[name] = blocks.setdefault(name[: match.end()], len(blocks) + 1)
+        elif match:
+            depths[name] = len(blocks)
+        elif not blocks or "embeddings" in name:
+            depths[name] = 0
         else:
-            late.add(name)
+            late.append(name)
     return depths | dict.fromkeys(late, len(blocks))
 
 

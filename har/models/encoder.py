@@ -10,6 +10,7 @@ from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from har.core.errors import HarError
+from har.core.readers import one_line
 from har.models.checks import check_answers, opening
 from har.models.classifier import load
 from har.models.contrastive import EmbeddingClassifier
@@ -39,19 +40,16 @@ def require_fit(folder: str | Path, model: nn.Module, preprocess: Preprocess, fo
     """HarError unless `model` takes an image as the folder's own preprocessing makes it: `forward(pixels)` is tried on
     a black one. Some networks are bound to their size, others scale what they learnt of places."""
     training = model.training
-    device = next(model.parameters()).device
+    black = torch.zeros(1, 3, preprocess.size, preprocess.size, dtype=torch.uint8)
     try:
         with torch.no_grad():
             model.eval()
-            forward(
-                preprocess.normalise(torch.zeros(1, 3, preprocess.size, preprocess.size, dtype=torch.uint8)).to(device)
-            )
+            forward(preprocess.normalise(black).to(next(model.parameters()).device))
     except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise HarError(
-            f"{folder}: its preprocessing, images of {preprocess.size} pixels, does not fit its network: {reason}; "
-            "take both of the same revision, or correct size, crop_size, image_mean and image_std in "
-            "preprocessor_config.json"
+            f"{folder}: its preprocessing, images of {preprocess.size} pixels, does not fit its network: "
+            f"{one_line(error)}; take both of the same revision, or correct size, crop_size, image_mean and image_std "
+            "in preprocessor_config.json"
         ) from None
     finally:
         model.train(training)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 from har.core.errors import HarError
 from har.core.files import file_sha256, link_or_copy, replacing_folder
-from har.core.readers import MB, is_whole, one_line
+from har.core.readers import MB, TOKENIZER, is_whole, one_line
 from har.models.hub_files import OPEN_CLIP, check_safetensors, check_small_files, transformers_files
 
 HUB = "https://huggingface.co"
-MAX_SMALL = 64 * MB  # of one file beside the weights; the largest tokenizer.json in use has 38 MB
+MAX_SMALL = TOKENIZER  # bytes of one file beside the weights
 MAX_ANSWERS = 2000  # of a hub for one model
 RESETS = 3  # of a connection, before a transfer is given up
 # By the name of huggingface_hub's exception; what others say is told as it is.

@@ -29,11 +29,9 @@ TOKENIZER_FILES = (
 # What transformers reads of a model, its image processor and its tokenizer.
 SMALL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", *TOKENIZER_FILES)
 LARGE_FILES = ("tokenizer.json", "vocab.json", "added_tokens.json", INDEX)
-# By key, the most that a number may be: how often something is built, and pixels of a processor (True).
-LIMITS = {
-    False: ((re.compile("layer|depth|block|stage"), 1000), (re.compile("num_(labels|classes)"), 1_000_000)),
-    True: ((re.compile("edge|height|width|size|pinpoints"), 10_000),),
-}
+# By key, the most that a number may be: how often a model builds something, and the pixels of a processor.
+COUNTS = ((re.compile("layer|depth|block|stage"), 1000), (re.compile("num_(labels|classes)"), 1_000_000))
+PIXELS = ((re.compile("edge|height|width|size|pinpoints"), 10_000),)
 PICKLES = (".bin", ".pt", ".pth", ".h5", ".msgpack", ".pkl")
 
 
@@ -91,7 +89,7 @@ def check_json(path: Path) -> dict:
         elif "attn_implementation" in above and "/" in str(value):  # a repository of compiled kernels
             raise HarError(f"{path} has {above}: it wants to run code from {one_line(str(value), 60)}")
         elif type(value) is int:
-            for keys, most in LIMITS["processor" in name]:
+            for keys, most in PIXELS if "processor" in name else COUNTS:
                 if keys.search(above) and value > most:
                     raise HarError(f"{path}: {above:.60} is {value!r:.30}, at most {most:,} allowed")
     return data

@@ -58,22 +58,23 @@ MAX_SIDE = 1024  # pixels; of the encoders in use none takes more, and attention
 LARGE = 384  # ConvNeXt's processor squashes from this size on, and crops below
 
 
-def hub_config(folder: str | Path) -> dict:
-    """A checkpoint folder's preprocessor_config.json, or the image part of its processor_config.json; HarError
-    without either."""
+def hub_config(folder: str | Path) -> tuple[dict, Path]:
+    """What a checkpoint folder states of its preprocessing, and the file: processor_config.json where that has a part
+    image_processor, as transformers reads it, else preprocessor_config.json. HarError without either."""
     path, whole = Path(folder) / "preprocessor_config.json", Path(folder) / "processor_config.json"
-    if path.exists() or not whole.exists():
-        return check_json(path)
-    config = check_json(whole).get("image_processor")
-    if not isinstance(config, dict):
+    config = check_json(whole) if whole.exists() else {}
+    if "image_processor" not in config and (path.exists() or not whole.exists()):
+        return check_json(path), path
+    if not isinstance(config.get("image_processor"), dict):
         raise HarError(f"{whole}: not a preprocessor config: image_processor is missing or no object")
-    return config
+    return config["image_processor"], whole
 
 
 def from_folder(folder: str | Path) -> Preprocess:
     """The preprocessing that a checkpoint folder states; what its file leaves out is as in transformers' processor of
     that type, or else of the model type in config.json."""
-    return from_hub_config(hub_config(folder), f"{folder}/preprocessor_config.json", model_type(folder))
+    config, path = hub_config(folder)
+    return from_hub_config(config, str(path), model_type(folder))
 
 
 def from_hub_config(config: dict, where: str, architecture: str = "") -> Preprocess:

@@ -268,7 +268,7 @@ def save(model, config: Model, classes: list[str], folder: Path, backbone: Path 
             save_with_text(model.cpu(), backbone, folder)
         else:
             model.cpu().save_pretrained(folder)
-        write_json(folder / "preprocessor_config.json", hub_config(backbone))
+        write_json(folder / "preprocessor_config.json", hub_config(backbone)[0])
         return
     from safetensors.torch import save_file
 

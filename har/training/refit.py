@@ -22,7 +22,7 @@ from har.core.parallel import side_by_side
 from har.data.groups import assign_folds, group_codes, with_groups
 from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
 from har.training import probe
-from har.training.run import Inputs, TrainingResult, loaded_by
+from har.training.run import LOADED, Inputs, TrainingResult
 
 WEIGHTS = "weights"  # of a fit, in its folder
 STOPPING = 10  # early stopping looks at a share of 1 / 9 of the other folds, about as much as in the paper's split
@@ -100,11 +100,9 @@ def fit_each(
     as long as this goes on."""
     options = {"strength": strength, "device": training.device, "weights": weights}
     work = [delayed(_fit)(recipes[fit.model], y, list(classes), fit, **options) for fit in fits]
-    modules = loaded_by(recipes[fit.model].config for fit in fits)
     with lasting(keep) as room, tqdm(total=len(fits), desc=name, unit="fit") as progress:
         calls, folders = kept_calls(work, room, own_folder=True)
-        # batches of one: short and long fits stand in one queue, and a batch sized by the short ones is too long
-        results = side_by_side(training, len(fits), modules, batch_size=1)(calls)
+        results = side_by_side(training, len(fits), LOADED)(calls)
         for result, folder in zip(results, folders, strict=True):
             progress.update()
             yield result, folder

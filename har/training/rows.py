@@ -13,17 +13,15 @@ from har.config.studies import Tune
 from har.core.errors import HarError
 from har.core.files import write_bytes, write_json
 from har.data.groups import assign_folds, group_codes
-from har.evaluation.predictions import predictions_frame
+from har.evaluation.predictions import OUT_OF_FOLD, in_split, predictions_frame
 from har.training import embeddings, probe
-
-DEV = ("train", "validation")  # the splits on which rows and settings are chosen, by folds of them
 
 Linear = tuple[np.ndarray, np.ndarray]  # weights [classes, width] and biases [classes]
 
 
 class Predicted(NamedTuple):
-    """Predictions of all images; those of DEV by a fit without them, None where a class has too few; the weights and
-    biases of scores; the probe, None for zero-shot."""
+    """Predictions of all images; those of train and validation by a fit without them (None where a class has too few);
+    the weights and biases of scores; the probe, None for zero-shot."""
 
     frame: pd.DataFrame
     dev: pd.DataFrame | None
@@ -35,8 +33,8 @@ def predict(
     row: ProbeRow, folder: Path, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune
 ) -> Predicted | None:
     """What `row` says of `images` (image_id, label, split, and group where there are any), a probe fitted on those in
-    train. folder: one folder of embeddings an encoder; tune: the folds of DEV. None for zero-shot by an encoder without
-    text tower."""
+    train. folder: one folder of embeddings an encoder; tune: the folds of `out_of_fold`. None for zero-shot by an
+    encoder without text tower."""
     if row.kind == "probe":
         x = probe.features(row, folder, images.image_id)
         frame, fitted = fitted_row(x, images, classes, config)
@@ -46,7 +44,7 @@ def predict(
         return None
     frame = found.zero_shot(images, classes)
     weights = found.text_rows(classes) * found.logit_scale
-    return Predicted(frame, frame[frame.split.isin(DEV)], (weights, np.zeros(len(classes))), None)
+    return Predicted(frame, frame[in_split(frame, OUT_OF_FOLD)], (weights, np.zeros(len(classes))), None)
 
 
 def fitted_row(
@@ -63,9 +61,9 @@ def fitted_row(
 def out_of_fold(
     x: np.ndarray, images: pd.DataFrame, classes: list[str], config: Probe, tune: Tune
 ) -> pd.DataFrame | None:
-    """Predictions of the images of DEV, each by a regression on the other folds of these (whole groups); None where
-    some class has fewer images, or there are fewer groups, than folds."""
-    rows = np.flatnonzero(images.split.isin(DEV))
+    """Predictions of the images of train and validation, each by a regression on the other folds of these (whole
+    groups); None where some class has fewer images, or there are fewer groups, than folds."""
+    rows = np.flatnonzero(in_split(images, OUT_OF_FOLD))
     images, x = images.iloc[rows], x[rows]
     y, groups = pd.Index(classes).get_indexer(images.label), group_codes(images)
     units = images if groups is None else images.assign(unit=groups).drop_duplicates(["unit", "label"])

@@ -1,15 +1,19 @@
 """What a training run takes and gives, free of torch, so that a process that only collects need not load it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import nan
 
 import numpy as np
 
-from har.config.models import Model, Probe
-
-# by work on trained models; torch's optimisers load _dynamo, for 2 s, when the first one is made
-LOADED = ("har.models.classifier", "har.training.loop", "torch._dynamo", "transformers.modeling_utils")
+# what takes a process that trains, or works on trained models, seconds to import; torch's optimisers load _dynamo
+LOADED = (
+    "har.models.classifier",
+    "har.training.loop",
+    "sklearn.linear_model",
+    "torch._dynamo",
+    "transformers.modeling_utils",
+)
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,3 @@ class TrainingResult:
     epoch: int = 0
     validation_loss: float = nan
     seconds: float = 0.0
-
-
-def loaded_by(configs: Iterable[Model | Probe]) -> list[str]:
-    """The modules that training or fitting `configs` imports: what takes a fresh process seconds."""
-    modules = set()
-    for config in configs:
-        modules |= {"sklearn.linear_model"} if isinstance(config, Probe) else {"har.training.loop", "torch._dynamo"}
-        if getattr(config, "fine_tuned", False):
-            modules |= {"har.models.classifier", "transformers.modeling_utils"}
-            if config.head == "probe":
-                modules.add("sklearn.linear_model")
-    return sorted(modules)

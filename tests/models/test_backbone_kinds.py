@@ -163,6 +163,21 @@ def test_the_real_file_of_a_vit_means_bilinear():
         from_hub_config(config, "x")
 
 
+def test_of_two_files_the_one_counts_that_transformers_reads(tmp_path):
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 40, "width": 40}}
+    newer = processor | {"size": {"height": 48, "width": 48}}
+    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    for whole, size in [({"image_processor": newer}, 48), ({"processor_class": "CLIPProcessor"}, 40)]:
+        (tmp_path / "processor_config.json").write_text(json.dumps(whole))
+        assert from_folder(tmp_path).size == size
+        assert transformers.AutoImageProcessor.from_pretrained(tmp_path, backend="pil").size["height"] == size
+    for spoilt in (3, newer | {"resample": 9}):
+        (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": spoilt}))
+        with pytest.raises(HarError, match=r"/processor_config\.json: "):
+            from_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("step", "value"),
     [("do_flip_channel_order", True), ("do_resize", False), ("do_rescale", False), ("rescale_factor", 1)],

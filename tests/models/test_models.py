@@ -19,8 +19,9 @@ from har.core.errors import HarError
 from har.models import classifier
 from har.models.build import build, logits, parameter_count
 from har.models.checkpoint import load_kept
-from har.models.encoder import Encoder
+from har.models.encoder import Encoder, require_fit
 from har.models.networks import Standardise
+from har.models.preprocess import Preprocess
 from har.training.loop import save
 
 FIT = {
@@ -177,6 +178,12 @@ def test_preprocessing_that_does_not_fit_the_network_is_told_before_any_work(che
     for load in (lambda: build(FINETUNE, CLASSES, folder), lambda: Encoder(folder)):
         with pytest.raises(HarError, match="vit: its preprocessing, images of 48 pixels, does not fit its network: "):
             load()
+
+    def silent(pixels):
+        raise RuntimeError
+
+    with pytest.raises(HarError, match="does not fit its network: RuntimeError; take both"):
+        require_fit(folder, nn.Linear(1, 1), Preprocess(48), silent)
 
 
 def test_trying_the_fit_draws_nothing(checkpoints):

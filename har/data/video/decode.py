@@ -50,7 +50,7 @@ def read_clip(path: str | Path, frames: int, name: str = "") -> Iterator[tuple[f
 
     # one for all frames, by one thread: PyAV makes one a frame, which takes ten times as long as its work
     name, colours = name or str(path), VideoReformatter()
-    ordinary_size(Path(path), "a clip", MAX_BYTES, name)
+    ordinary_size(path, "a clip", MAX_BYTES, name)
     try:
         with open(path, "rb") as file:
             options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}

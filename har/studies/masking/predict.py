@@ -62,7 +62,7 @@ def study(
     found: dict[str, pd.DataFrame] = {}
     with lasting(keep) as room:
         calls, _ = kept_calls([delayed(_predict)(model, *rest) for model in models], room)
-        done = side_by_side(training, len(models), LOADED, batch_size=1)(calls)
+        done = side_by_side(training, len(models), LOADED)(calls)
         for frames in tqdm(done, total=len(models), desc="masking", unit="model"):
             found |= frames
     return found

@@ -43,7 +43,7 @@ def study(
 
     def learnt(step: str, runs: Sequence[Run]) -> list[FittedNoise]:
         calls, _ = kept_calls([delayed(learn)(run, *rest) for run in runs], room / step)
-        done = side_by_side(training, len(runs), LOADED, batch_size=1)(calls)
+        done = side_by_side(training, len(runs), LOADED)(calls)
         return list(tqdm(done, total=len(runs), desc=f"noise, {step}", unit="run"))
 
     with lasting(keep) as room:
