@@ -104,7 +104,7 @@ def test_views_are_means_of_unit_embeddings_and_stand_side_by_side(checkpoints, 
     embed(checkpoints["clip"], store, tmp_path, ids, views=["image", "flip", "crops", "person"])
 
     def cut(how):
-        return units(encoder, View(store.folder, lambda _, whole: how(whole)), ids)
+        return units(encoder, View(store.folder, how), ids)
 
     def corner(whole, x, y):
         height, width = len(whole) // 2, whole.shape[1] // 2
