@@ -22,7 +22,6 @@ from har.synthetic.random import Dice
 from har.synthetic.render import render
 from har.synthetic.sample import sample_scene
 from har.synthetic.scene import Person, Scene, activity
-from har.synthetic.shapes import Local
 from har.synthetic.visible import visible
 
 FRAMES, RATE = 16, 8  # of a clip, and in a second
@@ -102,7 +101,7 @@ def _walked(scene: Scene, person: Person, dice: Dice, second: float) -> Person:
     speed = min(speed, _FARTHEST / person.scale / _SECONDS) * dice.between(0.85, 1.15)
     way = speed * (second - _SECONDS / 2)
     phase = dice.between(0, 2 * pi) + 2 * pi * speed * second / stride
-    x, y = Local(person.x, person.y, person.scale, person.yaw, scene.tilt(person.y)).xy(way, 0.0, 0.0)
+    x, y = scene.frame(person).xy(way, 0.0, 0.0)
     nearer = (y - scene.horizon) / (person.y - scene.horizon)
     pose = replace(walking(dice, person.running, phase), holds="")
     return replace(person, x=x, y=y, scale=person.scale * nearer, pose=pose)

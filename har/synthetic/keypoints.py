@@ -4,7 +4,7 @@ from math import cos, sin
 
 from har.synthetic.pose import HEAD, skeleton
 from har.synthetic.scene import Person, Scene
-from har.synthetic.shapes import XY, Local
+from har.synthetic.shapes import XY
 
 # Parts of a body in the shape codes; the right side adds RIGHT.
 HEAD_PART, TORSO, UPPER, FORE, THIGH, SHANK, FOOT, RIGHT = 1, 2, 3, 4, 5, 6, 7, 10
@@ -36,7 +36,7 @@ def joints(scene: Scene, person: Person) -> dict[str, Joint]:
 
     For face points the third number is how much they face the viewer, in [-1, 1].
     """
-    frame = Local(person.x, person.y, person.scale, person.yaw, scene.tilt(person.y))
+    frame = scene.frame(person)
     bones = skeleton(person.pose, person.height, person.hips, person.shoulders, person.head_size)
     gaze = bones.pop("gaze")
     out = {name: frame.at(*point) for name, point in bones.items()}

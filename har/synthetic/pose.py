@@ -14,7 +14,7 @@ Bone = tuple[float, float]  # swing, spread in degrees
 Limb = tuple[Bone, Bone]  # upper bone, lower bone
 Point = tuple[float, float, float]  # forward, left, up in metres
 
-# Metres for a body 1.72 m tall; `Build.height` scales them all.
+# Metres for a body 1.72 m tall; `skeleton` scales them all.
 THIGH, SHANK, FOOT, ANKLE = 0.43, 0.41, 0.21, 0.08
 TRUNK, NECK, HEAD = 0.50, 0.10, 0.118
 UPPER_ARM, FOREARM, HAND = 0.29, 0.25, 0.13
@@ -33,7 +33,7 @@ class Pose:
     toes: tuple[float, float] = (80.0, 80.0)  # swing of the feet
     seat: float | None = None
     lift: float = 0.0  # metres both feet are off the ground (running)
-    holds: str = ""  # what the right hand carries: "", "phone", "cup", "book", "umbrella", "handbag", ...
+    holds: str = ""  # what the right hand carries: "", cell phone, cup, book, umbrella, handbag
 
 
 _SIDE: Limb = ((2, 9), (12, 2))

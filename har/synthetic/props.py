@@ -5,14 +5,9 @@ from math import cos, pi, sin
 
 from har.synthetic.labels import COLOURS
 from har.synthetic.scene import Prop, Scene
-from har.synthetic.shapes import Colour, Local, Shapes, mix, shade
+from har.synthetic.shapes import Colour, Shapes, mix, shade
 
 _WOOD, _STEEL, _STONE, _DARK = (138, 96, 62), (120, 124, 130), (150, 146, 140), (48, 48, 54)
-
-
-def _frame(scene: Scene, prop: Prop) -> Local:
-    """The prop's own axes in metres."""
-    return Local(prop.x, prop.y, prop.scale, prop.yaw, scene.tilt(prop.y))
 
 
 def _tint(prop: Prop) -> Colour:
@@ -23,7 +18,7 @@ def _tint(prop: Prop) -> Colour:
 
 
 def _chair(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, wood = _frame(scene, prop), mix(_tint(prop), _WOOD, 0.35)
+    at, wood = scene.frame(prop), mix(_tint(prop), _WOOD, 0.35)
 
     def back() -> None:
         at.box(s, (-0.24, -0.19), (-0.22, 0.22), (0.5 if prop.variant < 0.5 else 0.46, 0.92), wood)
@@ -43,7 +38,7 @@ def _chair(scene: Scene, prop: Prop, s: Shapes) -> None:
 
 
 def _bench(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, wood = _frame(scene, prop), mix(_WOOD, _tint(prop), 0.25 if prop.variant < 0.7 else 0.8)
+    at, wood = scene.frame(prop), mix(_WOOD, _tint(prop), 0.25 if prop.variant < 0.7 else 0.8)
     half, backed = prop.width / 2, prop.variant < 0.75
 
     def back() -> None:
@@ -62,7 +57,7 @@ def _bench(scene: Scene, prop: Prop, s: Shapes) -> None:
 
 
 def _couch(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, cloth = _frame(scene, prop), _tint(prop)
+    at, cloth = scene.frame(prop), _tint(prop)
     half = max(0.85, prop.width / 2 + 0.05)
 
     def back() -> None:
@@ -87,20 +82,20 @@ def _couch(scene: Scene, prop: Prop, s: Shapes) -> None:
 
 
 def _step(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, half = _frame(scene, prop), max(1.2, prop.width * 0.8)
+    at, half = scene.frame(prop), max(1.2, prop.width * 0.8)
     for i in (2, 1, 0) if at.cos >= 0 else (0, 1, 2):
         depth, height = (-0.26 - i * 0.34, 0.2 - i * 0.34), (0.0, 0.35 + 0.17 * i)
         at.box(s, depth, (-half, half), height, shade(_STONE, 1.08 - 0.03 * i))
 
 
 def _wall(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, half, stone = _frame(scene, prop), prop.width / 2, mix(_STONE, _tint(prop), 0.2)
+    at, half, stone = scene.frame(prop), prop.width / 2, mix(_STONE, _tint(prop), 0.2)
     at.box(s, (-0.3, 0.18), (-half, half), (0.0, 0.46), stone)
     at.box(s, (-0.34, 0.22), (-half - 0.04, half + 0.04), (0.45, 0.52), shade(stone, 1.1))
 
 
 def _rock(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, u, x, y = _frame(scene, prop), prop.scale, prop.x, prop.y
+    at, u, x, y = scene.frame(prop), prop.scale, prop.x, prop.y
     grey = mix(_STONE, (104, 96, 88), prop.variant)
     low = [(-0.5, -0.06), (-0.46, 0.2), (-0.25, 0.4), (0.1, 0.43)]
     low += [(0.38, 0.34), (0.52, 0.08), (0.42, -0.12), (-0.2, -0.16)]
@@ -110,7 +105,7 @@ def _rock(scene: Scene, prop: Prop, s: Shapes) -> None:
 
 
 def _dining_table(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at, wood = _frame(scene, prop), mix(_WOOD, _tint(prop), 0.3)
+    at, wood = scene.frame(prop), mix(_WOOD, _tint(prop), 0.3)
     for f in (-0.32, 0.32):
         for l in (-0.62, 0.62):
             at.rod(s, (f, l, 0.02), (f, l, 0.7), 0.03, 0.035, shade(wood, 0.6))
@@ -126,7 +121,7 @@ def _tv(scene: Scene, prop: Prop, s: Shapes) -> None:
     pen.rect(-0.6, 0.45, 0.6, 0, mix(_WOOD, _DARK, 0.4))
     pen.rect(-0.55, 1.1, 0.55, 0.48, (24, 24, 28))
     glow = mix((70, 110, 150), _tint(prop), prop.variant * 0.6)
-    s.rect(x - 0.51 * u, y - 1.06 * u, x + 0.51 * u, y - 0.52 * u * _frame(scene, prop).level, glow)
+    s.rect(x - 0.51 * u, y - 1.06 * u, x + 0.51 * u, y - 0.52 * u * scene.frame(prop).level, glow)
     pen.poly([(-0.4, 1.06), (-0.1, 1.06), (-0.3, 0.54)], shade(glow, 1.25))
 
 
@@ -237,7 +232,7 @@ def _umbrella(scene: Scene, prop: Prop, s: Shapes) -> None:
 
 
 def _suitcase(scene: Scene, prop: Prop, s: Shapes) -> None:
-    at = _frame(scene, prop)
+    at = scene.frame(prop)
     at.rod(s, (0, -0.12, 0.6), (0, -0.12, 0.95), 0.012, 0.012, _DARK)
     at.rod(s, (0, 0.12, 0.6), (0, 0.12, 0.95), 0.012, 0.012, _DARK)
     at.rod(s, (0, -0.12, 0.95), (0, 0.12, 0.95), 0.018, 0.018, _DARK)

@@ -170,19 +170,8 @@ def _doings(dice: Dice) -> list[str]:
     return doings
 
 
-def sample_scene(seed: int, image_id: int) -> Scene:
-    """The scene of an image id: equal arguments give an equal scene, on every platform and in any order."""
-    dice = Dice(seed, image_id)
-    width, height = dice.weighted(SIZES)
-    aspect = width / height
-    doings = _doings(dice) if dice.chance(0.91) else []
-    lead = ACTIVITIES.index(doings[0]) if doings else 2
-    place = dice.weighted([(name, bias[lead]) for name, bias in _PLACES.items()])
-    if place in INDOOR:
-        lighting = dice.weighted((("indoor", 0.8), ("night", 0.2)))
-    else:
-        lighting = dice.weighted((("noon", 0.46), ("overcast", 0.24), ("dusk", 0.18), ("night", 0.12)))
-
+def _camera(dice: Dice, doings: list[str], place: str, aspect: float) -> tuple[float, float, float, float]:
+    """Scale of the main people, horizon, height of the camera in metres, and scale at which the scenery stands."""
     # The main people's size comes first; the camera follows from where their feet should be.
     size = max(0.28, min(0.95, exp(dice.normal(-0.48, 0.33))))
     if len(doings) > 2:
@@ -194,39 +183,65 @@ def sample_scene(seed: int, image_id: int) -> Scene:
     feet = dice.between(1.0, 1.14) if dice.chance(0.1) else dice.between(0.76, 0.985)
     horizon = max(0.16, min(0.6, feet - scale * dice.normal(1.5, 0.3)))
     wall = scale * dice.between(0.5, 0.78) if place in INDOOR else scale * dice.between(0.22, 0.42)
-    scene = Scene(
-        seed=seed, image_id=image_id, width=width, height=height, place=place, lighting=lighting, horizon=horizon,
-        camera=(feet - horizon) / scale, wall=wall,
-    )  # fmt: skip
+    return scale, horizon, (feet - horizon) / scale, wall
 
+
+def _centre(dice: Dice, people: int, aspect: float, scale: float) -> float:
+    """x of the middle of the main people, who stay in the picture where there is room."""
     centre = aspect * (dice.between(0.02, 0.98) if dice.chance(0.08) else dice.between(0.24, 0.76))
-    if doings:
-        spread = len(doings) * 0.8 * scale / 2
-        if spread * 2 < aspect * 0.95:
-            centre = max(spread * 0.8, min(aspect - spread * 0.8, centre))
-        else:
-            centre = aspect / 2
-        scene = _group(dice, scene, doings, centre, scale, main=True)
-        for _ in range(dice.weighted(((0, 0.55), (1, 0.25), (2, 0.13), (3, 0.07)))):
-            far = max(wall * 1.05, scale * dice.between(0.32, 0.62))
-            doing = dice.weighted(tuple(zip(ACTIVITIES, (0.36, 0.32, 0.32), strict=True)))
-            scene = _group(dice, scene, [doing], aspect * dice.between(0.04, 0.96), far, main=False)
-    props = list(scene.props)
+    spread = people * 0.8 * scale / 2
+    if spread * 2 < aspect * 0.95:
+        return max(spread * 0.8, min(aspect - spread * 0.8, centre))
+    return aspect / 2
+
+
+def _bystanders(dice: Dice, scene: Scene, scale: float) -> Scene:
+    for _ in range(dice.weighted(((0, 0.55), (1, 0.25), (2, 0.13), (3, 0.07)))):
+        far = max(scene.wall * 1.05, scale * dice.between(0.32, 0.62))
+        doing = dice.weighted(tuple(zip(ACTIVITIES, (0.36, 0.32, 0.32), strict=True)))
+        scene = _group(dice, scene, [doing], scene.aspect * dice.between(0.04, 0.96), far, main=False)
+    return scene
+
+
+def _things(dice: Dice, scene: Scene, centre: float, scale: float) -> list[Prop]:
+    """What stands about besides the seats that are taken: things, at times an animal, at times something in front."""
+    props, place, aspect = [], scene.place, scene.aspect
     for kind, often in _THINGS[place]:
-        if dice.chance(often if doings else min(0.85, often * 1.8)):
+        if dice.chance(often if scene.people else min(0.85, often * 1.8)):
             far = scale * dice.between(0.5, 0.96)
             if kind in ("car", "bus", "boat"):
-                far = max(wall, scale * dice.between(0.3, 0.55))
+                far = max(scene.wall, scale * dice.between(0.3, 0.55))
             x = aspect * dice.between(0.04, 0.96)
             if abs(x - centre) < 0.5 * scale and dice.chance(0.6):
                 x = (x + aspect * 0.45) % aspect
             props.append(_prop(dice, scene, kind, x, far, width=1.5 if kind in _SHARED else 0.5))
-    if dice.chance(0.17 if doings else 0.7) or not (doings or props):
+    if dice.chance(0.17 if scene.people else 0.7) or not (scene.people or props):
         props.append(_animal(dice, scene, aspect * dice.between(0.1, 0.9), scale * dice.between(0.8, 1.12)))
-    if doings and dice.chance(0.17):
+    if scene.people and dice.chance(0.17):
         green = ("bush", "bush", "bench") if place in _GREEN else ("bench", "potted plant", "suitcase", "bicycle")
         kind = dice.pick(("dining table", "chair", "potted plant") if place in INDOOR else green)
         near, x = scale * dice.between(1.16, 1.42), centre + scale * dice.normal(0, 0.5)
         props.append(_prop(dice, scene, kind, x, near, yaw=dice.pick((pi, 0.0, 1.2)), width=1.4))
+    return props
+
+
+def sample_scene(seed: int, image_id: int) -> Scene:
+    """The scene of an image id: equal arguments give an equal scene, on every platform and in any order."""
+    dice = Dice(seed, image_id)
+    width, height = dice.weighted(SIZES)
+    doings = _doings(dice) if dice.chance(0.91) else []
+    lead = ACTIVITIES.index(doings[0]) if doings else 2
+    place = dice.weighted([(name, bias[lead]) for name, bias in _PLACES.items()])
+    lights = (("noon", 0.46), ("overcast", 0.24), ("dusk", 0.18), ("night", 0.12))
+    lighting = dice.weighted((("indoor", 0.8), ("night", 0.2)) if place in INDOOR else lights)
+    scale, horizon, camera, wall = _camera(dice, doings, place, width / height)
+    scene = Scene(
+        seed=seed, image_id=image_id, width=width, height=height, place=place, lighting=lighting, horizon=horizon,
+        camera=camera, wall=wall,
+    )  # fmt: skip
+    centre = _centre(dice, len(doings), scene.aspect, scale)
+    if doings:
+        scene = _bystanders(dice, _group(dice, scene, doings, centre, scale, main=True), scale)
+    props = (*scene.props, *_things(dice, scene, centre, scale))
     licence = dice.weighted(((1, 24), (2, 13), (3, 30), (4, 19), (5, 9), (6, 4), (7, 0.6), (8, 0.4)))
-    return replace(scene, props=tuple(props), licence=licence, detail=dice.below(1 << 30))
+    return replace(scene, props=props, licence=licence, detail=dice.below(1 << 30))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from har.synthetic.labels import LIGHTING, OBJECTS, PLACES
 from har.synthetic.pose import Pose
-from har.synthetic.shapes import Colour
+from har.synthetic.shapes import Colour, Local
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,10 @@ class Scene:
     def tilt(self, y: float) -> float:
         """Sine of the angle at which the camera looks down on a point on the ground at y."""
         return max(0.02, min(0.5, (y - self.horizon) / 1.35))
+
+    def frame(self, one: Person | Prop) -> Local:
+        """Its own axes in metres."""
+        return Local(one.x, one.y, one.scale, one.yaw, self.tilt(one.y))
 
 
 def activity(scene: Scene) -> str | None:
