@@ -31,9 +31,9 @@ def ablate(context: Context, *, keep: Path) -> None:
         write_predictions(context.data / "ablation" / f"{key}.parquet", predictions[key])
         base = settings.variants[key].model
         changed[key] = changes(base, profile.models[base].model_dump(), model.model_dump(), key == settings.reference)
-    level = profile.report.confidence
-    units = {key: of_clips(one, profile.report.clips) for key, one in predictions.items()}
-    rows = scores(units, parameters, changed, settings.reference, profile.report.resamples, profile.report.seed, level)
+    report, level = profile.report, profile.report.confidence
+    units = {key: of_clips(one, report.clips) for key, one in predictions.items()}
+    rows = scores(units, parameters, changed, settings.reference, report)
     table = ablation_table(rows, settings.reference, context.header, level, left_out)
     write_tables({table.name: table}, out)
     forest(rows, settings.reference, out / "forest.svg", context.titled("Ablations"), level)

@@ -40,15 +40,11 @@ def audit(context: Context) -> None:
         date_check([dates.get(i, "") for i in ids], rule.seconds, drawn),
         flickr_check(manifest.flickr_url.loc[ids]),
     ]
-    header = context.header
-    tables = leakage_tables(images, checks, header)
-    report = profile.report
+    tables = leakage_tables(images, checks, context.header)
     if not profile.data.own:  # own labels have no second source to be held against
         scenes = profile.data.world
         reference = world_reference(scenes.seed, ids, scenes.hard) if world else vcoco_reference(lambda: vcoco(context))
-        tables |= label_tables(
-            images, reference, profile.tasks["activity"], header, report.resamples, report.seed, report.confidence
-        )
+        tables |= label_tables(images, reference, profile.tasks["activity"], context.header, profile.report)
     write_tables(tables, context.reports / "audit")
     for name in ("leakage", "labels", "visible"):
         if name in tables:

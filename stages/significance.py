@@ -15,7 +15,7 @@ from har.data.split import read_split
 from har.evaluation.clips import of_clips
 from har.reporting.table import write_tables
 from har.reporting.tables import reliability_figure, significance_tables
-from har.studies.frames import report as frames
+from har.studies import frames
 from har.studies.learning_curve.report import curve_table, draw_curve, read_curve, scores, with_all_of_train
 from stages.lib.context import Context
 from stages.lib.results import read, trained
@@ -23,7 +23,6 @@ from stages.lib.results import read, trained
 
 def significance(context: Context) -> None:
     profile, out, predictions = context.profile, context.reports / "significance", trained(context)
-    options = {"resamples": profile.report.resamples, "seed": profile.report.seed, "level": profile.report.confidence}
     # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     manifest = read_manifest(context.data / "manifest.csv")
     labels = manifest.label.tolist()
@@ -31,12 +30,12 @@ def significance(context: Context) -> None:
     work = [
         delayed(tables)(context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels),
         delayed(reliability_figure)(predictions, out / "reliability.svg", title, profile.report),
-        delayed(learning_curve)(context, predictions, options),
+        delayed(learning_curve)(context, predictions),
     ]
     if "clip" in manifest:
         told, seconds = trained(context, frames=True), manifest.set_index("image_id").second
         title = context.titled("Accuracy against frames of a clip")
-        work.append(delayed(frames)(told, seconds, profile.report.clips, out, context.header, title, **options))
+        work.append(delayed(frames.write)(told, seconds, profile.report, out, context.header, title))
     for _ in side_by_side(profile.training, len(work))(work):
         pass
 
@@ -71,13 +70,14 @@ def tables(context: Context, predictions: Mapping, labels: list[str]) -> None:
     write_tables(found, context.reports / "significance")
 
 
-def learning_curve(context: Context, predictions: Mapping, options: dict) -> None:
+def learning_curve(context: Context, predictions: Mapping) -> None:
     """Accuracy against training images: the table, and its figure."""
-    curve = of_clips(read_curve(context.data / "learning_curve.parquet"), context.profile.report.clips)
+    report = context.profile.report
+    curve = of_clips(read_curve(context.data / "learning_curve.parquet"), report.clips)
     train = int((read_split(context.data / "split.csv").split == "train").sum())
-    points = scores(with_all_of_train(curve, predictions, train), **options)
+    points = scores(with_all_of_train(curve, predictions, train), report)
     title = context.titled("Accuracy against training images")
     classes = len(context.profile.tasks["activity"])
-    draw_curve(points, context.reports / "significance/learning_curve.svg", title, classes, options["level"])
-    table = curve_table(points, context.header, options["level"])
+    draw_curve(points, context.reports / "significance/learning_curve.svg", title, classes, report.confidence)
+    table = curve_table(points, context.header, report.confidence)
     write_tables({table.name: table}, context.reports / "significance")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from har.config.report import Report
 from har.evaluation.clips import of_clips
 from har.evaluation.ensemble import is_blind
 from har.evaluation.metrics import cells
@@ -33,18 +34,13 @@ def chosen(frame: pd.DataFrame, seconds: pd.Series, most: int) -> pd.DataFrame:
 
 
 def study(
-    predictions: Mapping[tuple[str, str], pd.DataFrame],
-    seconds: pd.Series,
-    how: str,
-    resamples: int,
-    seed: int,
-    level: float,
+    predictions: Mapping[tuple[str, str], pd.DataFrame], seconds: pd.Series, report: Report
 ) -> tuple[list[dict], list[dict]]:
     """Rows of `frames_table` and of `disagreement_table`, of the held-out clips of every model that sees them.
 
-    predictions: of frames, by task and model; seconds: as in `chosen`; how: as in har.evaluation.clips.of_clips.
+    predictions: of frames, by task and model; seconds: as in `chosen`.
     """
-    worth, disagreement = [], []
+    worth, disagreement, level = [], [], report.confidence
     for (task, model), frame in predictions.items():
         frame = frame[in_split(frame, HELD_OUT)]
         if is_blind(model) or frame.empty:
@@ -56,8 +52,8 @@ def study(
         first = None
         for frames in [*(some for some in COUNTS if some < most), most]:
             rows = named.loc[chosen(frame, seconds, frames).index]
-            one = cells(of_clips(rows, how), HELD_OUT)
-            score = estimates(one, resamples, seed)[HEADLINE]
+            one = cells(of_clips(rows, report.clips), HELD_OUT)
+            score = estimates(one, report.resamples, report.seed)[HEADLINE]
             first = first or score
             row = about | {"frames": frames, "n": score.n, "runs": len(score.runs)}
             row |= estimated_gap("gain", score, first, level) if frames > 1 else figures("gain", None)
@@ -65,7 +61,8 @@ def study(
         guess = predicted_classes(named)
         several = guess.groupby([named["image_id"], named["seed"]]).nunique().gt(1).unstack().to_numpy()  # [n, S]
         of_frames, hits = guess == named["label"], one.guess == one.truth[:, None]
-        shares = one.sums(several.astype(float), resamples, seed) / one.sums(np.ones((len(hits), 1)), resamples, seed)
+        shares = one.sums(several.astype(float), report.resamples, report.seed)
+        shares /= one.sums(np.ones((len(hits), 1)), report.resamples, report.seed)
         share = Estimate("disagreement", len(hits), shares[0], shares[1:].mean(1), one.units())
         row = about | {"n": share.n, "runs": len(share.runs), "frames": most}
         row |= {"frame_accuracy": float(of_frames.mean()), "accuracy": float(hits.mean())}
@@ -75,19 +72,16 @@ def study(
     return worth, disagreement
 
 
-def report(
+def write(
     predictions: Mapping[tuple[str, str], pd.DataFrame],
     seconds: pd.Series,
-    how: str,
+    report: Report,
     out: Path,
     header: str,
     title: str,
-    level: float,
-    **options,
 ) -> None:
-    """Write both tables and the figure, under `title`, to `out`. predictions, seconds, how, options (resamples, seed),
-    level: as of `study`."""
-    worth, disagreement = study(predictions, seconds, how, level=level, **options)
+    """Write both tables and the figure, under `title`, to `out`. predictions, seconds: as of `study`."""
+    level, (worth, disagreement) = report.confidence, study(predictions, seconds, report)
     tables = [frames_table(worth, header, level), disagreement_table(disagreement, header, level)]
     write_tables({table.name: table for table in tables}, out)
     draw(worth, out / "frames.svg", title, level)

@@ -112,7 +112,8 @@ class TestPredictions:
 class TestReport:
     @pytest.fixture(scope="class")
     def rows(self, fitted):
-        return scores(*fitted, CHANGED, "full", resamples=200)
+        report = parameters.profile().report.model_copy(update={"resamples": 200})
+        return scores(*fitted, CHANGED, "full", report)
 
     def test_differences_are_those_of_the_predictions(self, fitted, rows):
         json.dumps(rows, allow_nan=False)

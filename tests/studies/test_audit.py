@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from conftest import picture
 from PIL import Image
@@ -21,6 +22,7 @@ from har.studies.audit import labels as label_noise
 from har.synthetic import ACTIVITIES, activity, coco_annotations, sample_scene
 
 HEADER = "profile test"
+REPORT = parameters.profile().report.model_copy(update={"resamples": 100})
 # 10 and 11 are one file; 12 is 10 with other metadata; 13 is 10 scaled and recompressed; the others are innocent
 IMAGES = pd.DataFrame(
     {
@@ -187,7 +189,7 @@ def test_an_image_shows_what_its_main_people_do():
 
 
 def test_figures_of_a_group():
-    figures = label_noise.agreement(label_noise.compare(LABELS, PEOPLE), CLASSES, 200, 0, 0.95)
+    figures = label_noise.agreement(label_noise.compare(LABELS, PEOPLE), CLASSES, REPORT)
     expected = {
         "images": 8, "several": 2, "none": 1, "agree": 3, "agree_n": 5, "agree_share": 0.6, "among": 5, "among_n": 7,
         "majority": 3, "majority_n": 6, "contradicted": 1, "contradicted_n": 8,
@@ -201,17 +203,17 @@ def test_figures_of_a_group():
 def test_kappa_is_scikit_learns_and_its_interval_that_of_drawing_images():
     table = np.array([[30, 5, 2], [4, 20, 3], [1, 6, 19]])
     a, b = (np.repeat(place.ravel(), table.ravel()) for place in np.indices((3, 3)))
-    estimate, low, high = label_noise.kappa_interval(table, 2000, 7, 0.95)
+    estimate, low, high = label_noise.kappa_interval(table, REPORT.model_copy(update={"resamples": 2000}))
     assert estimate == pytest.approx(cohen_kappa_score(a, b))
     drawn = np.random.default_rng(1).integers(0, len(a), (1000, len(a)))
     tables = [np.bincount(3 * a[rows] + b[rows], minlength=9).reshape(3, 3) for rows in drawn]
     assert (low, high) == pytest.approx(np.quantile(label_noise.kappa(tables), [0.025, 0.975]), abs=0.02)
     for undefined in (np.zeros((3, 3), int), np.diag([5, 0, 0])):
-        assert label_noise.kappa_interval(undefined, 50, 0, 0.95) == (None,)
+        assert label_noise.kappa_interval(undefined, REPORT) == (None,)
 
 
 def label_tables(images, reference):
-    tables = label_noise.label_tables(images, reference, CLASSES, HEADER, 100, 0, 0.95)
+    tables = label_noise.label_tables(images, reference, CLASSES, HEADER, REPORT)
     for table in tables.values():
         assert not (table.frame.to_numpy() != table.frame.to_numpy()).any()  # no cell is NaN
     return tables["labels"].frame, tables

@@ -237,7 +237,9 @@ class TestAgreement:
         rows = [row for row in agreement.miss_counts(agreement.misses(OUTCOMES)) if row["task"] == "activity"]
         assert [row["missed_by"] for row in rows] == [0, 1, 2, 3, 4]
         assert sum(row["images"] for row in rows) == N
-        assert agreement.independent_counts([0.1, 0.5, 1.0]) == pytest.approx([0, 0.45, 0.5, 0.05])
+        wrong = pd.DataFrame({"a": [True] + [False] * 9, "b": [True, False] * 5, "c": [True] * 10})
+        rows = agreement.miss_counts({"activity": wrong})
+        assert [row["expected"] for row in rows] == pytest.approx([0, 4.5, 5, 0.5])
 
     def test_missed_by_all_is_what_no_ensemble_gets_right(self):
         rows = [row for row in agreement.missed_by_all(OUTCOMES, MANIFEST, EVIDENCE) if row["task"] == "activity"]

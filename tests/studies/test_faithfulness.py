@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from har.data.store import Store
 from har.data.store import build as build_store
 from har.models.preprocess import Preprocess
-from har.studies.explain.faithfulness import area, curve, patch_auc
+from har.studies.explain.faithfulness import curve, patch_auc
 from har.studies.explain.overlay import boxes_in_view, overlay, person_cover
 
 
@@ -90,9 +90,6 @@ class TestCurves:
         np.testing.assert_allclose(bright, [[0.25, 0, 0, 0, 0]])
         back = curve(lambda x: (x > 0.9).float().mean((1, 2, 3)), images, maps, 4, insert=True)
         np.testing.assert_allclose(back, [[0, 0.25, 0.25, 0.25, 0.25]])
-
-    def test_area_is_that_of_trapezoids(self):
-        assert area(np.array([[1.0, 0.0, 0.0], [0.4, 0.4, 0.4]])) == pytest.approx([0.25, 0.4])
 
 
 def test_an_overlay_changes_what_is_relevant_and_greys_what_was_not_seen():

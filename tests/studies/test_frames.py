@@ -2,6 +2,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 
 from har.studies.frames import chosen, disagreement_table, draw, frames_table, study
@@ -30,9 +31,8 @@ def test_more_frames_and_disagreement(tmp_path):
     told = frames_of()
     seconds = told.drop_duplicates("image_id").set_index("image_id").second
     frame = told.drop(columns="second")
-    worth, disagreement = study(
-        {("activity", "clip"): frame, ("activity", "majority"): frame}, seconds, "probability", 200, 0, 0.95
-    )
+    report = parameters.profile().report.model_copy(update={"resamples": 200, "clips": "probability"})
+    worth, disagreement = study({("activity", "clip"): frame, ("activity", "majority"): frame}, seconds, report)
     assert [(row["model"], row["frames"], row["n"]) for row in worth] == [("clip", n, 16) for n in (1, 2, 4, 5)]
     assert worth[0]["score"] == 1
     assert (worth[-1]["score"], worth[-1]["gain"]) == pytest.approx((0.5, -0.5))

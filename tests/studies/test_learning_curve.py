@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import parameters
 import pytest
 from conftest import CLASSES, one_by_one
 from hypothesis import example, given
@@ -22,6 +23,7 @@ from har.studies.learning_curve.report import curve_table, draw_curve, read_curv
 from har.training.refit import Recipe, dev_folds, fit_all
 
 ALONE = one_by_one()
+REPORT = parameters.profile().report.model_copy(update={"resamples": 200})
 SETTINGS = LearningCurve(models=[], sizes=[4, 9], folds=2, seed=3)
 PROBE = Probe(c=[0.01, 1.0], folds=2)
 STOPPED = MLP.model_copy(update={"patience": 2})
@@ -114,7 +116,7 @@ class TestPredictions:
 
 class TestReport:
     def test_scores_are_those_of_the_predictions(self, frame, tmp_path):
-        rows = scores(frame, resamples=200)
+        rows = scores(frame, REPORT)
         json.dumps(rows, allow_nan=False)
         assert [(row["split"], row["model"], row["size"]) for row in rows] == list(
             product(("out_of_fold", "held_out"), ("probe_clip", "feature"), (4, 9))
@@ -129,7 +131,7 @@ class TestReport:
         assert ">training images" in (tmp_path / "curve.svg").read_text()
 
     def test_one_run_has_no_deviation(self, frame):
-        table = curve_table(scores(frame[frame.run == 0], resamples=100), "header")
+        table = curve_table(scores(frame[frame.run == 0], REPORT), "header")
         assert table.frame.sd.isna().all()
         assert "One run: its deviation over runs is not defined." in table.markdown()
         assert "nan" not in table.markdown().lower()
@@ -138,7 +140,7 @@ class TestReport:
         trained = frame[(frame.model == "feature") & (frame["size"] == 9)].rename(columns={"run": "seed"})
         trained = trained.drop(columns=["model", "size"])
         whole = with_all_of_train(frame, {("activity", "feature"): trained}, 30)
-        rows = [row for row in scores(whole, resamples=100) if row["split"] == "held_out"]
+        rows = [row for row in scores(whole, REPORT) if row["split"] == "held_out"]
         points = [(row["model"], row["size"]) for row in rows]
         assert points == [("probe_clip", 4), ("probe_clip", 9), ("feature", 4), ("feature", 9), ("feature", 30)]
         assert rows[4] | {"size": 9} == rows[3]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from har.evaluation.bootstrap import RESAMPLES
+from har.config.report import Report
 from har.evaluation.metrics import cells
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
 from har.evaluation.summary import estimates
@@ -21,9 +21,7 @@ def scores(
     parameters: Mapping[str, int | None],
     changed: Mapping[str, str],
     reference: str,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = 0.95,
+    report: Report,
 ) -> list[dict]:
     """A row for each of OUT_OF_FOLD and HELD_OUT (where there are such images) and variant: n, runs, accuracy (mean
     over runs), sd, ci_low, ci_high, f1, and the paired difference in accuracy from `reference` with its interval."""
@@ -31,15 +29,17 @@ def scores(
     for split in (OUT_OF_FOLD, HELD_OUT):
         if not in_split(predictions[reference], split).any():
             continue
-        found = {name: estimates(cells(frame, split), resamples, seed) for name, frame in predictions.items()}
+        found = {
+            name: estimates(cells(frame, split), report.resamples, report.seed) for name, frame in predictions.items()
+        }
         for name, mine in found.items():
             one = mine["accuracy"]
             row = {"variant": name, "changed": changed[name], "parameters": parameters[name], "split": split}
             row |= {"n": one.n, "runs": len(one.runs), "accuracy": one.mean, "sd": one.sd, "f1": mine["f1"].mean}
-            row |= dict(zip(("ci_low", "ci_high"), one.interval(level), strict=True))
+            row |= dict(zip(("ci_low", "ci_high"), one.interval(report.confidence), strict=True))
             gap = figures("difference", None)
             if name != reference:
-                gap = estimated_gap("difference", one, found[reference]["accuracy"], level)
+                gap = estimated_gap("difference", one, found[reference]["accuracy"], report.confidence)
             rows.append(row | gap)
     return rows
 

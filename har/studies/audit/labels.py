@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from har.config.report import Report
 from har.core.errors import HarError
 from har.evaluation.bootstrap import percentile_interval
 from har.evaluation.predictions import SPLITS
@@ -102,7 +103,7 @@ def kappa(confusion: np.ndarray) -> np.ndarray:
     return np.divide(observed - chance, 1 - chance, out=np.full(np.shape(chance), np.nan), where=chance < 1 - 1e-12)
 
 
-def kappa_interval(confusion: np.ndarray, resamples: int, seed: int, level: float) -> tuple[float, ...]:
+def kappa_interval(confusion: np.ndarray, report: Report) -> tuple[float, ...]:
     """Kappa of one confusion matrix with a bootstrap interval over its images; none where undefined.
 
     Images of one cell are alike, so drawing cells by their shares draws images with replacement.
@@ -111,12 +112,12 @@ def kappa_interval(confusion: np.ndarray, resamples: int, seed: int, level: floa
     estimate = float(kappa(confusion)) if n else np.nan
     if np.isnan(estimate):
         return (None,)
-    drawn = np.random.default_rng(seed).multinomial(n, confusion.ravel() / n, size=resamples)
+    drawn = np.random.default_rng(report.seed).multinomial(n, confusion.ravel() / n, size=report.resamples)
     values = kappa(drawn.reshape(-1, *confusion.shape))
-    return estimate, *percentile_interval(estimate, values[np.isfinite(values)], level)
+    return estimate, *percentile_interval(estimate, values[np.isfinite(values)], report.confidence)
 
 
-def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed: int, level: float) -> dict:
+def agreement(found: pd.DataFrame, classes: Sequence[str], report: Report) -> dict:
     """The figures of one group of images (`compare`).
 
     agree: of the images whose main people do one thing, the label is it; among, contradicted: of those whose people
@@ -125,14 +126,14 @@ def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed:
     """
     one = found[~found["shows"].isin([SEVERAL, NOBODY])]
     some = found[found["shows"] != NOBODY]
-    most = found[found["majority"] != ""]
+    most, level = found[found["majority"] != ""], report.confidence
     confusion = pd.crosstab(one["label"], one["shows"]).reindex(index=classes, columns=classes, fill_value=0)
     return {
         "images": len(found),
         "several": int((found["shows"] == SEVERAL).sum()),
         "none": int((found["shows"] == NOBODY).sum()),
         **share("agree", one["label"] == one["shows"], level),
-        **figures("kappa", *kappa_interval(confusion.to_numpy(), resamples, seed, level)),
+        **figures("kappa", *kappa_interval(confusion.to_numpy(), report)),
         **share("among", some["among"], level),
         **share("majority", most["label"] == most["majority"], level),
         **share("contradicted", found["contradicted"], level),
@@ -140,13 +141,7 @@ def agreement(found: pd.DataFrame, classes: Sequence[str], resamples: int, seed:
 
 
 def label_tables(
-    images: pd.DataFrame,
-    reference: Reference,
-    classes: Sequence[str],
-    header: str,
-    resamples: int,
-    seed: int,
-    level: float,
+    images: pd.DataFrame, reference: Reference, classes: Sequence[str], header: str, report: Report
 ) -> dict[str, Table]:
     """Tables `labels` (a row for all images, each split and each class of the caption label), `label_confusion`
     (caption labels against what people do) and, where scenes were judged, `visible`.
@@ -155,7 +150,7 @@ def label_tables(
     classes = [name for name in classes if name in reference.activities]
     known = images[images["label"].isin(classes)]
     found = compare(known, reference.people)
-    source, reason, judged = reference.source, reference.reason, reference.judged
+    source, reason, judged, level = reference.source, reference.reason, reference.judged, report.confidence
     status = "skipped" if reason else "done" if len(found) else "no overlap"
     notes = [reference.note, f"{source}: skipped, as {reason}" if reason else ""]
     if status == "no overlap":
@@ -165,7 +160,7 @@ def label_tables(
     groups = [("all", "all"), *(("split", name) for name in SPLITS if (known["split"] == name).any())]
     rows = []
     for by, name in [*groups, *(("label", name) for name in classes)]:
-        values = agreement(found if by == "all" else found[found[by] == name], classes, resamples, seed, level)
+        values = agreement(found if by == "all" else found[found[by] == name], classes, report)
         if by == "label":  # one of the two labels does not vary
             values |= figures("kappa", None)
         if judged is not None and by != "split":

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -33,23 +33,16 @@ def misses(outcomes: pd.DataFrame) -> dict[str, pd.DataFrame]:
 # --- how many models miss an image -------------------------------------------------------------------------
 
 
-def independent_counts(shares: Iterable[float]) -> np.ndarray:
-    """Probability that 0, 1, ... of the models miss an image if each misses a share of images independently of the
-    others (Poisson's binomial distribution), [models + 1]."""
-    distribution = np.ones(1)
-    for share in shares:
-        distribution = np.convolve(distribution, [1 - share, share])
-    return distribution
-
-
 def miss_counts(missed: Mapping[str, pd.DataFrame]) -> list[dict]:
     """A row for each task of `misses` and number of models: task, models, missed_by, images, share, expected (images,
-    if models erred independently of each other, each as often as it does)."""
+    if models erred independently of each other, each as often as it does: Poisson's binomial distribution)."""
+    from scipy.stats import poisson_binom
+
     rows = []
     for task, wrong in missed.items():
         size, n = wrong.shape[1], len(wrong)
         images = np.bincount(wrong.sum(axis=1), minlength=size + 1)
-        expected = independent_counts(wrong.mean()) * n
+        expected = poisson_binom.pmf(np.arange(size + 1), wrong.mean().to_numpy()) * n
         for k, (found, chance) in enumerate(zip(images.tolist(), expected.tolist(), strict=True)):
             row = {"task": task, "models": size, "missed_by": k, "images": found}
             rows.append(row | {"share": found / n, "expected": chance})

@@ -19,7 +19,7 @@ from har.data.store import Store
 from har.evaluation.clips import unit_of
 from har.models.classifier import finetuned
 from har.models.preprocess import from_folder
-from har.studies.explain.faithfulness import area, curve, patch_auc
+from har.studies.explain.faithfulness import curve, patch_auc
 from har.studies.explain.legrad import METHODS, centre_map, min_max, random_maps, relevance, rollout
 from har.studies.explain.overlay import boxes_in_view, person_cover
 from har.training.loop import pick_device, predict
@@ -162,8 +162,9 @@ def explain(
         if not len(rows):
             continue
         found = follow(rows, rivals[method], kind == "insertion")
-        # images are in one order everywhere
-        scores.loc[(scores["method"] == method) & scores["image_id"].isin(told["image_id"][rows]), kind] = area(found)
+        mine = (scores["method"] == method) & scores["image_id"].isin(told["image_id"][rows])
+        # the area under each curve; images are in one order everywhere
+        scores.loc[mine, kind] = np.trapezoid(found) / settings.steps
         errors = sem(found) if len(found) > 1 else np.full(found.shape[1], np.nan)
         points = zip(np.linspace(0, 1, found.shape[1]), found.mean(0), errors, strict=True)
         curves += [(split, method, kind, *point) for point in points]

@@ -41,8 +41,3 @@ def curve(
         chosen = rank < round(step * side**2 / steps)
         points.append(probability(torch.where(chosen == insert, images, blank)))
     return torch.stack(points, 1).cpu().double().numpy()
-
-
-def area(curves: np.ndarray) -> np.ndarray:
-    """Area under curves [n, steps + 1] over a share from 0 to 1: [n], from 0 to 1."""
-    return ((curves[:, 1:] + curves[:, :-1]) / 2).mean(1)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from har.config.report import Report
 from har.core.errors import HarError
 from har.core.readers import read_parquet
-from har.evaluation.bootstrap import RESAMPLES
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split, validate_predictions
 from har.evaluation.summary import summarise
 from har.reporting.names import model_name, split_name
@@ -35,11 +35,12 @@ def read_curve(path: Path | str) -> pd.DataFrame:
     return frame
 
 
-def scores(frame: pd.DataFrame, resamples: int = RESAMPLES, seed: int = 0, level: float = 0.95) -> list[dict]:
+def scores(frame: pd.DataFrame, report: Report) -> list[dict]:
     """A row for each split, model and size: n, runs, accuracy (mean over runs), sd, ci_low, ci_high, f1."""
     rows = []
     for (model, size), part in frame.groupby(KEYS[:2], sort=False):
-        found = summarise(part.rename(columns={"run": "seed"}).drop(columns=KEYS[:2]), TOLD, resamples, seed, level)
+        part = part.rename(columns={"run": "seed"}).drop(columns=KEYS[:2])
+        found = summarise(part, TOLD, report.resamples, report.seed, report.confidence)
         for split, one in found.items():
             row = {"split": split, "model": model, "size": int(size), "n": one["n"], "runs": one["runs"]}
             row |= {"accuracy": one["accuracy"]["mean"], "sd": one["accuracy"].get("sd"), "f1": one["f1"]["mean"]}
