@@ -7,15 +7,6 @@ import numpy as np
 import pandas as pd
 import scipy
 
-ANOVA_CAVEAT = (
-    "Its error term is the spread between runs on one split, so a small p says that the models differ on "
-    "these very images, not that they would on others; runs that share seeds and images are not independent "
-    "groups."
-)
-T_TEST_CAVEAT = (
-    "It pairs runs, not images: with five runs (df 4) it speaks of the randomness of training on one split "
-    "and has little power; that it does not reject is no sign of equality."
-)
 ROUNDING = 1e-12  # accuracies are ratios of counts: what is smaller is the order of a sum
 Scores = Mapping[str, pd.Series]  # a model to its score in each run, indexed by seed
 

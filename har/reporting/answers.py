@@ -13,7 +13,7 @@ from har.evaluation.scored import HEADLINE
 from har.reporting.names import class_name, model_name, needs_boxes, policy_name
 from har.reporting.table import estimate, number
 from har.reporting.tables.columns import triple
-from har.reporting.tables.pairs import turned
+from har.reporting.tables.pairs import OPEN, POWER, turned
 
 ALPHA = 0.05
 NOISE = {"class_noise": "class-specific noise", "erasing": "training on masked images"}
@@ -141,7 +141,7 @@ def answers(section: str, reports: Path, unit: str = "images") -> list[str]:
 
 
 def _claims(frame: pd.DataFrame) -> str:
-    shown = (frame.verdict != "not shown").sum()
+    shown = (frame.verdict != OPEN).sum()
     have = "has" if shown == 1 else "have"
     told = [f"Of the protocol's {len(frame)} comparisons, by intervals for these alone, {shown} {have} an answer."]
     told += [
@@ -185,7 +185,7 @@ def _power(frame: pd.DataFrame) -> str:
         f"{part.detectable.min():.3f} with {part.n.iloc[0]:,} {split.replace('_', '-')} {{unit}}"
         for split, part in mine.groupby("split")
     ]
-    return f"The least difference that any pair of models can show with power 80%: {', '.join(least)}."
+    return f"The least difference that any pair of models can show with power {POWER:.0%}: {', '.join(least)}."
 
 
 def _folds(frame: pd.DataFrame) -> str:

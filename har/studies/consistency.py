@@ -122,7 +122,7 @@ def paper_table(header: str) -> Table:
             row |= {"correct": f.correct, "verdict": verdict + "; a constant prediction" * f.constant}
             row |= {"class_sizes": _sizes(f.fits), "class_sizes_without_accuracy": _sizes(f.fits_without_accuracy)}
             rows.append(row)
-    for row, score in paper.TABLE2.items():
+    for row, score in paper.TABLES["table2"].items():
         whole = round(score.accuracy * 5 * paper.TEST_IMAGES)
         notes.append(
             f"Table 2, {model_name(row)}: {number(score.accuracy, 4)} is {whole}/{5 * paper.TEST_IMAGES}, a mean "

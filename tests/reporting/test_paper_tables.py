@@ -15,8 +15,9 @@ HEADER = "Profile sample"
 
 @pytest.fixture(scope="module")
 def inputs():
-    predictions = {("activity", name): simulate("activity", 0.3 * i, i) for i, name in enumerate(paper.TABLE7)}
-    predictions |= {("posture", name): simulate("posture", 1, 50 + i) for i, name in enumerate(paper.TABLE5)}
+    every, binary, policies = (paper.TABLES[table] for table in ("table7", "table5", "table3"))
+    predictions = {("activity", name): simulate("activity", 0.3 * i, i) for i, name in enumerate(every)}
+    predictions |= {("posture", name): simulate("posture", 1, 50 + i) for i, name in enumerate(binary)}
     predictions["activity", "my_resnet"] = simulate("activity", 1, 99)
     for task, classes in TASKS.items():
         frame = labelled(task)
@@ -24,7 +25,7 @@ def inputs():
         cosines = np.random.default_rng(5).normal(0.2, 0.02, (len(frame), len(classes)))
         predictions[task, "zero_shot"] = zero_shot_predictions(cosines, 100, frame, classes)
     sizes = {"validation": SIZES["validation"]}
-    augment = {name: simulate("activity", 0.5, i, sizes=sizes) for i, name in enumerate(paper.TABLE3)}
+    augment = {name: simulate("activity", 0.5, i, sizes=sizes) for i, name in enumerate(policies)}
     return {
         "predictions": predictions, "augment": augment, "parameters": {"cnn_base": 1_000_000, "fnn_base": 1_000_123},
         "classes": TASKS["activity"], "header": HEADER, "report": REPORT,

@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from har.evaluation.anova import (
-    ANOVA_CAVEAT,
-    T_TEST_CAVEAT,
     Result,
     Scores,
     anova,
@@ -104,8 +102,11 @@ def over_runs_table(of: Evidence) -> Table:
     fixed = [
         "Of the runs' accuracies on test, as in the paper, and of their balanced accuracies on held out; models with a "
         "single run have no spread and take no part.",
-        f"One-way ANOVA: {ANOVA_CAVEAT}{' The paper lists eight models where it says seven.' if of.papers else ''}",
-        f"Paired t-test: {T_TEST_CAVEAT}",
+        "One-way ANOVA: Its error term is the spread between runs on one split, so a small p says that the models "
+        "differ on these very images, not that they would on others; runs that share seeds and images are not "
+        f"independent groups.{' The paper lists eight models where it says seven.' if of.papers else ''}",
+        "Paired t-test: It pairs runs, not images: with five runs (df 4) it speaks of the randomness of training on "
+        "one split and has little power; that it does not reject is no sign of equality.",
         "Repeated-measures ANOVA and Friedman's test compare models within seeds; GG: Greenhouse and Geisser's "
         "correction for differences that do not spread alike. They too speak of training on these images, not of "
         "other images: for those see the pairs. With few seeds the χ² of Friedman's test is an approximation.",

@@ -76,7 +76,7 @@ PLANS = (
     Plan(
         "table3",
         "Table 3. Augmentation of CNN_base, {} classes",
-        tuple(paper.TABLE3),
+        tuple(paper.TABLES["table3"]),
         "majority",
         "The paper's accuracies of perspective, all combined, colour jitter and rotation do not fit their own "
         "precision, recall and F1.",
@@ -108,7 +108,7 @@ PLANS = (
     Plan(
         "table7",
         "Table 7. All models, {} classes",
-        tuple(paper.TABLE7),
+        tuple(paper.TABLES["table7"]),
         "all",
         "The paper's cells of this table are lost but for CLIP's; (its T…) is the same model's row there.",
         ranked=True,
