@@ -49,8 +49,8 @@ def generative(context: Context, name: str, seed: str = "") -> None:
     labels, split, opened = given(context, name)
     told = split[split.split != "train"]
 
-    def ask(talker, seed: int) -> pd.DataFrame:
-        found = llava.probabilities(talker, told.image_id.tolist(), opened, labels, config)
+    def ask(vlm, seed: int) -> pd.DataFrame:
+        found = llava.probabilities(vlm, told.image_id.tolist(), opened, labels, config)
         return predictions_frame(told.image_id, told.label, told.split, found, list(labels), seed=seed)
 
     def load():
@@ -87,8 +87,8 @@ def lora(context: Context, name: str, seed: str) -> None:
     labels, split, opened = given(context, name)
     accelerator = Accelerator(cpu=pick_device(context.profile.training.device) == "cpu")
     spread = config.spread and accelerator.num_processes == 1  # several share the devices in another way
-    talker, train = llava.load(folder, config.dtype, "cpu", spread), split[split.split == "train"]
+    vlm, train = llava.load(folder, config.dtype, "cpu", spread), split[split.split == "train"]
     ids, targets = train.image_id.tolist(), train.label.tolist()
-    tuned, history = tune.tune(talker, ids, targets, opened, labels, config, int(seed), accelerator)
+    tuned, history = tune.tune(vlm, ids, targets, opened, labels, config, int(seed), accelerator)
     tune.save(tuned, history, context.data / "generative" / name / f"seed-{seed}", config, accelerator)
     accelerator.print(f"{name} seed {seed}, processes {accelerator.num_processes}: loss", *np.round(history, 3))

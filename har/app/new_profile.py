@@ -34,14 +34,14 @@ def words_of(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)).strip().lower() or name
 
 
-def block_of(source: dict, found: pd.DataFrame, like: Profile, talkers: Iterable[str]) -> dict:
+def block_of(source: dict, found: pd.DataFrame, like: Profile, vlms: Iterable[str]) -> dict:
     """What a profile of own images sets.
 
     Args:
         source: its block data.
         found: the images: image_id, label, group, path.
         like: the profile that it starts from.
-        talkers: the generative models that do not start from another one.
+        vlms: the generative models that do not start from another one.
 
     Raises:
         HarError: for classes that are too few or have no usable name.
@@ -74,7 +74,7 @@ def block_of(source: dict, found: pd.DataFrame, like: Profile, talkers: Iterable
         "embed": {"prompts": {label: [one.format(said) for one in prompts] for label, said in words.items()}},
         "cross_validation": {"folds": max(2, min(like.cross_validation.folds, int(units.min())))},
         "learning_curve": {"sizes": sizes or [max(len(labels), train // 2)]},
-        "generative": {name: copy.deepcopy(generative) for name in talkers},
+        "generative": {name: copy.deepcopy(generative) for name in vlms},
         "masking": {"cues": {}},  # what goes with these classes is the user's to say
     }
 
@@ -122,8 +122,8 @@ def write_profile(
     yaml.default_flow_style, yaml.width = False, 80  # as DVC writes the file
     data = yaml.load(path.read_text(encoding="utf-8"))
     base = {key: value for key, value in read_yaml(path).items() if key in Profile.model_fields}
-    talkers = [key for key, one in base["generative"].items() if "like" not in one]
-    block = block_of(source, found, params.profiles[like], talkers)
+    vlms = [key for key, one in base["generative"].items() if "like" not in one]
+    block = block_of(source, found, params.profiles[like], vlms)
     data["profiles"][name] = differing(base, merged(params.overrides[like], block))
     data["profile"] = name
     with replacing(path) as temporary:

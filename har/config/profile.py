@@ -76,9 +76,9 @@ class Profile(Block):
             check_known(f"tasks.{task}", labels, classes)
         check_known("embed.prompts lacks a class: curate.classes", classes, self.embed.prompts)
         check_known("masking.cues", self.masking.cues, classes)
-        for name, talker in self.generative.items():
+        for name, vlm in self.generative.items():
             key = f"generative.{name}.answers lacks a class: tasks.activity"
-            check_known(key, self.tasks["activity"], talker.answers)
+            check_known(key, self.tasks["activity"], vlm.answers)
         return self
 
     @model_validator(mode="after")

@@ -27,9 +27,10 @@ COLUMNS = 1000
 
 
 def one_line(error: BaseException | str, most: int = 200) -> str:
-    """What an exception says, in one line; its name where it says nothing."""
+    """What an exception or a text says, in one line; the name of an exception that says nothing."""
     text = "".join(c if c.isprintable() else " " for c in str(error))
-    return " ".join(text.split())[:most] or type(error).__name__
+    said = " ".join(text.split())[:most]
+    return said if said or isinstance(error, str) else type(error).__name__
 
 
 def read_bytes(path: str | Path, expected: str, most: int) -> bytes:

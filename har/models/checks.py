@@ -50,7 +50,9 @@ def from_safetensors(auto, folder: Path, new: Callable[[nn.Module], tuple[str, .
     with what `new` tells of the model; ValueError otherwise: transformers draws at random what a file lacks, and goes
     on with a model that is pretrained only in name."""
     options |= {"use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
-    model, told = auto.from_pretrained(folder, output_loading_info=True, **options)
+    # of another shape: told below by name, where transformers points to a report in its log
+    options |= {"ignore_mismatched_sizes": True, "output_loading_info": True}
+    model, told = auto.from_pretrained(folder, **options)
     keys = sorted({*told["missing_keys"], *(key for key, *_ in told["mismatched_keys"])})
     lacking = [key for key in keys if not key.startswith(new(model))]
     if lacking:

@@ -32,7 +32,7 @@ DRAWN = ("pooler.",)
 BLOCK = re.compile(r"(?:^|\.)((?:stages|layers?|blocks?)\.\d+)(?:\.((?:layers?|blocks?)\.\d+)(?=\.))?\.")
 
 
-def load(auto, folder: str | Path, labels: dict | None = None, weights: bool = True, **options) -> nn.Module:
+def load(auto, folder: str | Path, labels: dict | None = None, weights: bool = True) -> nn.Module:
     """The checkpoint in `folder` as a network of transformers' class `auto`, in float32; without `weights`, or where
     the folder has none, freshly drawn. labels: for a new head. HarError for what is no model with all its weights."""
     folder = Path(folder)
@@ -42,16 +42,13 @@ def load(auto, folder: str | Path, labels: dict | None = None, weights: bool = T
         if auto is EmbeddingClassifier:
             config = tower_config(config, **labels or {})
         check_size(lambda: auto.from_config(config), held if weights else None)
-        if held is not None and weights:
-            return from_safetensors(
-                auto,
-                folder,
-                lambda model: (*DRAWN, f"{_head_name(model)}.") if labels else DRAWN,
-                config=config,
-                dtype=torch.float32,
-                **options,
-            )
-        return auto.from_config(config).float()
+        if held is None or not weights:
+            return auto.from_config(config).float()
+
+        def new(model: nn.Module) -> tuple[str, ...]:
+            return (*DRAWN, f"{_head_name(model)}.") if labels else DRAWN
+
+        return from_safetensors(auto, folder, new, config=config, dtype=torch.float32)
 
 
 def classifier(
@@ -78,7 +75,7 @@ def classifier(
         "problem_type": "single_label_classification",
     }
     auto = EmbeddingClassifier if pool == "embedding" and _contrastive(folder) else AutoModelForImageClassification
-    return load(auto, folder, labels, weights, ignore_mismatched_sizes=True)
+    return load(auto, folder, labels, weights)
 
 
 def finetuned(folder: str | Path) -> nn.Module:
@@ -89,7 +86,7 @@ def finetuned(folder: str | Path) -> nn.Module:
     if not list(Path(folder).glob("model.safetensors*")):
         raise HarError(f"{folder}: no model.safetensors; expected a fine-tuned model in the hub's format")
     auto = EmbeddingClassifier if _contrastive(folder) else AutoModelForImageClassification
-    return load(auto, folder, ignore_mismatched_sizes=True).eval()
+    return load(auto, folder).eval()
 
 
 def _contrastive(folder: str | Path) -> bool:

@@ -33,7 +33,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 @dataclass(frozen=True)
-class Talker:
+class VisionLanguageModel:
     """model in evaluation mode; processor pads on the right, where a causal model does not look back from."""
 
     model: nn.Module
@@ -48,7 +48,7 @@ class Talker:
         return next(self.model.parameters()).dtype
 
 
-def load(folder: str | Path, dtype: str, device: str, spread: bool = False) -> Talker:
+def load(folder: str | Path, dtype: str, device: str, spread: bool = False) -> VisionLanguageModel:
     """The checkpoint in `folder`, its weights as `dtype` on `device` or, `spread`, over all that the machine has
     (accelerate's device_map "auto"). Raises HarError for a folder that is no LLaVA with all its weights."""
     folder = Path(folder)
@@ -76,7 +76,7 @@ def load(folder: str | Path, dtype: str, device: str, spread: bool = False) -> T
         processor(images=[Image.new("RGB", (32, 32))], text=[processor.image_token], return_tensors="pt")
     if not spread:
         model = model.to(device)
-    return Talker(model.eval(), processor)
+    return VisionLanguageModel(model.eval(), processor)
 
 
 def orders(labels: Mapping[str, str], which: str) -> list[tuple[str, ...]]:
@@ -95,9 +95,9 @@ def prompt(template: str, question: str, order: tuple[str, ...]) -> str:
     return template.replace("{question}", question.replace("{labels}", listed))
 
 
-def answer_length(talker: Talker, before: str, answer: str) -> int:
+def answer_length(vlm: VisionLanguageModel, before: str, answer: str) -> int:
     """Tokens at the end of `before` + " " + `answer` that `before` alone does not have."""
-    encode = talker.processor.tokenizer.encode
+    encode = vlm.processor.tokenizer.encode
     alone, whole = encode(before), encode(f"{before} {answer}")
     same = 0
     while same < min(len(alone), len(whole)) and alone[same] == whole[same]:
@@ -108,19 +108,19 @@ def answer_length(talker: Talker, before: str, answer: str) -> int:
 
 
 def log_likelihoods(
-    talker: Talker, images: Sequence[Image.Image], befores: Sequence[str], answers: Sequence[str]
+    vlm: VisionLanguageModel, images: Sequence[Image.Image], befores: Sequence[str], answers: Sequence[str]
 ) -> torch.Tensor:
     """Mean log-probability (nats) over the tokens of each answer after its image and prompt, float32 [n], with
     gradients where they are on. The mean, as a sum would favour short answers."""
-    lengths = [answer_length(talker, before, answer) for before, answer in zip(befores, answers, strict=True)]
+    lengths = [answer_length(vlm, before, answer) for before, answer in zip(befores, answers, strict=True)]
     texts = [f"{before} {answer}" for before, answer in zip(befores, answers, strict=True)]
-    inputs = talker.processor(images=list(images), text=texts, padding=True, return_tensors="pt").to(talker.device)
-    inputs["pixel_values"] = inputs["pixel_values"].to(talker.dtype)
+    inputs = vlm.processor(images=list(images), text=texts, padding=True, return_tensors="pt").to(vlm.device)
+    inputs["pixel_values"] = inputs["pixel_values"].to(vlm.dtype)
     ends = inputs["attention_mask"].sum(1).tolist()
     total = inputs["input_ids"].shape[1]
     # logits over a vocabulary of 32,000 for each of up to 2,900 image tokens would take more room than the model
     first = min(end - length for end, length in zip(ends, lengths, strict=True)) - 1
-    logits = talker.model(**inputs, logits_to_keep=total - first).logits.float()
+    logits = vlm.model(**inputs, logits_to_keep=total - first).logits.float()
     told = []
     for row, (end, length) in enumerate(zip(ends, lengths, strict=True)):
         at = slice(end - length - 1 - first, end - 1 - first)  # each token is told from the place before it
@@ -131,7 +131,7 @@ def log_likelihoods(
 
 @torch.inference_mode()
 def probabilities(
-    talker: Talker,
+    vlm: VisionLanguageModel,
     image_ids: Sequence[int],
     opened: Callable[[int], Image.Image],
     labels: Mapping[str, str],
@@ -149,7 +149,7 @@ def probabilities(
         for start in range(0, len(work), config.batch_size):
             batch = work[start : start + config.batch_size]
             found = log_likelihoods(
-                talker,
+                vlm,
                 [image] * len(batch),
                 [before for before, _ in batch],
                 [labels[classes[place]] for _, place in batch],

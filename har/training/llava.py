@@ -18,7 +18,7 @@ from tqdm import tqdm
 from har.config.models import Generative
 from har.core.errors import HarError
 from har.core.files import write_csv
-from har.models.llava import Talker, log_likelihoods, orders, prompt
+from har.models.llava import VisionLanguageModel, log_likelihoods, orders, prompt
 
 
 def launch(options: str, module: str, *arguments: str) -> None:
@@ -37,7 +37,7 @@ TARGETS = r".*language_model.*\.(q_proj|v_proj)"
 
 
 def tune(
-    talker: Talker,
+    vlm: VisionLanguageModel,
     image_ids: Sequence[int],
     targets: Sequence[str],
     opened: Callable[[int], Image.Image],
@@ -45,10 +45,10 @@ def tune(
     config: Generative,
     seed: int,
     accelerator: Accelerator,
-) -> tuple[Talker, list[float]]:
+) -> tuple[VisionLanguageModel, list[float]]:
     """The model with low-rank updates that make each image's own answer likely (`targets`: its class), and the mean
     loss of each epoch. The labels' order in the question is drawn anew for each image. The adapters are kept in
-    float32, whatever the weights below are. Wraps `talker.model` in place: load it again for another seed. Where the
+    float32, whatever the weights below are. Wraps `vlm.model` in place: load it again for another seed. Where the
     accelerator stands for several processes, all call this with the same arguments.
 
     Raises HarError where the loss is not finite.
@@ -57,16 +57,16 @@ def tune(
     torch.manual_seed(seed)
     drawing = torch.Generator().manual_seed(seed)  # its own: what else is drawn may differ between processes
     model = get_peft_model(
-        talker.model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=TARGETS)
+        vlm.model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=TARGETS)
     )
     # no dropout anywhere: the model stays in evaluation mode, as it is when it is asked
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=lora.learning_rate)
     if sharding := getattr(accelerator.state, "fsdp_plugin", None):
         # left to itself it takes transformers' list, with kinds of layers that this model has not, and fails
         kinds = {type(module).__name__ for module in model.modules()}
-        sharding.transformer_cls_names_to_wrap = sorted(kinds & set(talker.model._no_split_modules))
+        sharding.transformer_cls_names_to_wrap = sorted(kinds & set(vlm.model._no_split_modules))
     model, optimizer = accelerator.prepare(model, optimizer)
-    shared = Talker(model, talker.processor)
+    shared = VisionLanguageModel(model, vlm.processor)
     process, processes = accelerator.process_index, accelerator.num_processes
     asked = orders(labels, config.orders)
     batches = -(-len(image_ids) // lora.batch_size)
@@ -102,11 +102,15 @@ def tune(
             optimizer.step()
             total += mean * len(batch)
         history.append(total / len(image_ids))
-    return Talker(accelerator.unwrap_model(model), talker.processor), history
+    return VisionLanguageModel(accelerator.unwrap_model(model), vlm.processor), history
 
 
 def save(
-    tuned: Talker, history: Sequence[float], folder: str | Path, config: Generative, accelerator: Accelerator
+    tuned: VisionLanguageModel,
+    history: Sequence[float],
+    folder: str | Path,
+    config: Generative,
+    accelerator: Accelerator,
 ) -> None:
     """loss.csv (epoch, train_loss) and the low-rank updates alone, as peft writes them: adapter_model.safetensors and
     adapter_config.json, which names the model that they belong to and no folder of this machine. All processes call
@@ -125,11 +129,11 @@ def save(
     write_csv(Path(folder) / "loss.csv", pd.DataFrame(losses))
 
 
-def updated(talker: Talker, folder: str | Path) -> Talker:
-    """`talker` with the low-rank updates that `save` left in `folder`; wraps its model in place."""
-    return Talker(PeftModel.from_pretrained(talker.model, folder).eval(), talker.processor)
+def updated(vlm: VisionLanguageModel, folder: str | Path) -> VisionLanguageModel:
+    """`vlm` with the low-rank updates that `save` left in `folder`; wraps its model in place."""
+    return VisionLanguageModel(PeftModel.from_pretrained(vlm.model, folder).eval(), vlm.processor)
 
 
-def trained_parameters(tuned: Talker) -> int:
+def trained_parameters(tuned: VisionLanguageModel) -> int:
     """Numbers in the low-rank updates."""
     return sum(p.numel() for name, p in tuned.model.named_parameters() if ".lora_" in name)

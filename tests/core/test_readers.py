@@ -49,6 +49,7 @@ def test_files_that_tell_no_length_are_refused():
 def test_a_line_stays_one():
     assert one_line("a\nb\x1b[31m c\r\u2028d") == "a b [31m c d"
     assert one_line(ValueError()) == "ValueError"
+    assert one_line("\n") == ""
     assert len(one_line("x" * 1000)) == 200
 
 

@@ -159,8 +159,8 @@ def test_generative_models(tmp_path, photo):
     names = sorted(path.name for path in folder.iterdir() if path.suffix in (".json", ".safetensors"))
 
     def read(folder):
-        talker = llava.load(folder, "float32", "cpu")
-        talker.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
+        vlm = llava.load(folder, "float32", "cpu")
+        vlm.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
 
     hold_files("Generative model", folder, files_of(folder, names), read, few=4, memory=BOUND)
 

@@ -74,17 +74,17 @@ def folder(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def talker(folder):
+def vlm(folder):
     return llava.load(folder, "float32", "cpu")
 
 
 def learn(folder, config=CONFIG, seed=0):
-    talker = llava.load(folder, "float32", "cpu")
-    return tune.tune(talker, IDS, TARGETS, opened, LABELS, config, seed, Accelerator(cpu=True))
+    vlm = llava.load(folder, "float32", "cpu")
+    return tune.tune(vlm, IDS, TARGETS, opened, LABELS, config, seed, Accelerator(cpu=True))
 
 
-def ask(talker, labels=LABELS, **changes):
-    return llava.probabilities(talker, IDS, opened, labels, CONFIG.model_copy(update=changes))
+def ask(vlm, labels=LABELS, **changes):
+    return llava.probabilities(vlm, IDS, opened, labels, CONFIG.model_copy(update=changes))
 
 
 class TestPrompts:
@@ -105,39 +105,39 @@ class TestPrompts:
 
 
 class TestScores:
-    def test_a_likelihood_is_the_models_own_token_by_token(self, talker):
+    def test_a_likelihood_is_the_models_own_token_by_token(self, vlm):
         before = prompt(CONFIG.prompt, CONFIG.question, ("sitting", "standing"))
-        (found,) = llava.log_likelihoods(talker, [opened(1)], [before], ["walking or running fast"]).tolist()
+        (found,) = llava.log_likelihoods(vlm, [opened(1)], [before], ["walking or running fast"]).tolist()
         told = []
         text = before
         with torch.inference_mode():
             for word in ("walking", "or", "running", "fast"):
-                inputs = talker.processor(images=opened(1), text=text, return_tensors="pt")
-                logits = talker.model(**inputs).logits[0, -1].log_softmax(-1)
-                told.append(float(logits[talker.processor.tokenizer.convert_tokens_to_ids(word)]))
+                inputs = vlm.processor(images=opened(1), text=text, return_tensors="pt")
+                logits = vlm.model(**inputs).logits[0, -1].log_softmax(-1)
+                told.append(float(logits[vlm.processor.tokenizer.convert_tokens_to_ids(word)]))
                 text += " " + word
         assert found == pytest.approx(np.mean(told), abs=1e-4)
 
-    def test_company_padding_and_the_order_of_classes_change_nothing(self, talker):
-        whole = ask(talker, batch_size=18)
+    def test_company_padding_and_the_order_of_classes_change_nothing(self, vlm):
+        whole = ask(vlm, batch_size=18)
         np.testing.assert_allclose(whole.sum(1), 1, atol=1e-12)
         assert np.abs(whole[0] - whole[1]).max() > 1e-3  # the image has a say
         order = ["standing", "walking", "sitting"]
-        mixed = ask(talker, {name: LABELS[name] for name in order}, batch_size=5)
+        mixed = ask(vlm, {name: LABELS[name] for name in order}, batch_size=5)
         np.testing.assert_allclose(mixed[:, [order.index(name) for name in LABELS]], whole, atol=1e-5)
         befores = [prompt(CONFIG.prompt, CONFIG.question, ("sitting", "standing"))] * 3
         answers = ["sitting", "walking or running fast", "standing"]
         images = [opened(i) for i in IDS]  # of three shapes, so of three lengths
         with torch.inference_mode():
-            beside = llava.log_likelihoods(talker, images, befores, answers)
+            beside = llava.log_likelihoods(vlm, images, befores, answers)
             alone = [
-                llava.log_likelihoods(talker, [i], [b], [a]) for i, b, a in zip(images, befores, answers, strict=True)
+                llava.log_likelihoods(vlm, [i], [b], [a]) for i, b, a in zip(images, befores, answers, strict=True)
             ]
         np.testing.assert_allclose(beside, torch.cat(alone), atol=1e-4)
 
-    def test_an_answer_without_tokens_is_told(self, talker):
+    def test_an_answer_without_tokens_is_told(self, vlm):
         with pytest.raises(HarError, match="adds no token"):
-            llava.log_likelihoods(talker, [opened(1)], ["USER: <image>\nwhat? ASSISTANT:"], [""])
+            llava.log_likelihoods(vlm, [opened(1)], ["USER: <image>\nwhat? ASSISTANT:"], [""])
 
 
 class TestTune:
@@ -145,7 +145,7 @@ class TestTune:
     def tuned(self, folder):
         return learn(folder)
 
-    def test_attention_learns_and_raises_the_likelihood_of_the_training_images(self, talker, tuned):
+    def test_attention_learns_and_raises_the_likelihood_of_the_training_images(self, vlm, tuned):
         after, history = tuned
         learns = {name for name, p in after.model.named_parameters() if p.requires_grad}
         assert len(learns) == 2 * 2 * 2
@@ -153,7 +153,7 @@ class TestTune:
         assert tune.trained_parameters(after) == 2 * 2 * 2 * 4 * 32
         assert history[-1] < history[0]
         own = [list(LABELS).index(name) for name in TARGETS]
-        before, now = (ask(each)[range(3), own] for each in (talker, after))
+        before, now = (ask(each)[range(3), own] for each in (vlm, after))
         assert np.log(now).mean() > np.log(before).mean()
 
     def test_the_same_seed_learns_the_same(self, folder):

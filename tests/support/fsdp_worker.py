@@ -21,8 +21,8 @@ accelerator.state.distributed_type = DistributedType.FSDP
 accelerator.state.fsdp_plugin = FullyShardedDataParallelPlugin(
     fsdp_version=2, auto_wrap_policy="transformer_based_wrap", cpu_ram_efficient_loading=False
 )
-talker = llava.load(folder, CONFIG.dtype, "cpu")
-tuned, history = tune.tune(talker, IDS, TARGETS, opened, LABELS, CONFIG, 0, accelerator)
+vlm = llava.load(folder, CONFIG.dtype, "cpu")
+tuned, history = tune.tune(vlm, IDS, TARGETS, opened, LABELS, CONFIG, 0, accelerator)
 tune.save(tuned, history, out / "saved", CONFIG, accelerator)
 parameters = list(tuned.model.parameters())
 shared = sum(isinstance(module, FSDPModule) for module in tuned.model.modules())
