@@ -143,6 +143,9 @@ class Classifier:
         return out
 
     def _prediction(self, name: str, shares: np.ndarray) -> Prediction:
+        if not np.isfinite(shares).all():
+            error = f"{name}: {self.name} gives NaN or infinity for it; the model's weights are spoilt"
+            return Prediction(name, self.name, error=error)
         told = dict(zip(self.classes, map(float, shares), strict=True))
         return Prediction(name, self.name, self.classes[int(shares.argmax())], told)
 

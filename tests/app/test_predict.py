@@ -48,6 +48,15 @@ def test_predictions_are_those_that_the_pipeline_stored(project, files, name):
         np.testing.assert_allclose(shares(found), kept(project, name).filter(like="p_"), atol=1e-5)
 
 
+def test_a_network_that_computes_no_number_names_no_class(project, files):
+    model = load("activity-cnn_base", root=project)
+    model.network.logits = lambda images: torch.tensor([[0.0, 1.0, 2.0], [0.0, float("inf"), 2.0]])
+    good, bad = model.predict(files[:2])
+    assert good.label == model.classes[2]
+    assert (bad.label, bad.probabilities) == (None, None)
+    assert bad.error.startswith(f"{files[1]}: activity-cnn_base gives NaN or infinity for it")
+
+
 def test_a_long_list_is_taken_as_it_goes(project, files):
     asked, threads = 0, torch.get_num_threads()
 

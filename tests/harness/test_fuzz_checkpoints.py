@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from transformers import PreTrainedConfig
 
 from har.app.export import export
-from har.app.network import open_checkpoint, stored_short_side
+from har.app.predict import load
 from har.models.encoder import Encoder
 from har.models.hub_files import check_safetensors
 from har.models.preprocess import from_folder
@@ -106,15 +106,14 @@ OPENED = {
 
 @pytest.mark.parametrize("model", OPENED)
 def test_trained_models(project, tmp_path, photo, model):
-    """What `har predict --model FOLDER` opens predicts finite shares, or is refused before the photographs."""
+    """What `har predict --model FOLDER` opens predicts finite shares or says that it cannot, or is refused before."""
     export(f"activity-{model}", tmp_path / "one", root=project, profile="sample")
+    photo.save(tmp_path / "photo.png")
 
     def read(folder):
-        with torch.inference_mode():
-            network = open_checkpoint(folder)
-            scores = network.logits(torch.from_numpy(network.preprocess.square(photo))[None])
-        assert scores.shape == (1, len(network.classes))
-        stored_short_side(folder)
+        model = load(folder, device="cpu")
+        (one,) = model.stream([tmp_path / "photo.png"], workers=1)
+        assert one.error or sum(one.probabilities[name] for name in model.classes) == pytest.approx(1)
 
     files = files_of(tmp_path / "one", OPENED[model])
     hold_files(f"Trained models: {model}", tmp_path / "one", files, read, few=6, memory=BOUND)
