@@ -209,9 +209,12 @@ class TestCharts:
             charts.accuracy(tmp_path / "t.csv", "activity", 3, "Accuracy")
 
     def test_the_funnel_is_drawn_to_scale(self, tmp_path):
-        told = charts.funnel(reports(tmp_path / "r") / "funnel.csv", {"sitting": "sitting"}, "")
+        path = reports(tmp_path / "r") / "funnel.csv"
+        told = charts.funnel(path, "From captions to images", {"sitting": "sitting"}, "")
         assert re.findall(r'rect width="([\d.]+)%"', told) == ["100.00", "40.00"]
         assert "not labelled yet" in told
+        assert "captions mention its activity" in told
+        assert "mention" not in charts.funnel(path, "From the images found", {}, "", own=True)
 
 
 def test_absent_parts_of_sections_are_left_out(tmp_path):
@@ -283,7 +286,8 @@ def test_captions_come_with_their_image_and_others_are_left_out(tmp_path):
         {"image_id": [1, 1007, 1007, 1010, 1035, 9999], "caption_index": [0, 1, 0, 0, 0, 0], "caption": list("abcdef"),
          "mentions": ["", "sitting", "sitting+standing+lying", "", "", ""]}
     )  # fmt: skip
-    (part,) = gallery.parts(made.manifest, captions, TASKS["activity"])
+    (part,) = gallery.parts(made.manifest.assign(persons=[0, 1, 1, 1, 1, 1]), captions, TASKS["activity"])
+    assert part["traits"]["Largest person, of the image"] == [None, *[0.25] * 5]  # none is annotated
     assert part["captions"] == [[], ["c", "b"], [], [], [], ["e"]]
     assert part["mentions"] == [[], [[1, 2], [1]], [], [], [], [[]]]
 

@@ -272,6 +272,16 @@ class TestOneImage:
         assert any("<img src=x onerror=" in item.text for item in page.all(".captions li"))
         assert page.run("return globalThis.broken") is None
 
+    def test_an_image_without_captions_tells_of_none(self, page):
+        page.go()
+        page.run("""const { about } = har.gallery;
+            har.gallery.about = async (i) => ({ ...await about(i), captions: [], mentions: [] })""")
+        page.go(f"#images?image={page.made.manifest.image_id[4]}")
+        page.wait(page.opened)
+        assert "Licence" in page.find("#detail").text
+        assert "aption" not in page.find("#detail").text
+        page.driver.get("about:blank")  # others see the page as it is
+
     def test_a_map_is_drawn_where_the_model_looks(self, page):
         image_id = page.made.predictions["activity", "clip"].image_id[0]
         page.go(f"#images?image={image_id}&map=activity-clip&class=standing&opacity=40")

@@ -106,27 +106,21 @@ def build(source: Source, reports: Path, settings: Page, folder: Path | None = N
     write_script(out / "data/models.js", "models", {"models": [one.about for one in answers], "tallies": tallies})
     for one in answers:
         write_script(out / f"data/models/{one.key}.js", f"models/{one.key}", one.summary())
-    shown = dict.fromkeys(_shown(images), "")  # with its first caption
     parts = gallery.parts(manifest, source.evidence, images["classes"], source.traits)
     for number, part in enumerate(parts):
         write_script(out / f"data/images/{number}.js", f"images/{number}", part)
         runs = {one.key: one.part(number * gallery.PART) for one in answers}
         write_script(out / f"data/answers/{number}.js", f"answers/{number}", runs)
-        for image in shown:
-            if image // gallery.PART == number:
-                shown[image] = next(iter(part["captions"][image % gallery.PART]), "")
     static = resources.files("har.reporting.page") / "static"
     for name in STATIC:
         write_bytes(out / name, (static / name).read_bytes())
     index = folder / "index.html"
-    write_text(index, document(source, images, shown, sections_in(reports, source.papers, source.unit), reports))
+    write_text(index, document(source, images, sections_in(reports, source.papers, source.unit), reports))
     return index
 
 
-def document(
-    source: Source, images: Mapping, shown: Mapping[int, str], sections: Sequence[Section], reports: Path
-) -> str:
-    """The page. shown: places of the images at the top, each with its caption."""
+def document(source: Source, images: Mapping, sections: Sequence[Section], reports: Path) -> str:
+    """The page. images: of all, by gallery.images."""
     body = []
 
     def add(anchor: str, title: str, *parts: Markup, answers: Sequence[str] = ()) -> None:
@@ -135,7 +129,7 @@ def document(
     lead = next((figure for section in sections[:1] for figure in section.figures), None)
     for section in sections:
         parts = [_figure(one, source, reports) for one in section.figures if one is not lead]
-        parts += [_table(one, one is not section.tables[0], images, reports) for one in section.tables]
+        parts += [_table(one, one is not section.tables[0], source, images, reports) for one in section.tables]
         add(section.anchor, section.title, prose(section.intro), *parts, answers=section.answers)
         if source.deviations and section.title == PAPERS:
             add(anchor(DEVIATIONS), DEVIATIONS, Markup(), prose(source.deviations))
@@ -143,10 +137,6 @@ def document(
     add("this-run", "This run, and how to cite it", Markup(), prose(source.about))
     parts = pd.Series(images["split"]).map(dict(enumerate(images["splits"]))).value_counts()
     counts = [f"{parts[name]:,} {name}" for name in images["splits"] if name in parts]
-    strip = [
-        {"id": images["id"][i], "caption": caption, "label": images["classNames"][images["label"][i]]}
-        for i, caption in shown.items()
-    ]
     task, count, drawn = next(iter(source.tasks), ""), f"{len(images['id']):,}", source.images.drawn
     noun = "scenes" if drawn and source.unit == "images" else source.unit
     return render(
@@ -158,22 +148,23 @@ def document(
         extended="extended" in parts,
         facts=[f"{count} {'drawn ' if drawn else ''}{noun}", *counts, f"{len(source.predictions)} sets of predictions"],
         lead=_figure(lead, source, reports) if lead else "",
-        strip=strip,
+        strip=_strip(images, source.evidence),
         sections=body,
         count=count,
         rights=source.images.rights + ("" if drawn else COPIED),
     )
 
 
-def _table(part: Part, folded: bool, images: Mapping, reports: Path) -> Markup:
+def _table(part: Part, folded: bool, source: Source, images: Mapping, reports: Path) -> Markup:
     path = reports / part.path
+    title = title_of(path)
     table = Markup(path.with_suffix(".html").read_text(encoding="utf-8"))  # escaped by Table.html
     if path.with_suffix(".csv").exists():
-        table += TAKE.format(part.path[:-2] + "csv", table_id(title_of(path)))
+        table += TAKE.format(part.path[:-2] + "csv", table_id(title))
     if part.path == "funnel.md":
         names = dict(zip(images["classes"], images["classNames"], strict=True))
-        return charts.funnel(reports / "funnel.csv", names, table)
-    return FOLDED.format(title_of(path), table) if folded else table
+        return charts.funnel(reports / "funnel.csv", title, names, table, own=source.images.listing is not None)
+    return FOLDED.format(title, table) if folded else table
 
 
 def _figure(part: Part, source: Source, reports: Path) -> Markup:
@@ -184,9 +175,19 @@ def _figure(part: Part, source: Source, reports: Path) -> Markup:
     return render("figure.html.jinja", figure=part, images=gallery.address(part.path), width=width, height=height)
 
 
-def _shown(images: Mapping) -> list[int]:
-    """Places of the first images of each class that no model was trained on, class by class in turn."""
+def _strip(images: Mapping, evidence: pd.DataFrame) -> list[dict]:
+    """The first images of each class that no model was trained on, class by class in turn, each with its first caption:
+    those at the top of the page."""
     told = [i for i, part in enumerate(images["split"]) if images["splits"][part] != "train"]
     first = min((classes for classes in images["tasks"].values()), key=lambda c: -len(c), default=[])
     columns = [[i for i in told if images["label"][i] == number][:STRIP] for number in first]
-    return [column[k] for k in range(STRIP) for column in columns if k < len(column)]
+    places = [column[k] for k in range(STRIP) for column in columns if k < len(column)]
+    captions = evidence.sort_values("caption_index").drop_duplicates("image_id").set_index("image_id").caption
+    return [
+        {
+            "id": images["id"][i],
+            "caption": captions.get(images["id"][i], ""),
+            "label": images["classNames"][images["label"][i]],
+        }
+        for i in places
+    ]

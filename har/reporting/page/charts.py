@@ -56,10 +56,10 @@ def _told(score: Mapping, unit: str) -> str:
     return f"{figures} on {score['n']:,} {split_name(score['split'])} {unit}, {runs}"
 
 
-def funnel(path: Path, names: Mapping[str, str], table: Markup) -> Markup:
+def funnel(path: Path, title: str, names: Mapping[str, str], table: Markup, own: bool = False) -> Markup:
     """The rules of curation as bars of images, `funnel.csv` (rule, images, images_<class>), and `table` folded
-    below; `names`: how a reader knows the classes. The last rows, from "drawn" on, divide what the rule before them
-    kept."""
+    below; `names`: how a reader knows the classes; `own`: the images are the user's own, whose labels come from no
+    caption. The last rows, from "drawn" on, divide what the rule before them kept."""
     frame = read_table(path, ("rule", "images"))
     classes = [name.removeprefix("images_") for name in frame.columns if name.startswith("images_")]
     rows = [
@@ -70,4 +70,5 @@ def funnel(path: Path, names: Mapping[str, str], table: Markup) -> Markup:
         }
         for row in frame.to_dict("records")
     ]
-    return render("funnel.html.jinja", rows=rows, most=max(int(frame.images.max()), 1), table=table)
+    shown = {"title": title, "own": own, "rows": rows, "most": max(int(frame.images.max()), 1), "table": table}
+    return render("funnel.html.jinja", **shown)

@@ -120,7 +120,7 @@ def parts(
     first, last = (np.searchsorted(evidence.image_id, manifest.image_id, side) for side in ("left", "right"))
     captions = evidence.caption.tolist()
     mentions = [[numbers[name] for name in text.split("+") if name in numbers] for text in evidence.mentions]
-    known = {"Largest person, of the image": manifest.person_area}
+    known = {"Largest person, of the image": manifest.person_area.where(manifest.persons > 0)}
     if traits is not None:
         found = traits.set_index("image_id").reindex(manifest.image_id)
         known |= {title: found[name] for name, title in TRAITS.items()}

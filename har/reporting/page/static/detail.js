@@ -175,11 +175,13 @@ har.detail = (() => {
 
   function captions(told) {
     const { images } = har.gallery.data;
-    return el("ol", { class: "captions" }, told.captions.map((caption, k) => {
+    const list = el("ol", { class: "captions" }, told.captions.map((caption, k) => {
       const mentions = told.mentions[k];
       return el("li", { class: mentions.length ? "mentions" : "silent" }, caption, mentions.map((c) =>
         el("span", { class: "chip" }, el("i", { class: `dot c${c % 6}`, "aria-hidden": "true" }), images.classNames[c])));
     }));
+    return [el("h3", {}, "Captions"), list,
+      el("p", { class: "quiet-text" }, "A chip marks a caption that names a person and the activity: the label comes from these.")];
   }
 
   function facts(i, told) {
@@ -241,8 +243,7 @@ har.detail = (() => {
         button("close", "Close (Esc)", "✕", close)),
       el("div", { class: "dialog-body" },
         el("div", { class: "left" }, photo, frames, overlay(i, photo, told, asked)),
-        el("div", { class: "right" }, facts(i, told), el("h3", {}, "Captions"), captions(told),
-          el("p", { class: "quiet-text" }, "A chip marks a caption that names a person and the activity: the label comes from these.")),
+        el("div", { class: "right" }, facts(i, told), told.captions.length ? captions(told) : null),
         el("div", { class: "below" }, el("h3", { class: "unseen" }, "What the models say"),
           tables.length ? tables : el("p", { class: "quiet-text" }, "This image is in train: the models learnt from it and are not asked about it."))));
     if (!dialog.open) dialog.showModal();
