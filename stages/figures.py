@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 from joblib import delayed
 from tqdm import tqdm
@@ -10,7 +9,7 @@ from tqdm import tqdm
 from har.core.files import write_csv
 from har.core.parallel import side_by_side
 from har.core.readers import read_csv
-from har.evaluation.predictions import HELD_OUT, classes_of, in_split
+from har.evaluation.predictions import HELD_OUT, in_split, predicted_classes
 from har.evaluation.summary import summarise
 from har.reporting.figures import accuracy_overview, augmentation_study, confusion_matrices, learning_curves
 from har.reporting.names import model_name, split_name
@@ -68,5 +67,4 @@ def drawings(context: Context, every: dict) -> Iterator:
 def predicted(frame: pd.DataFrame) -> pd.DataFrame:
     """True and predicted class of the held-out images, a row for each image and run."""
     frame = frame[in_split(frame, HELD_OUT)]
-    chances = frame[[f"p_{name}" for name in classes_of(frame)]].to_numpy()
-    return pd.DataFrame({"label": frame.label, "predicted": np.array(classes_of(frame))[chances.argmax(1)]})
+    return pd.DataFrame({"label": frame.label, "predicted": predicted_classes(frame)})

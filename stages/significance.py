@@ -74,10 +74,10 @@ def learning_curve(context: Context, predictions: Mapping) -> None:
     """Accuracy against training images: the table, and its figure."""
     report = context.profile.report
     curve = of_clips(read_curve(context.data / "learning_curve.parquet"), report.clips)
-    train = int((read_split(context.data / "split.csv").split == "train").sum())
+    split, classes = read_split(context.data / "split.csv"), context.profile.tasks["activity"]
+    train = int(((split.split == "train") & split.label.isin(classes)).sum())
     points = scores(with_all_of_train(curve, predictions, train), report)
     title = context.titled("Accuracy against training images")
-    classes = len(context.profile.tasks["activity"])
-    draw_curve(points, context.reports / "significance/learning_curve.svg", title, classes, report.confidence)
+    draw_curve(points, context.reports / "significance/learning_curve.svg", title, len(classes), report.confidence)
     table = curve_table(points, context.header, report.confidence)
     write_tables({table.name: table}, context.reports / "significance")

@@ -7,7 +7,7 @@ from har.data.split import read_split
 from har.evaluation.predictions import write_predictions
 from har.training import experiment
 from stages.lib.context import Context
-from stages.lib.inputs import inputs
+from stages.lib.recipes import inputs
 from stages.lib.results import CURVES, DESCRIPTION
 from stages.lib.resumed import resumed
 

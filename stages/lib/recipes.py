@@ -1,4 +1,5 @@
-"""What a model of params.yaml, a row or the metadata model is fitted on, for stages that fit many times."""
+"""What a model of params.yaml, a row or the metadata model is fitted on: images as its preprocessing wants them, frozen
+features, or what needs no pixels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,13 +9,27 @@ import pandas as pd
 from har.config.models import Model
 from har.data.groups import group_codes
 from har.data.manifest import read_manifest
-from har.training import embeddings, probe
+from har.data.store import Store
+from har.training import embeddings, experiment, probe
 from har.training.refit import Recipe
 from stages.lib.context import Context
-from stages.lib.inputs import inputs
 
 # What of a model's settings decides which array it learns from.
 SEEN = ("kind", "backbone", "features", "input_size", "fit", "view", "person_margin", "head")
+
+
+def inputs(context: Context, config: Model, images: pd.DataFrame, classes: Sequence[str]) -> Recipe:
+    """What `config` is given of `images` (image_id), in their order."""
+    if not config.sees_images:
+        found = embeddings.read(context.data / "embeddings" / config.backbone)
+        return Recipe(config, found.rows(images.image_id, config.features, classes))
+    store, backbone, texts = Store(context.data / "store"), None, None
+    if config.fine_tuned:
+        backbone = context.data / "backbones" / config.backbone
+        if config.of_texts:
+            embedded = embeddings.read(context.data / "embeddings" / config.backbone)
+            texts = embedded.logit_scale * embedded.text_rows(classes)
+    return Recipe(config, experiment.images(config, store, images.image_id, backbone), backbone, texts=texts)
 
 
 def recipes(context: Context, names: Sequence[str], images: pd.DataFrame, classes: Sequence[str]) -> dict[str, Recipe]:

@@ -1,6 +1,6 @@
 """One fine-tuned classifier explained: maps of every class, and how well they and their rivals score."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,7 +18,7 @@ from har.data.groups import by_image
 from har.data.store import Store
 from har.evaluation.clips import unit_of
 from har.models.classifier import finetuned
-from har.models.preprocess import from_folder
+from har.models.preprocess import Preprocess, from_folder
 from har.studies.explain.faithfulness import curve, patch_auc
 from har.studies.explain.legrad import METHODS, centre_map, min_max, random_maps, relevance, rollout
 from har.studies.explain.overlay import boxes_in_view, person_cover
@@ -122,15 +122,8 @@ def explain(
     if prompts is not None:
         heads["text"] = found[:, :, len(classes) :]
         heads = {head: heads[head] for head in settings.heads}
-    side, person = found.shape[-1], []
-    for image_id in told["image_id"]:
-        if image_id not in records:
-            raise HarError(f"explain: image {image_id} has no record in the annotations")
-        one = records[image_id]
-        boxes = np.vstack([one.boxes, one.crowds])
-        seen = boxes_in_view(boxes, one.width, one.height, preprocess.fit, preprocess.crop_pct)
-        person.append(person_cover(seen, side) >= PERSON)
-    person = np.array(person)
+    side = found.shape[-1]
+    person = _person_patches(told["image_id"], records, preprocess, side)
     dev = np.flatnonzero(told["split"].isin(CHOSEN_ON) & told["measured"])
     candidates = _candidates(heads, guess, person, dev, by_image(told.iloc[dev]))
     head, blocks = candidates.groupby(["head", "blocks"], sort=False)["auc"].mean().fillna(0).idxmax()
@@ -172,6 +165,21 @@ def explain(
     about = {"classes": classes, "side": side, "fit": preprocess.fit, "crop_pct": preprocess.crop_pct}
     about |= {"method": "legrad", "head": head, "blocks": int(blocks)}
     return Explanation(told, probabilities, maps.astype(np.float16), scores, curves, candidates, about)
+
+
+def _person_patches(
+    image_ids: Iterable[int], records: Mapping[int, ImageRecord], preprocess: Preprocess, side: int
+) -> np.ndarray:
+    """Which patches are of persons, bool [n, side, side]."""
+    found = []
+    for image_id in image_ids:
+        if image_id not in records:
+            raise HarError(f"explain: image {image_id} has no record in the annotations")
+        one = records[image_id]
+        boxes = np.vstack([one.boxes, one.crowds])
+        seen = boxes_in_view(boxes, one.width, one.height, preprocess.fit, preprocess.crop_pct)
+        found.append(person_cover(seen, side) >= PERSON)
+    return np.array(found)
 
 
 def _candidates(
