@@ -45,6 +45,6 @@ class Augmentation(Block):
     rotation_degrees: PositiveFloat
     jitter: Share
     grayscale_probability: Probability
-    blur_sigma: PositiveFloat
+    blur_sigma: Annotated[float, Field(ge=0.1)]  # har.training.augment draws from 0.1 to this
     perspective: Probability
     crop_area: Fraction

@@ -18,7 +18,8 @@ class Checkpoint:
         self.due = time.monotonic() + 1.0
 
     def load(self) -> tuple | None:
-        """What `save` was given, after putting the state back; None where there is no file or a damaged one."""
+        """What `save` was given, after putting the state back; None where there is no file, a damaged one or one of
+        another device."""
         try:
             with zipfile.ZipFile(self.file) as members:
                 if members.testzip():  # torch does not look at its checksums
@@ -26,9 +27,12 @@ class Checkpoint:
             state = torch.load(self.file, map_location="cpu", weights_only=True)
         except Exception:  # damage shows in many ways
             return None
+        generators = _random()
+        if len(generators) != len(state["random"]):  # begun on a device that is not in use now
+            return None
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
-        for module, numbers in zip(_random(), state["random"], strict=True):
+        for module, numbers in zip(generators, state["random"], strict=True):
             module.set_rng_state(numbers)
         return state["carried"]
 

@@ -30,12 +30,13 @@ DIVERGED = 5.0  # times the loss of guessing: above that, and above its first ep
 
 
 def pick_device(device: str) -> str:
-    """ "auto" is the first of cuda, mps, cpu that this machine has."""
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """`device` itself; "auto" is the first of cuda, mps, cpu that this machine has. HarError for one that it lacks."""
+    has = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if device == "auto":
+        return next((name for name, there in has.items() if there()), "cpu")
+    if device in has and not has[device]():
+        raise HarError(f"device {device}: this machine has none that torch can use; take auto or cpu")
+    return device
 
 
 def make_reproducible() -> None:

@@ -31,6 +31,7 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("profle", "sample", "unknown key profle; the nearest valid key is profile"),
         ("models.cnn_base.label_smooth", 0.0, "models.cnn_base.label_smoothing"),
         ("models.cnn_base.fit", "stretch", "models.cnn_base.fit: input should be 'crop' or 'squash', got 'stretch'"),
+        ("augmentation.blur_sigma", 0.05, "augmentation.blur_sigma: input should be greater than or equal to 0.1"),
         ("curate.min_captions", 2.0, "curate.min_captions: input should be a valid integer"),
         ("models.cnn_gen.min_epochs", 9999, "models.cnn_gen: min_epochs is 9999, more than the"),
         ("split.train", 0.95, "split: train, validation and test sum to"),

@@ -67,7 +67,7 @@ def test_a_training_goes_on_from_any_epoch_as_if_undisturbed(every_epoch, config
         assert (keep / cache.RUNNING).stat().st_mtime_ns > state or after == len(whole.history) - 1
 
 
-def test_a_kept_training_that_is_damaged_is_not_gone_on_with(tmp_path):
+def test_a_kept_training_that_is_damaged_or_of_another_device_is_not_gone_on_with(tmp_path, monkeypatch):
     """torch.load reads over wrong numbers, and over a state of the random numbers that can't be set."""
     model = torch.nn.Linear(3, 2)
     kept = Checkpoint(tmp_path / "running.pt", model=model)
@@ -75,6 +75,9 @@ def test_a_kept_training_that_is_damaged_is_not_gone_on_with(tmp_path):
     kept.save(3)
     whole = (tmp_path / "running.pt").read_bytes()
     assert kept.load() == (3,)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_random", lambda: [torch, torch.cuda])
+        assert kept.load() is None
     places = [model.weight.detach().numpy().tobytes(), torch.get_rng_state().numpy().tobytes()[:64]]
     changed = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in map(whole.index, places)]
     for spoilt in (*changed, whole[:-100], b"", b"\x80\x04\x95 a pickle"):

@@ -87,6 +87,12 @@ class TestSelection:
         assert first.probabilities.tobytes() == second.probabilities.tobytes()
 
 
+def test_a_device_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(HarError, match="device cuda: this machine has none that torch can use"):
+        loop.pick_device("cuda")
+
+
 @given(st.integers(2, 60), st.integers(1, 20))
 def test_batches_hold_each_row_once_and_none_is_of_one(n, size):
     batches = loop.batches(torch.randperm(n), size)
