@@ -168,6 +168,7 @@ class TestGivenSplits:
         [
             (("train/sit/0.png", "val/sit/0.png"), r"splits \(train, val\), but none is test"),
             (("val/sit/0.png", "test/sit/0.png"), "none is train"),
+            (("train/sit/0.png", "test/0.png"), r"splits \(train\), but none is test"),
             (("train/sit/0.png", "test/sit/0.png", "more/0.png"), "train, test are splits|test, train are splits"),
             (("train/0.png", "test/1.png"), r"holds no image; .*in no folder of a class, as t.*<split>/<class>"),
             (("train/v_A_g01_c01.png", "test/A/v_A_g01_c01.png", "train/A/v_A_g01_c02.png"), "more than one split"),

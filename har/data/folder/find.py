@@ -101,7 +101,7 @@ def find_in_folder(root: str | Path, groups: str, what: str = "image") -> Listin
         why = "; ".join([f"holds no {what}", *notes])
         raise HarError(f"{root}: {why}; expected {expected} with {', '.join(read)}")
     if depth:
-        notes += check_given_splits(found, (path.parts[0] for path in paths), str(root))
+        notes += check_given_splits(found, (one.name.partition("/")[0] for one in found), str(root))
     return Listing(_distinct(found, str(root)), notes)
 
 
