@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import joblib
 from huggingface_hub import constants
@@ -137,9 +139,6 @@ def _asked(name: str, url: str, online: bool, here: bool) -> tuple[Finding, int]
 
 def _reach(url: str) -> tuple[str, int]:
     """Why `url` cannot be reached, or nothing; the bytes that a hub says of it, or 0."""
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
-
     import requests
 
     if urlsplit(url).scheme == "file":

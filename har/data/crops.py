@@ -2,7 +2,7 @@
 
 image    all of it
 flip     all of it, left and right exchanged
-crops    windows spread evenly over it (`windows`)
+crops    windows spread evenly over it (`cuts`)
 person   its largest person with a margin, where one is annotated; all of it otherwise
 
 A store's `boxes.csv` has a row for each image with an annotated person: image_id and left, top, right, bottom of the
@@ -10,6 +10,7 @@ largest box of a single person (no crowd), as shares of the image's width and he
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,14 +73,6 @@ def person_window(box: np.ndarray, width: int, height: int, margin: float) -> tu
     return window[0][0], window[1][0], window[0][1], window[1][1]
 
 
-def windows(crops: Sequence[tuple[float, int]]) -> list[tuple[float, float, float]]:
-    """The windows of `crops`, pairs of a share and a number: `number` x `number` windows of that share of width and
-    height, evenly from corner to corner; a single one is the centre. Of each its share, and its place from 0 (left,
-    top) to 1 (right, bottom)."""
-    places = {number: np.linspace(0, 1, number).tolist() if number > 1 else [0.5] for _, number in crops}
-    return [(share, x, y) for share, number in crops for y in places[number] for x in places[number]]
-
-
 class View(Store):
     """A store of which each image is what `cut` leaves of it."""
 
@@ -109,19 +102,27 @@ class PersonStore(Store):
 
 
 def cuts(name: str, crops: Sequence[tuple[float, int]]) -> list[Callable[[np.ndarray], np.ndarray]]:
-    """What makes the view `name` (but person) of an image [height, width, 3]: one function, or one a window."""
+    """What makes the view `name` (but person) of an image [height, width, 3]: one function, or for crops one a window.
 
-    def window(share: float, x: float, y: float) -> Callable[[np.ndarray], np.ndarray]:
-        def cut(whole: np.ndarray) -> np.ndarray:
-            height, width = (max(1, round(share * side)) for side in whole.shape[:2])
-            top, left = round(y * (whole.shape[0] - height)), round(x * (whole.shape[1] - width))
-            return whole[top : top + height, left : left + width]
-
-        return cut
-
+    crops: pairs of a share and a number: `number` x `number` windows of that share of width and height, evenly from
+    corner to corner; a single one is the centre.
+    """
     if name == "flip":
         return [lambda whole: whole[:, ::-1]]
-    return [window(*one) for one in windows(crops)] if name == "crops" else [lambda whole: whole]
+    if name != "crops":
+        return [lambda whole: whole]
+    found = []
+    for share, number in crops:
+        places = np.linspace(0, 1, number).tolist() if number > 1 else [0.5]
+        found += [partial(_window, share=share, x=x, y=y) for y in places for x in places]
+    return found
+
+
+def _window(whole: np.ndarray, share: float, x: float, y: float) -> np.ndarray:
+    """Of an image a `share` of width and height; x, y: its place from 0 (left, top) to 1 (right, bottom)."""
+    height, width = (max(1, round(share * side)) for side in whole.shape[:2])
+    top, left = round(y * (whole.shape[0] - height)), round(x * (whole.shape[1] - width))
+    return whole[top : top + height, left : left + width]
 
 
 def view(store: Store, name: str, crops: Sequence[tuple[float, int]], margin: float) -> list[Store]:

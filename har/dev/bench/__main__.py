@@ -41,29 +41,24 @@ def rows_of(what: str, beside: str, spent: Sequence[tuple[Spent, Spent]], times:
 def training(folder: Path, checkpoint: Path, repeats: int, jobs: int) -> tuple[pd.DataFrame, str]:
     profile, images = work.profile(), work.read_images(folder)
     seeds, classes = profile.training.seeds, sorted(images.label.unique())
-    tried, spent = seeds[:repeats], []
-    for seed in tried:
+    asked, spent, theirs = images[images.split != "train"], [], []
+    for seed in seeds[:repeats]:
         ours = run([*OURS, "train", str(checkpoint), str(jobs)], folder)
         spent.append((ours, run([*THEIRS, "train", str(checkpoint), str(seed)], folder)))
-    asked = images[images.split != "train"]
-    shares = {seed: np.load(folder / f"trainer-{seed}.npy") for seed in tried}
-    theirs = [
-        predictions_frame(asked.image_id, asked.label, asked.split, one, classes, seed) for seed, one in shares.items()
-    ]
-    scores = [
-        f"{name} {score['accuracy']:.3f} [{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
-        for name, predictions in (
-            ("ours", read_predictions(folder / "ours.parquet", classes)),
-            ("Trainer's", pd.concat(theirs)),
-        )
-        for score in [scalars(predictions, profile.report)["test"]]
-    ]
+        shares = np.load(folder / f"trainer-{seed}.npy")
+        theirs.append(predictions_frame(asked.image_id, asked.label, asked.split, shares, classes, seed))
+
+    def accuracy(predictions: pd.DataFrame) -> str:
+        score = scalars(predictions, profile.report)["test"]
+        return f"{score['accuracy']:.3f} [{score['ci_low']:.3f}, {score['ci_high']:.3f}]"
+
     sizes, model = images.split.value_counts(), work.recipe()
     note = (
         "Fine-tuning: whole commands, from JPEG files to predictions and weights, with the same recipe; "
         f"{sizes['train']} images, {model.epochs} epochs, batches of {model.batch_size}. A command of ours trains "
         f"{len(seeds)} seeds; one of Trainer's trains one, and what it took counts {len(seeds)} times. Accuracy on "
-        f"{sizes['test']} images that neither saw, with an interval over images: {' and '.join(scores)}."
+        f"{sizes['test']} images that neither saw, with an interval over images: ours "
+        f"{accuracy(read_predictions(folder / 'ours.parquet', classes))} and Trainer's {accuracy(pd.concat(theirs))}."
     )
     what = f"Fine-tuning {checkpoint.name} with {len(seeds)} seeds"
     return rows_of(what, f"Trainer, {len(seeds)} commands", spent, len(seeds)), note
@@ -72,11 +67,11 @@ def training(folder: Path, checkpoint: Path, repeats: int, jobs: int) -> tuple[p
 def embedding(folder: Path, encoder: Path, repeats: int, jobs: int) -> tuple[pd.DataFrame, str]:
     commands = [*OURS, "embed", str(encoder), str(jobs)], [*THEIRS, "embed", str(encoder)]
     spent = [tuple(run(command, folder) for command in commands) for _ in range(repeats)]
-    ours, theirs = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True) for vectors in (
-        np.load(folder / "ours/image.npy"), np.load(folder / "theirs.npy")))  # fmt: skip
+    ours, theirs = np.load(folder / "ours/image.npy"), np.load(folder / "theirs.npy")
+    cosines = (ours * theirs).sum(1) / (np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1))
     note = (
         f"Embedding: whole commands, from JPEG files, {len(ours)} images. The embeddings agree to a cosine of "
-        f"{(ours * theirs).sum(1).mean():.4f}."
+        f"{cosines.mean():.4f}."
     )
     return rows_of(f"Embedding by {encoder.name}", "a plain loop, transformers", spent), note
 
