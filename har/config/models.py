@@ -60,7 +60,7 @@ class Embed(Block):
 
 class Fit(Block):
     """What every model trained by gradient descent has. A further architecture is a class here, in `Model` below, and a
-    case in har.models.build; what others need to know of it are the class variables.
+    function in har.models.build.ARCHITECTURES; what others need to know of it are the class variables.
 
     Attributes:
         sees_images: whether it reads images; otherwise embeddings of `backbone`.
