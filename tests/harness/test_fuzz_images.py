@@ -1,4 +1,4 @@
-"""Image files as anybody may have made them: damaged, lying about their size, or something else as well."""
+"""Image files and clips as anybody may have made them: damaged, lying about their size, or something else as well."""
 
 import io
 import struct
@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from clips import CODECS, write_clip
 from conftest import picture
 from fuzzing import MB, bytes_of, hold, one_of
 from PIL import Image
@@ -15,6 +16,7 @@ from har.data.coco.fetch import check_image
 from har.data.folder.find import Found
 from har.data.folder.inspect import copy_files, examine
 from har.data.photographs import Photograph, read
+from har.data.video.decode import read_clip
 from har.reporting.page.thumbnails import write_photographs
 
 SIZE = (40, 30)
@@ -136,3 +138,19 @@ def test_photographs(reader, tmp_path):
         READERS[reader](tmp_path / "photo.jpg")
 
     hold(reader, tmp_path, ANY, read_bytes, SEEDS["jpeg"], memory=BOUND)
+
+
+def test_clips(tmp_path):
+    """Containers and codecs, decoded in C."""
+    wholes = {suffix: write_clip(tmp_path / f"a{suffix}", frames=12).read_bytes() for suffix in CODECS}
+    damaged = {suffix: bytes_of(whole) for suffix, whole in wholes.items()}
+
+    def read_bytes(case):
+        suffix, content = case
+        (tmp_path / f"a{suffix}").write_bytes(content)
+        seconds = [second for second, _ in read_clip(tmp_path / f"a{suffix}", 4)]
+        assert 1 <= len(seconds) <= 4
+        assert seconds == sorted(seconds)
+
+    cases = one_of([lambda draw, suffix=suffix: (suffix, damaged[suffix](draw)) for suffix in CODECS])
+    hold("Clips", tmp_path, cases, read_bytes, (".avi", wholes[".avi"]), memory=BOUND)
