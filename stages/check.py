@@ -66,10 +66,8 @@ def check_tuned(params: Params) -> None:
 def tidy(params: Params) -> None:
     """Remove what the stages of models and encoders made that `run` no longer lists: folders are read whole."""
     run, data = params.run, PARAMS.parent / params.profile
-    models, told = (
-        [*run.train, *params.skipped],
-        [f"{name}_{way}" for name in run.generative for way in ("zero_shot", "lora")],
-    )
+    models = [*run.train, *params.skipped]
+    told = [f"{name}_{way}" for name in run.generative for way in ("zero_shot", "lora")]
     made = {
         "backbones": run.encoders,
         "embeddings": run.encoders,

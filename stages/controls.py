@@ -32,11 +32,12 @@ def controls(context: Context) -> None:
         rows = study.control_rows(pairs, scores, seen, report.confidence)
         tables.append(study.controls_table(rows, context.header, report.confidence))
     folder = data / "embeddings" / settings.encoder
-    if folder.exists() and embeddings.read(folder).texts is not None:
+    found = embeddings.read(folder) if folder.exists() else None
+    if found is not None and found.texts is not None:
         encoder = Encoder(data / "backbones" / settings.encoder)
         fitting = {name: some for name, some in settings.prompts.items() if set(classes) <= set(some)}
         sets = {"of the models": prompts} | {name: {c: some[c] for c in classes} for name, some in fitting.items()}
-        rows = study.prompt_rows(encoder, embeddings.read(folder), images, sets, report)
+        rows = study.prompt_rows(encoder, found, images, sets, report)
         tables.append(study.prompts_table(rows, context.header, report.confidence))
     write_tables({table.name: table for table in tables}, context.reports / "controls")
     for table in tables:

@@ -16,13 +16,14 @@ def evaluate(context: Context) -> None:
     every, runs, data = trained(context), context.params.run, context.data
     for (task, model), predictions in every.items():
         name, folder = f"{task}-{model}", out
+        generative, ensemble = data / "generative" / f"{model}.json", data / "ensembles" / f"{name}.json"
         if name in runs.train:
             about = data / "models" / name / DESCRIPTION
-        elif (about := data / "generative" / f"{model}.json").exists():
-            pass
+        elif generative.exists():
+            about = generative
         else:
-            made = "ensembles" if (data / "ensembles" / f"{name}.json").exists() else "baselines"
-            about, folder = data / made / f"{name}.json", out / "baselines"
+            about = ensemble if ensemble.exists() else data / "baselines" / f"{name}.json"
+            folder = out / "baselines"
         found = scalars(predictions, report)
         write_json(folder / f"{name}.json", found | read_json(about, "what was trained"))
         shown[name] = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import sem
 
 from har.config.studies import Tune
 from har.data.groups import assign_folds, group_codes
@@ -71,19 +72,14 @@ def scores(probabilities: Mapping[str, np.ndarray], images: pd.DataFrame, classe
                 "settings": name,
                 "n": len(y),
                 "log_loss": losses[name].mean(),
-                "log_loss_se": _error(losses[name]),
+                "log_loss_se": sem(losses[name], ddof=0),
                 "difference": gap.mean() if name != order[0] else None,
-                "difference_se": _error(gap),
+                "difference_se": sem(gap, ddof=0),
                 "balanced_accuracy": np.mean([one.mean() for one in of_class]),
                 "balanced_accuracy_se": variance**0.5,
             }
         )
     return rows
-
-
-def _error(values: np.ndarray) -> float:
-    """The standard error of the mean."""
-    return values.std() / len(values) ** 0.5
 
 
 def tune_table(model: str, rows: Sequence[Mapping], settings: Tune, header: str) -> Table:

@@ -61,8 +61,8 @@ def assign_folds(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # stands in the table's notes
         drawn = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
-        for drawn_before, (_, test) in enumerate(drawn.split(labels, labels)):
-            out[drawn_before // folds, test] = drawn_before % folds
+        for place, (_, test) in enumerate(drawn.split(labels, labels)):
+            out[place // folds, test] = place % folds
     return out
 
 
