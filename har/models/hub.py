@@ -209,6 +209,7 @@ def _bounded(most: int) -> type:
 
     class Bounded(tqdm):
         received = 0
+        monitor_interval = 0  # else each such class keeps a thread
 
         def update(self, n=1):
             self.received += n or 0
