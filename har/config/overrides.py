@@ -10,12 +10,12 @@ WHOLE = ("curate.classes", "tasks", "embed.prompts", "masking.cues", "generative
 
 
 def merged(base: Mapping, over: Mapping, path: tuple[str, ...] = ()) -> dict:
-    """`base` with what `over` holds: mappings are merged, all else is replaced; a mapping or list of `base` that
-    `over` leaves empty is taken out."""
-    out = dict(base)
+    """`base` with what `over` holds: mappings are merged, all else is replaced; an entry of mappings or lists that
+    `over` leaves empty is taken out, if it is there: what one profile does without may go from the base."""
+    out, entries = dict(base), bool(base) and all(isinstance(one, Mapping | list) for one in base.values())
     for key, value in over.items():
-        if value is None and isinstance(base.get(key), Mapping | list):
-            del out[key]
+        if value is None and (isinstance(base.get(key), Mapping | list) or (entries and key not in base)):
+            out.pop(key, None)
         elif _merges(base.get(key), value, (*path, key)):
             out[key] = merged(base[key], value, (*path, key))
         else:

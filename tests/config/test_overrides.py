@@ -22,7 +22,7 @@ BASE = {
         ({"models": {"new": {"epochs": 1}}}, "models", BASE["models"] | {"new": {"epochs": 1}}),
         ({"tasks": {"activity": ["x", "y"]}}, "tasks", {"activity": ["x", "y"]}),
         ({"policies": {"flip": None}}, "policies", {"none": []}),
-        ({"policies": {"flop": None}}, "policies", BASE["policies"] | {"flop": None}),  # which no list is: refused
+        ({"policies": {"gone": None}}, "policies", BASE["policies"]),
         ({"report": {"seed": None}}, "report", {"seed": None}),  # a value may be empty
         ({}, "report", {"seed": 0}),
     ],

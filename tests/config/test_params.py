@@ -67,7 +67,6 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
         ("profiles.coco.data.source", "csv", "profile coco: data: source csv needs the keys csv.file"),
         ("profiles.coco.tasks", {"posture": ["sitting", "standing"]}, "profile coco: tasks lacks activity"),
         ("profiles.coco.models.clip.epochs", "many", "yaml, profile coco: models.clip.epochs: input should be"),
-        ("profiles.coco.models.clpi", None, "profile coco: models.clpi: input should be a valid dictionary"),
         ("profiles.coco.models.clip.epoch", 3, "unknown key models.clip.epoch; the nearest valid key is models.clip"),
         ("profiles.coco.models.cnn_base.input_size", 999, "profile coco: models.cnn_base.input_size is 999, more"),
     ],

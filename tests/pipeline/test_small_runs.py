@@ -184,9 +184,8 @@ def test_clips_go_through_the_stages_to_the_page(tmp_path):
     found = json.loads((context.reports / "metrics/activity-cnn_base.json").read_text())
     assert found["test"]["n"] == 3 * each
     seconds = pd.read_csv(context.data / "manifest.csv").set_index("image_id").second
-    options = {"resamples": 100, "seed": 0, "level": 0.95}
     every = significance.trained(context, frames=True)
-    significance.frames(every, seconds, "probability", context.reports / "significance", "x", "x", **options)
+    significance.frames.write(every, seconds, context.profile.report, context.reports / "significance", "x", "x")
     worth = pd.read_csv(context.reports / "significance/frames.csv")
     assert worth.frames.tolist() == [1, 2, frames]
     assert worth.score.iloc[-1] == found["test"]["balanced_accuracy"]
