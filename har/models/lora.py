@@ -3,6 +3,7 @@
 from torch import nn
 
 from har.config.models import Finetune
+from har.core.errors import HarError
 from har.models.classifier import head_of
 
 # Query and value projections, as Hu et al. 2022 ("LoRA: Low-Rank Adaptation of Large Language Models", §4.2 and Table
@@ -12,13 +13,17 @@ TARGETS = ["q_proj", "v_proj"]
 
 def adapt(model: nn.Module, config: Finetune) -> None:
     """Leave trainable, in place, what `config.adapt` names. The updates start at zero, so the model's outputs do not
-    change; their draws come from torch's global generator."""
+    change; their draws come from torch's global generator. HarError where no layer takes updates."""
     head = head_of(model)
     if config.adapt == "lora":
         from peft import LoraConfig, inject_adapter_in_model  # takes a second to load: only where it is used
 
         lora = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=TARGETS, lora_dropout=0.0)
-        inject_adapter_in_model(lora, model)
+        try:
+            inject_adapter_in_model(lora, model)
+        except ValueError:
+            needed = f"adapt lora needs layers called {' and '.join(TARGETS)}, as CLIP, SigLIP and ViT have them"
+            raise HarError(f"{needed}; {type(model).__name__} has none, take full or head") from None
     if config.adapt != "full":
         for name, parameter in model.named_parameters():
             parameter.requires_grad = ".lora_" in name

@@ -9,7 +9,7 @@ from conftest import CLASSES, picture
 from PIL import Image
 from test_loop import images, run
 from test_models import FINETUNE, NAMES
-from transformers import pipeline
+from transformers import ResNetConfig, ResNetForImageClassification, pipeline
 
 from har.core.errors import HarError
 from har.models import classifier, encoder, preprocess
@@ -64,6 +64,12 @@ class TestAdapt:
         np.testing.assert_allclose(saved_probabilities(tmp_path, inputs), outcome.probabilities, atol=1e-5)
         head = 3 * classifier.head_of(model).in_features + 3
         assert outcome.parameters == head + 2 * len(expected) * config.lora_rank * 32
+
+
+def test_a_network_without_such_projections_is_told():
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic", num_labels=3)
+    with pytest.raises(HarError, match=r"needs layers called q_proj and v_proj, .*; ResNetForImageClassification has"):
+        adapt(ResNetForImageClassification(config), settings(adapt="lora"))
 
 
 STILL = {"epochs": 1, "learning_rate": 1e-12, "head_learning_rate": 1e-12}
