@@ -149,6 +149,27 @@ def test_every_class_stays_in_each_resample_and_groups_are_drawn_whole():
     assert other.units < one.units
 
 
+def test_groups_are_drawn_among_those_with_the_same_rarest_class():
+    truth, groups = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 2, 2])
+    one = Cells(np.arange(6), np.array([0]), truth, np.eye(3)[truth][:, None], CLASSES, groups)
+    assert one.strata()[0] > one.strata()[1] > one.strata()[2]  # class 2 is the rarest, then 1
+
+
+def test_a_bootstrap_error_is_the_standard_error_of_a_mean():
+    values = np.array([0.0, 0.0, 1.0, 3.0, 7.0])
+    drawn = resampled(values[:, None], 20_000)[:, 0] / 5
+    assert bootstrap.bootstrap_error(drawn, 5) == pytest.approx(values.std(ddof=1) / 5**0.5, rel=0.03)
+
+
+def test_equal_classes_have_as_many_degrees_of_freedom_as_images_and_runs_their_noise():
+    one = cells(simulate(30, 4, skill=0.3), "test")
+    found = estimates(one, 50)["balanced_accuracy"]
+    assert found.units == pytest.approx(30)
+    hits = one.guess == one.truth[:, None]
+    assert hits.var(1).any()
+    assert found.noise == pytest.approx(hits.var(1, ddof=1).sum() / 4 / 30**2)  # of the mean of 30 images
+
+
 @pytest.mark.parametrize(("sizes", "recall"), [((12, 148, 176), 0.9), ((10, 10, 9), 0.5)])
 def test_intervals_of_balanced_accuracy_hold_the_truth(sizes, recall):
     """Binomial recalls in classes of known sizes; the least coverage of percentiles or one pooled interval is 77 %."""

@@ -174,6 +174,20 @@ class TestSimultaneous:
         for end, name in ((told.low, "ci_low"), (told.high, "ci_high")):
             assert end[0] == pytest.approx(alone[name], abs=0.006)  # the quantile is the bootstrap's own
 
+    @pytest.mark.parametrize("seed", range(8))
+    def test_one_pair_says_no_more_than_alone(self, seed):
+        """A bootstrap's normal tails do not undercut Student's."""
+        found = [one._replace(runs=one.runs[:1]) for one in models(np.random.default_rng(seed), (0.6, 0.5), 60, 1)]
+        told, alone = simultaneous(found, [(0, 1)]), estimated_difference(*found)
+        assert told.low[0] <= alone["ci_low"] + 1e-9
+        assert told.p[0] >= alone["p"] - 1e-9
+
+    def test_what_images_tell_of_runs_is_not_counted_twice(self):
+        found = models(np.random.default_rng(3), (0.6, 0.5))
+        told = simultaneous(found, [(0, 1)])
+        twice = simultaneous([one._replace(noise=0.0) for one in found], [(0, 1)])
+        assert told.high - told.low < 0.97 * (twice.high - twice.low)
+
     def test_more_pairs_widen_intervals_and_p_fits_them(self):
         found = models(np.random.default_rng(1), (0.6, 0.55, 0.55, 0.5, 0.5, 0.4))
         pairs = list(itertools.combinations(range(6), 2))
