@@ -153,6 +153,7 @@ SECTIONS = {
         [
             "explain/differences.md",
             "explain/scores.md",
+            "explain/candidates.md",
             (
                 "explain/curves.svg",
                 "Deletion and insertion of patches",
@@ -199,6 +200,7 @@ SECTIONS = {
             ),
             "noise/effects.md",
             "noise/validation.md",
+            "noise/labels.md",
         ],
     ),
     "Are the data what they claim?": (
