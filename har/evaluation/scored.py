@@ -49,7 +49,7 @@ def scored(
     predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], resamples: int, seed: int, level: float
 ) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, Estimate]]:
     """Each model on each split that it has predictions on, in their order; each task's class shares among `labels`,
-    those of all images that satisfy the caption rule; and each model's HEADLINE on images of train and validation
+    those of all labelled images; and each model's HEADLINE on images of train and validation
     that its fit did not see, without samples, where it has such images."""
     found, shares, validated = {split: {} for split in SPLITS}, {}, {}
     for key, frame in predictions.items():

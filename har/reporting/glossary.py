@@ -26,7 +26,7 @@ TERMS = {
     "Extended": "all further images that satisfy the labelling rule; no model was trained or chosen on them",
     "Held out": "test and extended images together",
     "Out of fold": "each image predicted by models that were fitted without it",
-    "Interval": "in square brackets: where the value would lie for other images of this kind, with 95% confidence",
+    "Interval": "in square brackets: where the value would lie for other images of this kind (report.confidence, 95%)",
     "Runs": "trainings that differ in their random seed",
     "Balanced accuracy": "mean recall of the classes, each of which counts the same however many images it has",
     "Macro F1": "mean over classes of the harmonic mean of precision and recall",

@@ -3,7 +3,7 @@
 `hold` holds a reader to one property: whatever it is given, it returns or raises a HarError of one line. No other
 exception, no write outside its folder, no program started, no pickle opened, no address but this machine's, no hang,
 no memory beyond its bound. Each file test_fuzz_*.py describes readers; `make fuzz` tries 10,000 cases of each
-(FUZZ=10000) and writes the counts to reports/fuzz.csv and reports/fuzz.md.
+(FUZZ=10000) and writes the counts to reports/fuzz.csv and reports/fuzz.md, each with the commit that they were tried at.
 """
 
 import contextlib
@@ -360,25 +360,34 @@ def hold_files(
     hold(reader, folder, cases, attempt_with, (name, valid), few, memory)
 
 
+def commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
 def report() -> str:
-    """Write reports/fuzz.csv and reports/fuzz.md from what the tests counted."""
-    frame = pd.read_json(COUNTS, lines=True).sort_values("reader")
+    """Write reports/fuzz.csv and reports/fuzz.md from what the tests counted; readers that they did not try stay."""
     out = COUNTS.parents[1] / "reports/fuzz.csv"
+    frame = pd.read_json(COUNTS, lines=True).assign(commit=commit())
+    if out.exists():
+        before = pd.read_csv(out, dtype={"commit": str})
+        frame = pd.concat([frame, before[~before.reader.isin(frame.reader)]])
+    frame = frame.sort_values("reader")
     write_csv(out, frame)
     shown = pd.DataFrame({
         "Reader": frame.reader, "Inputs": frame.inputs.map("{:,}".format), "Refused": frame.refused.map("{:,}".format),
         "Read": (frame.inputs - frame.refused).map("{:,}".format), "Failures": frame.failures,
         "Longest, s": frame.slowest.map("{:.2f}".format), "In all, s": frame.seconds.map("{:,.0f}".format),
-        "Memory, MB": (frame.peak / MB).round().astype(int), "Bound, MB": frame.bound // MB,
+        "Memory, MB": (frame.peak / MB).round().astype(int), "Bound, MB": frame.bound // MB, "Commit": frame.commit,
     })  # fmt: skip
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     text = (
         "# Hostile input\n\nValid files with parts changed, doubled or taken out, values of other types, numbers without "
         "measure, bytes cut out, put in and written over, put to every reader of files from outside. Refused: by one line. "
         "Read: the damage left a file that means something. A failure would be anything else: another exception, a write "
         "outside the reader's folder, a program started, a pickle opened, a hang, memory beyond the bound (the most that "
         "one input took beside what the process had). Seconds are those of the processor. "
-        f"`make fuzz` at commit {commit.strip()}: {len(frame)} readers, {frame.inputs.sum():,} hostile inputs, "
+        f"`make fuzz`: {len(frame)} readers, {frame.inputs.sum():,} hostile inputs, "
         f"{frame.inputs.min():,} or more each; {frame.refused.sum():,} refused, {frame.failures.sum():,} failures."
     )
     write_text(out.with_suffix(".md"), f"{text}\n\n{markdown_table(shown)}\n")

@@ -41,7 +41,7 @@ def significance_tables(
 
     Args:
         predictions: (task, model) to its frame.
-        labels: those of all images that satisfy the caption rule, drawn or not.
+        labels: those of all labelled images, drawn or not.
         header: what made the tables.
         report: how intervals are made.
         options: further attributes of `Evidence`.

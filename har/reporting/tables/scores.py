@@ -62,7 +62,7 @@ def scores_table(of: Evidence) -> Table:
         f"Held out: test and extended images together ({counts(of.scored[HELD_OUT])}).",
         "Balanced accuracy: mean recall of the classes, each of which counts the same however many images it has; its "
         "samples are drawn within classes. Weighted: recalls weighted by the classes' shares among all "
-        f"images that satisfy the caption rule ({weights}). Macro F1: 0 for a class without hits.",
+        f"labelled images ({weights}). Macro F1: 0 for a class without hits.",
         f"NLL: mean −ln of the true class's probability, clipped to {EPSILON:.1e}. Brier: sum of squared errors over "
         "classes, 0 to 2. Of both less is better.",
     ]
@@ -120,7 +120,7 @@ def small_test_table(of: Evidence) -> Table:
         "interval of the difference comes from two independent bootstraps of images. The same runs: it holds no "
         "variance of training.",
         "Same class mix: the difference of the weighted accuracies, in which both sets have the classes' shares among "
-        "all images that satisfy the caption rule.",
+        "all labelled images.",
         *(f"Images of {task}, {split}: {mix}." for (task, split), mix in mixes.items()),
     ]
     if not rows:
