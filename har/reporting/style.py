@@ -80,7 +80,10 @@ def drawing(
         warnings.filterwarnings("ignore", message=".*missing from")
         figure = Figure(figsize=(width, height), layout=layout)
         at = {} if layout else {"y": 1 - 0.08 / height}
-        figure.suptitle(title, x=0.01, ha="left", **at)
+        head = figure.suptitle(title, x=0.01, ha="left", **at)
+        fits = 0.98 * width * figure.dpi / head.get_window_extent().width
+        if fits < 1:  # smaller, or its end, which may say whose numbers these are not, would be cut
+            head.set_fontsize(head.get_fontsize() * fits)
         yield figure
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", dpi=150, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))

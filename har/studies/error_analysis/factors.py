@@ -211,14 +211,16 @@ def trend_table(
         "What goes along with a factor (people and overlap, say) is not taken out.",
     ]
     images = outcomes.loc[outcomes["task"] == task, "image_id"].nunique()
-    lacking = {row["factor"]: row["n"] for row in first if row["n"] < images}
-    notes += [f"{FACTORS[name].title}: annotated for {n:,} images." for name, n in lacking.items()]
-    reasons = {}
+    lacking, reasons = {}, {}
     for row in first:
-        if row["note"]:
-            reasons.setdefault((model_name(row["model"]), row["note"]), []).append(FACTORS[row["factor"]].title)
-    for (model, note), titles in reasons.items():
-        which = "every factor" if len(titles) == len(FACTORS) else ", ".join(titles)
+        factor = FACTORS[row["factor"]].title
+        if row["n"] < images:
+            lacking.setdefault(row["n"], {})[factor] = None
+        if row["note"] and row["n"]:
+            reasons.setdefault((model_name(row["model"]), row["note"]), []).append(factor)
+    notes += [f"{', '.join(factors)}: annotated for {n:,} of {images:,} {unit}." for n, factors in lacking.items()]
+    for (model, note), factors in reasons.items():
+        which = "every factor" if len(factors) == len(FACTORS) else ", ".join(factors)
         notes.append(f"{NONE} for {model}, {which}: {note}.")
 
     def shown(rho: float, p: float) -> str:
