@@ -125,15 +125,18 @@ def assign_folds(labels: Sequence[str], groups: np.ndarray | None, folds: int, s
     return out
 
 
-def inner_folds(y: np.ndarray, groups: np.ndarray, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(train, test) row numbers of at most `folds` stratified folds of whole groups. Nothing is drawn. Folds whose
-    training rows lack a class are left out; fewer than two are none."""
-    from sklearn.model_selection import StratifiedGroupKFold
+def inner_folds(y: np.ndarray, groups: np.ndarray | None, folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train, test) row numbers of at most `folds` stratified folds of whole groups (None: each row stands alone).
+    Nothing is drawn. Folds whose training rows lack a class are left out; fewer than two are none."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    present = np.unique(y)
-    count = min(folds, *(len(np.unique(groups[y == label])) for label in present))
+    present, rows = np.unique(y, return_counts=True)
+    units = rows if groups is None else [len(np.unique(groups[y == label])) for label in present]
+    count = min(folds, *units)
     if count < 2:
         return []
+    if groups is None:
+        return list(StratifiedKFold(int(count)).split(y, y))
     cut = [
         (train, test)
         for train, test in StratifiedGroupKFold(count).split(y, y, groups)

@@ -133,7 +133,7 @@ def mean_with_interval(values: Sequence[float], bounds: tuple[float, float] = (0
         sums = pd.Series(values - mean).groupby(groups).sum().to_numpy()
         error = np.sqrt(units / (units - 1) * np.square(sums).sum()) / n
     low, high = score_interval(mean, error, units, bounds, level)
-    return Mean(mean, min(float(low), mean), max(float(high), mean))
+    return Mean(mean, float(low), float(high))
 
 
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:

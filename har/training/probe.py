@@ -100,34 +100,29 @@ def fit(x: np.ndarray, y: np.ndarray, classes: int, config: Probe, groups: np.nd
     """
     from sklearn.dummy import DummyClassifier
     from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
-    from sklearn.model_selection import StratifiedKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from threadpoolctl import threadpool_limits
 
-    present = np.unique(y, return_counts=True)[1]
-    strengths = sorted(set(config.c))
-    folds = min(config.folds, int(present.min()))
-    cut = None if groups is None or len(present) == 1 else inner_folds(y, groups, folds)
-    if cut is not None:
-        folds = len(cut)
+    classes_present, strengths = len(np.unique(y)), sorted(set(config.c))
+    cut = inner_folds(y, groups, config.folds) if classes_present > 1 else []
     # newton-cg gets closer to the optimum than lbfgs in less time at these sizes
     options = {"solver": "newton-cg", "max_iter": 1000}
     note = ""
-    if len(present) == 1:
+    if classes_present == 1:
         model = DummyClassifier(strategy="prior")
         note = "All training images are of one class: it is always predicted."
-    elif folds < 2 or len(strengths) == 1:
+    elif not cut or len(strengths) == 1:
         model = LogisticRegression(C=strengths[0], **options)
         if len(strengths) > 1:
-            few = "a single training image" if cut is None else "too few groups of training images"
+            few = "a single training image" if groups is None else "too few groups of training images"
             note = f"A class has {few}: no inner folds, the smallest C ({strengths[0]:g}) is taken."
     else:
-        options |= {"Cs": strengths, "cv": StratifiedKFold(folds) if cut is None else cut, "scoring": _log_likelihood}
+        options |= {"Cs": strengths, "cv": cut, "scoring": _log_likelihood}
         model = LogisticRegressionCV(l1_ratios=(0.0,), use_legacy_attributes=False, **options)
-        if folds < config.folds:
-            few = f"{folds} training images" if cut is None else "few groups of training images"
-            note = f"A class has {few}: {folds} inner folds instead of {config.folds}."
+        if len(cut) < config.folds:
+            few = f"{len(cut)} training images" if groups is None else "few groups of training images"
+            note = f"A class has {few}: {len(cut)} inner folds instead of {config.folds}."
     pipeline = make_pipeline(StandardScaler(), model)
     with threadpool_limits(limits=1):
         pipeline.fit(x, y)

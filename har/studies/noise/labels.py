@@ -72,15 +72,8 @@ def out_of_fold(
 ) -> np.ndarray:
     """Probabilities [n, classes] of each row by a fit on the other folds, of whole groups where there are any; as many
     folds as the rarest class has rows, if these are fewer. A row that no fold tests keeps its label."""
-    from sklearn.model_selection import StratifiedKFold
-
-    folds = min(folds, int(np.unique(y, return_counts=True)[1].min()))
-    if groups is not None:
-        cut = inner_folds(y, groups, folds)
-    else:
-        cut = StratifiedKFold(folds).split(x, y) if folds > 1 else []
     chances = np.eye(classes)[y]
-    for train, test in cut:
+    for train, test in inner_folds(y, groups, folds):
         chances[test] = probe.Fitted(model.fit(x[train], y[train]), classes, None).probabilities(x[test])
     return chances
 
