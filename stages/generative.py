@@ -72,6 +72,7 @@ def generative(context: Context, name: str, seed: str = "") -> None:
         tuned = tune.updated(load(), out / f"seed-{seed}")
         frames.append(ask(tuned, int(seed)))
         parameters = tune.trained_parameters(tuned)
+        del tuned  # the next seed's model needs its room
     write(f"{name}_lora", pd.concat(frames, ignore_index=True), parameters)
 
 

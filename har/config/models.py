@@ -152,6 +152,8 @@ class Finetune(Fit):
 
 
 class Mlp(Fit):
+    batch_size: Annotated[int, Field(ge=2)]  # its batch normalisation needs two rows
+    augmentation: Annotated[list[Op], Field(max_length=0)]  # it sees no pixels
     sees_images = False
     about = "a small MLP on the frozen embeddings of a pretrained image encoder"
     kind: Literal["mlp"]
@@ -248,3 +250,20 @@ class Pretrain(Block):
     scenes: Scenes
     threads: PositiveInt
     models: dict[str, Miniature]
+
+    @model_validator(mode="after")
+    def _fits(self):
+        scenes = self.scenes.count - self.scenes.held_out
+        for name, one in self.models.items():
+            if 2 * one.batch_size > scenes:
+                raise ValueError(
+                    f"models.{name}.batch_size {one.batch_size} needs {2 * one.batch_size} scenes to train "
+                    f"on; scenes.count less scenes.held_out is {scenes}"
+                )
+            if min(one.samples) < one.batch_size:
+                raise ValueError(f"models.{name}.samples {min(one.samples)} is less than its batch_size")
+            if one.width % one.heads or one.text_width % one.heads:
+                raise ValueError(f"models.{name}: width and text_width must be multiples of heads, {one.heads}")
+            if one.patch_size > one.image_size:
+                raise ValueError(f"models.{name}: patch_size {one.patch_size} exceeds image_size {one.image_size}")
+        return self

@@ -6,13 +6,11 @@ generator (`source: random`, the ablation of pre-training).
 
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import nn
-from torch.nn.functional import linear
 from transformers import AutoConfig, AutoModelForImageClassification
 from transformers.utils import logging
 
@@ -111,25 +109,6 @@ def head_of(model: nn.Module) -> nn.Linear:
         return model.get_submodule(_head_name(model))
     except ValueError as error:
         raise HarError(str(error)) from None
-
-
-def patches_as_products(network: nn.Module) -> nn.Module:
-    """`network` itself, its convolutions of patches that lie side by side (the first layer of a ViT) now products of
-    matrices: the same numbers but for rounding. On CPUs the gradient of such a convolution with respect to the image
-    takes as long as the rest of a small transformer, the product's a tenth of that."""
-
-    def product(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-        (high, wide), channels = conv.kernel_size, x.shape[1]
-        rows, columns = x.shape[2] // high, x.shape[3] // wide
-        patches = x[:, :, : rows * high, : columns * wide].reshape(-1, channels, rows, high, columns, wide)
-        flat = patches.permute(0, 2, 4, 1, 3, 5).reshape(-1, rows * columns, channels * high * wide)
-        return linear(flat, conv.weight.flatten(1), conv.bias).transpose(1, 2).unflatten(2, (rows, columns))
-
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.kernel_size == module.stride:
-            if module.padding in ((0, 0), "valid") and module.dilation == (1, 1) and module.groups == 1:
-                module.forward = partial(product, module)
-    return network
 
 
 def head_inputs(model: nn.Module, x: torch.Tensor) -> torch.Tensor:

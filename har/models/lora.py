@@ -16,12 +16,16 @@ def adapt(model: nn.Module, config: Finetune) -> None:
     change; their draws come from torch's global generator. HarError where no layer takes updates."""
     head = head_of(model)
     if config.adapt == "lora":
-        from peft import LoraConfig, inject_adapter_in_model  # takes a second to load: only where it is used
+        from peft import (
+            LoraConfig,
+            NoMatchingPeftModuleError,
+            inject_adapter_in_model,
+        )  # takes a second to load: only where it is used
 
         lora = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=TARGETS, lora_dropout=0.0)
         try:
             inject_adapter_in_model(lora, model)
-        except ValueError:
+        except NoMatchingPeftModuleError:
             needed = f"adapt lora needs layers called {' and '.join(TARGETS)}, as CLIP, SigLIP and ViT have them"
             raise HarError(f"{needed}; {type(model).__name__} has none, take full or head") from None
     if config.adapt != "full":

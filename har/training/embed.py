@@ -1,7 +1,9 @@
 """Frozen image and text embeddings of one encoder, computed once (see har.training.embeddings for the files)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -68,8 +70,12 @@ def embed(
     stores = {name: view(store, name, crops, config.person_margin) for name in views}
     progress = tqdm(total=len(ids) * sum(map(len, stores.values())), desc=f"embed {out.name}", unit="image")
 
+    alone = Lock() if encoder.device != "cpu" else nullcontext()  # mps bears no two threads in one network
+
     def units_of(store: Store, some: list[int]) -> torch.Tensor:
-        return normalize(encoder.images(torch.from_numpy(encoder.preprocess.load(store, some))), dim=-1).cpu()
+        pixels = torch.from_numpy(encoder.preprocess.load(store, some))
+        with alone:
+            return normalize(encoder.images(pixels), dim=-1).cpu()
 
     def shard(view: str, some: list[int], *follows_from) -> np.ndarray:
         """Embeddings of one view of `some` images; what else is given says what they follow from."""

@@ -1,6 +1,5 @@
 """Models: the paper's networks, and classifiers on checkpoints that stay native to the hub."""
 
-import copy
 import json
 import shutil
 
@@ -194,23 +193,6 @@ def test_trying_the_fit_draws_nothing(checkpoints):
     torch.manual_seed(0)
     classifier.classifier(checkpoints["vit"], CLASSES)
     assert torch.equal(after, torch.rand(1))
-
-
-@pytest.mark.parametrize("size", [32, 35])
-def test_patches_as_products_give_the_convolutions_numbers(size):
-    torch.manual_seed(0)
-    patches = nn.Conv2d(3, 5, 8, stride=8, padding="valid")  # as SigLIP writes it
-    network = nn.Sequential(patches, nn.Conv2d(5, 4, 3, padding=1))
-    x, found = torch.rand(2, 3, size, size), []
-    for one in (network, classifier.patches_as_products(copy.deepcopy(network))):
-        image = x.clone().requires_grad_()
-        out = one(image)
-        out.square().sum().backward()
-        found.append((out, image.grad, one[0].weight.grad, one[1].weight.grad))
-    for conv, product in zip(*found, strict=True):
-        torch.testing.assert_close(conv, product)
-    assert "forward" in vars(classifier.patches_as_products(network)[0])
-    assert "forward" not in vars(network[1])  # its windows overlap
 
 
 def test_a_folder_that_holds_no_such_model_is_named(checkpoints, tmp_path):

@@ -76,7 +76,7 @@ def train(checkpoint: str, seed: str) -> None:
 
 @torch.inference_mode()
 def embed(encoder: str) -> None:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.accelerator.current_accelerator() or "cpu"
     processor = AutoImageProcessor.from_pretrained(encoder)
     model, found = AutoModel.from_pretrained(encoder, dtype=torch.float32).eval().to(device), []
     files = pd.read_csv("images.csv").file

@@ -19,7 +19,6 @@ from har.data.store import Store
 from har.evaluation.metrics import negative_log_likelihood
 from har.models.build import logits
 from har.models.checkpoint import load_kept
-from har.models.classifier import patches_as_products
 from har.models.registry import settings
 from har.studies.masking.conditions import at_random, drawn_name, masked_once
 from har.studies.masking.predict import told
@@ -102,7 +101,7 @@ class Weights(nn.Module):
 
     def probabilities(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         self.network.eval()
-        return {RULES[0]: torch.softmax(self.logits(pixels).double(), 1)}
+        return {RULES[0]: torch.softmax(self.logits(pixels).cpu().double(), 1)}
 
 
 def learn(
@@ -118,7 +117,7 @@ def learn(
     torch.manual_seed(config.seed)
     device = pick_device(device)
     network, preprocess = load_kept(model.folder, classes)
-    network = patches_as_products(network.to(device))
+    network = network.to(device)
 
     def forward(pixels: torch.Tensor) -> torch.Tensor:
         return logits(network, preprocess.normalise(pixels))
