@@ -48,6 +48,7 @@ from har.data.folder.inspect import read_images
 from har.data.folder.recognise import recognise
 from har.data.manifest import MANIFEST_COLUMNS, read_evidence, read_manifest, write_manifest
 from har.data.split import read_split
+from har.data.video.lists import find_clips
 from har.dev import gate
 from har.evaluation.predictions import read_predictions
 from har.models import registry
@@ -305,6 +306,20 @@ def test_own_table(tmp_path):
         assert all(one.path.resolve().is_relative_to(home.resolve()) for one in found.images)
 
     hold_files("Own table of images", home, {"t.csv": (csv_bytes(rows), one_of([csv_of(rows), csv_of(hostile)]))}, read)
+
+
+def test_lists_of_clips(tmp_path):
+    clips = [f"{label}/v_{label}_g{group:02d}_c01.avi" for label in ("Archery", "YoYo") for group in range(1, 9)]
+    for clip in clips:
+        (tmp_path / clip).parent.mkdir(exist_ok=True)
+        (tmp_path / clip).write_bytes(b"x")
+    numbered = [f"{clip} {1 + clip.startswith('Y')}" for clip in clips[:5] + clips[8:13]]
+    lists = {"trainlist01": numbered, "testlist01": clips[5:8] + clips[13:], "classInd": ["1 Archery", "2 YoYo"]}
+    texts = {name: "\n".join(lines).encode() for name, lines in lists.items()}
+    mixed = lambda draw: b"\n".join(draw.choices([*b"\n".join(texts.values()).split(b"\n"), b"../a", b"7"], k=9))  # noqa: E731
+    files = {f"lists/{name}.txt": (text, one_of([bytes_of(text), mixed])) for name, text in texts.items()}
+    read = lambda folder: find_clips(folder, "", str(folder / "lists"))  # noqa: E731
+    hold_files("Lists of clips", tmp_path, files, read)
 
 
 def test_metrics(tmp_path, capsys):
