@@ -23,12 +23,10 @@ from stages.lib.results import read, trained
 
 def significance(context: Context) -> None:
     profile, out, predictions = context.profile, context.reports / "significance", trained(context)
-    # drawn and extended images together: all that satisfy the labelling rule, as far as curation kept them
     manifest = read_manifest(context.data / "manifest.csv")
-    labels = manifest.label.tolist()
     title = context.titled("Reliability: are models right as often as they are sure?")
     work = [
-        delayed(tables)(context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}, labels),
+        delayed(tables)(context, {key: with_folds(context, key, frame) for key, frame in predictions.items()}),
         delayed(reliability_figure)(predictions, out / "reliability.svg", title, profile.report),
         delayed(learning_curve)(context, predictions),
     ]
@@ -57,10 +55,9 @@ def rows_to_predict(data: Path) -> dict[str, dict]:
     return rows
 
 
-def tables(context: Context, predictions: Mapping, labels: list[str]) -> None:
+def tables(context: Context, predictions: Mapping) -> None:
     found = significance_tables(
         predictions,
-        labels,
         context.header,
         context.profile.report,
         papers=context.papers,

@@ -46,15 +46,14 @@ def metrics_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1), true.sum(-1)),
         **{name: values.mean(-1) for name, values in classwise.items()},
-        "balanced_accuracy": mean_recall(classwise["recall"], true, np.ones(confusion.shape[-1])),
+        "balanced_accuracy": mean_recall(classwise["recall"], true),
     }
 
 
-def mean_recall(recalls: np.ndarray, images: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """`recalls` [..., C] averaged with the weights `shares` [C] over the classes that have `images` [..., C]: accuracy
-    on a population with these class shares (post-stratification). Equal shares give balanced accuracy."""
-    weights = np.where(images > 0, shares, 0.0)
-    return _ratio((recalls * weights).sum(-1), weights.sum(-1))
+def mean_recall(recalls: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Balanced accuracy: `recalls` [..., C] averaged over the classes that have `images` [..., C]."""
+    occurs = images > 0
+    return _ratio((recalls * occurs).sum(-1), occurs.sum(-1))
 
 
 def negative_log_likelihood(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:

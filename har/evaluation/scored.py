@@ -1,6 +1,6 @@
 """Models scored on a split: all that the tables tell of a model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -8,13 +8,12 @@ import pandas as pd
 from har.evaluation import calibration
 from har.evaluation.metrics import Cells, cells
 from har.evaluation.predictions import HELD_OUT, OUT_OF_FOLD, in_split
-from har.evaluation.summary import Estimate, class_shares, estimates, per_class
+from har.evaluation.summary import Estimate, estimates, per_class
 
 SPLITS = (HELD_OUT, "test")  # the first one carries the claims, the second is what the paper has
 PARTS = ("test", "extended")  # of HELD_OUT
 HEADLINE = "balanced_accuracy"  # what models are ranked and compared by, since classes may differ in size
 Key = tuple[str, str]  # task and model
-Shares = Mapping[str, Mapping[str, float]]  # task to the class shares of the population
 
 
 class Calibration(NamedTuple):
@@ -46,12 +45,11 @@ class Scored(NamedTuple):
 
 
 def scored(
-    predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], resamples: int, seed: int, level: float
-) -> tuple[dict[str, dict[Key, Scored]], Shares, dict[Key, Estimate]]:
-    """Each model on each split that it has predictions on, in their order; each task's class shares among `labels`,
-    those of all labelled images; and each model's HEADLINE on images of train and validation
-    that its fit did not see, without samples, where it has such images."""
-    found, shares, validated = {split: {} for split in SPLITS}, {}, {}
+    predictions: Mapping[Key, pd.DataFrame], resamples: int, seed: int, level: float
+) -> tuple[dict[str, dict[Key, Scored]], dict[Key, Estimate]]:
+    """Each model on each split that it has predictions on, in their order; and each model's HEADLINE on images of train
+    and validation that its fit did not see, without samples, where it has such images."""
+    found, validated = {split: {} for split in SPLITS}, {}
     for key, frame in predictions.items():
         splits = (split for split in (HELD_OUT, *PARTS, OUT_OF_FOLD) if in_split(frame, split).any())
         on = {split: cells(frame, split) for split in splits}
@@ -61,16 +59,14 @@ def scored(
             temperatures = calibration.fit_temperatures(on[OUT_OF_FOLD])
         for split in filter(on.get, SPLITS):
             one = on[split]
-            mine = shares[key[0]] = class_shares(labels, one.classes)
             parts = {
-                name: Part(on[name], estimates(on[name], resamples, seed + 1 + place, mine))
+                name: Part(on[name], estimates(on[name], resamples, seed + 1 + place))
                 for place, name in enumerate(PARTS)
                 if split == HELD_OUT and name in on
             }
             classes, calibrations = per_class(one, resamples, seed, level), calibrated(one, temperatures, seed)
-            whole = estimates(one, resamples, seed, mine)
-            found[split][key] = Scored(one, whole, classes, calibrations, parts)
-    return found, shares, validated
+            found[split][key] = Scored(one, estimates(one, resamples, seed), classes, calibrations, parts)
+    return found, validated
 
 
 def calibrated(one: Cells, temperatures: Mapping[int, float], seed: int) -> Calibration:

@@ -1,13 +1,12 @@
 """Estimates with intervals: of a configuration on a split, of each class, and the small metrics files of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from har.config.report import Report
-from har.core.errors import HarError
 from har.evaluation.bootstrap import RESAMPLES, bootstrap_interval, percentile_interval, wilson
 from har.evaluation.metrics import (
     LOSSES,
@@ -31,7 +30,6 @@ class Estimate(NamedTuple):
     resampled: np.ndarray  # [B]
     groups: int | None = None  # of these images, where there are any
     parts: tuple["Estimate", ...] = ()  # recalls of the classes, of which this is the mean
-    weights: tuple[float, ...] = ()  # of the parts, sum 1
     noise: float = 0.0  # of a mean over classes: variance by images that only some runs get right
 
     @property
@@ -39,7 +37,7 @@ class Estimate(NamedTuple):
         """How many images or groups vary independently. Of a mean over classes: the degrees of freedom of a sum of
         variances that are 1 / n in each class (Satterthwaite 1946), n where classes are equal."""
         if self.parts:
-            variances = [weight**2 / part.units for weight, part in zip(self.weights, self.parts, strict=True)]
+            variances = [1 / part.units for part in self.parts]
             return sum(variances) ** 2 / sum(v**2 / part.units for v, part in zip(variances, self.parts, strict=True))
         return self.n if self.groups is None else self.groups
 
@@ -60,7 +58,7 @@ class Estimate(NamedTuple):
         if self.parts:
             ends = np.array([part.interval(level) for part in self.parts])
             means = np.array([[part.mean] for part in self.parts])
-            low, high = np.sqrt(np.square(np.array(self.weights)[:, None] * (ends - means)).sum(0))
+            low, high = np.sqrt(np.square(ends - means).sum(0)) / len(self.parts)
             return max(0.0, self.mean - low), min(1.0, self.mean + high)
         if self.metric == "accuracy" and len(self.runs) == 1 and self.groups is None:
             return wilson(round(self.mean * self.n), self.n, level)
@@ -69,12 +67,9 @@ class Estimate(NamedTuple):
         return bootstrap_interval(self.mean, self.resampled, self.units, level=level)
 
 
-def estimates(
-    one: Cells, resamples: int = RESAMPLES, seed: int = 0, shares: Mapping[str, float] | None = None
-) -> dict[str, Estimate]:
-    """METRICS, LOSSES and TOP5, and with the population's class `shares` "weighted_accuracy" (mean_recall). Two
-    configurations on the same images draw the same samples: means over classes samples within classes, all others one
-    of images."""
+def estimates(one: Cells, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, Estimate]:
+    """METRICS, LOSSES and TOP5. Two configurations on the same images draw the same samples: balanced accuracy within
+    classes, all others of images."""
     everything = np.ones(len(one.truth), bool)
     values = metrics_from_confusion(one.confusions(resamples, seed)) | one.means(resamples, seed)
     found = {name: _estimate(name, one, everything, each) for name, each in values.items()}
@@ -84,16 +79,9 @@ def estimates(
     runs, hits = one.probabilities.shape[1], one.guess == one.truth[:, None]
     unsteady = hits.var(1, ddof=1) / runs if runs > 1 else np.zeros(len(hits))
     noises = [unsteady[mine].mean() / mine.sum() for mine in classes.values()]
-    weights = {"balanced_accuracy": np.ones(len(one.classes))}
-    if shares is not None:
-        weights["weighted_accuracy"] = np.array([shares[name] for name in one.classes])
-    for name, every in weights.items():
-        own = every[list(classes)]
-        own = tuple(own / own.sum()) if own.sum() else (0.0,) * len(own)
-        noise = float(np.square(own) @ noises)
-        mean = _estimate(name, one, everything, mean_recall(recalls, images, every))
-        found[name] = mean._replace(parts=parts, weights=own, noise=noise)
-    return found
+    balanced = _estimate("balanced_accuracy", one, everything, mean_recall(recalls, images))
+    noise = float(np.sum(noises)) / len(classes) ** 2
+    return found | {"balanced_accuracy": balanced._replace(parts=parts, noise=noise)}
 
 
 def _estimate(metric: str, one: Cells, rows: np.ndarray, values: np.ndarray) -> Estimate:
@@ -171,14 +159,6 @@ def tolerance(n: int, runs: int, sd: float | None) -> float:
     processor, and each run drifts away like one of another seed: max(0.01, 1 / n, 3 sd sqrt(2 / runs)). sd: over runs;
     sqrt(2 / runs) sd is the standard error of the difference of two such means, 1 / n is one image in all runs."""
     return max(FLOOR, 1 / max(n, 1), 3 * (sd or 0.0) * (2 / max(runs, 1)) ** 0.5)
-
-
-def class_shares(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:
-    """Each class's share among the `labels` that belong to `classes`; HarError if none does."""
-    counts = pd.Series(labels).value_counts().reindex(list(classes), fill_value=0)
-    if not counts.sum():
-        raise HarError(f"class shares: no image is labelled {', '.join(classes)}")
-    return {name: float(count / counts.sum()) for name, count in counts.items()}
 
 
 SCALARS = {  # names of a metric's mean, sd and interval

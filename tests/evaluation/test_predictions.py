@@ -26,7 +26,7 @@ from har.evaluation.predictions import (
     write_predictions,
     zero_shot_predictions,
 )
-from har.evaluation.summary import class_shares, estimates, per_class, summarise
+from har.evaluation.summary import estimates, per_class, summarise
 
 CLASSES = TASKS["activity"]
 
@@ -64,12 +64,11 @@ def test_scores_of_a_run_equal_scikit_learn(task, n):
     classes = TASKS[task]
     size, labels = len(classes), range(len(classes))
     frame = simulate(n, 2, seed=3, task=task)
-    weights = np.random.default_rng(3).dirichlet(np.ones(size))
-    found = estimates(cells(frame, "test"), resamples=100, shares=dict(zip(classes, weights, strict=True)))
-    assert set(found) == {*METRICS, "nll", "brier", "weighted_accuracy"}
+    found = estimates(cells(frame, "test"), resamples=100)
+    assert set(found) == {*METRICS, "nll", "brier"}
     for place, (_, run) in enumerate(frame.groupby("seed")):
         shares, truth = run.filter(like="p_").to_numpy(), pd.Index(classes).get_indexer(run["label"])
-        guess, weight = shares.argmax(1), (weights / np.maximum(np.bincount(truth, minlength=size), 1))[truth]
+        guess = shares.argmax(1)
         likely = shares if size > 2 else shares[:, 1]
         macro = sk.precision_recall_fscore_support(truth, guess, labels=labels, average="macro", zero_division=0)
         theirs = dict(zip(METRICS, (sk.accuracy_score(truth, guess), *macro[:3]), strict=False)) | {
@@ -77,7 +76,6 @@ def test_scores_of_a_run_equal_scikit_learn(task, n):
             "balanced_accuracy": sk.recall_score(truth, guess, labels=sorted(set(truth)), average="macro"),
             "nll": sk.log_loss(truth, shares, labels=labels),
             "brier": sk.brier_score_loss(truth, likely, labels=list(labels), scale_by_half=False),
-            "weighted_accuracy": sk.accuracy_score(truth, guess, sample_weight=weight),
         }
         assert {name: found[name].runs[place] for name in theirs} == pytest.approx(theirs, abs=1e-9)
 
@@ -86,17 +84,10 @@ def test_scores_of_a_run_equal_scikit_learn(task, n):
 @example(29, 3, 5.0, 7)  # all right but for the last bit of a sum
 def test_every_estimate_lies_in_its_interval(n, runs, skill, seed):
     frame = simulate(n, runs, skill, seed=seed)
-    for estimate in estimates(cells(frame, "test"), 100, shares=dict.fromkeys(CLASSES, 1)).values():
+    for estimate in estimates(cells(frame, "test"), 100).values():
         low, high = estimate.interval()
         assert 0 <= low <= estimate.mean <= high < 40, estimate.metric
         assert estimate.resampled.shape == (100,)
-
-
-def test_shares_are_those_of_the_tasks_classes():
-    labels = ["sitting"] * 6 + ["standing"] * 2 + ["walking_running"] * 8
-    assert class_shares(labels, CLASSES[1:]) == {"sitting": 0.75, "standing": 0.25}
-    with pytest.raises(HarError, match="no image is labelled flying"):
-        class_shares(labels, ("flying",))
 
 
 def test_an_impossible_event_costs_a_finite_loss():

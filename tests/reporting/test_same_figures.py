@@ -28,8 +28,7 @@ def root(tmp_path_factory):
     outcomes = outcome_frame(given.predictions, factors)
     tables = [count_table(outcomes, "header"), missed_table(outcomes, manifest, given.evidence, "header", 30)]
     write_tables({table.name: table for table in tables}, root / "errors")
-    labels = manifest.label.tolist()
-    write_tables(significance_tables(given.predictions, labels, "header", REPORT), root / "significance")
+    write_tables(significance_tables(given.predictions, "header", REPORT), root / "significance")
     write_tables(build_tables(given.predictions, {}, {}, TASKS["activity"], "header", REPORT), root / "tables")
     return root
 

@@ -19,7 +19,6 @@ from har.reporting.tables.claims import claims_table
 from har.reporting.tables.over_runs import _failed_assumptions
 
 NAMES = ["claims", "scores", "per_class", "calibration", "tests", "pairs", "small_test"]
-LABELS = ["walking_running"] * 50 + ["sitting"] * 30 + ["standing"] * 20
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +38,12 @@ def few(predictions):
 
 @pytest.fixture(scope="module")
 def built(predictions):
-    return significance_tables(predictions, LABELS, "profile test", REPORT)
+    return significance_tables(predictions, "profile test", REPORT)
 
 
 def build(predictions):
     """Tables from few or degenerate predictions; each must be free of NaN."""
-    tables = significance_tables(predictions, LABELS, "profile test", REPORT)
+    tables = significance_tables(predictions, "profile test", REPORT)
     for table in tables.values():
         sound(table)
     return tables
@@ -80,7 +79,6 @@ def test_scores_are_means_over_runs_and_each_model_is_there_on_both_splits(built
     single = frame.query("model == 'majority' and split == 'test' and task == 'activity'").iloc[0]
     expected = wilson(round(single["accuracy"] * 29), 29)
     assert (single["accuracy_low"], single["accuracy_high"]) == pytest.approx(expected, abs=1e-6)
-    assert single["weighted_accuracy"] == 0.5  # it always says walking, which half of LABELS are
 
 
 def test_a_constant_prediction_has_no_precision_where_it_says_nothing(built):
@@ -163,7 +161,7 @@ def test_the_small_set_is_compared_with_its_class_mix(built):
     assert frame["difference"].astype(float).to_numpy() == pytest.approx(gap.to_numpy(), abs=2e-6)
     assert set(frame.query("task == 'activity'")["test_classes"]) == {"walking / running 10, sitting 10, standing 9"}
     constant = frame.query("model == 'majority' and task == 'activity'").iloc[0]
-    assert constant["weighted_difference"] == 0
+    assert constant["balanced_difference"] == 0
     assert "Images of activity, extended: walking / running 30" in built["small_test"].markdown()
 
 
@@ -184,7 +182,7 @@ def test_the_recommended_row_is_in_the_family(predictions):
         ("activity", "probe_clip"): simulate("activity", 1, 5, runs=1),
         ("activity", "ensemble_mine"): simulate("activity", 4, 6, runs=1),
     }
-    of = scored(found, LABELS, 50, 0, 0.95)
+    of = scored(found, 50, 0, 0.95)
 
     def pairs(recommended):
         frame = claims_table(Evidence(*of, recommended=recommended)).frame
@@ -237,12 +235,12 @@ def test_a_split_that_is_missing(few):
 def test_nothing_to_say_and_what_was_not_measured_on_the_same_images_is_an_error(few):
     nothing = {key: frame[frame["split"] == "train"] for key, frame in few.items()}
     with pytest.raises(HarError, match="no model has predictions on test or extended"):
-        significance_tables(nothing, LABELS, "", REPORT)
+        significance_tables(nothing, "", REPORT)
     with pytest.raises(HarError, match="no model has predictions"):
         reliability_figure(nothing, "never.svg", "", REPORT)
     other = simulate("activity", 1, 1, sizes={"extended": 91})
     with pytest.raises(HarError, match="predicted by one of the two only"):
-        significance_tables(few | {("activity", "vit"): other}, LABELS, "", REPORT)
+        significance_tables(few | {("activity", "vit"): other}, "", REPORT)
 
 
 def test_reliability_has_a_panel_for_each_model(predictions, tmp_path):

@@ -4,7 +4,7 @@ far the small test set lies from the larger one. Each is a `har.reporting.table.
 Everything derives from predictions frames. Where a figure is not defined its cell is empty and a note says why.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
@@ -34,14 +34,13 @@ TABLES: list[Callable[[Evidence], Table | None]] = [
 
 
 def significance_tables(
-    predictions: Mapping[Key, pd.DataFrame], labels: Sequence[str], header: str, report: Report, **options
+    predictions: Mapping[Key, pd.DataFrame], header: str, report: Report, **options
 ) -> dict[str, Table]:
     """Every table by name: claims (where its models were made), scores, per_class, calibration, tests, pairs,
     small_test.
 
     Args:
         predictions: (task, model) to its frame.
-        labels: those of all labelled images, drawn or not.
         header: what made the tables.
         report: how intervals are made.
         options: further attributes of `Evidence`.
@@ -49,7 +48,7 @@ def significance_tables(
     Raises:
         HarError: no model has predictions on test or extended.
     """
-    found = scored(predictions, labels, report.resamples, report.seed, report.confidence)
+    found = scored(predictions, report.resamples, report.seed, report.confidence)
     if not any(found[0].values()):
         raise HarError("significance: no model has predictions on test or extended")
     of = Evidence(*found, header, report.confidence, report.equivalence_margin, report.seed, **options)

@@ -7,7 +7,7 @@ import numpy as np
 
 from har.evaluation.metrics import Cells
 from har.evaluation.paired import estimated_difference
-from har.evaluation.scored import HEADLINE, Key, Scored, Shares
+from har.evaluation.scored import HEADLINE, Key, Scored
 from har.evaluation.summary import Estimate
 from har.reporting.names import class_name, model_name, split_name
 from har.reporting.table import Column, count, estimate, quote, signed_estimate
@@ -22,7 +22,6 @@ class Evidence(NamedTuple):
 
     Attributes:
         scored: the models on each split.
-        shares: of the classes, for each task.
         validated: each model's HEADLINE on images of train and validation that its fit did not see.
         header: what made the tables.
         level: of the intervals.
@@ -34,7 +33,6 @@ class Evidence(NamedTuple):
     """
 
     scored: Mapping[str, Mapping[Key, Scored]]
-    shares: Shares
     validated: Mapping[Key, Estimate]
     header: str = ""
     level: float = 0.95

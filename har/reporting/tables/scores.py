@@ -3,8 +3,8 @@ larger one."""
 
 from har.evaluation.metrics import EPSILON, TOP5
 from har.evaluation.predictions import HELD_OUT
-from har.evaluation.scored import PARTS
-from har.reporting.names import class_name, model_name, split_name
+from har.evaluation.scored import HEADLINE, PARTS
+from har.reporting.names import model_name, split_name
 from har.reporting.table import Column, Table, count
 from har.reporting.tables.columns import (
     FIRST,
@@ -29,7 +29,6 @@ SCORES = {
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
     TOP5: "Top-5 accuracy",
-    "weighted_accuracy": "Weighted",
     "f1": "Macro F1",
     "nll": "NLL",
     "brier": "Brier",
@@ -37,7 +36,7 @@ SCORES = {
 
 
 def scores_table(of: Evidence) -> Table:
-    """Accuracy three ways, macro F1, and the two proper scores of the probabilities."""
+    """Balanced accuracy, accuracy, macro F1, and the two proper scores of the probabilities."""
     rows, absences = [], []
     measured = {name for *_, one in every_scored(of.scored) for name in one.estimates}
     shown = {name: title for name, title in SCORES.items() if name in measured}
@@ -48,21 +47,16 @@ def scores_table(of: Evidence) -> Table:
             row |= estimated(metric, found, of.level) if found else figures(metric, None)
         rows.append(row)
         absences += [
-            f"{key[0]}, {split_name(split)}: no image of {name}; balanced and weighted accuracy are over the other "
-            "classes, macro F1 counts it as 0."
+            f"{key[0]}, {split_name(split)}: no image of {name}; balanced accuracy is over the other classes, macro "
+            "F1 counts it as 0."
             for place, name in enumerate(one.cells.classes)
             if place not in one.cells.truth
         ]
-    weights = "; ".join(
-        f"{task}: " + ", ".join(f"{class_name(name)} {share:.3f}" for name, share in mine.items())
-        for task, mine in of.shares.items()
-    )
     notes = [
         f"{over_images(of.level)} Wilson's for the accuracy of a single run.",
         f"Held out: test and extended images together ({counts(of.scored[HELD_OUT])}).",
         "Balanced accuracy: mean recall of the classes, each of which counts the same however many images it has; its "
-        "samples are drawn within classes. Weighted: recalls weighted by the classes' shares among all "
-        f"labelled images ({weights}). Macro F1: 0 for a class without hits.",
+        "samples are drawn within classes. Macro F1: 0 for a class without hits.",
         f"NLL: mean −ln of the true class's probability, clipped to {EPSILON:.1e}. Brier: sum of squared errors over "
         "classes, 0 to 2. Of both less is better.",
     ]
@@ -112,15 +106,14 @@ def small_test_table(of: Evidence) -> Table:
                 row |= estimated(f"{split}_accuracy", part.estimates["accuracy"], of.level)
                 mixes.setdefault((task, split), row[f"{split}_classes"])
             small, large = (one.parts[split].estimates for split in PARTS)
-            for name, metric in (("difference", "accuracy"), ("weighted_difference", "weighted_accuracy")):
+            for name, metric in (("difference", "accuracy"), ("balanced_difference", HEADLINE)):
                 row |= estimated_gap(name, small[metric], large[metric], of.level)
             rows.append(row)
     notes = [
         f"Accuracy, mean over runs [{of.level:.0%} interval over images]. The two sets are independent, so the "
         "interval of the difference comes from two independent bootstraps of images. The same runs: it holds no "
         "variance of training.",
-        "Same class mix: the difference of the weighted accuracies, in which both sets have the classes' shares among "
-        "all labelled images.",
+        "Same class mix: the difference of the balanced accuracies, in which each class of either set counts the same.",
         *(f"Images of {task}, {split}: {mix}." for (task, split), mix in mixes.items()),
     ]
     if not rows:
@@ -135,7 +128,7 @@ def small_test_table(of: Evidence) -> Table:
         figure_column("test_accuracy", "Test"),
         figure_column("extended_accuracy", "Extended"),
         figure_column("difference", "Test − extended", sign=True),
-        figure_column("weighted_difference", "Same class mix", sign=True),
+        figure_column("balanced_difference", "Same class mix", sign=True),
     ]
     title = "How far does the small test set lie from the larger one?"
     return Table("small_test", title, of.header, rows, columns, notes)
