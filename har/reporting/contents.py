@@ -25,7 +25,6 @@ SECTIONS = {
             ),
             "tables/summary.md",
             "significance/claims.md",
-            "tables/differences.md",
         ],
     ),
     PAPERS: (

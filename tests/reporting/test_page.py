@@ -223,7 +223,6 @@ def test_absent_parts_of_sections_are_left_out(tmp_path):
     assert [part.path for part in found["Results"]] == [
         "figures/accuracy_activity.svg",
         "tables/summary.md",
-        "tables/differences.md",
     ]
     assert [part.caption for part in found["More figures"]] == [
         "Confusion matrices, activity, test images",

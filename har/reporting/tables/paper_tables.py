@@ -15,10 +15,9 @@ import pandas as pd
 from har.config.report import Report
 from har.evaluation.ensemble import is_blind, is_reference
 from har.evaluation.metrics import cells
-from har.evaluation.paired import estimated_difference, same_images
 from har.evaluation.predictions import HELD_OUT, collapsed_runs, in_split
 from har.evaluation.scored import HEADLINE
-from har.evaluation.summary import estimates, summarise, tolerance
+from har.evaluation.summary import summarise, tolerance
 from har.reporting import paper
 from har.reporting.names import class_name, model_name, needs_boxes, policy_name, split_name
 from har.reporting.table import (
@@ -34,7 +33,6 @@ from har.reporting.table import (
 )
 from har.reporting.tables.columns import MODEL, RUNS, SPLIT, N, class_mix
 
-BASELINE = "cnn_base"
 SPLITS = ("test", HELD_OUT)  # the paper's first
 PRINTED = ("accuracy", "precision", "recall", "f1")
 Predictions = Mapping[tuple[str, str], pd.DataFrame]
@@ -130,7 +128,7 @@ def build_tables(
     seen: Mapping[str, int] | None = None,
     unit: str = "images",
 ) -> dict[str, Table]:
-    """Every table by name: table2 to table7, differences, summary. A table of which no row was trained is left out, a
+    """Every table by name: table2 to table7, summary. A table of which no row was trained is left out, a
     row that is missing is named below its table.
 
     Args:
@@ -168,8 +166,6 @@ def build_tables(
             counts = parameters if plan.name == "table2" else None
             table = score_table(plan, len(classes), header, mine, papers, report.confidence, counts)
             found[plan.name] = replace(table, notes=[*table.notes, _collapse_note(collapsed[plan.of], table.rows)])
-    if gaps := differences(predictions, report):
-        found["differences"] = differences_table(gaps, header, report.confidence)
     if "table7" in found:
         rows, out_of_fold = found["table7"].rows, out_of_fold or {}
         one = cells(next(frame for (task, _), frame in predictions.items() if task == "activity"), HELD_OUT)
@@ -184,7 +180,7 @@ def build_tables(
             _processor_note(processor, rows) if processor else "",
             protocol,
         ]
-        found["summary"] = summary_table(rows, gaps, header, papers, out_of_fold, notes)
+        found["summary"] = summary_table(rows, header, papers, out_of_fold, notes)
     return found
 
 
@@ -326,64 +322,24 @@ def _printed(table: str, key: str, ours: float) -> dict:
     return {f"paper_{metric}": value for metric, value in zip(PRINTED, values, strict=True)} | shown
 
 
-def differences(predictions: Predictions, report: Report) -> list[dict]:
-    """Each model minus CNN_base on the same images, largest first; empty if nothing can be compared."""
-    rows = []
-    for split in SPLITS:
-        measured = {key: cells(frame, split) for key, frame in predictions.items() if in_split(frame, split).any()}
-        for task in [task for task, model in measured if model == BASELINE]:
-            mine = {model: one for (of, model), one in measured.items() if of == task}
-            scores = {model: estimates(one, report.resamples, report.seed)[HEADLINE] for model, one in mine.items()}
-            block = []
-            for model in [model for model in mine if model != BASELINE]:
-                same_images(mine[model], mine[BASELINE], split)
-                gap = estimated_difference(scores[model], scores[BASELINE], report.confidence)
-                block.append({"task": task, "model": model, "split": split} | gap)
-            rows += sorted(block, key=lambda row: -row["difference"])
-    return rows
-
-
-def differences_table(rows: Sequence[Mapping], header: str, level: float = 0.95) -> Table:
-    """The rows of `differences`."""
-    columns = [
-        MODEL,
-        Column("task", "Task"),
-        SPLIT,
-        N,
-        Column("difference", "Minus CNN_base", signed),
-        Column(("ci_low", "ci_high"), f"{level:.0%} interval", partial(interval, sign=True)),
-        *map(Column, ("share_below_zero", "runs_a", "runs_b", "note")),
-    ]
-    notes = (
-        "Balanced accuracy, mean over runs, on the same images; interval over images (paired bootstrap: images are "
-        "drawn within each class, with all runs of both). The intervals are not widened for the number of comparisons.",
-        *sorted({row["note"] for row in rows if row["note"]}),
-    )
-    return Table("differences", "How far is each model from CNN_base?", header, rows, columns, notes)
-
-
 def summary_table(
     scores: Sequence[Mapping],
-    gaps: Sequence[Mapping],
     header: str,
     papers: bool,
     out_of_fold: Mapping[str, Mapping],
     notes: Sequence[str],
 ) -> Table:
     """The result table of the README: all models on all activities, best first on the held-out images. scores: rows of
-    table 7; gaps: of `differences`."""
+    table 7."""
     rows = {}
     for line in pivoted(scores, ["model"], "split"):
         row = rows[line["model"]] = line | out_of_fold.get(line["model"], {}) | {"paper": None}
         if papers:
             printed, _ = paper.activity_score(line["model"])
             row["paper"] = printed.text or (printed.accuracy and printed_score(printed.accuracy))
-    for gap in gaps:
-        if (gap["task"], gap["split"]) == ("activity", HELD_OUT) and gap["model"] in rows:
-            rows[gap["model"]] |= {f"minus_{key}": gap[key] for key in ("difference", "ci_low", "ci_high")}
 
-    def column(title: str, *names: str, **options) -> Column:
-        return Column(names, title, partial(estimate, digits=2, **options))
+    def column(title: str, *names: str) -> Column:
+        return Column(names, title, partial(estimate, digits=2))
 
     held_out, test = (max((row["n"] for row in scores if row["split"] == s), default=0) for s in (HELD_OUT, "test"))
     columns = [
@@ -392,7 +348,6 @@ def summary_table(
             f"Balanced accuracy, held out (n = {held_out:,})",
             *(f"balanced_{key}_{HELD_OUT}" for key in ("accuracy", "low", "high")),
         ),
-        column("Minus CNN_base", "minus_difference", "minus_ci_low", "minus_ci_high", sign=True),
     ]
     if out_of_fold:
         drawn = next(iter(out_of_fold.values()))["fold_images"]
