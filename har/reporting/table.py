@@ -60,7 +60,7 @@ def number(value: float | None, digits: int = 3, sign: bool = False) -> str:
 
 
 def interval(low: float | None, high: float | None, sign: bool = False, digits: int = 3) -> str:
-    return NONE if low is None else f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
+    return NONE if _missing(low) else f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
 
 
 def estimate(value: float | None, low: float | None, high: float | None, sign: bool = False, digits: int = 3) -> str:
@@ -169,7 +169,8 @@ class Table:
         notes = [note for note in dict.fromkeys(self.notes) if note]
         if (self.text == NONE).any(axis=None):
             papers = any("paper" in str(name).lower() for name in self.text.columns)
-            notes.append(f"{NONE}: {'not printed by the paper, or ' if papers else ''}not defined on these data.")
+            printed = "not printed by the paper, " if papers else ""
+            notes.append(f"{NONE}: {printed}not measured, or not defined on these data.")
         return notes
 
     def markdown(self) -> str:

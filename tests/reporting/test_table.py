@@ -127,7 +127,7 @@ def test_columns_are_set_by_what_they_hold():
 
 def test_notes_stand_once_and_empty_cells_are_explained():
     one = table(notes=["a", "", "a", "b"])
-    assert one.footnotes() == ["a", "b", f"{NONE}: not defined on these data."]
+    assert one.footnotes() == ["a", "b", f"{NONE}: not measured, or not defined on these data."]
     assert "<li>a</li>" in one.html()
 
 

@@ -215,6 +215,15 @@ def test_all_models_equal(predictions):
     assert "activity, test; activity, held out: paired t-test: t is not defined" in text
 
 
+def test_rows_that_no_image_tells_apart_are_not_called_alike(few):
+    """Twenty images on which two models agree leave room for many on which they do not."""
+    one = few["activity", "clip"].query("seed == 0")
+    pairs = build({("activity", name): one for name in ("clip", "vit")})["pairs"]
+    assert set(pairs.frame["difference"]) == {0} and set(pairs.frame["verdict"]) == {"not shown"}
+    assert pairs.frame[["difference_low", "p", "detectable"]].isna().all(axis=None)
+    assert "No interval: no image tells these two apart" in pairs.markdown()
+
+
 def test_a_class_that_a_split_lacks(few):
     without = {key: frame[(frame["split"] != "test") | (frame["label"] != "standing")] for key, frame in few.items()}
     tables = build(without)

@@ -1,11 +1,13 @@
 """The comparisons that docs/protocol.md fixes beforehand."""
 
+import numpy as np
+
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import HEADLINE
 from har.reporting.names import model_name
 from har.reporting.table import Column, Table, number, p_value
 from har.reporting.tables.columns import Evidence, class_mix, estimated, figure_column
-from har.reporting.tables.pairs import ALIKE, BETTER, POWER, compared
+from har.reporting.tables.pairs import ALIKE, ALIKE_HERE, BETTER, POWER, compared
 
 # a minus b; "recommended" and "scratch" stand for the models that are chosen on train and validation
 QUESTIONS = {
@@ -48,6 +50,7 @@ def claims_table(of: Evidence) -> Table | None:
         "scenes had been read; for COCO before any run."
         if of.recommended in found
         else "",
+        ALIKE_HERE if any(np.isnan(row["difference_low"]) for row in rows) else "",
         of.protocol,
     ]
     columns = [

@@ -12,11 +12,15 @@ from har.reporting.table import Column, Table, number, p_value, pivoted, signed_
 from har.reporting.tables.columns import Evidence, figures, ranked, tasks_in, triple
 
 POWER = 0.8
+ALIKE_HERE = (
+    "No interval: no image tells these two apart, or all do by the same, so these images say nothing of how they differ "
+    "on others."
+)
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "not shown"
 
 
 def verdict(low: float, high: float, margin: float) -> str:
-    """What the interval of a difference says of the first model."""
+    """What the interval of a difference says of the first model; NaN: there is none."""
     if low > 0 or high < 0:
         return BETTER if low > 0 else WORSE
     return ALIKE if -margin < low and high < margin else OPEN
@@ -35,6 +39,8 @@ def compared(of: Evidence, task: str, split: str, pairs: Sequence[tuple[str, str
     for (a, b), difference, low, high, p, detectable in zip(pairs, *map(np.ndarray.tolist, told), strict=True):
         right = mine[a].cells.ensemble_hits(), mine[b].cells.ensemble_hits()
         row = {"task": task, "split": split, "a": a, "b": b, "n": len(right[0])}
+        if low == high:
+            low = high = p = detectable = np.nan
         row |= figures("difference", difference, low, high)
         row |= {"p": p, "verdict": verdict(low, high, of.margin), "detectable": detectable}
         rows.append(row | {"only_a": int((right[0] & ~right[1]).sum()), "only_b": int((right[1] & ~right[0]).sum())})
@@ -71,6 +77,7 @@ def pairs_table(of: Evidence) -> Table:
             f"{POWER:.0%}.",
             "Only first, only second: images that one model's ensemble (mean probability over runs) gets right and the "
             "other's wrong.",
+            ALIKE_HERE if any(np.isnan(row["difference_low"]) for row in lines) else "",
         ]
     columns = [
         Column(("a", "b"), "Pair", lambda a, b: f"{model_name(a)} − {model_name(b)}"),
