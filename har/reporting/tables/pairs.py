@@ -13,8 +13,8 @@ from har.reporting.tables.columns import Evidence, figures, ranked, tasks_in, tr
 
 POWER = 0.8
 ALIKE_HERE = (
-    "No interval: no image tells these two apart, or all do by the same, so these images say nothing of how they differ "
-    "on others."
+    "No interval: no image tells these two apart, or all do by the same, so these images say nothing of how they "
+    "differ on others."
 )
 BETTER, WORSE, ALIKE, OPEN = "better", "worse", "as good", "not shown"
 
