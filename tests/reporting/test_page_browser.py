@@ -305,6 +305,13 @@ class TestOneImage:
 
 
 class TestKeyboard:
+    @pytest.mark.parametrize("view", ["", "#images"])
+    def test_skip_to_the_content_stays_in_the_view(self, page, view):
+        page.go(view)
+        page.find(".skip").send_keys(Keys.ENTER)
+        assert page.driver.switch_to.active_element.get_attribute("id") == "content"
+        assert page.here() == view
+
     def test_search_move_open_and_close(self, page):
         page.go("")
         page.press("/")
