@@ -414,6 +414,9 @@ def test_a_phone_opens_the_contents_and_keeps_the_first_column(page):
     page.wait(menu.is_displayed)
     menu.find_element(By.TAG_NAME, "a").click()
     page.wait(lambda: not menu.is_displayed())
+    page.go("#images")  # whose sections the menu does not tell
+    assert not page.find(".bar button").is_displayed()
+    page.go("")
     page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     cells = """const table = document.querySelector(".table:has(thead th:nth-child(13))");
         table.scrollLeft = 200;
