@@ -87,8 +87,9 @@ def _front_matter(one: Trained, profile: Profile, own: dict, backbone: Backbone 
 
 
 def _settings(one: Trained, profile: Profile, backbone: str | None) -> dict:
-    """What params.yaml holds of the model."""
-    shown = {"models": {one.model: one.settings.model_dump()}, "training": profile.training.model_dump()}
+    """What params.yaml holds of the model, without the rest of `training`: how many processes and whose cluster."""
+    training = profile.training.model_dump(include={"seeds", "device"})
+    shown = {"models": {one.model: one.settings.model_dump()}, "training": training}
     if backbone:
         found = profile.backbones[backbone]
         # what another source would need is noise here, and a path of somebody's machine tells nobody else anything

@@ -86,6 +86,8 @@ def test_a_card_says_what_a_hub_reads_and_how_the_weights_open(project):
     assert [one["type"] for one in scores] == ["balanced_accuracy", "accuracy"] * 3
     assert "pipeline(" not in text
     assert "`head.weight` and `head.bias`" in text
+    assert "seeds:" in text
+    assert not [name for name in ("jobs:", "backend:", "ray:") if name in text]  # of the machine that trained
     assert "the one that texts are compared with" in text
     assert str(project) not in text
     assert made(project, "activity-feature")[1]["library_name"] == "har-still"

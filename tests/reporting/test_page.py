@@ -20,7 +20,7 @@ from har.core.files import write_parquet
 from har.reporting.contents import sections_in
 from har.reporting.page import charts, gallery
 from har.reporting.page.about import about
-from har.reporting.page.build import build
+from har.reporting.page.build import build, question
 from har.reporting.page.html import prose, safe_address
 from har.reporting.page.relevance import read_maps
 from har.reporting.page.thumbnails import write_photographs
@@ -33,6 +33,14 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "PART", 10)  # so that there are three
         yield written(tmp_path_factory.mktemp("page"), 24)
+
+
+def test_the_heading_asks_for_the_profiles_own_classes(made):
+    _, index = made
+    assert "<h1>Walking / running, sitting or standing?</h1>" in index.read_text(encoding="utf-8")
+    assert question(["Yoga", "dance"]) == "Yoga or dance?"
+    assert question(["one"]) == "One?"
+    assert question([str(n) for n in range(101)]) == "Which of 101 activities?"
 
 
 class TestPacking:

@@ -305,6 +305,13 @@ class TestOneImage:
 
 
 class TestKeyboard:
+    @pytest.mark.parametrize("view", ["", "#images"])
+    def test_skip_to_the_content_stays_in_the_view(self, page, view):
+        page.go(view)
+        page.find(".skip").send_keys(Keys.ENTER)
+        assert page.driver.switch_to.active_element.get_attribute("id") == "content"
+        assert page.here() == view
+
     def test_search_move_open_and_close(self, page):
         page.go("")
         page.press("/")
@@ -407,6 +414,9 @@ def test_a_phone_opens_the_contents_and_keeps_the_first_column(page):
     page.wait(menu.is_displayed)
     menu.find_element(By.TAG_NAME, "a").click()
     page.wait(lambda: not menu.is_displayed())
+    page.go("#images")  # whose sections the menu does not tell
+    assert not page.find(".bar button").is_displayed()
+    page.go("")
     page.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     cells = """const table = document.querySelector(".table:has(thead th:nth-child(13))");
         table.scrollLeft = 200;

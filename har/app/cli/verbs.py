@@ -27,8 +27,9 @@ def add(group) -> None:
     verb = group.add_parser(
         "export",
         help="copy a trained model, with its model card",
-        description="Copy a trained model to a new folder with its model card (README.md). ViT, CLIP and SigLIP open "
-        "there with transformers alone; the others with `har predict --model FOLDER`.",
+        description="Copy a trained model to a new folder with its model card (README.md). ViT opens there with "
+        "transformers alone, as do CLIP and SigLIP with `pool: patches` or a head of texts; the others with "
+        "`har predict --model FOLDER`.",
     )
     verb.add_argument("name", metavar="NAME", help="a trained model; `har models` lists them")
     verb.add_argument("folder", metavar="FOLDER", help="a folder that does not exist yet, or is empty")

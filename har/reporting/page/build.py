@@ -20,6 +20,7 @@ from har.data import sources
 from har.reporting import glossary
 from har.reporting.answers import findings
 from har.reporting.contents import PAPERS, Part, Section, anchor, sections_in, title_of
+from har.reporting.names import class_name
 from har.reporting.page import charts, gallery
 from har.reporting.page.html import prose, render, table_id
 from har.reporting.page.relevance import read_maps
@@ -142,6 +143,7 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
     return render(
         "index.html.jinja",
         source=source,
+        question=question(source.tasks.get(task) or images["classes"]),
         findings=findings(reports, task, len(source.tasks[task]), source.unit) if task else [],
         header=source.header[0].upper() + source.header[1:] + ".",
         noun=noun,
@@ -153,6 +155,15 @@ def document(source: Source, images: Mapping, sections: Sequence[Section], repor
         count=count,
         rights=source.images.rights + ("" if drawn else COPIED),
     )
+
+
+def question(classes: Sequence[str]) -> str:
+    """What the models are asked: the page's heading."""
+    if len(classes) not in range(1, 5):
+        return f"Which of {len(classes)} activities?"
+    *others, last = map(class_name, classes)
+    asked = f"{', '.join(others)} or {last}?" if others else f"{last}?"
+    return asked[0].upper() + asked[1:]
 
 
 def _table(part: Part, folded: bool, source: Source, images: Mapping, reports: Path) -> Markup:

@@ -245,7 +245,8 @@ har.detail = (() => {
         el("div", { class: "left" }, photo, frames, overlay(i, photo, told, asked)),
         el("div", { class: "right" }, facts(i, told), told.captions.length ? captions(told) : null),
         el("div", { class: "below" }, el("h3", { class: "unseen" }, "What the models say"),
-          tables.length ? tables : el("p", { class: "quiet-text" }, "This image is in train: the models learnt from it and are not asked about it."))));
+          tables.length ? tables : el("p", { class: "quiet-text" }, images.splits[images.split[i]] === "train"
+            ? "This image is in train: the models learnt from it and are not asked about it." : "No model was asked about this image."))));
     if (!dialog.open) dialog.showModal();
     dialog.querySelectorAll(".table").forEach(shaded);
     const again = focused && dialog.querySelector(`[data-key="${focused}"]:not(:disabled)`);

@@ -187,6 +187,7 @@ har.gallery = (() => {
     if (address().query.get("box")) byId("plane").open = true;
     if (!images.plane) return;
     byId("map-about").textContent = `Each image's embedding by ${images.plane.encoder}, on the two directions in which all of them differ most (principal components, ${share(images.plane.explained, 1)} of the variance). Images that do not fit the filters are faint.`;
+    if (images.classNames.length > MARKED) return;
     byId("map-legend").replaceChildren(...images.classNames.map((name, k) => el("span", {}, el("i", { class: `dot c${k % 6}`, "aria-hidden": "true" }), name)));
   }
 
@@ -423,6 +424,10 @@ har.gallery = (() => {
 
   const map = byId("map"), BOX = /^(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})$/; // left, top, right, bottom in per cent
   const boxOf = (text) => BOX.exec(text)?.slice(1).map(Number) ?? null;
+  // the corners of each class's marker, as in the figures (style.CLASS_MARKERS); the first is a circle
+  const MARKERS = [[], [[-3, -3], [3, -3], [3, 3], [-3, 3]], [[0, -4], [4, 3], [-4, 3]], [[0, -4], [4, 0], [0, 4], [-4, 0]], [[0, 4], [-4, -3], [4, -3]],
+    [[-1, -4], [1, -4], [1, -1], [4, -1], [4, 1], [1, 1], [1, 4], [-1, 4], [-1, 1], [-4, 1], [-4, -1], [-1, -1]]];
+  const MARKED = MARKERS.length; // more classes cannot be told apart and are drawn alike, in ink
   let dragged = null; // the corner where a drag began, and the one where it is
 
   function within(i, [left, top, right_, bottom]) {
@@ -435,17 +440,17 @@ har.gallery = (() => {
     const { images } = data, size = map.clientWidth, scale = devicePixelRatio || 1, context = map.getContext("2d");
     map.width = map.height = size * scale;
     context.scale(scale, scale);
-    const style = getComputedStyle(map), colours = [0, 1, 2, 3, 4, 5].map((k) => style.getPropertyValue(`--c${k}`));
-    const shown = new Set(fits(["box"])), at = (value) => 6 + value / 65535 * (size - 12), r = 3;
+    const style = getComputedStyle(map), colours = MARKERS.map((_, k) => style.getPropertyValue(`--c${k}`)), alike = images.classNames.length > MARKED;
+    const shown = new Set(fits(["box"])), at = (value) => 6 + value / 65535 * (size - 12);
     for (const bright of [false, true]) {
       context.globalAlpha = bright ? 0.9 : 0.15;
       for (let i = 0; i < images.id.length; i++) {
         if (shown.has(i) !== bright) continue;
-        const x = at(data.points[2 * i]), y = at(data.points[2 * i + 1]), k = images.label[i] % 6;
-        context.fillStyle = colours[k];
+        const x = at(data.points[2 * i]), y = at(data.points[2 * i + 1]), k = alike ? 0 : images.label[i];
+        context.fillStyle = alike ? style.color : colours[k];
         context.beginPath();
-        if (k === 1) context.rect(x - r, y - r, 2 * r, 2 * r);
-        else if (k === 2) { context.moveTo(x, y - 4); context.lineTo(x + 4, y + r); context.lineTo(x - 4, y + r); } else context.arc(x, y, r, 0, 7);
+        MARKERS[k].forEach(([right_, down]) => context.lineTo(x + right_, y + down));
+        if (k === 0) context.arc(x, y, 3, 0, 7);
         context.fill();
       }
     }

@@ -158,6 +158,10 @@ globalThis.har = (() => {
     follow();
     addEventListener("beforeprint", () => document.querySelectorAll(".sections details").forEach((one) => { one.open = true; }));
     addEventListener("hashchange", show);
+    document.querySelector(".skip").addEventListener("click", (event) => { // its anchor would lead to the results
+      event.preventDefault();
+      document.getElementById("content").focus();
+    });
     show();
   }
 
