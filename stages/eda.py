@@ -4,6 +4,7 @@ import numpy as np
 
 from har.data.manifest import owned, read_manifest
 from har.data.photographs import read
+from har.evaluation.clips import unit_of
 from har.reporting.paper import TABLE1
 from har.reporting.table import write_tables
 from har.studies import eda as look
@@ -12,6 +13,7 @@ from stages.lib.context import Context
 
 def eda(context: Context) -> None:
     manifest = read_manifest(context.data / "manifest.csv")
+    manifest = manifest[~unit_of(manifest).duplicated()]  # of a clip one frame
     classes = context.profile.tasks["activity"]
     out = context.reports / "eda"
     files = {row.image_id: context.data / "images" / row.file_name for row in manifest.itertuples()}

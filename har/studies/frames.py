@@ -42,7 +42,7 @@ def study(
     """
     worth, disagreement, level = [], [], report.confidence
     for (task, model), frame in predictions.items():
-        frame = frame[in_split(frame, HELD_OUT)]
+        frame = frame[in_split(frame, HELD_OUT) & (frame["clip"] != "")]  # a table may name photographs too
         if is_blind(model) or frame.empty:
             continue
         sizes = frame.groupby(["seed", "split", "clip"])["image_id"].transform("size")

@@ -79,7 +79,7 @@ class TestScores:
 
 
 def row_of(model: str, **gaps: float) -> dict:
-    found = {"model": model}
+    found = {"model": model, "n": 30}
     for fill, gap in gaps.items():
         found |= {f"person_minus_context_{fill}_low": gap - 0.1, f"person_minus_context_{fill}_high": gap + 0.1}
     return found

@@ -22,6 +22,7 @@ from har.core.parallel import side_by_side
 from har.data.coco.instances import Instances
 from har.data.crops import PersonStore
 from har.data.store import Store
+from har.evaluation.clips import unit_of
 from har.studies.masking.conditions import BOX, CROP, annotated_regions, masked, relevant_region
 from har.studies.masking.predictors import Frozen, Trained
 from har.training.loop import make_reproducible, pick_device
@@ -39,7 +40,7 @@ def choose_images(split: pd.DataFrame, classes: Sequence[str], most: int, seed: 
     order = np.random.default_rng(seed).permutation(len(unseen))
     drawn = unseen.sort_values("image_id").iloc[order].sort_values("split", key=lambda s: s != "test", kind="stable")
     if "clip" in drawn:  # frames of one after the other
-        drawn = drawn.iloc[np.argsort(pd.factorize(drawn["clip"])[0], kind="stable")]
+        drawn = drawn.iloc[np.argsort(pd.factorize(unit_of(drawn))[0], kind="stable")]
     return drawn.head(most).sort_values("image_id", ignore_index=True)
 
 

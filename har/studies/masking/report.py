@@ -176,6 +176,7 @@ def verdict(rows: Sequence[Mapping], fills: Sequence[str]) -> list[str]:
     def names(models: Sequence[str]) -> str:
         return ", ".join(map(model_name, models))
 
+    rows = [row for row in rows if row["n"]]  # without persons' boxes there is nothing to tell
     natural = [fill for fill in fills if fill != "black"]
     black = {row["model"]: sign(row, "black") for row in rows}
     signs = {row["model"]: {sign(row, fill) for fill in natural} for row in rows}
@@ -273,8 +274,8 @@ def class_table(of: Masked) -> Table:
         Column("class", "Class", class_text),
         N,
         *(Column(recall, f"Recall, {share:.0%} hidden", number) for recall, share in recalls.items()),
-        Column("recall_hide_box", "Recall, context only", number),
-        Column("recall_keep_box", "Recall, person only", number),
+        Column("recall_hide_box", "Recall, context only, black", number),
+        Column("recall_keep_box", "Recall, person only, rest black", number),
         Column("predicted_0", "Predicted, nothing hidden", percent),
         Column("predicted_most_hidden", f"Predicted, {shares[-1]:.0%} hidden", percent),
     ]

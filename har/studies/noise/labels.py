@@ -104,10 +104,10 @@ def study(
     y, groups, count = pd.Index(classes).get_indexer(train.label), group_codes(train), len(classes)
     rows, names = np.arange(len(y)), [f"p_{name}" for name in classes]
     held = held[[name for name in ("image_id", "label", "group", "clip") if name in held]].reset_index(drop=True)
-    parts = []
+    parts, methods = [], [name for name in METHODS if name != "soft" or len(said[0])]  # without captions no votes
     with threadpool_limits(limits=1):
         for share in (0.0, *config.shares):
-            right = {method: [] for method in METHODS}
+            right = {method: [] for method in methods}
             for draw in range(config.draws):
                 random = np.random.default_rng([config.seed, draw])
                 given = corrupted(y, share, count, random)
@@ -115,14 +115,15 @@ def study(
                 votes[rows, given] = 1
                 np.add.at(votes, (said[0], corrupted(said[1], share, count, random)), 1)
                 plain = probe.fit(x, given, count, settings, groups)
-                told = dict.fromkeys(METHODS, plain.probabilities(others))
+                told = dict.fromkeys(methods, plain.probabilities(others))
                 if plain.c is not None:  # of labels that are all of one class there is nothing to learn
                     model = make_pipeline(StandardScaler(), LogisticRegression(C=plain.c, max_iter=1000))
-                    row, label = np.nonzero(votes)
-                    weights = (votes / votes.sum(1, keepdims=True))[row, label]
                     kept = confident(out_of_fold(model, x, given, count, settings.folds, groups), given)
-                    model.fit(x[row], label, logisticregression__sample_weight=weights)
-                    told["soft"] = probe.Fitted(model, count, None).probabilities(others)
+                    if "soft" in methods:
+                        row, label = np.nonzero(votes)
+                        weights = (votes / votes.sum(1, keepdims=True))[row, label]
+                        model.fit(x[row], label, logisticregression__sample_weight=weights)
+                        told["soft"] = probe.Fitted(model, count, None).probabilities(others)
                     model.fit(x[kept], given[kept])
                     told["confident"] = probe.Fitted(model, count, None).probabilities(others)
                 for method, chances in told.items():
@@ -138,10 +139,10 @@ def study(
 
 def table(found: pd.DataFrame, encoder: str, draws: int, header: str, level: float = 0.95) -> Table:
     """Accuracy by share of wrong labels and method, and what each remedy gains, from `study`."""
-    rows, said = [], []
+    rows, said, methods = [], [], [name for name in METHODS if (found.method == name).any()]
     for share, part in found.groupby("share"):
         right = {method: one["right"].set_axis(by_image(one)) for method, one in part.groupby("method")}
-        for method in METHODS:
+        for method in methods:
             row = {"share": share, "method": method, "n": len(right[method])}
             row |= figures("accuracy", *mean_with_interval(right[method], level=level))
             if method != "plain":
@@ -152,7 +153,7 @@ def table(found: pd.DataFrame, encoder: str, draws: int, header: str, level: flo
             rows.append(row)
     verdict = "; ".join(
         f"{name}: " + ", ".join(f"{word} at {share:.0%}" for one, share, word in said if one == method)
-        for method, name in METHODS.items() if method != "plain"
+        for method, name in METHODS.items() if method in methods and method != "plain"
     )  # fmt: skip
     columns = [
         Column("share", "Wrong labels", percent),
@@ -164,9 +165,13 @@ def table(found: pd.DataFrame, encoder: str, draws: int, header: str, level: flo
     notes = (
         f"{verdict}.",
         f"Logistic regression on frozen embeddings of {encoder}; mean over {draws} draws of wrong labels "
-        f"[{level:.0%} interval over test and extended images, paired]. Captions' mentions are wrong at the same rate, "
-        "each on its own: where all captions of an image err together, their votes tell nothing. Confident learning's "
-        "probabilities and the strength of the penalty come from the wrong labels.",
+        f"[{level:.0%} interval over test and extended images, paired]. Confident learning's probabilities and the "
+        "strength of the penalty come from the wrong labels.",
+        "Captions' mentions are wrong at the same rate, each on its own: where all captions of an image err together, "
+        "their votes tell nothing."
+        if "soft" in methods
+        else "",
     )
-    title = "Wrong labels among training images: do votes of captions or confident learning help?"
+    remedies = "do votes of captions or confident learning" if "soft" in methods else "does confident learning"
+    title = f"Wrong labels among training images: {remedies} help?"
     return Table("labels", title, header, rows, columns, notes)

@@ -19,6 +19,7 @@ from har.studies.masking.scores import by_share, difference, of_condition, per_i
 from har.studies.noise.learn import ANY, ERASING, NOTHING
 from har.studies.noise.select import Study
 
+SHOWN = 4  # classes whose patterns the figure has room for
 Images = Mapping[str, pd.DataFrame]  # method to har.studies.masking.scores.per_image
 
 
@@ -188,9 +189,11 @@ def draw(study: Study, classes: Sequence[str], shares: Sequence[float], path: Pa
     images = {method: per_image(learnt.predictions) for method, learnt in study.best.items()}
     main = next(method for method in images if method not in (NOTHING, ERASING))
     points, learnt = [0.0, *shares], study.best[main]
-    title += f"; patterns of {method_name(main).lower()}, ±{learnt.run.bound:g} of 255"
+    shown = classes[:SHOWN]
+    which = "" if len(shown) == len(classes) else f"the first {SHOWN} "
+    title += f"; {which}patterns of {method_name(main).lower()}, ±{learnt.run.bound:g} of 255"
     with drawing(path, title, 9.2, 4.0) as figure:
-        grid = figure.add_gridspec(1, 1 + len(classes), width_ratios=[2.6, *[1] * len(classes)])
+        grid = figure.add_gridspec(1, 1 + len(shown), width_ratios=[2.6, *[1] * len(shown)])
         axis = figure.add_subplot(grid[0])
         for method, colour, marker in zip(images, (INK, *SERIES, *SERIES), cycle(CLASS_MARKERS), strict=False):
             several = [mean_with_interval(by_share(images[method], [ANY], share), level=level) for share in points]
@@ -205,7 +208,7 @@ def draw(study: Study, classes: Sequence[str], shares: Sequence[float], path: Pa
         axis.set(xlabel=f"share that is black (band: {level:.0%} interval)", ylabel="accuracy (higher is better)")
         axis.grid(axis="y")
         figure.legend(loc="outside lower center", ncols=3)
-        for place, (name, pattern) in enumerate(zip(classes, learnt.patterns, strict=False)):
+        for place, (name, pattern) in enumerate(zip(shown, learnt.patterns, strict=False)):
             panel = figure.add_subplot(grid[1 + place])
             panel.imshow(np.clip(0.5 + pattern.transpose(1, 2, 0) / (2 * learnt.run.bound), 0, 1))
             panel.set_title(class_name(name).replace(" / ", " /\n"))
