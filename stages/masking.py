@@ -12,11 +12,10 @@ from har.data.coco.instances import read_instances
 from har.data.groups import group_codes
 from har.data.split import read_split
 from har.evaluation.clips import of_clips
-from har.evaluation.ensemble import combined
 from har.models.registry import settings
 from har.reporting.table import write_tables
 from har.studies.masking.figures import draw
-from har.studies.masking.predict import DIGITS, choose_images, study
+from har.studies.masking.predict import choose_images, study
 from har.studies.masking.predictors import Frozen, Head, MaskedProbe, Trained, ZeroShot
 from har.studies.masking.report import build_tables
 from har.training import embeddings, probe
@@ -32,9 +31,6 @@ def masking(context: Context, *, keep: Path) -> None:
     instances = read_instances(data / "annotations/instances.json", images.image_id.tolist())
     models = [*trained(context), *frozen(context, split)]
     predictions = study(models, images, classes, data / "store", instances, config, profile.training, keep)
-    if {"probe_clip", "zero_shot"} <= predictions.keys():
-        both = combined([predictions["probe_clip"], predictions["zero_shot"]], ("condition", "image_id"))
-        predictions["ensemble_clip"] = both.drop(columns="seed").round(DIGITS)
     level, out = profile.report.confidence, context.reports / "masking"
     units = {model: of_clips(frame, profile.report.clips) for model, frame in predictions.items()}
     work = [

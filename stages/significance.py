@@ -74,7 +74,7 @@ def learning_curve(context: Context, predictions: Mapping) -> None:
     split, classes = read_split(context.data / "split.csv"), context.profile.tasks["activity"]
     train = int(((split.split == "train") & split.label.isin(classes)).sum())
     points = scores(with_all_of_train(curve, predictions, train), report)
-    title = context.titled("Accuracy against training images")
+    title = context.titled("Balanced accuracy against training images")
     draw_curve(points, context.reports / "significance/learning_curve.svg", title, len(classes), report.confidence)
     table = curve_table(points, context.header, report.confidence)
     write_tables({table.name: table}, context.reports / "significance")

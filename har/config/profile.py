@@ -227,6 +227,8 @@ class Params(Block):
                 raise ValueError(f"{user} needs backbone {encoder}, which run.encoders does not list")
         fine_tuned = [key for key, run in self.run.train.items() if active.models[run.model].fine_tuned]
         check_known("explain.models", active.explain.models, fine_tuned)
+        relevant = [f"activity-{name}" for name in active.masking.relevance.models]
+        check_known("masking.relevance.models", relevant, active.explain.models)
         trained = [run.model for run in self.run.train.values() if run.task == "activity"]
         check_known("run.noise", [self.run.noise], [name for name in trained if active.models[name].sees_images])
         for pair in active.controls.pairs:
@@ -239,13 +241,15 @@ class Params(Block):
     def _encoders_of(self) -> Iterator[tuple[str, str]]:
         """What in the active profile uses an encoder, by its key, and the encoder; empty for none."""
         active = self.active
+        yield "audit.encoder", active.audit.encoder
         for key, run in self.run.train.items():
             yield f"run.train.{key}", active.models[run.model].encoder
         for name, model in active.variants()[0].items():
             yield f"ablation.variants.{name}", model.encoder
         probes = {name: row.backbone for name, row in of_encoders(active.backbones).items()}
         for study in ("cross_validation", "learning_curve"):
-            for name in getattr(active, study).models:
+            names = getattr(active, study).models
+            for name in [*names, *(one for row in map(active.rows.get, names) for one in getattr(row, "members", ()))]:
                 encoder = active.models[name].encoder if name in active.models else probes.get(name, "")
                 yield f"{study}.models: {name}", encoder
 

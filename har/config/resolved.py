@@ -1,5 +1,7 @@
 """params.yaml as stages read it: the active profile filled in, and what `run` makes of it."""
 
+from collections.abc import Sequence
+
 from har.config import protocol
 from har.config.data import OWN
 from har.config.profile import Params
@@ -14,15 +16,25 @@ def resolved(params: Params) -> dict:
 
     run.train lists names alone, since a name says task and model. A task that an entry of `run` asks for and the
     profile does not have holds no classes. Some keys are taken together for stages that would otherwise depend on all
-    models, backbones or runs: `fitted`, what a study trains itself; `sources`, where each encoder comes from;
-    `seen`, the scenes that each miniature saw in pre-training; `already`, the policies under which `run` trains
-    CNN_base anyhow; `views`, what of an image each encoder sees.
+    models, backbones or runs: `fitted`, the models and rows that a study fits itself; `sources`, where each encoder
+    comes from; `seen`, the scenes that each miniature saw in pre-training; `already`, the policies under which `run`
+    trains CNN_base anyhow; `views`, what of an image each encoder sees.
     `rows` holds those of this run, also the ones that every encoder has. `papers`: whether the images are the paper's,
     so that its figures compare; `header`: what was used, for tables; `digest`: the hash of the settings;
     `protocol`: in words, whether the settings are those of docs/protocol.md.
     """
     profile, run, rows = params.active, params.run, params.rows[0]
     own = profile.models["cnn_base"].augmentation
+
+    def of_study(names: Sequence[str]) -> dict:
+        """Models and rows by name, the members of ensembles among them."""
+        members = [
+            one for name in names if name in rows and rows[name].kind == "ensemble" for one in rows[name].members
+        ]
+        every = list(dict.fromkeys([*names, *members]))
+        known = {"models": profile.models, "rows": rows}
+        return {kind: {name: of[name].model_dump() for name in every if name in of} for kind, of in known.items()}
+
     fitted = {
         "cross_validation": profile.cross_validation.models,
         "learning_curve": profile.learning_curve.models,
@@ -31,10 +43,7 @@ def resolved(params: Params) -> dict:
     whole = {
         "profile": params.profile,
         "run": run.model_dump() | {"train": list(run.train)},
-        "fitted": {
-            study: {name: profile.models[name].model_dump() for name in dict.fromkeys(names) if name in profile.models}
-            for study, names in fitted.items()
-        },
+        "fitted": {study: of_study(names) for study, names in fitted.items()},
         "already": [name for name, ops in profile.policies.items() if CNN_BASE in run.train and ops == own],
         "sources": {name: profile.backbones[name].source for name in run.encoders},
         "seen": {

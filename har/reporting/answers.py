@@ -10,7 +10,7 @@ from har.core.errors import HarError
 from har.core.readers import read_csv
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import HEADLINE
-from har.reporting.names import class_name, model_name, needs_boxes, policy_name
+from har.reporting.names import class_name, model_name, needs_boxes, policy_name, split_name
 from har.reporting.table import estimate, number
 from har.reporting.tables.columns import triple
 from har.reporting.tables.pairs import OPEN, POWER, turned
@@ -41,6 +41,11 @@ def _interval(row: pd.Series | dict, name: str, sign: bool = False, digits: int 
 
 def _score(row: pd.Series, digits: int = 3) -> str:
     return estimate(*(row[key] for key in BALANCED), digits=digits)
+
+
+def _largest(splits: pd.Series) -> str:
+    """The split that carries the claims: the held-out images where there are any."""
+    return HELD_OUT if (splits == HELD_OUT).any() else splits.iloc[0]
 
 
 def _boxed(models: pd.Series) -> pd.Series:
@@ -182,10 +187,10 @@ def _augmentation(frame: pd.DataFrame) -> str:
 def _power(frame: pd.DataFrame) -> str:
     mine = frame[frame.task == frame.task.iloc[0]].dropna(subset=["detectable"])
     least = [
-        f"{part.detectable.min():.3f} with {part.n.iloc[0]:,} {split.replace('_', '-')} {{unit}}"
+        f"{part.detectable.median():.3f} with {part.n.iloc[0]:,} {split.replace('_', '-')} {{unit}}"
         for split, part in mine.groupby("split")
     ]
-    return f"The least difference that any pair of models can show with power {POWER:.0%}: {', '.join(least)}."
+    return f"To be shown with power {POWER:.0%}, half of all pairs of rows must differ by at least {', '.join(least)}."
 
 
 def _folds(frame: pd.DataFrame) -> str:
@@ -197,18 +202,20 @@ def _folds(frame: pd.DataFrame) -> str:
 
 
 def _curve(frame: pd.DataFrame) -> str:
-    mine = frame[(frame.model == frame.model.iloc[0]) & (frame.split == frame.split.iloc[0])].sort_values("size")
+    mine = frame[(frame.model == frame.model.iloc[0]) & (frame.split == _largest(frame.split))].sort_values("size")
     first, last = mine.iloc[0], mine.iloc[-1]
     return (
-        f"Accuracy of {model_name(first.model)} with {first['size']} training images: {number(first.accuracy)}; with "
-        f"{last['size']}: {number(last.accuracy)}."
+        f"Balanced accuracy of {model_name(first.model)} with {first['size']} training images: "
+        f"{number(first[HEADLINE])}; with {last['size']}: {number(last[HEADLINE])}."
     )
 
 
 def _controls(frame: pd.DataFrame) -> str:
     mine = frame[frame.split == HELD_OUT].to_dict("records")
     return "\n".join(
-        f"To a probe's balanced accuracy, {one['shown']} add {_interval(one, 'difference', sign=True)}." for one in mine
+        f"To a probe's balanced accuracy, {one['shown']} add {_interval(one, 'difference', sign=True)} "
+        "(one pre-training each)."
+        for one in mine
     )
 
 
@@ -221,7 +228,8 @@ def _prompts(frame: pd.DataFrame) -> str:
 
 
 def _ablation(frame: pd.DataFrame) -> str:
-    mine = frame[frame.split == "out_of_fold"].dropna(subset=["difference"]).sort_values("difference")
+    split = _largest(frame.split)
+    mine = frame[frame.split == split].dropna(subset=["difference"]).sort_values("difference")
     if mine.empty:
         return ""
     least, most = (
@@ -229,8 +237,8 @@ def _ablation(frame: pd.DataFrame) -> str:
         for one in (mine.iloc[0], mine.iloc[-1])
     )
     return (
-        f"Of {len(mine)} variants {(mine.difference_low > 0).sum()} are better than the reference out of fold and "
-        f"{(mine.difference_high < 0).sum()} worse. Highest: {most}; lowest: {least}."
+        f"Of {len(mine)} variants {(mine.difference_low > 0).sum()} are better than the reference {split_name(split)}, "
+        f"by intervals for each alone, and {(mine.difference_high < 0).sum()} worse. Highest: {most}; lowest: {least}."
     )
 
 
@@ -258,27 +266,31 @@ def _misses(frame: pd.DataFrame) -> str:
 
 def _maps(frame: pd.DataFrame) -> str:
     told, frame = [], frame.dropna(subset=["auc_low"])
-    for rival, name in (("rollout", "attention rollout"), ("centre", "the middle of the image")):
+    for rival, name in (
+        ("random", "a random map"),
+        ("rollout", "attention rollout"),
+        ("centre", "the middle of the image"),
+    ):
         mine = frame[(frame.rival == rival) & (frame.auc_n == frame.auc_n.max())]
         better = ", ".join(map(model_name, mine[mine.auc_low > 0].model.unique()))
         told += [f"better than {name} for {better or 'none'}"] if len(mine) else []
-    return f"LeGrad finds people {'; '.join(told)}." if told else ""
+    return f"LeGrad ranks the patches that show people {'; '.join(told)}." if told else ""
 
 
 def _patch_auc(frame: pd.DataFrame) -> str:
     frame = frame[frame.method == "legrad"].dropna(subset=["auc"])  # without boxes there is none
     if frame.empty:
         return ""
-    one = _best(frame[frame.n == frame.n.max()], "auc")
-    auc = _interval(one, "auc")
-    return f"It ranks the patches that show people best for {model_name(one.model)}: AUC {auc}, where chance is 0.5."
+    mine = frame[frame.n == frame.n.max()].sort_values("auc")
+    ends = (f"{_interval(one, 'auc')} for {model_name(one.model)}" for _, one in mine.iloc[[0, -1]].iterrows())
+    return f"Its AUC there is {' to '.join(dict.fromkeys(ends))}; chance is 0.5."
 
 
 def _masked(frame: pd.DataFrame) -> str:
     one = frame.iloc[0]
-    most = max(int(share[1]) for name in frame if (share := re.fullmatch(r"accuracy_(\d+)", name)))
+    most = max((share[1] for name in frame if (share := re.fullmatch(r"accuracy_([\d.]+)", name))), key=float)
     return (
-        f"With {most}% of the image black the accuracy of {model_name(one.model)} falls from {number(one.accuracy_0)} "
+        f"With {most}% of the image black the accuracy of {model_name(one.model)} goes from {number(one.accuracy_0)} "
         f"to {number(one[f'accuracy_{most}'])}."
     )
 

@@ -102,7 +102,7 @@ SECTIONS = {
         ["controls/controls.md", "controls/prompts.md"],
     ),
     "What is each setting worth?": (
-        "Fine-tuned CLIP with one setting replaced at a time; then what models' settings were chosen from.",
+        "Fine-tuned CLIP with one setting replaced at a time.",
         [
             "ablation/ablation.md",
             (
@@ -111,7 +111,6 @@ SECTIONS = {
                 "A row for each variant: its accuracy minus the reference's with an interval, left of a dashed line"
                 " at 0 where it is worse. In numbers: the table beside it.",
             ),
-            "tune/*.md",
         ],
     ),
     "Where do they fail?": (
@@ -275,10 +274,10 @@ def sections_in(root: Path, papers: bool = True, unit: str = "images") -> list[S
 
 
 def _present(root: Path, entry: str | tuple[str, str, str]) -> Iterator[Part]:
-    """The parts below `root` that an entry of SECTIONS names, whose path may be a pattern."""
+    """The parts below `root` that an entry of SECTIONS names."""
     path, *told = (entry,) if isinstance(entry, str) else entry
-    for found in sorted(root.glob(path)):
-        yield Part(found.relative_to(root).as_posix(), *told)
+    if (root / path).exists():
+        yield Part(path, *told)
 
 
 def markdown(root: Path, profile: str, papers: bool = True, unit: str = "images") -> str:

@@ -98,6 +98,7 @@ def tune_table(model: str, rows: Sequence[Mapping], settings: Tune, header: str)
     notes = [
         f"Out of fold: {rows[0]['n']} images of train and validation in {settings.folds} folds, each predicted by "
         f"{settings.runs} {'run' if settings.runs == 1 else 'runs'} on the others. Mean ± standard error over images; "
-        "differences are paired. No held-out image is looked at. The lowest log loss is chosen."
+        "differences are paired. No held-out image is looked at. The lowest log loss stands first; a model keeps its "
+        "settings of params.yaml unless that is lower by more than two standard errors and costs no balanced accuracy."
     ]
     return Table(model, f"Settings of {model_name(model)}, out of fold", header, rows, columns, notes)

@@ -97,8 +97,9 @@ def partial(whole: dict, wanted: Iterable[str]) -> tuple[Params, Profile, dict]:
         for part in path:
             here = here.setdefault(part, {})
         here[last] = at(whole, key)
-    for models in found.pop("fitted", {}).values():
-        found.setdefault("models", {}).update(models)
+    for study in found.pop("fitted", {}).values():
+        for block, entries in study.items():
+            found.setdefault(block, {}).update(entries)
     run = found.get("run", {})
     if "train" in run:  # names alone
         runs = [name.split("-", 1) for name in run["train"]]

@@ -122,6 +122,13 @@ class TestContext:
         _, profile, _ = context.partial(self.whole, ["fitted.ablate"])
         assert list(profile.models) == ["clip", "clip_scratch"]
 
+    def test_a_study_sees_the_members_of_an_ensemble(self):
+        both = {"kind": "ensemble", "members": ["probe_clip_views", "clip"]}
+        whole = resolved(parameters.params({"rows.ensemble_views": both}))
+        _, profile, _ = context.partial(whole, ["fitted.cross_validation"])
+        assert {"clip", "feature"} == profile.models.keys()
+        assert {"probe_clip_views", "ensemble_views"} < profile.rows.keys()
+
     def test_a_missing_or_broken_file_says_what_writes_it(self, tmp_path, monkeypatch):
         graph = Path("dvc.yaml").read_text()
         monkeypatch.chdir(tmp_path)

@@ -143,8 +143,7 @@ def test_further_ones_go_through_the_stages_to_the_page(tmp_path, monkeypatch, c
         train.train(context, "activity", model)
     evaluate.evaluate(context)
     masking.masking(context)
-    labels = pd.read_csv(context.data / "manifest.csv").label.tolist()
-    significance.tables(context, significance.trained(context), labels)
+    significance.tables(context, significance.trained(context))
     page.page(context)
 
     found = json.loads((context.reports / "metrics/activity-straight.json").read_text())

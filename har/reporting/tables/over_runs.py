@@ -105,7 +105,7 @@ def over_runs_table(of: Evidence) -> Table:
         "One-way ANOVA: Its error term is the spread between runs on one split, so a small p says that the models "
         "differ on these very images, not that they would on others; runs that share seeds and images are not "
         f"independent groups.{' The paper lists eight models where it says seven.' if of.papers else ''}",
-        "Paired t-test: It pairs runs, not images: with five runs (df 4) it speaks of the randomness of training on "
+        "Paired t-test: It pairs runs, not images: with few runs it speaks of the randomness of training on "
         "one split and has little power; that it does not reject is no sign of equality.",
         "Repeated-measures ANOVA and Friedman's test compare models within seeds; GG: Greenhouse and Geisser's "
         "correction for differences that do not spread alike. They too speak of training on these images, not of "

@@ -44,8 +44,8 @@ def calibration_table(of: Evidence) -> Table:
     fixed = [
         "ECE: expected calibration error of the predicted class's probability, in bins of equally many images, mean "
         "over runs. It is biased upwards, the more so the fewer images: “if calibrated” is what it would be on average "
-        f"with these confidences all true ({calibration.DRAWS} draws); only what exceeds that is miscalibration. "
-        "So it has no bootstrap interval, which would be biased likewise.",
+        f"with these confidences all true ({calibration.DRAWS} draws); only what clearly exceeds that is a sign of "
+        "miscalibration. So it has no bootstrap interval, which would be biased likewise.",
         f"Temperature: each run's own, by NLL on {' or '.join(map(str, sizes)) or 'no'} images of train and validation "
         "that its fit did not see, drawn towards 1 the more the fewer they are; mean (least to largest run). Above 1 "
         "the model was overconfident. Scaled: after it; accuracy stays as it is.",

@@ -93,9 +93,9 @@ def compared(explanations: Mapping[Key, Explanation], report: Report) -> list[di
 
 
 def verdicts(rows: Sequence[Mapping], gaps: Sequence[Mapping]) -> list[str]:
-    """For each model, on the split with most images, what the intervals allow to say of LeGrad beside attention rollout
-    and a map that knows only the centre: whether it ranks persons better, and whether predictions depend more on what
-    it ranks first. rows: of `measured`; gaps: of `compared`."""
+    """For each model, on the split with most images, what the intervals allow to say of LeGrad beside attention
+    rollout, a map that knows only the centre and a random one: whether it ranks persons better, and whether predictions
+    depend more on what it ranks first. rows: of `measured`; gaps: of `compared`."""
     largest: dict[Key, Mapping] = {}
     for row in rows:
         key = row["task"], row["model"]
@@ -106,7 +106,7 @@ def verdicts(rows: Sequence[Mapping], gaps: Sequence[Mapping]) -> list[str]:
         """LeGrad against each rival, in the words for more, less and not decided."""
         said = []
         for gap in gaps:
-            if gap["rival"] != "random" and all(gap[key] == row[key] for key in ("task", "model", "split")):
+            if all(gap[key] == row[key] for key in ("task", "model", "split")):
                 value, low, high = (gap[key] for key in triple(score))
                 word = more if low > 0 else less if high < 0 else undecided
                 said.append(f"{word} {METHODS[gap['rival']].lower()} ({signed_estimate(value, low, high)})")

@@ -248,7 +248,8 @@ def cue_table(of: Masked) -> Table:
         figure_column("change", "Change", sign=True),
         Column("flips", "Flips", number),
     ]
-    title = "Hiding the cues of a class, or the pixels most relevant to the model"
+    relevant = any("relevant" in row["condition"] for row in rows)
+    title = f"Hiding the cues of a class{', or the pixels most relevant to the model' if relevant else ''}"
     return Table("cues", title, of.header, rows, columns, notes)
 
 

@@ -20,7 +20,7 @@ from har.config.models import Probe
 from har.config.studies import LabelNoise
 from har.data.groups import by_image, group_codes, inner_folds
 from har.evaluation.bootstrap import mean_with_interval
-from har.evaluation.clips import of_clips
+from har.evaluation.clips import of_clips, unit_of
 from har.evaluation.predictions import predicted_classes
 from har.reporting.table import Column, Table, percent
 from har.reporting.tables.columns import N, figure_column, figures
@@ -102,6 +102,8 @@ def study(
     from threadpoolctl import threadpool_limits
 
     y, groups, count = pd.Index(classes).get_indexer(train.label), group_codes(train), len(classes)
+    of = pd.factorize(unit_of(train))[0]  # a wrong label is that of a clip, so of all its frames
+    first = np.unique(of, return_index=True)[1]
     rows, names = np.arange(len(y)), [f"p_{name}" for name in classes]
     held = held[[name for name in ("image_id", "label", "group", "clip") if name in held]].reset_index(drop=True)
     parts, methods = [], [name for name in METHODS if name != "soft" or len(said[0])]  # without captions no votes
@@ -110,7 +112,7 @@ def study(
             right = {method: [] for method in methods}
             for draw in range(config.draws):
                 random = np.random.default_rng([config.seed, draw])
-                given = corrupted(y, share, count, random)
+                given = corrupted(y[first], share, count, random)[of]
                 votes = np.zeros((len(y), count))
                 votes[rows, given] = 1
                 np.add.at(votes, (said[0], corrupted(said[1], share, count, random)), 1)
