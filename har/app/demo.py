@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from har.core.errors import HarError
+from har.core.readers import listed
 
 
 def page(model: str = "", *, profile: str = "", root: str | Path = "."):
@@ -28,8 +29,8 @@ def page(model: str = "", *, profile: str = "", root: str | Path = "."):
         fn=classify,
         # the file itself in whatever mode it is, so that har reads it as it reads every photograph
         inputs=gradio.Image(type="filepath", image_mode=None, label="photograph"),
-        outputs=gradio.Label(label="activity"),
-        title="Walking, sitting or standing?",
+        outputs=gradio.Label(label="class"),
+        title=f"Which is it: {listed(map(class_name, classifier.classes))}?",
         description=f"{classifier.name}. The photograph stays on this machine.",
         flagging_mode="never",
         analytics_enabled=False,

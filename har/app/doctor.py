@@ -11,6 +11,7 @@ from urllib.request import url2pathname
 import joblib
 from huggingface_hub import constants
 
+from har.config.data import OWN
 from har.config.models import Backbone
 from har.config.profile import Params, load_params
 from har.core.errors import HarError
@@ -71,8 +72,8 @@ def _data(params: Params, root: Path, online: bool) -> Iterator[Finding]:
         url = f"{data.server.url.rstrip('/')}/{data.server.annotations}"
         fetched = (here / "images").exists() and (here / "annotations").exists()
         yield _asked("data server", url, online, fetched)[0]
-    elif not data.own:
-        yield Finding("data", "the generated world, no network needed")
+    elif data.source not in OWN:
+        yield Finding("data", "generated, no network needed")
     else:
         try:
             yield Finding("data", f"{_images(params, root):,} images of your own, no network needed")

@@ -64,16 +64,12 @@ def block_of(source: dict, found: pd.DataFrame, like: Profile, vlms: Iterable[st
     }
     groups = group_codes(found)
     units = found.assign(unit=range(len(found)) if groups is None else groups).groupby("label")["unit"].nunique()
-    curve, dev = like.learning_curve, like.split.train + like.split.validation
-    train = int(len(found) * dev * (1 - 1 / curve.folds) * 0.9)  # groups do not fit the share exactly
-    sizes = [size for size in curve.sizes if len(labels) <= size <= train]
     return {
         "data": source,
         "curate": {"classes": {label: {"count": None, "keywords": []} for label in labels}, "precedence": []},
         "tasks": {"activity": labels},
         "embed": {"prompts": {label: [one.format(said) for one in prompts] for label, said in words.items()}},
         "cross_validation": {"folds": max(2, min(like.cross_validation.folds, int(units.min())))},
-        "learning_curve": {"sizes": sizes or [max(len(labels), train // 2)]},
         "generative": {name: copy.deepcopy(generative) for name in vlms},
         "masking": {"cues": {}},  # what goes with these classes is the user's to say
     }

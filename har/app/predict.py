@@ -1,6 +1,6 @@
 """Prediction on one's own photographs and clips, by any trained model:
 
-    from har.predict import load
+    from har.app.predict import load
 
     model = load("activity-clip")
     model.predict(["photo.jpg"])

@@ -26,7 +26,7 @@ from har.config.studies import (
     Tune,
 )
 from har.config.training import Augmentation, Run, Training
-from har.config.types import Name, Op, check_known, check_labels
+from har.config.types import Distinct, Name, Op, check_known, check_labels
 from har.core.errors import HarError
 
 
@@ -35,7 +35,7 @@ class Profile(Block):
     curate: Curate
     split: Split
     store: Store
-    tasks: dict[str, list[str]]
+    tasks: dict[str, Annotated[list[str], Distinct]]
     backbones: dict[str, Backbone]
     embed: Embed
     training: Training

@@ -45,6 +45,7 @@ def download(
     *,
     sha256: str | None = None,
     size: int | None = None,
+    pins: str = "",
     max_bytes: int,
     check: Callable[[Path], None] | None = None,
     progress: bool = False,
@@ -55,6 +56,7 @@ def download(
         url: https, http or file.
         sha256, size: what the file must have (hex digits, bytes); None where it is not known. With a hash, which tells
             whether parts fit, a transfer that broke is resumed, also by a later call.
+        pins: the keys of params.yaml that say so, for messages.
         max_bytes: more than this is refused.
         check: called with the path of the received bytes; raises HarError if they are no good.
         progress: show a bar with the time left.
@@ -74,7 +76,7 @@ def download(
                     _copy(url, part, max_bytes)
                 else:
                     _transfer(url, part, size, max_bytes, progress)
-                reason = _fault(part, sha256, size, check)
+                reason = _fault(part, sha256, size, pins, check)
                 if not reason:
                     sync_file(part)
                     os.replace(part, dest)
@@ -166,12 +168,13 @@ def _copy(url: str, part: Path, max_bytes: int) -> None:
     shutil.copyfile(source, part)
 
 
-def _fault(part: Path, sha256: str | None, size: int | None, check: Callable[[Path], None] | None) -> str:
+def _fault(part: Path, sha256: str | None, size: int | None, pins: str, check: Callable[[Path], None] | None) -> str:
     """What is wrong with the received bytes, or ''."""
+    pins = pins and f" ({pins})"
     if size not in (None, length := part.stat().st_size):
-        return f"holds {length} bytes, expected {size}"
+        return f"holds {length} bytes, expected {size}{pins}"
     if sha256 and (digest := file_sha256(part)) != sha256.lower():
-        return f"has sha256 {digest}, expected {sha256}"
+        return f"has sha256 {digest}, expected {sha256}{pins}"
     try:
         if check is not None:
             check(part)

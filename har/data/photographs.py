@@ -192,7 +192,7 @@ def find(
     Args:
         arguments: these.
         stdin: standard input, where there is one.
-        others: counts, by suffix, the files of folders that are left out.
+        others: counts, by suffix, the files of folders that are left out, hidden images and links to folders.
         clips: suffixes that are taken from folders as well.
 
     Yields:
@@ -224,6 +224,8 @@ def _at(path: str, others: Counter[str], clips: Sequence[str]) -> Iterator[Photo
     empty, read = True, (*suffixes(), *clips)
     for root, folders, names in os.walk(path):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        others.update("links to folders" for name in folders if os.path.islink(os.path.join(root, name)))
+        others.update("hidden images" for name in names if name[0] == "." and name.lower().endswith(read))
         for name in sorted(name for name in names if not name.startswith(".")):
             suffix = os.path.splitext(name)[1].lower()
             if suffix in read:

@@ -173,6 +173,7 @@ def test_the_page_tells_the_probability_of_each_class(project, photo):
     built = demo.page("activity-vit", root=project)
     assert sum(built.fn(photo).values()) == pytest.approx(1)
     assert built.fn(None) == {}
+    assert all(name in built.title for name in built.fn(photo))
     assert built.input_components[0].image_mode is None  # gradio would rewrite CMYK, 16 bits and transparency
 
 

@@ -98,6 +98,8 @@ def test_own_images_are_counted_where_they_lie_seen_from_the_project(tmp_path, m
     assert "generated" not in str(findings)
     shutil.rmtree(tmp_path / "mine")
     assert blocking(examine(root, online=False)) == ["data"]
+    parameters.override(root, {"profiles.mine.data.source": "clips"})  # which the project draws
+    assert text_of(examine(root, online=False), "data") == "generated, no network needed"
 
 
 def test_an_encoder_of_open_clips_is_looked_up(here):

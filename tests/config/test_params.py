@@ -28,6 +28,7 @@ def test_the_file_is_valid_and_a_profile_is_chosen_by_one_word(tmp_path):
     [
         ("pretrain.scenes.sed", 2017, "unknown key pretrain.scenes.sed; the nearest valid key is pretrain.scenes.seed"),
         ("tasks.posture", ["sitting"], "tasks.posture: expected two classes or more, got 1"),
+        ("tasks.posture", ["sitting", "standing", "sitting"], "tasks.posture: an entry is repeated"),
         ("profle", "sample", "unknown key profle; the nearest valid key is profile"),
         ("models.cnn_base.label_smooth", 0.0, "models.cnn_base.label_smoothing"),
         ("models.cnn_base.fit", "stretch", "models.cnn_base.fit: input should be 'crop' or 'squash', got 'stretch'"),

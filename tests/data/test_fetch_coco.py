@@ -123,7 +123,7 @@ def test_a_folder_serves_files_of_any_name_and_the_bad_one_is_named(tmp_path):
 
 
 def test_bad_addresses_and_names_are_refused_before_work(tmp_path):
-    with pytest.raises(HarError, match="'data/mirror' is no address of a server"):
+    with pytest.raises(HarError, match=r"^data\.server\.url is 'data/mirror', expected an address"):
         fetch("data/mirror", tmp_path)
     with pytest.raises(HarError, match=r"image row 1: file_name"):
         fetch("http://127.0.0.1:9", tmp_path, [ROWS[0], (2, "../1.jpg", 4, 4)])
@@ -189,7 +189,7 @@ CRC = zlib.crc32(MEMBERS["captions.json"]).to_bytes(4, "little")
 @pytest.mark.parametrize(
     ("body", "options", "message"),
     [
-        (ARCHIVE, {"sha256": "0" * 64}, "has sha256 .* expected 0000"),
+        (ARCHIVE, {"sha256": "0" * 64}, r"has sha256 .* expected 0000.*data\.server\.annotations_sha256"),
         (ARCHIVE, {"members": ["none.json"]}, r"the archive holds none\.json 0 times"),
         (b"<html>gone</html>", {}, "is not a zip archive"),
         (ARCHIVE.replace(LENGTH.to_bytes(4, "little"), b"\0\0\0\x70"), {}, r"captions\.json unpacks to more than the"),

@@ -168,7 +168,7 @@ class TestGivenSplits:
         [
             (("train/sit/0.png", "val/sit/0.png"), r"splits \(train, val\), but none is test"),
             (("val/sit/0.png", "test/sit/0.png"), "none is train"),
-            (("train/sit/0.png", "test/0.png"), r"splits \(train\), but none is test"),
+            (("train/sit/0.png", "test/0.png"), r"splits \(train\), but none is test.*no folder of a class, as te"),
             (("train/sit/0.png", "test/sit/0.png", "more/0.png"), "train, test are splits|test, train are splits"),
             (("train/0.png", "test/1.png"), r"holds no image; .*in no folder of a class, as t.*<split>/<class>"),
             (("train/v_A_g01_c01.png", "test/A/v_A_g01_c01.png", "train/A/v_A_g01_c02.png"), "more than one split"),
@@ -367,6 +367,7 @@ class TestProfile:
         params = load_params(path)
         assert (params.profile, params.active.data.source) == ("mine", "folder")
         assert params.active.curate.classes["Sit down"].keywords == []
+        assert params.active.learning_curve == params.profiles["sample"].learning_curve  # a curve fits its sizes itself
         assert params.active.embed.prompts["Sit down"] == ["a photo of sit down"]
         assert params.active.tasks == {"activity": ["Sit down", "Walk"]}
         assert {run.task for run in params.run.train.values()} == {"activity"}

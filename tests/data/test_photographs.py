@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from har.core.errors import HarError
 from har.data import photographs
 from har.data.folder.find import Found
 from har.data.folder.inspect import examine
-from har.data.photographs import Photograph, find, read
+from har.data.photographs import Photograph, find, left_out, read
 from har.data.store import Store, build
 from har.reporting.page.thumbnails import write_photographs
 
@@ -254,6 +255,13 @@ def names(found, folder):
 )
 def test_folders_are_searched_through_in_order_patterns_and_files_taken_as_they_are(folder, asked, expected):
     assert names(find([folder / asked]), folder) == expected
+
+
+def test_what_a_folder_holds_and_is_left_out_is_counted(folder):
+    (folder / "linked").symlink_to(folder / "deep")
+    others = Counter()
+    list(find([folder], None, others))
+    assert left_out(others) == "1 .txt, 1 hidden images, 1 links to folders"
 
 
 def test_what_leads_nowhere_says_so(folder):

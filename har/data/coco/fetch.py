@@ -142,7 +142,8 @@ def fetch_annotations(
             return unpack()
         except HarError:
             pass  # a damaged or outdated cache: fetch it again
-    download(url, cached, sha256=sha256, size=size, max_bytes=MAX_ARCHIVE_BYTES, check=_check_zip, progress=True)
+    pin = {"sha256": sha256, "size": size, "pins": "data.server.annotations_sha256, data.server.annotations_bytes"}
+    download(url, cached, **pin, max_bytes=MAX_ARCHIVE_BYTES, check=_check_zip, progress=True)
     try:
         unpack()
     except HarError as error:
@@ -153,7 +154,8 @@ def cache_folder(cache_dir: str | Path, base_url: str) -> Path:
     """Where files from `base_url` are kept: apart from other sources, so that provenance stays true."""
     base_url = base_url.rstrip("/")
     if scheme_of(base_url) not in ("https", "http", "file"):
-        raise HarError(f"{base_url!r} is no address of a server; expected https://, http:// or file:///folder")
+        expected = "an address of a server, https://, http:// or file:///folder"
+        raise HarError(f"data.server.url is {base_url!r}, expected {expected}")
     host = re.sub(r"[^A-Za-z0-9.-]", "_", urlsplit(base_url).netloc) or "local"
     return Path(cache_dir) / f"{host}-{hashlib.sha256(base_url.encode()).hexdigest()[:8]}"
 

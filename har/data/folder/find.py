@@ -101,7 +101,10 @@ def find_in_folder(root: str | Path, groups: str, what: str = "image") -> Listin
         why = "; ".join([f"holds no {what}", *notes])
         raise HarError(f"{root}: {why}; expected {expected} with {', '.join(read)}")
     if depth:
-        notes += check_given_splits(found, (one.name.partition("/")[0] for one in found), str(root))
+        try:
+            notes += check_given_splits(found, (one.name.partition("/")[0] for one in found), str(root))
+        except HarError as error:  # a split may lack the images that a note tells of
+            raise HarError("; ".join([str(error), *notes])) from None
     return Listing(_distinct(found, str(root)), notes)
 
 
