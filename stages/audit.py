@@ -41,7 +41,8 @@ def audit(context: Context) -> None:
         flickr_check(manifest.flickr_url.loc[ids]),
     ]
     tables = leakage_tables(images, checks, context.header)
-    if not profile.data.own:  # own labels have no second source to be held against
+    # other labels have no second source to be held against: V-COCO numbers images as COCO does
+    if (world and not profile.data.own) or context.papers:
         scenes = profile.data.world
         reference = world_reference(scenes.seed, ids, scenes.hard) if world else vcoco_reference(lambda: vcoco(context))
         tables |= label_tables(images, reference, profile.tasks["activity"], context.header, profile.report)

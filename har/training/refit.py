@@ -126,12 +126,16 @@ def fold_fits(
 
 
 def dev_folds(split: pd.DataFrame, folds: int, seed: int) -> np.ndarray:
-    """The fold of each image of train and validation (whole groups; as many folds as the rarest class has images, if
-    these are fewer), -1 of any other. split: image_id, label and split (and group where there are any)."""
+    """The fold of each image of train and validation (whole groups; as many folds as the rarest class has images or as
+    there are groups, if these are fewer), -1 of any other. split: image_id, label and split (and group where there are
+    any)."""
     dev, groups = in_split(split, OUT_OF_FOLD), group_codes(split)
     labels, fold = split["label"].to_numpy()[dev], np.full(len(split), -1)
+    groups = None if groups is None else groups[dev]
     folds = min(folds, *np.unique(labels, return_counts=True)[1])  # few images end no run
-    fold[dev] = assign_folds(labels, None if groups is None else groups[dev], folds, seed)
+    if groups is not None:
+        folds = min(folds, len(np.unique(groups)))
+    fold[dev] = assign_folds(labels, groups, folds, seed)
     return fold
 
 
@@ -152,7 +156,7 @@ def hold_out(
     from sklearn.model_selection import StratifiedKFold
 
     if groups is not None:
-        inner = assign_folds(labels[rows], groups[rows], max(2, folds - 1), seed)
+        inner = assign_folds(labels[rows], groups[rows], max(2, min(folds - 1, len(np.unique(groups[rows])))), seed)
         return rows[inner != 0], rows[inner == 0]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")

@@ -122,9 +122,9 @@ class TestContext:
         _, profile, _ = context.partial(self.whole, ["fitted.ablate"])
         assert list(profile.models) == ["clip", "clip_scratch"]
 
-    def test_a_study_sees_the_members_of_an_ensemble(self):
+    def test_a_study_sees_the_members_of_an_ensemble(self, tmp_path):
         both = {"kind": "ensemble", "members": ["probe_clip_views", "clip"]}
-        whole = resolved(parameters.params({"rows.ensemble_views": both}))
+        whole = resolved(load_params(parameters.write(tmp_path, {"rows.ensemble_views": both})))
         _, profile, _ = context.partial(whole, ["fitted.cross_validation"])
         assert {"clip", "feature"} == profile.models.keys()
         assert {"probe_clip_views", "ensemble_views"} < profile.rows.keys()

@@ -20,7 +20,7 @@ TABLES = {
                                "detectable": [0.052, 0.217]},
     "cross_validation/cross_validation.csv": {"model": ["clip", "vit"], "images": [285, 285], **BALANCED},
     "significance/learning_curve.csv": {"model": ["clip"] * 2, "split": ["extended"] * 2, "size": [15, 228],
-                                        "accuracy": [0.411, 0.713]},
+                                        "balanced_accuracy": [0.411, 0.713]},
     "controls/controls.csv": {"shown": ["captions", "labels"], "split": ["held_out"] * 2, **INTERVAL},
     "controls/prompts.csv": {"score": [0.66], "score_low": [0.631], "score_high": [0.687], "lowest": [0.431],
                              "highest": [0.711]},
@@ -63,7 +63,8 @@ def test_every_number_stands_in_the_table(tmp_path, section):
         ("audit/leakage.csv", "Pairs of equal or nearly equal images across splits: 2."),  # that of files too
         (
             "explain/differences.csv",  # on the split with the most images
-            "LeGrad finds people better than attention rollout for ViT; better than the middle of the image for none.",
+            "LeGrad ranks the patches that show people better than attention rollout for ViT; better than the middle "
+            "of the image for none.",
         ),
     ],
 )

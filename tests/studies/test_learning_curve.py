@@ -123,9 +123,10 @@ class TestReport:
         )
         row = rows[6]
         part = frame[in_split(frame, "held_out") & (frame.model == "feature") & (frame["size"] == 4)]
-        by_run = (predicted_classes(part) == part.label).groupby(part.run).mean()
-        assert (row["accuracy"], row["sd"]) == pytest.approx((by_run.mean(), by_run.std()), abs=1e-6)
-        assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
+        hits = (predicted_classes(part) == part.label).groupby([part.run, part.label]).mean()
+        by_run = hits.groupby("run").mean()
+        assert (row["balanced_accuracy"], row["sd"]) == pytest.approx((by_run.mean(), by_run.std()), abs=1e-6)
+        assert row["ci_low"] <= row["balanced_accuracy"] <= row["ci_high"]
         assert (row["n"], row["runs"]) == (12, 2)
         draw_curve(rows, tmp_path / "curve.svg", "Learning curve", 3)
         assert ">training images" in (tmp_path / "curve.svg").read_text()
