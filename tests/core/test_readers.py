@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from har.app.cli.main import main
-from har.app.network import open_checkpoint, stored_short_side
+from har.app.network import Network, open_checkpoint, stored_short_side
 from har.core.errors import HarError
 from har.core.readers import MB, one_line, read_array, read_bytes, read_csv, read_json, read_json_rows
 from har.models.encoder import Encoder
@@ -182,6 +182,16 @@ class TestCheckpoints:
             refused(lambda: open_checkpoint(folder), f"{first} holds NaN or infinity")
         path.write_bytes(good[:-4])
         refused(lambda: open_checkpoint(folder), "is no whole safetensors file")
+
+    @pytest.mark.parametrize(
+        ("spoil", "said"),
+        [(lambda scores: scores[:, 1:], "gives torch.Size([1, 2]), expected [1, 3]"),
+         (lambda scores: scores * float("nan"), "gives NaN or infinity for an ordinary input")],
+    )  # fmt: skip
+    def test_a_model_that_gives_no_score_for_each_class(self, copied, monkeypatch, spoil, said):
+        folder, logits = copied("activity-cnn_base"), Network.logits
+        monkeypatch.setattr(Network, "logits", lambda self, images: spoil(logits(self, images)))
+        refused(lambda: open_checkpoint(folder), f"{folder}: not a model that works: {said}")
 
     def test_files_that_would_lead_elsewhere(self, copied):
         folder = copied("activity-vit")

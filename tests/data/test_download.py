@@ -3,10 +3,13 @@
 import contextlib
 import email.utils
 import hashlib
+import io
 import threading
 import time
 
 import pytest
+import requests
+from requests.adapters import HTTPAdapter
 from servers import Site, other, reset, serving, stall, status, truncate
 
 from har.core.errors import HarError
@@ -36,6 +39,21 @@ def site(waits):
 
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_redirect_that_leaves_encryption_is_refused(site, tmp_path):
+    class Encrypted(HTTPAdapter):
+        def send(self, request, **options):
+            answer = requests.Response()
+            answer.status_code, answer.request, answer.url, answer.raw = 302, request, request.url, io.BytesIO()
+            answer.headers["Location"] = f"{site.url}/file.bin"
+            return answer
+
+    module._session().mount("https://", Encrypted())
+    with pytest.raises(HarError, match=rf"redirects to {site.url}/file\.bin, which is not encrypted"):
+        download("https://example.org/file.bin", tmp_path / "x", max_bytes=MOST)
+    assert site.seen("/file.bin")
+    assert not files(tmp_path)
 
 
 def test_a_busy_server_is_asked_again_after_what_it_asks_for_within_a_bound(site, tmp_path, waits):

@@ -20,6 +20,7 @@ from har.evaluation.metrics import METRICS, Cells, cells
 from har.evaluation.predictions import (
     HELD_OUT,
     collapsed_runs,
+    log_loss,
     majority_predictions,
     predictions_frame,
     read_predictions,
@@ -190,6 +191,12 @@ def test_a_single_run_gets_wilsons_interval():
     assert (figures["ci_low"], figures["ci_high"]) == pytest.approx(wilson(round(figures["mean"] * 29), 29), abs=1e-6)
     assert wilson(0, 5)[0] == 0
     assert wilson(5, 5)[1] == 1
+
+
+def test_log_loss_is_scikit_learns():
+    frame = simulate(runs=1)
+    expected = sk.log_loss(frame.label, frame[[f"p_{name}" for name in sorted(CLASSES)]], labels=sorted(CLASSES))
+    assert log_loss(frame)["log_loss"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("block", [1, 50, 17 * 20])

@@ -1,12 +1,11 @@
 """Checkpoints as anybody may have made them: configurations, weights, tokenizers and the files around them."""
 
 import json
-import struct
 
 import pytest
 import torch
 from conftest import CAPTIONS, checkpoints_of, picture
-from fuzzing import MB, as_json, bytes_of, hold, hold_files, json_of, one_of
+from fuzzing import MB, as_json, bytes_of, hold_files, json_of, one_of
 from PIL import Image
 from safetensors.torch import load_file, save
 from transformers import PreTrainedConfig
@@ -14,17 +13,9 @@ from transformers import PreTrainedConfig
 from har.app.export import export
 from har.app.predict import load
 from har.models.encoder import Encoder
-from har.models.hub_files import check_safetensors
 from har.models.preprocess import from_folder
-from har.training.checkpoint import Checkpoint
 
 BOUND = 512 * MB
-TENSORS = {"a.weight": torch.arange(12.0).reshape(3, 4), "b": torch.zeros((), dtype=torch.float16)}
-HEADER = {
-    "a.weight": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
-    "b": {"dtype": "F16", "shape": [], "data_offsets": [48, 50]},
-    "__metadata__": {"format": "pt"},
-}
 PROCESSOR = {
     "image_processor_type": "CLIPImageProcessor", "do_resize": True, "size": {"shortest_edge": 224}, "resample": 3,
     "do_center_crop": True, "crop_size": {"height": 224, "width": 224}, "do_rescale": True, "do_normalize": True,
@@ -41,22 +32,6 @@ def unsaid(monkeypatch):
 @pytest.fixture(scope="module")
 def photo():
     return Image.fromarray(picture(5, 70, 50))
-
-
-def test_safetensors(tmp_path):
-    """What our check lets through, the library reads; what it reads is as large as the file."""
-
-    def read(folder):
-        shapes = check_safetensors(folder / "model.safetensors")
-        assert {name: list(one.shape) for name, one in load_file(folder / "model.safetensors").items()} == shapes
-
-    def headers(draw):
-        header = json_of(HEADER)(draw)
-        return struct.pack("<Q", len(header)) + header + b"\0" * 50
-
-    lengths = lambda draw: struct.pack("<Q", draw.getrandbits(draw.randint(1, 64))) + save(TENSORS)[8:]  # noqa: E731
-    cases = one_of([headers, bytes_of(save(TENSORS)), lengths])
-    hold_files("Safetensors", tmp_path, {"model.safetensors": (save(TENSORS), cases)}, read)
 
 
 def weights_of(tensors):
@@ -162,29 +137,3 @@ def test_generative_models(tmp_path, photo):
         vlm.processor(images=[photo], text=["USER: <image>"], return_tensors="pt")
 
     hold_files("Generative model", folder, files_of(folder, names), read, few=4, memory=BOUND)
-
-
-def test_a_training_half_done(tmp_path):
-    """What was kept comes back whole, or the training begins anew."""
-
-    def begun():
-        torch.manual_seed(0)
-        model = torch.nn.Linear(3, 2)
-        return model, Checkpoint(tmp_path / "running.pt", model=model)
-
-    model, running = begun()
-    fresh, kept = model.weight.detach().clone(), torch.full((2, 3), 0.25)
-    model.load_state_dict(model.state_dict() | {"weight": kept})
-    running.due = 0.0
-    running.save(3, [{"loss": 0.5}])
-    good = (tmp_path / "running.pt").read_bytes()
-
-    def read(case):
-        (tmp_path / "running.pt").write_bytes(case)
-        model, running = begun()
-        epoch, rows = running.load() or (0, [])
-        assert (epoch, rows) in ((3, [{"loss": 0.5}]), (0, []))
-        assert epoch == 3 or case != good
-        assert torch.equal(model.weight, kept if epoch else fresh)
-
-    hold("Kept training", tmp_path, bytes_of(good), read, good)

@@ -13,20 +13,9 @@ import numpy as np
 import pandas as pd
 import parameters
 import pytest
-from fuzzing import (
-    MB,
-    as_json,
-    bytes_of,
-    csv_bytes,
-    csv_of,
-    hold,
-    hold_files,
-    json_of,
-    one_of,
-    parquet_bytes,
-    parquet_of,
-    text,
-)  # fmt: skip
+
+from fuzzing import MB, as_json, bytes_of, csv_bytes, csv_of, hold, hold_files  # isort: skip
+from fuzzing import json_of, one_of, parquet_bytes, parquet_of, text  # isort: skip
 from PIL import Image
 from pycocotools.mask import encode
 

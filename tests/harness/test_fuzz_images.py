@@ -15,7 +15,7 @@ from har.config.report import Page
 from har.data.coco.fetch import check_image
 from har.data.folder.find import Found
 from har.data.folder.inspect import copy_files, examine
-from har.data.photographs import Photograph, read
+from har.data.photographs import read
 from har.data.video.decode import read_clip
 from har.reporting.page.thumbnails import write_photographs
 
@@ -102,7 +102,7 @@ ANY = one_of([one_of(map(bytes_of, SEEDS.values())), one_of([*map(bytes_of, LIES
 
 
 def read_photograph(path):
-    image = Photograph("photo", path.read_bytes()).read(24)
+    image = read(path, 24)
     assert image.mode == "RGB"
     assert min(image.size) == 24
 
@@ -123,8 +123,7 @@ def show(path):
 
 
 READERS = {
-    "Photographs of har predict": read_photograph,
-    "Photographs of the store": lambda path: read(path, 24),
+    "Photographs of the store": read_photograph,
     "Photographs from a server": lambda path: check_image(path, *SIZE),
     "Own images": look,
     "Photographs of the page": show,
@@ -148,7 +147,9 @@ def test_clips(tmp_path):
     def read_bytes(case):
         suffix, content = case
         (tmp_path / f"a{suffix}").write_bytes(content)
-        seconds = [second for second, _ in read_clip(tmp_path / f"a{suffix}", 4)]
+        frames = list(read_clip(tmp_path / f"a{suffix}", 4))
+        seconds = [second for second, _ in frames]
+        assert len({image.size for _, image in frames}) == 1
         assert 1 <= len(seconds) <= 4
         assert seconds == sorted(seconds)
 

@@ -18,6 +18,7 @@ from har.reporting.tables import Evidence, reliability_figure, significance_tabl
 from har.reporting.tables.claims import claims_table
 from har.reporting.tables.over_runs import _failed_assumptions
 
+UNTOLD = {"difference_low", "difference_high", "p", "detectable"}  # of a pair that no image tells apart
 NAMES = ["claims", "scores", "per_class", "calibration", "tests", "pairs", "small_test"]
 
 
@@ -50,12 +51,16 @@ def build(predictions):
 
 
 def sound(table):
+    for row in table.rows:  # in table.frame what is NaN is None
+        nan = {name for name, value in row.items() if isinstance(value, float) and value != value}
+        assert nan in (set(), UNTOLD), (table.name, row)
     json.dumps(table.frame.to_dict("records"), allow_nan=False, default=int)
     assert not any("nan" in str(cell).lower() for cell in table.text.to_numpy().ravel())
     for low in (name for name in table.frame.columns if name.endswith("_low")):
         mean, high = low.removesuffix("_low"), low.replace("_low", "_high")
         for row in table.frame.to_dict("records"):
             assert (row[low] is None) == (row[high] is None)
+            assert (row[mean] is None) == (row[low] is None) or UNTOLD == {name for name in UNTOLD if row[name] is None}
             if row[low] is not None:
                 assert row[low] <= row[mean] <= row[high], (table.name, mean, row)
 

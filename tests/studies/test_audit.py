@@ -214,8 +214,6 @@ def test_kappa_is_scikit_learns_and_its_interval_that_of_drawing_images():
 
 def label_tables(images, reference):
     tables = label_noise.label_tables(images, reference, CLASSES, HEADER, REPORT)
-    for table in tables.values():
-        assert not (table.frame.to_numpy() != table.frame.to_numpy()).any()  # no cell is NaN
     return tables["labels"].frame, tables
 
 

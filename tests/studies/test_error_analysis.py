@@ -305,7 +305,10 @@ def test_degenerate_inputs_give_notes_and_no_nan(predictions, said, tmp_path):
     outcomes = outcome_frame(predictions, FACTS)
     tables = every_table(outcomes)
     for table in tables:
-        json.dumps(table.frame.to_dict("records"), allow_nan=False)
+        json.dumps(table.frame.to_dict("records"), allow_nan=False)  # infinity is no number either
         assert "nan" not in table.markdown().lower()
     assert said in " ".join(table.markdown() for table in tables)
-    assert drawn(outcomes, tmp_path)
+    text = drawn(outcomes, tmp_path)
+    assert "most confident first" in text
+    shown = ("Framed: Holm" in text) + ("κ of errors" in text)
+    assert shown + text.count("nothing to show") == 2  # each of the other two has its figures, or says that it has none

@@ -171,14 +171,6 @@ class TestExplanation:
             explain(trained["vit"], store.folder, choose(IMAGES, SETTINGS), records, SETTINGS)
 
 
-def test_a_folder_without_weights_or_head_is_told(trained, checkpoints, tmp_path):
-    (tmp_path / "config.json").write_bytes((trained["vit"] / "config.json").read_bytes())
-    with pytest.raises(HarError, match=r"no model.safetensors; expected a fine-tuned model"):
-        finetuned(tmp_path)
-    with pytest.raises(HarError, match=r"lack head\."):
-        finetuned(checkpoints["clip"])
-
-
 def scored(auc_legrad, auc_centre, n=40, split="extended", deletion=0.4):
     """An Explanation with nothing but scores, random ones about these means; deletion: LeGrad's, of the others 0.4."""
     random = np.random.default_rng(0)

@@ -43,4 +43,4 @@ def test_more_frames_and_disagreement(tmp_path):
     assert "one frame" in frames_table(worth, "x", 0.95).markdown()
     assert "0.500 [" in disagreement_table(disagreement, "x", 0.95).markdown()
     draw(worth, tmp_path / "frames.svg", "x", 0.95)
-    assert (tmp_path / "frames.svg").stat().st_size > 1000
+    assert "16 held-out clips" in (tmp_path / "frames.svg").read_text()
