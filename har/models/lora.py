@@ -16,11 +16,8 @@ def adapt(model: nn.Module, config: Finetune) -> None:
     change; their draws come from torch's global generator. HarError where no layer takes updates."""
     head = head_of(model)
     if config.adapt == "lora":
-        from peft import (
-            LoraConfig,
-            NoMatchingPeftModuleError,
-            inject_adapter_in_model,
-        )  # takes a second to load: only where it is used
+        # takes a second to load: only where it is used
+        from peft import LoraConfig, NoMatchingPeftModuleError, inject_adapter_in_model
 
         lora = LoraConfig(r=config.lora_rank, lora_alpha=config.lora_alpha, target_modules=TARGETS, lora_dropout=0.0)
         try:

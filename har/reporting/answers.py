@@ -237,8 +237,9 @@ def _ablation(frame: pd.DataFrame) -> str:
         for one in (mine.iloc[0], mine.iloc[-1])
     )
     return (
-        f"Of {len(mine)} variants {(mine.difference_low > 0).sum()} are better than the reference {split_name(split)}, "
-        f"by intervals for each alone, and {(mine.difference_high < 0).sum()} worse. Highest: {most}; lowest: {least}."
+        f"{split_name(split).capitalize()}, by intervals for each alone, of {len(mine)} variants better than the "
+        f"reference: {(mine.difference_low > 0).sum()}, worse: {(mine.difference_high < 0).sum()}. Highest: {most}; "
+        f"lowest: {least}."
     )
 
 

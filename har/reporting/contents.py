@@ -91,8 +91,8 @@ SECTIONS = {
             "significance/learning_curve.md",
             (
                 "significance/learning_curve.svg",
-                "Accuracy against training images",
-                "A line for each model: accuracy, with intervals, against the number of training images on a "
+                "Balanced accuracy against training images",
+                "A line for each model: balanced accuracy, with intervals, against the number of training images on a "
                 "logarithmic axis; higher is better. In numbers: the table beside it.",
             ),
         ],
@@ -108,8 +108,8 @@ SECTIONS = {
             (
                 "ablation/forest.svg",
                 "Difference from the reference",
-                "A row for each variant: its accuracy minus the reference's with an interval, left of a dashed line"
-                " at 0 where it is worse. In numbers: the table beside it.",
+                "A row for each variant: its balanced accuracy minus the reference's with an interval, left of a dashed "
+                "line at 0 where it is worse. In numbers: the table beside it.",
             ),
         ],
     ),

@@ -70,9 +70,8 @@ def objective(
 @torch.no_grad()
 def probabilities(forward: Forward, x: torch.Tensor, patterns: torch.Tensor) -> dict[str, torch.Tensor]:
     """Each of RULES to probabilities [n, C], without any label."""
-    logs = torch.stack(
-        [log_softmax(forward(noisy(x, pattern)).cpu().double(), 1) for pattern in patterns], 1
-    )  # [n, K, C]
+    told = [log_softmax(forward(noisy(x, pattern)).cpu().double(), 1) for pattern in patterns]
+    logs = torch.stack(told, 1)  # [n, K, C]
     if len(patterns) == 1:
         return dict.fromkeys(RULES, logs[:, 0].exp())
     return {"own": logs.diagonal(dim1=1, dim2=2).softmax(1), "average": logs.exp().mean(1)}
