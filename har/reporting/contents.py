@@ -108,8 +108,8 @@ SECTIONS = {
             (
                 "ablation/forest.svg",
                 "Difference from the reference",
-                "A row for each variant: its balanced accuracy minus the reference's with an interval, left of a dashed "
-                "line at 0 where it is worse. In numbers: the table beside it.",
+                "A row for each variant: its balanced accuracy minus the reference's with an interval, left of a "
+                "dashed line at 0 where it is worse. In numbers: the table beside it.",
             ),
         ],
     ),
