@@ -11,7 +11,7 @@ from har.core.readers import read_csv
 from har.evaluation.predictions import HELD_OUT
 from har.evaluation.scored import HEADLINE
 from har.reporting.names import class_name, model_name, needs_boxes, policy_name, split_name
-from har.reporting.table import estimate, number
+from har.reporting.table import NONE, estimate, number
 from har.reporting.tables.columns import triple
 from har.reporting.tables.pairs import OPEN, POWER, turned
 
@@ -36,7 +36,7 @@ def _best(frame: pd.DataFrame, column: str = HEADLINE) -> pd.Series:
 
 
 def _interval(row: pd.Series | dict, name: str, sign: bool = False, digits: int = 3) -> str:
-    return estimate(*(row[key] for key in triple(name)), sign=sign, digits=digits)
+    return estimate(*(row[key] for key in triple(name)), sign=sign, digits=digits).removesuffix(f" {NONE}")
 
 
 def _score(row: pd.Series, digits: int = 3) -> str:
